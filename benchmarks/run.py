@@ -1,0 +1,92 @@
+"""A whole run, from plan to judged samples: what `compbench` and `score` have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.painters import Painter, picture_stamp
+from benchmarks.stages import Progress, Silent, generate, judge
+from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.runs import RunInfo, RunStore
+from gotr1_eval.core.types import Json, Sample
+from rewards.reward_set import RewardSet
+
+TILE = 32
+"""Samples made and judged together, unless a setting says otherwise."""
+
+_PACKAGES = ("gotr1-eval", "torch", "transformers", "numpy", "scipy", "pillow")
+
+
+def run_benchmark(
+    folder: Path,
+    plan: Sequence[Sample],
+    painter: Painter,
+    rewards: RewardSet,
+    *,
+    asked: Mapping[str, Json],
+    tile: int = TILE,
+    progress: Progress | None = None,
+    retry: Collection[Why] = (),
+) -> None:
+    """Generate and judge every sample of the plan, in the given run folder; resumes what is there.
+
+    Args:
+        asked: the resolved settings that decide the samples; a resume must agree with them.
+        tile: samples per piece of work; part of the settings, since float rounding depends on the batch.
+        retry: reasons for which unscored samples are judged again.
+
+    Raises:
+        UsageError: the folder holds a run with other settings.
+    """
+    progress = progress or Silent()
+    identity: dict[str, Json] = {**asked, "tile": tile, "pictures": painter.fingerprint, "plan": _plan_hash(plan)}
+    with RunStore.open(folder, RunInfo(identity=identity, setup=_setup(plan, painter.name, rewards))) as store:
+        samples = generate(store, plan, painter, tile=tile, progress=progress)
+        judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
+
+
+def _plan_hash(plan: Sequence[Sample]) -> str:
+    """Changes when anything about any sample of the plan does, also the content of a picture that is given."""
+    digest = hashlib.sha256()
+    for sample in plan:
+        picture = picture_stamp(sample.image) if isinstance(sample.image, Path) else None
+        facts = [sample.id, sample.prompt, sample.seed, sample.chain, picture, dict(sample.meta)]
+        digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def _setup(plan: Sequence[Sample], generator: str, rewards: RewardSet) -> dict[str, Json]:
+    judges: list[Json] = [
+        {"factor": factor, "name": maker.name, "fingerprint": maker.fingerprint, "range": list(maker.range)}
+        for factor, maker in rewards.judges.items()
+    ]
+    if (total := rewards.total) is not None:
+        judges.append(
+            {"factor": "total", "name": total.name, "fingerprint": total.fingerprint, "range": list(total.range)}
+        )
+    expected = Counter(str(sample.meta.get("category", "all")) for sample in plan)
+    return {
+        "generator": generator,
+        "judges": judges,
+        "expected": dict(expected),
+        "command": " ".join(map(shlex.quote, sys.argv[1:])),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found

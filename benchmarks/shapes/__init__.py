@@ -1,0 +1,36 @@
+"""The shapes suite: prompts over coloured shapes in T2I-CompBench's categories, with computed judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.settings import Settings as StrictSettings
+from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
+
+
+class Settings(StrictSettings):
+    """Which of the two disjoint prompt lists."""
+
+    split: Split = "val"
+
+
+class ShapesSuite:
+    """See `gotr1_eval.core.protocols.Suite`."""
+
+    categories = CATEGORIES
+    reward_set = "shapes"
+    images_per_prompt = 2
+
+    def __init__(self, split: Split = "val") -> None:
+        self.split: Split = split
+        self.name = "shapes" if split == "val" else f"shapes-{split}"
+
+    def prompts(self, category: str) -> Sequence[str]:
+        """The category's prompts of this split."""
+        return prompts(category, self.split)
+
+
+def build(settings: Settings, workshop: Workshop) -> ShapesSuite:
+    """The suite."""
+    return ShapesSuite(settings.split)

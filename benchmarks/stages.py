@@ -1,0 +1,146 @@
+"""The two stages of a run, generate and judge, tile by tile; both pick up where a killed process left off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmarks.painters import Painter
+from gotr1_eval.core.judging import judge_batch
+from gotr1_eval.core.judgments import Judgment
+from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
+from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.runs import RunStore, tiles
+from gotr1_eval.core.types import Sample
+from rewards.reward_set import RewardSet
+
+Key = tuple[str, str, str, int]
+
+
+class Progress(Protocol):
+    """Is told how far a stage has come."""
+
+    def start(self, stage: str, total: int, done: int) -> None:
+        """A stage begins: so many items in all, so many of them already there."""
+        ...
+
+    def advance(self, items: int) -> None:
+        """So many more items are done and on the disk."""
+        ...
+
+
+class Silent:
+    """No progress shown."""
+
+    def start(self, stage: str, total: int, done: int) -> None:
+        """Ignored."""
+
+    def advance(self, items: int) -> None:
+        """Ignored."""
+
+
+def generate(
+    store: RunStore, plan: Sequence[Sample], painter: Painter, *, tile: int, progress: Progress
+) -> list[Sample]:
+    """Make every planned sample that the run does not have yet.
+
+    A tile that is only partly there is made again as a whole, so that its neighbours, and with them its last bits,
+    are the same as in an unbroken run.
+
+    Returns:
+        All samples of the plan, in order.
+    """
+    made = store.samples()
+    todo = [part for part in tiles(plan, tile) if any(sample.id not in made for sample in part)]
+    progress.start("generate", len(plan), len(plan) - sum(map(len, todo)))
+    for part in todo:
+        finished = painter.paint(part, store)
+        store.append_samples(finished)
+        made |= {sample.id: sample for sample in finished}
+        progress.advance(len(part))
+    return [made[sample.id] for sample in plan]
+
+
+def judge(
+    store: RunStore,
+    samples: Sequence[Sample],
+    rewards: RewardSet,
+    *,
+    tile: int,
+    progress: Progress,
+    retry: Collection[Why] = (),
+) -> None:
+    """Judge every sample that has no final judgment yet, and form the totals.
+
+    Args:
+        retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
+    """
+    known = store.judgments()
+    kept = {key for key, judgment in known.items() if judgment.final and not _wanted_again(judgment.outcome, retry)}
+    work = [_TileWork(part, rewards, known, kept) for part in tiles(samples, tile)]
+    todo = [part for part in work if not part.complete()]
+    progress.start("judge", len(samples), len(samples) - sum(len(part.samples) for part in todo))
+    for part in todo:
+        store.append_judgments(part.judge())
+        progress.advance(len(part.samples))
+
+
+def _wanted_again(outcome: Outcome, retry: Collection[Why]) -> bool:
+    return isinstance(outcome, Unscored) and outcome.why in retry
+
+
+@dataclass(slots=True)
+class _TileWork:
+    """The judgments that one tile still needs."""
+
+    samples: Sequence[Sample]
+    rewards: RewardSet
+    known: dict[Key, Judgment]
+    kept: set[Key]
+
+    def complete(self) -> bool:
+        """Whether every judge and the total have a final judgment of every sample."""
+        makers: list[tuple[str, str]] = [(judge.name, judge.fingerprint) for judge in self.rewards.judges.values()]
+        if self.rewards.total is not None:
+            makers.append((self.rewards.total.name, self.rewards.total.fingerprint))
+        return all((sample.id, *maker, 0) in self.kept for sample in self.samples for maker in makers)
+
+    def judge(self) -> list[Judgment]:
+        """The new judgments of all judges, then the totals."""
+        fresh: list[Judgment] = []
+        outcomes: dict[str, dict[str, Outcome]] = {sample.id: {} for sample in self.samples}
+        for factor, maker in self.rewards.judges.items():
+            keys = {sample.id: (sample.id, maker.name, maker.fingerprint, 0) for sample in self.samples}
+            needed = [sample for sample in self.samples if keys[sample.id] not in self.kept]
+            judged = list(_judge_batch(maker, needed))
+            fresh += judged
+            for judgment in judged:
+                outcomes[judgment.sample][factor] = judgment.outcome
+            for sample in self.samples:
+                if keys[sample.id] in self.kept:
+                    outcomes[sample.id][factor] = self.known[keys[sample.id]].outcome
+        return fresh + list(self._totals(outcomes))
+
+    def _totals(self, outcomes: dict[str, dict[str, Outcome]]) -> Iterator[Judgment]:
+        total = self.rewards.total
+        if total is None:
+            return
+        for sample in self.samples:
+            outcome = check_range(total.combine(outcomes[sample.id]), *total.range, judge=total.name)
+            judgment = Judgment(sample=sample.id, judge=total.name, fingerprint=total.fingerprint, outcome=outcome)
+            known = self.known.get(judgment.key)
+            if known is None or known.outcome != outcome:
+                yield judgment
+
+
+def _judge_batch(judge: Judge, samples: Sequence[Sample]) -> Iterator[Judgment]:
+    """One judge over the samples of one tile."""
+    start = time.perf_counter()
+    outcomes = judge_batch(judge, samples)
+    seconds = (time.perf_counter() - start) / max(len(samples), 1)
+    for sample, outcome in zip(samples, outcomes, strict=True):
+        yield Judgment(
+            sample=sample.id, judge=judge.name, fingerprint=judge.fingerprint, outcome=outcome, seconds=seconds
+        )

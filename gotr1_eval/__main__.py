@@ -1,0 +1,33 @@
+"""The console script: one line for every error the project raises on purpose, a traceback for every bug."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gotr1_eval import check_neighbours
+from gotr1_eval.core.errors import GotR1Error
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        check_neighbours()
+        from gotr1_eval.cli.app import run
+
+        code = run(sys.argv[1:])
+    except GotR1Error as error:
+        print(f"gotr1-eval: {error}", file=sys.stderr)  # noqa: T201
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("gotr1-eval: interrupted; the same command goes on where it stopped", file=sys.stderr)  # noqa: T201
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error, but Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Settings -> live objects: the only place that loads plug-ins. What is built twice is loaded once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.plugins import BENCHMARKS, DETECTORS, ENCODERS, GENERATORS, JUDGES, VLMS, Registry
+from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Suite, TokenBudget, Vlm
+from gotr1_eval.core.types import Json
+from gotr1_eval.settings import Settings, read_settings
+from rewards.grounders import DetectorGrounder, VlmGrounder, VlmGrounderSettings
+from rewards.reward_set import RewardSet, assemble, read_reward_set
+
+
+class Builder:
+    """Builds plug-ins from ``{"use": name, ...}``; the `Workshop` that plug-ins are handed.
+
+    Every method raises `UsageError` for an unknown name or setting.
+    """
+
+    def __init__(self) -> None:
+        self._built: dict[tuple[str, str], object] = {}
+
+    def detector(self, spec: Mapping[str, Json]) -> Detector:
+        """A detector, built once per spec."""
+        return cast(Detector, self._build(DETECTORS, spec))
+
+    def vlm(self, spec: Mapping[str, Json]) -> Vlm:
+        """A language-vision model, built once per spec."""
+        return cast(Vlm, self._build(VLMS, spec))
+
+    def encoder(self, spec: Mapping[str, Json]) -> Encoder:
+        """An encoder, built once per spec."""
+        return cast(Encoder, self._build(ENCODERS, spec))
+
+    def grounder(self, spec: Mapping[str, Json]) -> Grounder:
+        """A grounder: a detector by name, or ``{"use": "vlm", "vlm": ..., ...}``, a language-vision model."""
+        if spec.get("use") != "vlm":
+            return DetectorGrounder(self.detector(spec))
+        values = {option: value for option, value in spec.items() if option != "use"}
+        settings = read_settings(VlmGrounderSettings, values, where="grounder 'vlm'")
+        return VlmGrounder(self.vlm(settings.vlm), one_question=settings.one_question, prompt_file=settings.prompt_file)
+
+    def generator(self, spec: Mapping[str, Json]) -> Generator:
+        """A generator, built once per spec."""
+        return cast(Generator, self._build(GENERATORS, spec))
+
+    def token_budget(self, spec: Mapping[str, Json]) -> TokenBudget:
+        """What a sample of the generator takes; reads its configuration, loads no weights."""
+        module, settings = self._read(GENERATORS, spec)
+        return cast(TokenBudget, module.token_budget(settings))
+
+    def judge(self, spec: Mapping[str, Json]) -> Judge:
+        """A judge, built once per spec."""
+        return cast(Judge, self._build(JUDGES, spec))
+
+    def suite(self, spec: Mapping[str, Json]) -> Suite:
+        """A benchmark suite; dashes and underscores in its name are the same."""
+        name = str(spec["use"]).replace("-", "_")
+        return cast(Suite, self._build(BENCHMARKS, {**spec, "use": name}))
+
+    def reward_set(self, name: str, judge_model: Mapping[str, Json] | None = None) -> RewardSet:
+        """Judges and total of a reward set; see `rewards.reward_set.read_reward_set` for what a name may be.
+
+        Args:
+            judge_model: the language-vision model of every judge that asks one and does not name its own; before the
+                one that the set names for all.
+
+        Raises:
+            UsageError: also when a model is named and no judge of the set asks one.
+        """
+        settings = read_reward_set(name)
+        model = judge_model or settings.judge_model
+        specs = {factor: self._with_model(spec, model) for factor, spec in settings.judges.items()}
+        if judge_model is not None and specs == settings.judges:
+            raise UsageError(f"--judge-model: no judge of {name!r} asks a model that is left open")
+        return assemble(settings, {factor: self.judge(spec) for factor, spec in specs.items()})
+
+    def _with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
+        """The judge's settings with the common model filled in where it asks one."""
+        name = str(spec.get("use", ""))
+        open_fields = {"vlm", "grounder"} & set(JUDGES.load(name).Settings.model_fields) - set(spec)
+        if not open_fields:
+            return spec
+        if model is None:
+            raise UsageError(f"judge {name!r} asks a language-vision model; name one with --judge-model")
+        filled: dict[str, Json] = {"vlm": dict(model), "grounder": {"use": "vlm", "vlm": dict(model)}}
+        return {**spec, **{field: filled[field] for field in open_fields}}
+
+    def _build(self, registry: Registry, spec: Mapping[str, Json]) -> object:
+        key = (registry.kind, json.dumps(spec, sort_keys=True, default=str))
+        if key not in self._built:
+            module, settings = self._read(registry, spec)
+            self._built[key] = module.build(settings, self)
+        return self._built[key]
+
+    def _read(self, registry: Registry, spec: Mapping[str, Json]) -> tuple[Any, Settings]:
+        """The plug-in's module, and its settings filled from the spec."""
+        name = str(spec.get("use", ""))
+        module: Any = registry.load(name)
+        values = {option: value for option, value in spec.items() if option != "use"}
+        return module, read_settings(module.Settings, values, where=f"{registry.kind} {name!r}")
+
+
+def read_judge_model(text: str, reply_cache: Path | None = None) -> dict[str, Json]:
+    """The settings of the model that ``--judge-model`` names.
+
+    Args:
+        text: a checkpoint folder, a repository on the Hugging Face hub, or a server and its model,
+            ``http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-7B-Instruct``.
+        reply_cache: file in which replies are kept; None keeps none.
+
+    Raises:
+        UsageError: a server without the name of its model.
+    """
+    if text.startswith(("http://", "https://")):
+        url, _, model = text.partition("#")
+        if not model:
+            raise UsageError(
+                f"--judge-model {text}: which model? append its name, as in {text}#Qwen/Qwen2.5-VL-7B-Instruct"
+            )
+        spec: dict[str, Json] = {"use": "openai_compatible", "base_url": url, "model": model}
+        if family := _box_family(model):
+            spec["family"] = family
+    else:
+        spec = {"use": "qwen" if _is_qwen(text) else "transformers_auto", "model": text}
+    return spec if reply_cache is None else {"use": "cached", "vlm": spec, "path": str(reply_cache)}
+
+
+def _box_family(model: str) -> str | None:
+    """How a served model answers boxes, where its name tells; None leaves it to a setting."""
+    name = re.sub("[^a-z0-9]", "", model.lower())
+    if "qwen25vl" in name:
+        return "qwen2.5-vl"
+    return "thousand" if "qwen2vl" in name or "qwen3vl" in name else None
+
+
+def _is_qwen(model: str) -> bool:
+    """Whether a folder's configuration, or else a repository's name, is a Qwen-VL's."""
+    config = Path(model) / "config.json"
+    if not config.is_file():
+        name = model.lower()
+        return "qwen" in name and "vl" in name
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError):
+        raise DataError("not a model's configuration", path=config) from None
+    return kind in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")

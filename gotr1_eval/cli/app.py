@@ -1,0 +1,41 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from gotr1_eval.cli import compbench, demo, listing, report, score, serve, tiny_janus
+from gotr1_eval.core.errors import UsageError
+
+app = typer.Typer(
+    name="gotr1-eval",
+    help="Judges, rewards, benchmarks and reports for image generators that reason before they paint.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("compbench")(compbench.compbench)
+app.command("score")(score.score)
+app.command("report")(report.report)
+app.command("serve")(serve.serve)
+app.command("list")(listing.list_plugins)
+app.command("tiny-janus")(tiny_janus.tiny_janus)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    Raises:
+        UsageError: an unknown command or option, or a value of the wrong kind.
+    """
+    try:
+        code = app(list(arguments) or ["--help"], standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:
+        message = getattr(error, "format_message", error.__str__)()
+        raise UsageError(f"{' '.join(message.split())} (see gotr1-eval --help)") from None
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,69 @@
+"""Options that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gotr1_eval.core.errors import UsageError, nearest_name
+from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.types import Json
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="The run folder; by default runs/ and a name made of the settings.")
+]
+Judges = Annotated[
+    str | None,
+    typer.Option("--judges", help="A reward set, a .toml file, or judges separated by commas (see `gotr1-eval list`)."),
+]
+JudgeModel = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-model",
+        help="For judges that ask: a checkpoint folder, a hub repository, or http://host:port/v1#model.",
+    ),
+]
+ReplyCache = Annotated[
+    Path | None, typer.Option("--reply-cache", help="File in which the model's replies are kept; none by default.")
+]
+Tile = Annotated[int, typer.Option("--tile", min=1, help="Samples made and judged together.")]
+MinCoverage = Annotated[
+    float, typer.Option("--min-coverage", min=0.0, max=1.0, help="Exit with an error when fewer are scored.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+Retry = Annotated[
+    str | None,
+    typer.Option("--retry", help=f"Judge unscored samples again, by reason: {', '.join(Why)}; separated by commas."),
+]
+
+
+def split_names(text: str | None) -> list[str]:
+    """The names of a comma-separated option."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def retry_reasons(text: str | None) -> Sequence[Why]:
+    """The reasons that --retry names.
+
+    Raises:
+        UsageError: an unknown one.
+    """
+    known = [why.value for why in Why]
+    names = split_names(text)
+    for name in names:
+        if name not in known:
+            hint = nearest_name(name, known)
+            raise UsageError(f"--retry: no reason named {name!r}{hint} (known: {', '.join(known)})")
+    return [Why(name) for name in names]
+
+
+def judge_model_spec(text: str | None, reply_cache: Path | None) -> dict[str, Json] | None:
+    """The model that --judge-model and --reply-cache describe, None where none is named."""
+    from gotr1_eval.build import read_judge_model
+
+    if text is None and reply_cache is not None:
+        raise UsageError("--reply-cache keeps the replies of the model that --judge-model names; name one")
+    return None if text is None else read_judge_model(text, reply_cache)

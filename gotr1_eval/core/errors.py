@@ -1,0 +1,74 @@
+"""Every error the project raises on purpose.
+
+    GotR1Error
+    |-- UsageError      the command or the settings ask for something that cannot be (exit 2)
+    |   `-- LabelError  a detector cannot look for a name; the picture's other names and other pictures are sound
+    |-- DataError       a file does not hold what it should; names file and line      (exit 2)
+    |-- BackendError    a model or a server failed; the sample is not to blame        (exit 1)
+    `-- RunError        the run itself cannot go on or is incomplete                  (exit 1)
+
+The command line prints one line for each of these and no traceback; anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class GotR1Error(Exception):
+    """The root: catch this to catch everything the project raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(GotR1Error):
+    """What was asked for cannot be done; the message says what was expected, what came, and what to do."""
+
+    exit_code = 2
+
+
+class LabelError(UsageError):
+    """A name that a detector cannot look for: without a word, or longer than it reads.
+
+    Names come from generated chains as well as from users, so that callers may want to give up one picture only.
+    """
+
+
+class DataError(GotR1Error):
+    """A file holds something else than expected.
+
+    Args:
+        message: what was expected and what came.
+        path: the file at fault.
+        line: its line, counted from 1, where there is one.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, path: Path | str, line: int | None = None) -> None:
+        self.path = Path(path)
+        self.line = line
+        place = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{place}: {message}")
+
+
+class BackendError(GotR1Error):
+    """A model or a server failed: no verdict on any sample follows from it."""
+
+
+class RunError(GotR1Error):
+    """A run folder cannot be used, or a run ended incomplete."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """A hint such as ``; did you mean 'spatial'?``, or an empty string when nothing is near."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """The text on one line, shortened in the middle of nothing: for messages that quote foreign input."""
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,0 +1,84 @@
+"""Files of one JSON value a line: strict (no NaN), appended in one piece, tolerant of a cut-off end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.errors import DataError
+
+
+def dump(value: object) -> str:
+    """One line of strict JSON. Lone surrogates, which UTF-8 cannot hold, are written as escapes.
+
+    Raises:
+        ValueError: the value holds NaN or an infinity.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    return text
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append all rows with one write, and wait until they are on the disk."""
+    block = "".join(f"{dump(row)}\n" for row in rows).encode("utf-8")
+    with path.open("ab", buffering=0) as file:
+        view = memoryview(block)
+        while view:
+            view = view[file.write(view) :]
+        os.fsync(file.fileno())
+
+
+def read_rows(path: Path, *, ours: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, row) of every line.
+
+    Args:
+        ours: the file was written by `append_rows`: a last line without its newline was cut off and is skipped.
+            Other people's files may end without one; blank lines in them are passed over.
+
+    Raises:
+        DataError: the file cannot be read, or a complete line is not a JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if ours and not line.endswith(b"\n"):
+                    return
+                if ours or line.strip():
+                    yield number, _row(line, path, number)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=path) from None
+
+
+def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"expected a JSON object, got something else ({error})", path=path, line=number) from None
+    if not isinstance(row, dict):
+        raise DataError(f"expected a JSON object, got {type(row).__name__}", path=path, line=number)
+    return row
+
+
+def cut_torn_line(path: Path) -> None:
+    """Remove what follows the last newline: the half-written line of a process that was killed."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(end - 65536, 0)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)

@@ -1,0 +1,130 @@
+"""A judgment: one judge's outcome on one sample, and how it is written as a line of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
+from gotr1_eval.core.types import Box, Detection, Json, Sample
+
+Row = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgment:
+    """One line of judgments.jsonl.
+
+    Attributes:
+        sample: the sample's id.
+        judge: the judge's full name.
+        fingerprint: of the judge when it judged.
+        repeat: 0, or the number of a repeated judgment of the same sample.
+        seconds: share of the batch's wall time.
+    """
+
+    sample: str
+    judge: str
+    fingerprint: str
+    outcome: Outcome
+    repeat: int = 0
+    seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What identifies a judgment; the last line with a key counts."""
+        return (self.sample, self.judge, self.fingerprint, self.repeat)
+
+    @property
+    def final(self) -> bool:
+        """Whether a resume keeps it: everything but a failure of the backend."""
+        return isinstance(self.outcome, Score) or self.outcome.why is not Why.BACKEND
+
+
+def judgment_row(judgment: Judgment) -> Row:
+    """The judgment as JSON values; `read_judgment` gives it back."""
+    row: Row = {
+        "sample": judgment.sample,
+        "judge": judgment.judge,
+        "fingerprint": judgment.fingerprint,
+        "repeat": judgment.repeat,
+    }
+    outcome = judgment.outcome
+    if isinstance(outcome, Score):
+        row |= {"value": outcome.value, "parts": dict(outcome.parts), "note": outcome.note}
+        row["seen"] = [[seen.label, *seen.box.corners, seen.score] for seen in outcome.seen]
+    else:
+        row |= {"why": outcome.why.value, "detail": outcome.detail}
+    row["replies"] = [_reply_row(reply) for reply in outcome.replies]
+    row["seconds"] = round(judgment.seconds, 6)
+    return row
+
+
+def _reply_row(reply: Reply) -> Row:
+    row: Row = {"text": reply.text, "model": reply.model, "finish": reply.finish}
+    return row | {"choice_log_probs": list(reply.choice_log_probs)} if reply.choice_log_probs else row
+
+
+def _read_reply(row: Mapping[str, Any]) -> Reply:
+    return Reply(**{**row, "choice_log_probs": tuple(row.get("choice_log_probs", ()))})
+
+
+def read_judgment(row: Mapping[str, Any]) -> Judgment:
+    """The judgment that a row holds.
+
+    Raises:
+        KeyError, ValueError, TypeError: the row was not written by `judgment_row`.
+    """
+    replies = tuple(_read_reply(reply) for reply in row["replies"])
+    outcome: Outcome
+    if "why" in row:
+        outcome = Unscored(why=Why(row["why"]), detail=row["detail"], replies=replies)
+    else:
+        seen = tuple(Detection(label, Box(*corners), score) for label, *corners, score in row["seen"])
+        outcome = Score(value=row["value"], parts=row["parts"], note=row["note"], replies=replies, seen=seen)
+    return Judgment(
+        sample=row["sample"],
+        judge=row["judge"],
+        fingerprint=row["fingerprint"],
+        repeat=row["repeat"],
+        outcome=outcome,
+        seconds=row["seconds"],
+    )
+
+
+def sample_row(sample: Sample, run: Path) -> Row:
+    """The sample as JSON values; a picture inside the run folder is written relative to it."""
+    image = sample.image
+    if image is not None and not isinstance(image, Path):
+        raise TypeError(f"sample {sample.id!r} holds its picture in memory; save it before the sample")
+    if image is not None and image.is_relative_to(run):
+        image = image.relative_to(run)
+    return {
+        "id": sample.id,
+        "prompt": sample.prompt,
+        "chain": sample.chain,
+        "image": None if image is None else image.as_posix(),
+        "seed": sample.seed,
+        "generator": sample.generator,
+        "meta": dict(sample.meta),
+    }
+
+
+def read_sample(row: Mapping[str, Any], run: Path) -> Sample:
+    """The sample that a row of the given run holds.
+
+    Raises:
+        KeyError, TypeError: the row was not written by `sample_row`.
+    """
+    image = None if row["image"] is None else run / row["image"]
+    return Sample(
+        id=row["id"],
+        prompt=row["prompt"],
+        chain=row["chain"],
+        image=image,
+        seed=row["seed"],
+        generator=row["generator"],
+        meta=row["meta"],
+    )

@@ -1,0 +1,99 @@
+"""What a judge answers: a `Score`, or an `Unscored` with the reason. Never a default number.
+
+An `Unscored` has no value and does not convert to one, so that forgetting this case is a type error
+and not a silent zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gotr1_eval.core.types import Detection
+
+
+class Why(StrEnum):
+    """Why there is no score."""
+
+    UNREADABLE = "unreadable"
+    """The judge answered, but no value can be read from it with certainty."""
+    TRUNCATED = "truncated"
+    """The judge's answer was cut off before the value."""
+    REFUSED = "refused"
+    """The judge declined to answer."""
+    BACKEND = "backend"
+    """The model or server failed (also out of memory); asked again on every resume."""
+    NO_INPUT = "no_input"
+    """What the judge needs is missing: no chain, no picture, or a picture that cannot be opened."""
+    NOT_APPLICABLE = "not_applicable"
+    """The judge has nothing to say about this prompt; no failure, counted apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a model said, verbatim.
+
+    Attributes:
+        text: the raw text.
+        model: the model that said it.
+        finish: why it stopped (``stop``, ``length``, ...), where known.
+        choice_log_probs: natural logarithm of the probability that the answer goes on with each of the request's
+            choices (the product over its tokens) and not with a longer one that begins alike; empty without choices.
+    """
+
+    text: str
+    model: str
+    finish: str | None = None
+    choice_log_probs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A judge's verdict.
+
+    Attributes:
+        value: finite, within the judge's declared range (checked by `check_range`).
+        parts: named components that explain the value, each finite.
+        replies: the raw model replies it was read from.
+        seen: what was found in the picture, for people to look at.
+        note: one sentence where the value needs a word ("no readable box in the chain").
+
+    Raises:
+        ValueError: the value or a part is not a finite number.
+    """
+
+    value: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    replies: tuple[Reply, ...] = ()
+    seen: tuple[Detection, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name, number in {"value": self.value, **self.parts}.items():
+            if not math.isfinite(number):
+                raise ValueError(f"a score needs finite numbers, got {name} = {number!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored:
+    """The judge could not score this sample, and says why."""
+
+    why: Why
+    detail: str = ""
+    replies: tuple[Reply, ...] = ()
+
+
+Outcome = Score | Unscored
+
+
+def check_range(outcome: Outcome, low: float, high: float, judge: str) -> Outcome:
+    """The outcome itself, when its value lies in the judge's declared range.
+
+    Raises:
+        ValueError: it does not, which is a bug in the judge.
+    """
+    if isinstance(outcome, Score) and not low <= outcome.value <= high:
+        raise ValueError(f"judge {judge!r} declares the range [{low}, {high}] but scored {outcome.value!r}")
+    return outcome

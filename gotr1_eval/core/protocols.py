@@ -1,0 +1,289 @@
+"""What a judge, a detector and a generator must offer. Implementations inherit nothing from here.
+
+Everything works on batches: as many answers as inputs, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gotr1_eval.core.outcome import Outcome, Reply, Unscored
+from gotr1_eval.core.types import Detection, Json, Sample
+
+
+class Judge(Protocol):
+    """Answers a batch of samples with scores, or says why it cannot."""
+
+    @property
+    def name(self) -> str:
+        """What the number is called; states detector, model and semantics (``reasoning_image[shapes]``)."""
+        ...
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value a score may take."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a score could: version, prompt file, model, settings."""
+        ...
+
+    @property
+    def may_not_apply(self) -> bool:
+        """Whether the judge answers `NOT_APPLICABLE` to some prompts; a total must be told what then."""
+        ...
+
+    @property
+    def model_calls(self) -> int:
+        """Questions to a language-vision model that one sample takes, re-asks aside; 0 for computed judges."""
+        ...
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """One outcome a sample, in order. Raises only what is a bug or the user's error."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds things in pictures."""
+
+    @property
+    def name(self) -> str:
+        """What the detector is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a detection could."""
+        ...
+
+    def detect(
+        self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None
+    ) -> list[list[Detection]]:
+        """Detections per picture, best first.
+
+        Args:
+            images: RGB pictures.
+            labels: for each picture the names to look for; a detection's label is then one of them.
+                None asks for everything the detector knows.
+
+        Raises:
+            LabelError: a name that the detector cannot look for.
+            UsageError: None, and the detector finds only what it is asked for.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question to a language-vision model.
+
+    Attributes:
+        prompt: the text of the user's turn; the pictures come before it.
+        images: RGB pictures; requests that share a picture object may share the work of encoding it.
+        system: system prompt; empty for none.
+        answer_prefix: text that the answer is made to begin with; it is not repeated in the reply.
+        choices: when given, nothing is decoded; the reply holds the log-probability of each of these texts as the
+            continuation of `answer_prefix`.
+        followups: earlier rounds, (the model's answer, our next turn), after the first turn.
+        max_tokens: of the answer.
+        temperature: 0 decodes greedily.
+        seed: of sampling, where the temperature is above 0.
+        repeat: how often the same question has been asked before, for test and retest: a repeat is never answered from
+            a cache, and samples with the seed that follows so many later.
+    """
+
+    prompt: str
+    images: tuple[Image.Image, ...] = ()
+    system: str = ""
+    answer_prefix: str = ""
+    choices: tuple[str, ...] = ()
+    followups: tuple[tuple[str, str], ...] = ()
+    max_tokens: int = 512
+    temperature: float = 0.0
+    seed: int = 0
+    repeat: int = 0
+
+
+class Vlm(Protocol):
+    """A language-vision model, in this process or behind a server."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever an answer could: model, revision, precision, picture processing."""
+        ...
+
+    @property
+    def scores_choices(self) -> bool:
+        """Whether requests with choices can be answered."""
+        ...
+
+    def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
+        """(width, height) of the coordinates in which the model answers boxes for a picture of (width, height) pixels.
+
+        (1000, 1000) for models that count thousandths; the size after the model's own resizing for those that count
+        pixels.
+        """
+        ...
+
+    def reply(self, requests: Sequence[Request]) -> list[Reply | Unscored]:
+        """One reply a request, in order; `Unscored(BACKEND)` for those that failed while others did not.
+
+        Raises:
+            UsageError: choices were given and the model cannot score them.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """Where the named objects of one picture were found, and what the model said."""
+
+    detections: tuple[Detection, ...]
+    replies: tuple[Reply, ...] = ()
+
+
+class Grounder(Protocol):
+    """Answers "where is <name>?" for pictures; a detector, or a language-vision model."""
+
+    @property
+    def name(self) -> str:
+        """What the grounder is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever an answer could."""
+        ...
+
+    def calls(self, names: int) -> int:
+        """Questions to a language-vision model for a picture with so many names; 0 for a detector."""
+        ...
+
+    def ground(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        """For each picture the instances of each of its names; `Unscored` where the answer cannot be read."""
+        ...
+
+
+class Suite(Protocol):
+    """A benchmark's prompts, and the judges it is usually scored with."""
+
+    @property
+    def name(self) -> str:
+        """The first part of every sample id."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """In the order of the tables."""
+        ...
+
+    @property
+    def reward_set(self) -> str:
+        """Name of the judges and total used when none are asked for."""
+        ...
+
+    @property
+    def images_per_prompt(self) -> int:
+        """Used when no other number is asked for."""
+        ...
+
+    def prompts(self, category: str) -> Sequence[str]:
+        """The category's prompts; a prompt's place in this list is its index for ever."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What a generator made of one prompt.
+
+    Attributes:
+        chain: the reasoning text, None when the generator writes none.
+        image: the picture.
+        truncated: the chain hit its cap and `<begin_of_image>` was forced.
+        meta: what else is worth keeping (token counts, ...); JSON values only.
+    """
+
+    image: Image.Image
+    chain: str | None = None
+    truncated: bool = False
+    meta: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBudget:
+    """Tokens that one sample takes: at most so many for the chain, exactly so many for the picture."""
+
+    chain_at_most: int
+    image: int
+
+
+class Generator(Protocol):
+    """Paints prompts."""
+
+    @property
+    def name(self) -> str:
+        """What the generator is called in tables."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a picture could: checkpoint, sampling settings."""
+        ...
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
+        """One picture a prompt. The same prompts and seeds in one call give the same pictures, bit for bit."""
+        ...
+
+
+class Encoder(Protocol):
+    """Embeds pictures and texts into one space."""
+
+    @property
+    def name(self) -> str:
+        """What the encoder is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever an embedding could."""
+        ...
+
+    def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Unit rows, float32 [pictures, width]."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit rows, float32 [texts, width]; longer texts than the encoder reads are cut off."""
+        ...
+
+
+class Workshop(Protocol):
+    """Hands out live objects by settings, each built once; judges and benchmarks are built with its help."""
+
+    def vlm(self, spec: Mapping[str, Json]) -> Vlm:
+        """The language-vision model that ``{"use": name, ...}`` describes."""
+        ...
+
+    def encoder(self, spec: Mapping[str, Json]) -> Encoder:
+        """The encoder that ``{"use": name, ...}`` describes."""
+        ...
+
+    def detector(self, spec: Mapping[str, Json]) -> Detector:
+        """The detector that ``{"use": name, ...}`` describes."""
+        ...
+
+    def grounder(self, spec: Mapping[str, Json]) -> Grounder:
+        """The grounder that ``{"use": name, ...}`` describes: a detector by name, wrapped."""
+        ...

@@ -1,0 +1,224 @@
+"""What boxes an object, a list or a string gives, still in the model's own numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value, find_structures
+from gotr1_eval.core.reading.numbers import NUMBER, is_placeholder
+from gotr1_eval.core.reading.reply import UnreadableReply
+from gotr1_eval.core.reading.structures import name_of
+
+BOX_KEYS = {"bbox_2d", "bbox2d", "bbox", "box", "bounding_box", "bounding_box_2d", "boundingbox"}
+Y_FIRST_KEY = "box_2d"
+"""The key of models that answer y before x; other orders refuse it."""
+_LABEL_KEYS = ("label", "name", "object", "text_content", "text", "class", "class_name", "category", "names")
+_CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
+_SILENT = {
+    "reason",
+    "reasons",
+    "reasoning",
+    "explanation",
+    "color",
+    "colour",
+    "size",
+    "image_size",
+    "resolution",
+    "score",
+}
+_WRAPPERS = re.compile(
+    r"(?:detect(?:ed|ion)s?|found|objects?|instances?|(?:bound(?:ing)?_)?b?box(?:es)?|bboxes_2d|bbox_2ds|results?|answers?"
+    r"|output|predictions?|annotations?|items|data|response|locations?|coordinates|grounding)(?:_objects|_boxes)?"
+)
+_PRESENCE = {"found", "present", "exists", "visible", "detected"}
+_FALSE, _NULL = {"false", "no"}, {"null", "none", "nil"}
+_ABSENT = re.compile(
+    r"(?:null|none|nil|nothing|no|none found|(?:it is )?not (?:found|present|visible|there|in the image)"
+    r"|(?:no|nothing)(?: such)?(?: (?:object|instance|match|box)(?:e?s)?)?(?: (?:was|were))? (?:found|detected|present)"
+    r"|there (?:is|are) none)",
+    re.I,
+)
+_NUMBER = re.compile(NUMBER)
+_COORDINATES = re.compile(r"[\s0-9.,;()\[\]eE+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RawBox:
+    """Four numbers as written, and the name that stands with them."""
+
+    label: str | None
+    numbers: tuple[float, float, float, float]
+
+
+def boxes_in(value: Value, label: str | None = None, *, y_first: bool = False) -> list[RawBox] | None:
+    """The boxes that a value gives; empty for an explicit "not there", None when it says nothing about boxes.
+
+    Raises:
+        UnreadableReply: it speaks of boxes, but not all of them can be read.
+    """
+    if isinstance(value, Leaf):
+        return None
+    if isinstance(value, Pairs):
+        return _in_object(value, label, y_first=y_first)
+    found = _in_list(value, label, y_first=y_first)
+    if found is not None and not value.closed:
+        raise UnreadableReply("The list of boxes was cut off.", why=Why.TRUNCATED)
+    return found
+
+
+def says_absent(text: str) -> bool:
+    """Whether the words say no more than that the thing is not there."""
+    return _ABSENT.fullmatch(" ".join(text[:200].split()).strip(" .!*_`\"'")) is not None
+
+
+def boxes_in_text(text: str, label: str | None) -> list[RawBox]:
+    """The boxes written out in a string or between markers: ``(1,2),(3,4)``, ``[1, 2, 3, 4]``, ``[[..], [..]]``.
+
+    Raises:
+        UnreadableReply: anything else stands there, or the numbers are not four a box.
+    """
+    if not _COORDINATES.fullmatch(text):
+        raise UnreadableReply(f"{text[:60]!r} is no box [x1, y1, x2, y2].")
+    if "[" in text:
+        return [box for one in find_structures(text) for box in boxes_in(one.value, label) or ()]
+    numbers = [float(number) for number in _NUMBER.findall(text)]
+    if not numbers or len(numbers) % 4:
+        raise UnreadableReply(f"A box has four numbers, not {len(numbers)}.")
+    return [_raw(label, numbers[start : start + 4]) for start in range(0, len(numbers), 4)]
+
+
+def _raw(label: str | None, numbers: list[float]) -> RawBox:
+    x1, y1, x2, y2 = numbers
+    return RawBox(label, (x1, y1, x2, y2))
+
+
+def _number(value: Value) -> float | None:
+    """A coordinate; models put some of them between quotes."""
+    if isinstance(value, Leaf) and _NUMBER.fullmatch(value.text.strip()):
+        return float(value.text)
+    return None
+
+
+def _in_list(items: Items, label: str | None, *, y_first: bool) -> list[RawBox] | None:
+    values = items.values
+    if not values:
+        return [] if items.closed else None
+    if all(isinstance(value, Leaf) and value.text.casefold() in _NULL for value in values):
+        return []
+    numbers = [number for value in values if (number := _number(value)) is not None]
+    if numbers:
+        return _from_numbers(numbers, items, label)
+    if corners := _two_points(values):
+        return [_raw(label, corners)]
+    if len(values) == 2 and isinstance(values[0], Leaf) and values[0].quoted:
+        return boxes_in(values[1], values[0].text, y_first=y_first)
+    parts = [boxes_in(value, label, y_first=y_first) for value in values]
+    if any(parts) and None in parts:
+        raise UnreadableReply("Some entries of the list are no boxes.")
+    return None if None in parts else [box for part in parts for box in part or ()]
+
+
+def _from_numbers(numbers: list[float], items: Items, label: str | None) -> list[RawBox] | None:
+    """One box from a list that holds numbers; a footnote such as [1] says nothing."""
+    if len(items.values) < 3:
+        return None
+    if len(numbers) != 4 or len(items.values) != 4:
+        raise UnreadableReply(f"A box has four numbers, not {len(numbers)} in a list of {len(items.values)}.")
+    return [_raw(label, numbers)]
+
+
+def _two_points(values: list[Value]) -> list[float] | None:
+    """The four numbers of [[x1, y1], [x2, y2]]."""
+    numbers = [_number(inner) for value in values if isinstance(value, Items) for inner in value.values]
+    sizes = [len(value.values) for value in values if isinstance(value, Items) and value.closed]
+    known = [number for number in numbers if number is not None]
+    return known if len(values) == 2 and sizes == [2, 2] and len(known) == 4 else None
+
+
+def _in_object(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox] | None:
+    fields = [(name_of(key), inner) for key, inner in pairs.pairs]
+    label = _label(dict(fields)) or label
+    keys = BOX_KEYS | {Y_FIRST_KEY} if y_first else BOX_KEYS
+    given = [inner for key, inner in fields if key in keys]
+    denied = any(key in _PRESENCE and isinstance(v, Leaf) and v.text.casefold() in _FALSE for key, v in fields)
+    found: list[RawBox] | None
+    if corners := _named_corners(dict(fields)):
+        found = [_raw(label, corners)]
+    elif given:
+        found = _boxed(given, label)
+    else:
+        found = _in_fields(pairs, label, y_first=y_first)
+    if denied and found:
+        raise UnreadableReply("The answer says that the object is not there, and gives a box.")
+    return [] if denied else found
+
+
+def _label(fields: dict[str, Value]) -> str | None:
+    for key in _LABEL_KEYS:
+        value = fields.get(key)
+        if isinstance(value, Pairs):
+            # A name in several languages.
+            value = {name_of(inner): text for inner, text in value.pairs}.get("en")
+        if isinstance(value, Leaf) and value.text.casefold() not in _NULL:
+            return value.text
+    return None
+
+
+def _named_corners(fields: dict[str, Value]) -> list[float] | None:
+    """The four numbers of {"x1": ..., "y1": ..., "x2": ..., "y2": ...}."""
+    for names in _CORNERS:
+        numbers = [_number(fields[name]) for name in names if name in fields]
+        known = [number for number in numbers if number is not None]
+        if len(known) == 4:
+            return known
+    return None
+
+
+def _boxed(given: list[Value], label: str | None) -> list[RawBox] | None:
+    """What stands under the key of a box."""
+    if all(_is_example(value) for value in given):
+        return None
+    read = [_under_key(value, label) for value in given]
+    if any(one != read[0] for one in read):
+        raise UnreadableReply("One object gives two different boxes.")
+    return read[0]
+
+
+def _is_example(value: Value) -> bool:
+    """[x1, y1, x2, y2], as the question shows it."""
+    return isinstance(value, Items) and bool(value.values) and all(is_placeholder(inner) for inner in value.values)
+
+
+def _under_key(value: Value, label: str | None) -> list[RawBox]:
+    if isinstance(value, Leaf):
+        return [] if says_absent(value.text) else boxes_in_text(value.text, label)
+    if not value.closed:
+        raise UnreadableReply("The answer was cut off inside a box.", why=Why.TRUNCATED)
+    found = boxes_in(value, label)
+    if found is None:
+        raise UnreadableReply("A box is four numbers [x1, y1, x2, y2].")
+    return found
+
+
+def _in_fields(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox] | None:
+    """Boxes deeper in an object, under a wrapping name ("detections") or under the name of what they show."""
+    parts: list[list[RawBox]] = []
+    for key, inner in pairs.pairs:
+        name = name_of(key)
+        wraps = _WRAPPERS.fullmatch(name) is not None
+        if name in _SILENT or name in _LABEL_KEYS[:4]:
+            continue
+        if isinstance(inner, Leaf):
+            if wraps and says_absent(inner.text):
+                parts.append([])
+            continue
+        if "box" in name and not wraps:
+            raise UnreadableReply(f'"{key[:40]}" is not the key of a box that was asked for.')
+        found = boxes_in(inner, label if wraps else key, y_first=y_first)
+        if found and label is not None and isinstance(inner, Items) and not wraps:
+            raise UnreadableReply(f'"{key[:40]}" is not the key of a box that was asked for.')
+        if found is not None:
+            parts.append(found)
+    return [box for part in parts for box in part] if parts else None

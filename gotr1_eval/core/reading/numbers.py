@@ -1,0 +1,70 @@
+"""What counts as a number on the scale that was asked for."""
+
+from __future__ import annotations
+
+import re
+
+from gotr1_eval.core.reading.literals import Items, Leaf, Value
+from gotr1_eval.core.reading.reply import UnreadableReply
+
+NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
+_OUT_OF = r"\s{0,3}\(?(?:/|out\s+of)\s{0,3}[*_`]{0,3}(?P<scale>[0-9]+(?:\.[0-9]+)?)"
+SCALED = rf"(?P<number>{NUMBER})[*_`]{{0,3}}(?:{_OUT_OF})?"
+"""A number, and the top of its scale where it is written: ``8``, ``8/10``, ``8 out of 10``."""
+
+_NUMBER = re.compile(NUMBER)
+_WRITTEN = re.compile(
+    rf"{SCALED}\)?\.?(?:\s+points?)?(?P<tail>\s+[-–—]\s+[^0-9]*|\s*[,:;(][^0-9]*|\.\s+[^0-9]*)?", re.I
+)
+_CONDITION = re.compile(r"\b(?:if|or|unless|maybe|perhaps|possibly|but)\b", re.I)
+_PLACEHOLDER = re.compile(
+    r"(?:<.*>|\[.*\]|\{.*\}|[a-z]|[xy][0-9]?|_+|\?+|#+|\.{2,3}|…"
+    r"|(?:(?:your|the|final)[ _])*(?:score|rating|number|value)"
+    r"|int(?:eger)?|float|num|x_?min|y_?min|x_?max|y_?max|left|top|right|bottom)?",
+    re.I | re.S,
+)
+
+
+def is_placeholder(value: Value) -> bool:
+    """Whether the value only stands for one, as in the question's own example: ``n``, ``<score>``, ``x1``, ``...``."""
+    return isinstance(value, Leaf) and _PLACEHOLDER.fullmatch(value.text.strip()) is not None
+
+
+def plain_number(value: Value) -> float | None:
+    """The number that stands there unquoted and alone; None for anything else (also `true`, `NaN`)."""
+    if isinstance(value, Leaf) and not value.quoted and _NUMBER.fullmatch(value.text):
+        return float(value.text)
+    return None
+
+
+def read_number(value: Value, *, low: float, high: float) -> float:
+    """The number that a value declares on the scale [low, high].
+
+    A list of one, a string and a stated scale are read (``[8]``, ``"8"``, ``"8/10"``); words may follow a string's
+    number if they hold no digits (``"8 - strong"``).
+
+    Raises:
+        UnreadableReply: it declares none, one outside the scale, or one on another scale.
+    """
+    if isinstance(value, Items) and len(value.values) == 1:
+        value = value.values[0]
+    if not isinstance(value, Leaf):
+        raise UnreadableReply(f"A single number from {low:g} to {high:g} was asked for, not a list or object.")
+    written = _WRITTEN.fullmatch(value.text.strip())
+    if written is None or _CONDITION.search(written["tail"] or ""):
+        raise UnreadableReply(f"{value.text[:60]!r} is no number from {low:g} to {high:g}.")
+    return checked(written["number"], written["scale"], low=low, high=high)
+
+
+def checked(number: str, scale: str | None, *, low: float, high: float) -> float:
+    """The number, when it lies in [low, high] and its stated scale ends at `high`.
+
+    Raises:
+        UnreadableReply: it does not.
+    """
+    if scale is not None and float(scale) != high:
+        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {scale[:20]}.")
+    value = float(number)
+    if not low <= value <= high:
+        raise UnreadableReply(f"{number[:20]} lies outside the scale from {low:g} to {high:g}.")
+    return value + 0.0  # -0.0 becomes 0.0

@@ -1,0 +1,220 @@
+"""The run folder: what was asked for, what was made, what was judged.
+
+    run.json         resolved settings, versions, fingerprints, expected counts
+    samples.jsonl    one line a sample
+    judgments.jsonl  one line a judgment
+    images/          the pictures
+
+These are the truth; everything else in a run folder is derived and may be deleted. Work is cut into fixed
+tiles and a tile's lines are appended in one write, so that a run killed at any moment and started again ends with the
+same samples and judgments as one that was never interrupted, at the cost of at most one tile done twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PIL import Image
+
+from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
+from gotr1_eval.core.identifiers import safe_name
+from gotr1_eval.core.jsonl import append_rows, cut_torn_line, read_rows
+from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
+from gotr1_eval.core.types import Json, Sample
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """The content of run.json.
+
+    Attributes:
+        identity: what decides the samples; a resume must agree with all of it.
+        setup: everything else worth knowing (versions, judges and their fingerprints, the command line).
+    """
+
+    identity: Mapping[str, Json]
+    setup: Mapping[str, Json]
+
+
+class RunStore:
+    """A run folder, open for writing by this process alone.
+
+    Use as a context manager; `RunStore.open` creates the folder or resumes it.
+    """
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: Path, info: RunInfo) -> RunStore:
+        """Create the run, or resume it when the folder holds one with the same identity.
+
+        Raises:
+            UsageError: the folder holds another run (one line says what differs), or something else.
+            RunError: another process is writing to it.
+        """
+        folder = folder.absolute()
+        _make_folder(folder)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise RunError(
+                f"{folder}: another process is writing to this run; wait for it or choose another --out"
+            ) from None
+        try:
+            if (folder / "run.json").exists():
+                _check_same(read_info(folder), info, folder)
+            write_atomically(folder / "run.json", _info_text(info))
+            for name in ("samples.jsonl", "judgments.jsonl"):
+                cut_torn_line(folder / name)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(folder, lock)
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._lock)
+
+    def samples(self) -> dict[str, Sample]:
+        """Every sample by id; of several lines with one id the last counts."""
+        return read_samples(self.folder)
+
+    def judgments(self) -> dict[tuple[str, str, str, int], Judgment]:
+        """Every judgment by key; of several lines with one key the last counts."""
+        return read_judgments(self.folder)
+
+    def image_path(self, sample_id: str) -> Path:
+        """Where the sample's picture belongs: inside images/, whatever the id holds."""
+        *folders, name = sample_id.split("/")
+        return self.folder.joinpath("images", *map(safe_name, folders), f"{safe_name(name)}.png")
+
+    def save_image(self, sample_id: str, image: Image.Image) -> Path:
+        """Write the sample's picture; a reader never sees half of it."""
+        path = self.image_path(sample_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        image.save(partial, format="PNG")
+        partial.replace(path)
+        return path
+
+    def append_samples(self, samples: Iterable[Sample]) -> None:
+        """Commit one tile of samples; their pictures must have been saved."""
+        append_rows(self.folder / "samples.jsonl", [sample_row(sample, self.folder) for sample in samples])
+
+    def append_judgments(self, judgments: Iterable[Judgment]) -> None:
+        """Commit one tile of judgments."""
+        append_rows(self.folder / "judgments.jsonl", [judgment_row(judgment) for judgment in judgments])
+
+
+def tiles(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """Fixed consecutive pieces of a plan; the cut depends on the plan alone, never on what is done already."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def read_info(folder: Path) -> RunInfo:
+    """The content of a run's run.json.
+
+    Raises:
+        DataError: there is none, or it is not one of ours.
+    """
+    path = folder / "run.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise DataError(f"run format {content['format']}, this version reads {FORMAT}", path=path)
+        return RunInfo(identity=content["identity"], setup=content["setup"])
+    except OSError as error:
+        raise DataError(f"not a run folder: {error.strerror}", path=path) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"not a run description ({one_line(error)})", path=path) from None
+
+
+def read_samples(folder: Path) -> dict[str, Sample]:
+    """Samples of a run by id, in order of first appearance.
+
+    Raises:
+        DataError: a line is not a sample; names file and line.
+    """
+    folder = folder.absolute()
+    found: dict[str, Sample] = {}
+    for number, row in _rows(folder / "samples.jsonl"):
+        try:
+            sample = read_sample(row, folder)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not a sample ({error!r})", path=folder / "samples.jsonl", line=number) from None
+        found[sample.id] = sample
+    return found
+
+
+def read_judgments(folder: Path) -> dict[tuple[str, str, str, int], Judgment]:
+    """Judgments of a run by key, in order of first appearance.
+
+    Raises:
+        DataError: a line is not a judgment; names file and line.
+    """
+    found: dict[tuple[str, str, str, int], Judgment] = {}
+    for number, row in _rows(folder / "judgments.jsonl"):
+        try:
+            judgment = read_judgment(row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not a judgment ({error!r})", path=folder / "judgments.jsonl", line=number) from None
+        found[judgment.key] = judgment
+    return found
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content; a reader sees the old text or the new one."""
+    partial = path.with_name(f".{path.name}.partial")
+    # Prompts and replies may hold lone surrogates, which UTF-8 cannot; a question mark stands for them in a page.
+    partial.write_text(text, encoding="utf-8", errors="replace")
+    partial.replace(path)
+
+
+def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
+    return read_rows(path) if path.exists() else ()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot make the run folder: {error.strerror}") from None
+    others = [path.name for path in folder.iterdir() if path.name not in (".lock", "run.json", ".run.json.partial")]
+    if others and not (folder / "run.json").exists():
+        raise UsageError(f"--out {folder}: the folder is not empty and holds no run ({others[0]}, ...); choose another")
+
+
+def _info_text(info: RunInfo) -> str:
+    content = {"format": FORMAT, "identity": dict(info.identity), "setup": dict(info.setup)}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _check_same(there: RunInfo, wanted: RunInfo, folder: Path) -> None:
+    keys = dict.fromkeys([*there.identity, *wanted.identity])
+    facts = [_change(key, there.identity.get(key), wanted.identity.get(key)) for key in keys]
+    changes = "; ".join(fact for fact in facts if fact)
+    if changes:
+        raise UsageError(f"{folder} holds a run with other settings ({changes}); choose another --out or delete it")
+
+
+def _change(key: str, there: Json, wanted: Json) -> str:
+    if there == wanted:
+        return ""
+    return f"{key} was {one_line(json.dumps(there), 80)}, now {one_line(json.dumps(wanted), 80)}"

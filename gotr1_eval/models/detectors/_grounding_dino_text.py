@@ -1,0 +1,107 @@
+"""Names as Grounding DINO reads them, with the place of every name's tokens.
+
+The text is ``a cat . a dog .`` in BERT's lower-cased word pieces. A name attends only to itself: the model cuts the
+text at every full stop and question mark, by their ids in the original vocabulary. The text is put together from token
+ids, name by name, so that it is known which tokens are whose, and nothing has to be decoded and guessed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from gotr1_eval.core.errors import DataError, LabelError, UsageError, one_line
+
+_MARKS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}
+"""What transformers' model cuts the text at; the numbers are written into it."""
+_START, _END, _STOP = _MARKS["[CLS]"], _MARKS["[SEP]"], _MARKS["."]
+_NO_STOPS = str.maketrans({".": " ", "?": " "})
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A stretch of tokens, [start, end) without the full stop, and the names as asked for that it stands for."""
+
+    labels: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One text for the model: the ids of all its tokens, and its phrases in order."""
+
+    ids: tuple[int, ...]
+    phrases: tuple[Phrase, ...]
+
+
+def load_tokenizer(folder: Path, vocabulary: int) -> Any:  # noqa: ANN401 - transformers is untyped
+    """The tokenizer of a checkpoint folder.
+
+    Args:
+        vocabulary: ids that the model embeds.
+
+    Raises:
+        UsageError: there is no tokenizer.json.
+        DataError: it is damaged, or not of BERT's lower-cased vocabulary.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} has no tokenizer.json; copy it there from the model's repository")
+    try:
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
+        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
+    known = tokenizer.get_vocab()
+    if any(known.get(mark) != place for mark, place in _MARKS.items()):
+        raise DataError(f"expected BERT's lower-cased vocabulary, with {_MARKS}", path=path)
+    if max(known.values()) >= vocabulary:
+        raise DataError(f"the tokenizer has ids up to {max(known.values())}, the model embeds {vocabulary}", path=path)
+    return tokenizer
+
+
+def write_captions(tokenizer: Any, labels: Sequence[str], limit: int) -> list[Caption]:  # noqa: ANN401
+    """The names in as few texts as hold them, in order; none for no names.
+
+    Names that read alike (``Cat``, ``cat``) share a phrase. A full stop or question mark within a name becomes a space:
+    the model would take what follows for another name.
+
+    Args:
+        limit: tokens that a text may have, with its marks.
+
+    Raises:
+        LabelError: a name without a word, or one that does not fit a text alone.
+    """
+    sharing: dict[tuple[int, ...], list[str]] = {}
+    for label in dict.fromkeys(labels):
+        sharing.setdefault(_pieces(tokenizer, label, limit), []).append(label)
+    captions: list[Caption] = []
+    ids, phrases = [_START], list[Phrase]()
+    for pieces, names in sharing.items():
+        if phrases and len(ids) + len(pieces) + 2 > limit:
+            captions.append(Caption((*ids, _END), tuple(phrases)))
+            ids, phrases = [_START], []
+        phrases.append(Phrase(tuple(names), len(ids), len(ids) + len(pieces)))
+        ids += [*pieces, _STOP]
+    return [*captions, Caption((*ids, _END), tuple(phrases))] if phrases else []
+
+
+def _pieces(tokenizer: Any, label: str, limit: int) -> tuple[int, ...]:  # noqa: ANN401
+    # Lone surrogates, which a damaged chain may hold, cannot be handed to the tokenizer.
+    text = label.lower().encode("utf-8", "replace").decode("utf-8").translate(_NO_STOPS)
+    pieces: tuple[int, ...] = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+    if not pieces:
+        raise LabelError(f"a detector needs names to look for, got {label!r}, which has no word")
+    if len(pieces) + 3 > limit:
+        raise LabelError(
+            f"a name may have up to {limit - 3} word pieces, got {len(pieces)}: {one_line(label, 60)!r}; shorten it"
+        )
+    if any(piece in _MARKS.values() for piece in pieces):
+        raise LabelError(
+            f"a name must be plain words, got {one_line(label, 60)!r}, which holds a mark of the tokenizer"
+        )
+    return pieces

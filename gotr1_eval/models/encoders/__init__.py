@@ -1,0 +1,1 @@
+"""Encoders of pictures and texts, one adapter a file."""

@@ -1,0 +1,91 @@
+"""Reads a CLIP model from a folder in transformers' layout, or says in one line why it cannot be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, StrictDataclassError
+from safetensors import SafetensorError
+from transformers import CLIPConfig, CLIPModel
+
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.loading import quiet, some
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SMALL_FILES = ["*.json", "merges.txt"]
+
+
+def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
+    """The folder that a setting means: a path, or an id of the Hugging Face hub, which is then fetched and kept there.
+
+    Args:
+        weights: whether the weights are wanted too, or the tokenizer's files only.
+
+    Raises:
+        UsageError: there is no such folder, and the hub has none either or cannot be reached.
+    """
+    path = Path(model).expanduser()
+    if path.exists():
+        return path
+    if not _HUB_ID.fullmatch(model):
+        raise UsageError(f"no CLIP files at {path}; give a folder, or an id of the Hugging Face hub (owner/name)")
+    try:
+        patterns = [*_SMALL_FILES, "*.safetensors"] if weights else _SMALL_FILES
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
+        if weights and not any(folder.glob("*.safetensors")):
+            # Early checkpoints exist as pickled tensors only; asking for both at once would fetch most twice.
+            snapshot_download(model, revision=revision, allow_patterns=["pytorch_model*.bin*"])
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        reason = one_line(error, 160)
+        raise UsageError(f"no folder {path}, and the hub's {model!r} cannot be fetched: {reason}") from None
+    return folder
+
+
+def load_folder(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers is untyped
+    """The model with every weight from the file.
+
+    Raises:
+        DataError: the folder holds no CLIP, or its weights are damaged, incomplete, too many or misshapen.
+    """
+    config = _read_config(folder)
+    try:
+        with quiet():
+            model, info = CLIPModel.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except (OSError, SafetensorError, ValueError, RuntimeError, EOFError, KeyError) as error:
+        raise DataError(f"the CLIP weights cannot be read: {one_line(error)}", path=folder) from None
+    # Checkpoints of old versions of transformers hold the constants 0, 1, 2, ... as if they were weights.
+    surplus = [key for key in info["unexpected_keys"] if not key.endswith(".position_ids")]
+    check_complete(folder, info["missing_keys"], surplus, [entry[0] for entry in info["mismatched_keys"]])
+    return model
+
+
+def check_complete(path: Path, missing: Any, surplus: Any, misshapen: Any) -> None:  # noqa: ANN401
+    """Raises DataError, in one line, when any of the three collections of names has a member."""
+    kinds = (("missing", missing), ("surplus", surplus), ("misshapen", misshapen))
+    faults = [f"{len(keys)} {kind} ({some(keys)})" for kind, keys in kinds if keys]
+    if faults:
+        raise DataError(f"the weights do not make a CLIP model: {'; '.join(faults)}", path=path)
+
+
+def _read_config(folder: Path) -> CLIPConfig:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise DataError("no config.json; expected a folder in transformers' CLIP layout", path=folder)
+    try:
+        kind = CLIPConfig.get_config_dict(folder)[0].get("model_type")
+        if kind != "clip":
+            raise DataError(f"expected model_type 'clip', got {kind!r}", path=path)
+        return CLIPConfig.from_pretrained(folder)
+    except (OSError, StrictDataclassError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"not a configuration of CLIP: {one_line(error)}", path=path) from None

@@ -1,0 +1,151 @@
+"""What HPS and CLIP share: pictures and texts through the two towers of transformers' `CLIPModel`.
+
+Shapes: N inputs, S side of the picture in pixels, T tokens of context, E width of the common space.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from gotr1_eval.core import identifiers
+from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.types import Json
+from gotr1_eval.models.batches import in_batches
+from gotr1_eval.models.encoders._clip_text import token_ids
+from gotr1_eval.models.loading import choose_device
+from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.settings import Settings as StrictSettings
+
+_MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
+_DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
+"""Of the red, green and blue of OpenAI's training pictures, in [0, 1]; all CLIP models here use them."""
+
+
+class ClipSettings(StrictSettings):
+    """How a CLIP model is run.
+
+    Attributes:
+        device: `auto` is the first GPU if there is one.
+        dtype: of the weights; embeddings are always float32.
+        batch_size: pictures or texts in one forward pass; halved for the call when memory runs out.
+    """
+
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = Field(32, ge=1)
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch knows it."""
+        dtype: torch.dtype = getattr(torch, self.dtype)
+        return dtype
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedClip:
+    """A `CLIPModel`, and the tokenizer that it reads texts with."""
+
+    model: Any
+    tokenizer: Any
+
+
+class ClipEncoder(ABC):
+    """An `Encoder` (see `gotr1_eval.core.protocols`) made of a CLIP model, which is read when it is first needed.
+
+    Args:
+        name: what the encoder is called in the names of metrics.
+        settings: how to run the model.
+    """
+
+    def __init__(self, name: str, settings: ClipSettings) -> None:
+        """Raises UsageError when there is no such device."""
+        self.name = name
+        self._settings = settings
+        self._device = choose_device(settings.device)
+
+    @abstractmethod
+    def load(self) -> LoadedClip:
+        """Model and tokenizer from their files; raises UsageError or DataError."""
+
+    @abstractmethod
+    def prepare(self, picture: Image.Image, side: int) -> torch.Tensor:
+        """float32 [3, side, side]: the picture cut or padded to a square, and normalised."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Json]:
+        """What an embedding depends on besides the dtype: version, weights, tokenizer."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the files and the precision; not of the batch size or the device, which move last digits only."""
+        return identifiers.fingerprint({**self.identity(), "dtype": self._settings.dtype})
+
+    @cached_property
+    def loaded(self) -> LoadedClip:
+        """The model on its device in evaluation mode; raises what `load` does, BackendError if it does not fit."""
+        loaded = self.load()
+        rows = loaded.model.config.text_config.vocab_size
+        highest = max(loaded.tokenizer.get_vocab().values())
+        if highest >= rows:
+            raise UsageError(
+                f"{self.name}: the tokenizer has ids up to {highest}, the model embeds {rows}; use its own"
+            )
+        try:
+            return LoadedClip(loaded.model.to(self._device).eval(), loaded.tokenizer)
+        except torch.OutOfMemoryError:
+            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+
+    def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Unit rows, float32 [N, E]; raises BackendError when memory does not suffice for a single picture."""
+        side = self.loaded.model.config.vision_config.image_size
+        return self._embed(images, lambda batch: self._image_rows(batch, side))
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit rows, float32 [N, E]; a text that comes several times is embedded once. Raises BackendError likewise."""
+        distinct = list(dict.fromkeys(texts))
+        rows = self._embed(distinct, self._text_rows)
+        place = {text: index for index, text in enumerate(distinct)}
+        return rows[[place[text] for text in texts]]
+
+    def _embed(self, items: Sequence[Any], rows_of: Callable[[Sequence[Any]], torch.Tensor]) -> NDArray[np.float32]:
+        width = self.loaded.model.config.projection_dim
+        with fitting_threads(self.loaded.model.num_parameters()), torch.inference_mode():
+            batches = in_batches(items, self._settings.batch_size, rows_of, self.name)
+            rows_NE = torch.cat([torch.empty(0, width), *(batch.float().cpu() for batch in batches)])
+            units: NDArray[np.float32] = (rows_NE / rows_NE.norm(dim=-1, keepdim=True)).numpy()
+        if not np.isfinite(units).all():
+            raise BackendError(f"{self.name}: an embedding is not finite in {self._settings.dtype}; try dtype float32")
+        return units
+
+    def _image_rows(self, pictures: Sequence[Image.Image], side: int) -> torch.Tensor:
+        model = self.loaded.model
+        pixels_N3SS = torch.stack([self.prepare(picture, side) for picture in pictures]).to(self._device, model.dtype)
+        rows: torch.Tensor = model.visual_projection(model.vision_model(pixel_values=pixels_N3SS).pooler_output)
+        return rows
+
+    def _text_rows(self, texts: Sequence[str]) -> torch.Tensor:
+        model = self.loaded.model
+        context = model.config.text_config.max_position_embeddings
+        ids_NT = token_ids(self.loaded.tokenizer, texts, context).to(self._device)
+        rows: torch.Tensor = model.text_projection(model.text_model(input_ids=ids_NT).pooler_output)
+        return rows
+
+
+def to_floats(picture: Image.Image) -> torch.Tensor:
+    """float32 [3, height, width] in [0, 1] of an RGB picture."""
+    return torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1).float() / 255
+
+
+def normalise(pixels: torch.Tensor) -> torch.Tensor:
+    """The pixels (any values, usually in [0, 1]) in CLIP's units: mean 0 and deviation 1 over its training pictures."""
+    return (pixels - _MEAN) / _DEVIATION

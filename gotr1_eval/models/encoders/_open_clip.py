@@ -1,0 +1,127 @@
+"""Reads a CLIP checkpoint with open_clip's names into transformers' `CLIPModel`.
+
+The sizes of the model follow from its tensors (`_open_clip_sizes`); only the numbers of attention heads do not show.
+Every tensor is accounted for: what is missing, surplus or misshapen is named in one line.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import CLIPConfig, CLIPModel
+
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.encoders._clip_folder import check_complete
+from gotr1_eval.models.encoders._open_clip_sizes import BLOCK, Sizes, Tensors, Tower
+from gotr1_eval.models.loading import quiet
+
+_TOP = {
+    "logit_scale": "logit_scale",
+    "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+    "positional_embedding": "text_model.embeddings.position_embedding.weight",
+    "ln_final.weight": "text_model.final_layer_norm.weight",
+    "ln_final.bias": "text_model.final_layer_norm.bias",
+    "visual.class_embedding": "vision_model.embeddings.class_embedding",
+    "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+    "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",
+    "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "visual.ln_post.weight": "vision_model.post_layernorm.weight",
+    "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+}
+_TRANSPOSED = {"text_projection": "text_projection.weight", "visual.proj": "visual_projection.weight"}
+_IN_BLOCK = {
+    "attn.out_proj": "self_attn.out_proj", "ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}  # fmt: skip
+
+
+def load_open_clip(path: Path, dtype: torch.dtype, *, image_heads: int, text_heads: int, end_token: int) -> Any:  # noqa: ANN401
+    """The model, on the CPU.
+
+    Args:
+        path: a ``.pt`` file (the tensors, perhaps under ``state_dict``) or a ``.safetensors`` file.
+        image_heads: attention heads of the image tower; `text_heads` likewise.
+        end_token: id of the marker at whose place a text's features are taken.
+
+    Raises:
+        DataError: the file is damaged, or a tensor is missing, surplus or misshapen.
+        UsageError: a tower's width is no multiple of its number of heads.
+    """
+    tensors = read_tensors(path)
+    sizes = Sizes.of(tensors, path)
+    expected = sizes.shapes()
+    both = expected.keys() & tensors.keys()
+    misshapen = [name for name in both if tuple(tensors[name].shape) != expected[name]]
+    check_complete(path, expected.keys() - both, tensors.keys() - both, misshapen)
+    for tower, width, heads in (("image", sizes.image.width, image_heads), ("text", sizes.text.width, text_heads)):
+        if width % heads:
+            raise UsageError(f"{path}: the {tower} tower's width {width} is no multiple of {tower}_heads = {heads}")
+    config = model_config(sizes, image_heads, text_heads, end_token)
+    renamed = to_transformers(tensors)
+    with quiet():
+        return CLIPModel.from_pretrained(None, config=config, state_dict=renamed, dtype=dtype)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint file by name; raises DataError when it cannot be read or holds something else."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise DataError(f"not a checkpoint that can be read: {one_line(error)}", path=path) from None
+    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise DataError("expected tensors by name, or those under 'state_dict'", path=path)
+    return dict(tensors)
+
+
+def to_transformers(tensors: Tensors) -> dict[str, torch.Tensor]:
+    """open_clip's tensors under transformers' names: query, key and value apart, projections as linear layers."""
+    renamed: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        if name in _TOP:
+            renamed[_TOP[name]] = tensor
+        elif name in _TRANSPOSED:
+            renamed[_TRANSPOSED[name]] = tensor.T.contiguous()
+        else:
+            renamed |= _in_block(name, tensor)
+    return renamed
+
+
+def _in_block(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    match = BLOCK.match(name)
+    assert match is not None, name
+    block = f"{'vision' if match[1] else 'text'}_model.encoder.layers.{match[2]}."
+    inner = name[match.end() :]
+    if inner.startswith("attn.in_proj_"):
+        kind = inner.removeprefix("attn.in_proj_")
+        parts = zip(("q_proj", "k_proj", "v_proj"), tensor.chunk(3), strict=True)
+        return {f"{block}self_attn.{part}.{kind}": piece.contiguous() for part, piece in parts}
+    layer, _, kind = inner.rpartition(".")
+    return {f"{block}{_IN_BLOCK[layer]}.{kind}": tensor}
+
+
+def model_config(sizes: Sizes, image_heads: int, text_heads: int, end_token: int) -> CLIPConfig:
+    """open_clip's standard architecture: exact gelu, one square grid of patches."""
+    shared = {"hidden_act": "gelu", "layer_norm_eps": 1e-5, "projection_dim": sizes.common}
+
+    def tower(part: Tower, heads: int) -> dict[str, Any]:
+        return shared | {
+            "hidden_size": part.width, "intermediate_size": part.hidden, "num_hidden_layers": part.layers,
+            "num_attention_heads": heads,
+        }  # fmt: skip
+
+    image = tower(sizes.image, image_heads) | {"patch_size": sizes.patch, "image_size": sizes.patch * sizes.grid}
+    text = tower(sizes.text, text_heads) | {
+        "vocab_size": sizes.vocabulary, "max_position_embeddings": sizes.context, "eos_token_id": end_token,
+        "bos_token_id": None, "pad_token_id": None,
+    }  # fmt: skip
+    return CLIPConfig(projection_dim=sizes.common, vision_config=image, text_config=text)

@@ -1,0 +1,146 @@
+"""Janus-Pro and GoT-R1: writes a reasoning chain and paints it, by a checkpoint on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated, Literal
+
+import torch
+from PIL import Image
+from pydantic import Field
+
+from gotr1_eval.core.errors import BackendError, UsageError, one_line
+from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
+from gotr1_eval.models.janus.loading import (
+    Checkpoint,
+    check_model_type,
+    checkpoint_folder,
+    load_checkpoint,
+    read_config,
+)
+from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
+from gotr1_eval.models.janus.sequence import encode_prompt
+from gotr1_eval.models.loading import choose_device, folder_digest
+from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.settings import Settings as StrictSettings
+
+VERSION = 1
+
+Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(StrictSettings):
+    """Which checkpoint, and how to sample from it; the defaults are the released script's.
+
+    Attributes:
+        ckpt: a folder in transformers' Janus layout, or `tiny-janus` for the one shipped with the shapes world.
+        guidance: weight of classifier-free guidance on the picture; 1 or less turns it off.
+        text_temperature: of the chain; 0 takes the likeliest token.
+        image_temperature: of the picture; 0 takes the likeliest token.
+        chain_cap: after so many tokens a chain is cut off and the picture begun.
+        device: `auto` is the first GPU if there is one.
+        dtype: `auto` is float32 on the CPU and float16, as released, on a GPU.
+    """
+
+    ckpt: str
+    guidance: float = Field(5.0, ge=0, allow_inf_nan=False)
+    text_temperature: Temperature = 1.0
+    image_temperature: Temperature = 1.0
+    chain_cap: int = Field(600, ge=1)
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class JanusGenerator:
+    """Generates with a Janus checkpoint, which is read when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises UsageError when there is no such folder or device."""
+        self._settings = settings
+        self._folder = checkpoint_folder(settings.ckpt)
+        self._device = choose_device(settings.device)
+        self.name = self._folder.resolve().name if settings.ckpt != "tiny-janus" else settings.ckpt
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the checkpoint's files, the sampling settings and the sampler's version."""
+        sampling = self._settings.model_dump_json(exclude={"ckpt", "device"})
+        text = f"{VERSION}\n{folder_digest(self._folder)}\n{self._dtype}\n{sampling}"
+        return f"janus-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The loaded model; see `gotr1_eval.models.janus.loading` for its errors."""
+        return load_checkpoint(self._folder, device=self._device, dtype=self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        if self._settings.dtype == "auto":
+            return torch.float32 if self._device.type == "cpu" else torch.float16
+        dtype: torch.dtype = getattr(torch, self._settings.dtype)
+        return dtype
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
+        """One chain and one picture a prompt, all in one batch; see `gotr1_eval.core.protocols.Generator`.
+
+        The same prompts and seeds in one call give the same chains and pictures, bit for bit. A sample's noise
+        depends on its own seed only; in another batch its logits differ in the last digits, and with them, very
+        rarely, a token.
+        """
+        if len(prompts) != len(seeds):
+            raise UsageError(f"as many seeds as prompts are needed, got {len(seeds)} for {len(prompts)}")
+        if not prompts:
+            return []
+        try:
+            with fitting_threads(self.checkpoint.model.num_parameters()):
+                return self._generate(prompts, seeds)
+        except torch.OutOfMemoryError as error:
+            raise BackendError(
+                f"{self.name}: the device's memory does not hold {len(prompts)} samples at once, use a smaller --tile "
+                f"({one_line(error, 120)})"
+            ) from None
+
+    def _generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
+        settings, loaded = self._settings, self.checkpoint
+        rows = [encode_prompt(loaded.tokenizer, prompt, loaded.special) for prompt in prompts]
+        chains = sample_chains(
+            loaded.model, rows, seeds, loaded.special, cap=settings.chain_cap, temperature=settings.text_temperature
+        )
+        images = sample_images(
+            loaded.model,
+            [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)],
+            seeds,
+            loaded.special,
+            guidance=settings.guidance,
+            temperature=settings.image_temperature,
+        )
+        pictures = decode_images(loaded.model, images.ids_BT).numpy()
+        return [
+            Generated(
+                image=Image.fromarray(picture),
+                chain=self._text(chain),
+                truncated=chain.truncated,
+                meta={"chain_tokens": len(chain.ids), "image_tokens": images.ids_BT.shape[1]},
+            )
+            for chain, picture in zip(chains, pictures, strict=True)
+        ]
+
+    def _text(self, chain: SampledChain) -> str:
+        """What the model wrote, special tokens kept; an appended `<begin_of_image>` it did not write."""
+        ids = chain.ids[:-1] if chain.truncated else chain.ids
+        text: str = self.checkpoint.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
+
+
+def token_budget(settings: Settings) -> TokenBudget:
+    """Tokens a sample takes, from the checkpoint's configuration alone; raises what loading it would."""
+    folder = checkpoint_folder(settings.ckpt)
+    check_model_type(folder)
+    return TokenBudget(settings.chain_cap, read_config(folder).vision_config.num_image_tokens)
+
+
+def build(settings: Settings, workshop: Workshop) -> JanusGenerator:
+    """The generator; needs nothing from the workshop."""
+    return JanusGenerator(settings)

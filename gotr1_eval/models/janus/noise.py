@@ -1,0 +1,69 @@
+"""Noise that belongs to a sample and to nothing else: a hash of (seed, stage, step, token) instead of a generator.
+
+A torch generator hands out numbers in the order of the calls, so that a sample's noise would depend on its
+neighbours, on the length of their chains and on the device. Here every number is computed from where it is used:
+batch, order and restarts change nothing. Sampling is by the Gumbel-max trick: the argmax of logits plus Gumbel
+noise is distributed as softmax(logits).
+
+The hash is a chain of 64-bit finalisers with the multipliers of SplitMix64 (Steele, Lea, Flood, 2014).
+
+Shape suffixes: B samples, V tokens of a vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+
+class Stage(IntEnum):
+    """What the noise is for; chain and image of one seed must not share any."""
+
+    CHAIN = 1
+    IMAGE = 2
+
+
+def _signed(value: int) -> int:
+    """The int64 with the same 64 bits: torch knows no unsigned arithmetic."""
+    value &= 2**64 - 1
+    return value - 2**64 if value >= 2**63 else value
+
+
+_STRIDE = _signed(0x9E3779B97F4A7C15)
+_MULTIPLIERS = (_signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB))
+
+
+def _shift(bits: Tensor, count: int) -> Tensor:
+    """Shift right and fill with zeros; torch's own shift repeats the sign."""
+    shifted: Tensor = (bits >> count) & (2 ** (64 - count) - 1)
+    return shifted
+
+
+def mix(bits: Tensor) -> Tensor:
+    """A bijection of int64 that turns neighbouring inputs into unrelated outputs."""
+    bits = (bits ^ _shift(bits, 30)) * _MULTIPLIERS[0]
+    bits = (bits ^ _shift(bits, 27)) * _MULTIPLIERS[1]
+    return bits ^ _shift(bits, 31)
+
+
+def stream_keys(seeds: Sequence[int], stage: Stage, device: torch.device | str = "cpu") -> Tensor:
+    """One key a sample for one stage; int64 [B]. Seeds may be any integers; their lowest 64 bits count."""
+    seeds_B = torch.tensor([_signed(seed) for seed in seeds], dtype=torch.int64, device=device)
+    return mix(mix(seeds_B + _STRIDE) + _signed(int(stage) * _STRIDE))
+
+
+def uniform(keys_B: Tensor, step: int, count: int) -> Tensor:
+    """Numbers in the open interval (0, 1) for tokens 0..count-1 of one step; float64 [B, V]."""
+    step_B = mix(keys_B + _signed((step + 1) * _STRIDE))
+    tokens_V = torch.arange(1, count + 1, dtype=torch.int64, device=keys_B.device) * _STRIDE
+    bits_BV = _shift(mix(step_B[:, None] + tokens_V[None, :]), 11)
+    # Half a step away from both ends, so that no logarithm meets 0; 2**-54 more would round to 1.
+    return (bits_BV.double() + 0.5).clamp(max=2.0**53 - 1) * 2.0**-53
+
+
+def gumbel(keys_B: Tensor, step: int, count: int) -> Tensor:
+    """Standard Gumbel noise for tokens 0..count-1 of one step; float32 [B, V]."""
+    return (-torch.log(-torch.log(uniform(keys_B, step, count)))).float()

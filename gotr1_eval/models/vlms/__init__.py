@@ -1,0 +1,1 @@
+"""Language-vision models, one adapter a file."""

@@ -1,0 +1,192 @@
+"""What all models in this process share: batching, pictures encoded once, memory, decoding and scoring."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gotr1_eval.core.errors import BackendError, UsageError, one_line
+from gotr1_eval.core.identifiers import fingerprint
+from gotr1_eval.core.outcome import Reply, Unscored, Why
+from gotr1_eval.core.protocols import Request
+from gotr1_eval.core.types import Json
+from gotr1_eval.models.loading import choose_device, folder_digest
+from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.models.vlms.decoding import Sampling, decode, read_rows, score_choices
+from gotr1_eval.models.vlms.exclusive import exclusive
+from gotr1_eval.models.vlms.loading import LocalSettings, find_dtype, find_folder
+from gotr1_eval.models.vlms.pictures import Picture
+from gotr1_eval.models.vlms.rows import Row
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in evaluation mode, its tokenizer, and the tokens that end an answer."""
+
+    model: Any
+    tokenizer: Any
+    stops: tuple[int, ...]
+
+
+class LocalVlm(ABC):
+    """A language-vision model in this process; see `gotr1_eval.core.protocols.Vlm`.
+
+    The base owns everything but how a family writes its prompts and encodes its pictures.
+    """
+
+    scores_choices = True
+
+    def __init__(self, settings: LocalSettings) -> None:
+        """Raises UsageError when there is no such device."""
+        self._settings = settings
+        self._device = choose_device(settings.device)
+        self._dtype = find_dtype(settings.dtype, self._device)
+        self._kept: OrderedDict[str, Picture] = OrderedDict()
+
+    @abstractmethod
+    def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
+        """(width, height) of the coordinates of boxes for a picture of (width, height) pixels."""
+
+    @abstractmethod
+    def _load(self) -> Loaded:
+        """Read the checkpoint."""
+
+    @abstractmethod
+    def _read(self, request: Request) -> tuple[Row, Mapping[str, Picture]] | Unscored:
+        """The request as tokens, and the features of its pictures by key."""
+
+    @abstractmethod
+    def _facts(self) -> Mapping[str, Json]:
+        """What changes answers beside the checkpoint's files and the number format."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the folder's or repository's name."""
+        return Path(self._settings.model).expanduser().resolve().name
+
+    @cached_property
+    def folder(self) -> Path:
+        """The checkpoint's folder; raises UsageError when there is none."""
+        return find_folder(self._settings.model, self._settings.revision)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The checkpoint, read when it is first needed."""
+        return self._load()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the checkpoint's files, the number format, the picture processing and this code's version."""
+        facts: dict[str, Json] = {"version": VERSION, "files": folder_digest(self.folder), "dtype": str(self._dtype)}
+        return f"{self.name}-{fingerprint({**facts, **self._facts()})}"
+
+    def reply(self, requests: Sequence[Request]) -> list[Reply | Unscored]:
+        """One reply a request, in order; a request that alone exhausts the memory is `Unscored(BACKEND)`.
+
+        Raises:
+            UsageError: a choice is empty.
+            BackendError: the device failed.
+        """
+        replies: dict[int, Reply | Unscored] = {}
+        size = self._settings.batch_size
+        with fitting_threads(self.loaded.model.num_parameters()), torch.inference_mode():
+            for scored in (True, False):
+                places = [place for place, request in enumerate(requests) if bool(request.choices) is scored]
+                for start in range(0, len(places), size):
+                    batch = places[start : start + size]
+                    replies.update(zip(batch, self._in_halves([requests[place] for place in batch]), strict=True))
+        return [replies[place] for place in range(len(requests))]
+
+    def _in_halves(self, batch: Sequence[Request]) -> list[Reply | Unscored]:
+        """Answers a batch, in ever smaller parts while the memory does not suffice."""
+        try:
+            return self._answer(batch)
+        except RuntimeError as error:
+            shortage = _shortage(error)
+        # Outside the handler: the exception holds every tensor of the failed attempt.
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return [Unscored(why=Why.BACKEND, detail=f"not enough memory for one question alone: {shortage}")]
+        middle = len(batch) // 2
+        return [*self._in_halves(batch[:middle]), *self._in_halves(batch[middle:])]
+
+    def _answer(self, batch: Sequence[Request]) -> list[Reply | Unscored]:
+        read = [self._read(request) for request in batch]
+        ready: list[tuple[Request, Row]] = []
+        pictures: dict[str, Picture] = {}
+        for request, each in zip(batch, read, strict=True):
+            if not isinstance(each, Unscored):
+                ready.append((request, each[0]))
+                pictures.update(each[1])
+        replies = iter(self._run(ready, pictures) if ready else ())
+        return [each if isinstance(each, Unscored) else next(replies) for each in read]
+
+    def _run(self, ready: Sequence[tuple[Request, Row]], pictures: Mapping[str, Picture]) -> list[Reply]:
+        """Replies to requests that either all have choices or none."""
+        loaded, rows = self.loaded, [row for _, row in ready]
+        seen = read_rows(loaded.model, rows, pictures, share=self._settings.share_beginnings)
+        if rows[0].choices:
+            begun = score_choices(loaded.model, seen, [row.choices for row in rows])
+            scores = [exclusive(each, row.choices) for each, row in zip(begun, rows, strict=True)]
+            return [Reply(text="", model=self.name, finish="choices", choice_log_probs=each) for each in scores]
+        sampling = [Sampling(ask.max_tokens, ask.temperature, ask.seed + ask.repeat) for ask, _ in ready]
+        return [self._reply(ids) for ids in decode(loaded.model, seen, sampling, loaded.stops)]
+
+    def _reply(self, ids: Sequence[int]) -> Reply:
+        stopped = bool(ids) and ids[-1] in self.loaded.stops
+        text = self.loaded.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return Reply(text=text, model=self.name, finish="stop" if stopped else "length")
+
+    def _answer_tokens(self, request: Request) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        """Tokens of the answer's prefix, and of each choice after it.
+
+        Prefix and choice are split into tokens together, since a tokenizer may join characters of both. Where it does,
+        the prefix is cut back to the tokens that all choices leave as they are, and what is left of it counts as part
+        of each choice.
+        """
+        if any(not choice for choice in request.choices):
+            raise UsageError("a choice is empty; every choice needs at least one character")
+        prefix = self._tokens(request.answer_prefix)
+        joined = [self._tokens(request.answer_prefix + choice) for choice in request.choices]
+        kept = next(
+            (place for place, token in enumerate(prefix) if any(ids[place : place + 1] != (token,) for ids in joined)),
+            len(prefix),
+        )
+        return prefix[:kept], tuple(ids[kept:] for ids in joined)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self.loaded.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+
+    def _picture(self, key: str, encode: Callable[[], Picture]) -> Picture:
+        """The picture's features, encoded alone so that they do not depend on the neighbours."""
+        picture = self._kept.pop(key, None) or encode()
+        if self._settings.pictures_kept:
+            self._kept[key] = picture
+        if len(self._kept) > self._settings.pictures_kept:
+            self._kept.popitem(last=False)
+        return picture
+
+
+def _shortage(error: RuntimeError) -> str:
+    """What the device said about its memory.
+
+    Raises:
+        BackendError: the device failed in another way.
+        RuntimeError: the error itself, when it is no failure of the device but a bug.
+    """
+    message = one_line(error, 160)
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in message:
+        return message
+    if "CUDA error" in message:
+        raise BackendError(f"the device failed: {message}") from error
+    raise error

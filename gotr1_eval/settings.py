@@ -1,0 +1,64 @@
+"""Strict settings: pydantic models in which an unknown key is an error, and TOML files that fill them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
+
+
+class Settings(BaseModel):
+    """The base of all settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_component(value: object) -> object:
+    return {"use": value} if isinstance(value, str) else value
+
+
+Component = Annotated[dict[str, Any], BeforeValidator(_as_component)]
+"""Settings of a plug-in inside other settings: ``"shapes"`` or ``{use = "shapes", ...}``."""
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
+    """Fill a settings class from plain values.
+
+    Args:
+        where: names the origin in the message (a file, ``--judges``).
+
+    Raises:
+        UsageError: an unknown key, a missing one, or a value of the wrong type; one line for the first fault.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            hint = nearest_name(str(first["loc"][-1]), kind.model_fields)
+            known = ", ".join(kind.model_fields) or "none"
+            raise UsageError(f"{where}: unknown setting {key!r}{hint} (known: {known})") from None
+        came = "" if first["type"] == "missing" else f", got {one_line(repr(first['input']), 80)}"
+        raise UsageError(f"{where}: setting {key!r}: {first['msg']}{came}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        DataError: the file cannot be read or is not TOML; names the file and, where known, the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read the settings file: {error.strerror}", path=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not a TOML file: {one_line(error)}", path=path) from None

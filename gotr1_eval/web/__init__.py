@@ -1,0 +1,1 @@
+"""Small servers: the only place with fastapi (extra ``[serve]``)."""

@@ -1,0 +1,1 @@
+"""Reading runs and drawing them: tables and pages. Nothing here judges anything."""

@@ -1,0 +1,144 @@
+"""Who finds named objects in a picture: a detector, or a language-vision model asked "where is ...?"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from gotr1_eval.core import identifiers
+from gotr1_eval.core.errors import LabelError, one_line
+from gotr1_eval.core.outcome import Reply, Unscored, Why
+from gotr1_eval.core.protocols import Detector, Grounding, Request, Vlm
+from gotr1_eval.core.reading import READER_VERSION, UnreadableReply, read_boxes
+from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.settings import Component
+from gotr1_eval.settings import Settings as StrictSettings
+from rewards.asking import Answer, ask_all
+from rewards.prompt_file import PromptFile
+
+VERSION = 1
+
+
+class DetectorGrounder:
+    """Asks a detector where the names are. What it does not find is evidence, not a failure."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.name = detector.name
+        self.fingerprint = detector.fingerprint
+
+    def calls(self, names: int) -> int:
+        """A detector is no language-vision model: none."""
+        return 0
+
+    def ground(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        """See `gotr1_eval.core.protocols.Grounder`. A name that cannot be looked for leaves its picture unscored."""
+        try:
+            return [Grounding(tuple(found)) for found in self.detector.detect(images, names)]
+        except LabelError as error:
+            if len(images) == 1:
+                return [Unscored(why=Why.UNREADABLE, detail=one_line(error))]
+        # Only this batch pays for finding out whose name it was.
+        pairs = zip(images, names, strict=True)
+        return [answer for image, wanted in pairs for answer in self.ground([image], [wanted])]
+
+
+class VlmGrounderSettings(StrictSettings):
+    """Of a grounder that asks a language-vision model; see `VlmGrounder`."""
+
+    vlm: Component
+    one_question: bool = False
+    prompt_file: Path | None = None
+
+
+class VlmGrounder:
+    """Asks a language-vision model, one question an object as in the paper (section 3.3), or one for all.
+
+    Args:
+        one_question: ask for all objects of a picture at once: one prefill instead of many, another judge by name.
+        prompt_file: the user's own question.
+    """
+
+    def __init__(self, vlm: Vlm, *, one_question: bool = False, prompt_file: Path | None = None) -> None:
+        self.vlm = vlm
+        self.one_question = one_question
+        file, marker = ("grounding_all", "names") if one_question else ("grounding", "name")
+        self.marker = marker
+        self.prompt = PromptFile(file, prompt_file, frozenset({marker, "answer"}))
+        variants = [",one question"] if one_question else []
+        variants += [f",own prompt {self.prompt.digest}"] if prompt_file else []
+        self.name = "".join([vlm.name, *variants])
+        self.fingerprint = identifiers.fingerprint(
+            {"grounder": VERSION, "reader": READER_VERSION, "prompt": self.prompt.text, "vlm": vlm.fingerprint}
+        )
+
+    def calls(self, names: int) -> int:
+        """Questions for a picture with so many names."""
+        return 1 if self.one_question else names
+
+    def ground(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        """See `gotr1_eval.core.protocols.Grounder`. One unreadable answer leaves the whole picture unscored."""
+        ask = self._ask_once if self.one_question else self._ask_each
+        return ask(images, names)
+
+    def _ask_each(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        questions = [(image, name) for image, wanted in zip(images, names, strict=True) for name in wanted]
+        form = 'Answer with JSON and nothing after it: [{"bbox_2d": [x1, y1, x2, y2]}, ...], or [] if it is not there.'
+        requests = [self._request(image, name, form) for image, name in questions]
+
+        def read(index: int, reply: Reply) -> list[Detection]:
+            image, name = questions[index]
+            frame = self.vlm.box_frame(image.size)
+            return [Detection(name, box) for _, box in read_boxes(reply.text, frame=frame, finish=reply.finish)]
+
+        answers = iter(ask_all(self.vlm, requests, read))
+        return [_joined([next(answers) for _ in wanted]) for wanted in names]
+
+    def _ask_once(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        form = (
+            'Answer with JSON and nothing after it: [{"bbox_2d": [x1, y1, x2, y2], "label": "<name as above>"}, ...]; '
+            "leave out what is not there."
+        )
+        requests = [self._request(image, "\n".join(wanted), form) for image, wanted in zip(images, names, strict=True)]
+
+        def read(index: int, reply: Reply) -> list[Detection]:
+            found = read_boxes(reply.text, frame=self.vlm.box_frame(images[index].size), finish=reply.finish)
+            return _labelled(found, names[index])
+
+        return [_joined([answer]) for answer in ask_all(self.vlm, requests, read)]
+
+    def _request(self, image: Image.Image, text: str, form: str) -> Request:
+        return Request(prompt=self.prompt.fill({self.marker: text, "answer": form}), images=(image,))
+
+
+def _joined(answers: Sequence[Answer[list[Detection]] | Unscored]) -> Grounding | Unscored:
+    """The answers about one picture as one."""
+    replies = tuple(reply for answer in answers for reply in answer.replies)
+    found: list[Detection] = []
+    for answer in answers:
+        if isinstance(answer, Unscored):
+            return Unscored(why=answer.why, detail=answer.detail, replies=replies)
+        found += answer.value
+    return Grounding(tuple(found), replies)
+
+
+def _labelled(found: Sequence[tuple[str | None, Box]], names: Sequence[str]) -> list[Detection]:
+    """The boxes under the names that were asked for.
+
+    Raises:
+        UnreadableReply: a box without a label, or with one that was not asked for.
+    """
+    asked: dict[str, str] = {_folded(name): name for name in names}
+    detections = []
+    for label, box in found:
+        name = asked.get(_folded(label)) if label is not None else None
+        if name is None:
+            raise UnreadableReply(f"a box is labelled {label!r}, which is none of the names asked for")
+        detections.append(Detection(name, box))
+    return detections
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,35 @@
+"""What a judge needs of a sample, or the outcome to answer when it is not there.
+
+Whose fault a failure is decides what it costs. A chain that was written but holds no readable box is the sample's
+fault and earns a noted 0, or a policy would learn that broken plans escape punishment. A chain or picture that was
+never given is nobody's verdict: `NO_INPUT`.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from gotr1_eval.core.chain import Chain, parse_chain
+from gotr1_eval.core.outcome import Score, Unscored, Why
+from gotr1_eval.core.pictures import PictureError, open_picture, picture_name
+from gotr1_eval.core.types import Sample
+
+NO_BOX = "no readable box in the chain"
+
+
+def require_plan(sample: Sample) -> Chain | Score | Unscored:
+    """The parsed chain when it holds a readable box; else 0 with a note, or `NO_INPUT` without a chain."""
+    if sample.chain is None:
+        return Unscored(why=Why.NO_INPUT, detail="the sample has no chain")
+    chain = parse_chain(sample.chain)
+    return chain if chain.boxed else Score(value=0.0, note=NO_BOX)
+
+
+def require_picture(sample: Sample) -> Image.Image | Unscored:
+    """The sample's picture as RGB, or `NO_INPUT` with the reason."""
+    if sample.image is None:
+        return Unscored(why=Why.NO_INPUT, detail="the sample has no picture")
+    try:
+        return open_picture(sample.image)
+    except PictureError as error:
+        return Unscored(why=Why.NO_INPUT, detail=f"{picture_name(sample.image)}: {error}")

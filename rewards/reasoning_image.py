@@ -1,0 +1,123 @@
+"""R_RI: does the picture hold each planned object where the plan put it? (paper section 3.3)
+
+Each planned object is looked up in the picture by a grounder (a language-vision model, or a detector: the paper's
+"Grounding DINO instead of the MLLM" is another grounder, not another judge). The value, in [0, 1], is the mean over
+all planned objects of the IoU of planned and found box; an object that is not found counts 0.
+
+Decided here, because the paper does not say:
+- an object named without a readable box counts 0, or breaking boxes would pay; so does a box without area;
+- equal names are asked once for all instances, which are assigned one to one so that the IoU sum is greatest.
+  ``matching = "paper"`` compares every object with the first answer about its name instead, also twice the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from scipy.optimize import linear_sum_assignment
+
+from gotr1_eval.core import identifiers
+from gotr1_eval.core.chain import Chain, PlannedObject
+from gotr1_eval.core.geometry import iou
+from gotr1_eval.core.outcome import Outcome, Score, Unscored
+from gotr1_eval.core.protocols import Grounder, Grounding, Workshop
+from gotr1_eval.core.types import Detection, Sample
+from gotr1_eval.settings import Component
+from gotr1_eval.settings import Settings as StrictSettings
+from rewards.inputs import require_picture, require_plan
+
+VERSION = 1
+TYPICAL_OBJECTS = 5
+"""Names in a plan, for estimates of cost: as many as in the published chains."""
+Matching = Literal["assigned", "paper"]
+
+
+class Settings(StrictSettings):
+    """Who looks the objects up, and how equal names are treated."""
+
+    grounder: Component
+    matching: Matching = "assigned"
+
+
+class ReasoningImageJudge:
+    """Mean IoU of planned and grounded boxes."""
+
+    range = (0.0, 1.0)
+    may_not_apply = False
+
+    def __init__(self, grounder: Grounder, matching: Matching = "assigned") -> None:
+        self.grounder = grounder
+        self.matching = matching
+        self.model_calls = grounder.calls(TYPICAL_OBJECTS)
+        suffix = "" if matching == "assigned" else f",{matching}"
+        self.name = f"reasoning_image[{grounder.name}{suffix}]"
+        self.fingerprint = identifiers.fingerprint(
+            {"judge": "reasoning_image", "version": VERSION, "matching": matching, "grounder": grounder.fingerprint}
+        )
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """One outcome a sample; parts give each object's IoU as ``<place in the plan>: <name>``."""
+        prepared = [_prepare(sample) for sample in samples]
+        asked = [entry for entry in prepared if isinstance(entry, tuple)]
+        names = [list(dict.fromkeys(planned.name for planned in chain.objects)) for chain, _ in asked]
+        answers = iter(self.grounder.ground([picture for _, picture in asked], names) if asked else [])
+        return [self._score(entry[0], next(answers)) if isinstance(entry, tuple) else entry for entry in prepared]
+
+    def _score(self, chain: Chain, answer: Grounding | Unscored) -> Outcome:
+        if isinstance(answer, Unscored):
+            return answer
+        found: dict[str, list[Detection]] = {}
+        for detection in answer.detections:
+            found.setdefault(detection.label, []).append(detection)
+        match = _assign if self.matching == "assigned" else _surest
+        overlaps = match(chain.objects, found)
+        parts = {
+            f"{place}: {planned.name}": value
+            for place, (planned, value) in enumerate(zip(chain.objects, overlaps, strict=True), 1)
+        }
+        lost = sum(planned.box is None for planned in chain.objects)
+        return Score(
+            value=sum(overlaps) / len(overlaps),
+            parts=parts,
+            replies=answer.replies,
+            seen=answer.detections,
+            note=f"{lost} of {len(chain.objects)} planned objects without a readable box" if lost else "",
+        )
+
+
+def build(settings: Settings, workshop: Workshop) -> ReasoningImageJudge:
+    """The judge with its grounder."""
+    return ReasoningImageJudge(workshop.grounder(settings.grounder), settings.matching)
+
+
+def _prepare(sample: Sample) -> tuple[Chain, Image.Image] | Score | Unscored:
+    plan = require_plan(sample)
+    if not isinstance(plan, Chain):
+        return plan
+    picture = require_picture(sample)
+    return picture if isinstance(picture, Unscored) else (plan, picture)
+
+
+def _assign(objects: Sequence[PlannedObject], found: dict[str, list[Detection]]) -> list[float]:
+    """Each object's IoU when the instances of a name are shared out one to one, for the greatest sum."""
+    overlaps = [0.0] * len(objects)
+    for name in dict.fromkeys(planned.name for planned in objects):
+        places = [index for index, planned in enumerate(objects) if planned.name == name]
+        table = np.array([[_overlap(objects[index], seen) for seen in found.get(name, [])] for index in places])
+        if table.size:
+            for row, column in zip(*linear_sum_assignment(table, maximize=True), strict=True):
+                overlaps[places[row]] = float(table[row, column])
+    return overlaps
+
+
+def _surest(objects: Sequence[PlannedObject], found: dict[str, list[Detection]]) -> list[float]:
+    """Each object's IoU with the surest instance of its name."""
+    best = {name: max(seen, key=lambda detection: detection.score) for name, seen in found.items()}
+    return [_overlap(planned, best[planned.name]) if planned.name in best else 0.0 for planned in objects]
+
+
+def _overlap(planned: PlannedObject, seen: Detection) -> float:
+    return 0.0 if planned.box is None else iou(planned.box, seen.box)

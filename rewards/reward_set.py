@@ -1,0 +1,112 @@
+"""A reward set: judges by factor name, and perhaps a total. In a file:
+
+[judges]
+semantic = "shapes_semantic"
+reasoning_image = { use = "reasoning_image", grounder = "shapes" }
+
+[total]
+rule = "paper_without_hps"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from pydantic import Field
+
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.judging import judge_batch
+from gotr1_eval.core.outcome import Outcome
+from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.types import Sample
+from gotr1_eval.settings import Component, Settings, read_settings, read_toml
+from rewards.total import Total, TotalSettings
+
+
+class RewardSetSettings(Settings):
+    """The content of a reward set's file."""
+
+    judges: dict[str, Component] = Field(min_length=1)
+    judge_model: Component | None = None
+    total: TotalSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSet:
+    """Live judges by factor name, in the order of the tables, and their total."""
+
+    judges: Mapping[str, Judge]
+    total: Total | None = None
+
+    @property
+    def headline(self) -> str:
+        """The factor that is the reward: "total", or the only judge.
+
+        Raises:
+            UsageError: several judges and no total.
+        """
+        if self.total is not None:
+            return "total"
+        if len(self.judges) != 1:
+            raise UsageError(f"a reward set of {len(self.judges)} judges needs a total to be one reward")
+        return next(iter(self.judges))
+
+    def judge(self, samples: Sequence[Sample]) -> list[dict[str, Outcome]]:
+        """For each sample the outcome of every factor, and of the total under "total" where there is one."""
+        columns = {factor: judge_batch(judge, samples) for factor, judge in self.judges.items()}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        if self.total is None:
+            return rows
+        return [{**row, "total": self.total.combine(row)} for row in rows]
+
+
+def shipped_sets() -> dict[str, str]:
+    """Name -> first comment line of every reward set that comes with the package."""
+    folder = resources.files("rewards") / "sets"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return {file.name.removesuffix(".toml"): file.read_text("utf-8").partition("\n")[0].lstrip("# ") for file in files}
+
+
+def read_reward_set(name: str) -> RewardSetSettings:
+    """The settings of a reward set.
+
+    Args:
+        name: of a shipped set; a path ending in ``.toml``; or judges by name, separated by commas, without a total.
+
+    Raises:
+        UsageError, DataError: nothing of that name, or the file is not a reward set.
+    """
+    if name.endswith(".toml"):
+        return read_settings(RewardSetSettings, read_toml(Path(name)), where=name)
+    sets = shipped_sets()
+    if name in sets:
+        path = Path(str(resources.files("rewards") / "sets" / f"{name}.toml"))
+        return read_settings(RewardSetSettings, read_toml(path), where=name)
+    judges = [part.strip() for part in name.split(",")]
+    if not all(judges):
+        raise UsageError(f"--judges {name!r}: expected a reward set, a .toml file, or judges separated by commas")
+    return RewardSetSettings(judges={judge: {"use": judge} for judge in judges})
+
+
+def assemble(settings: RewardSetSettings, judges: Mapping[str, Judge]) -> RewardSet:
+    """Judges and total as one.
+
+    Raises:
+        UsageError: the total does not fit the judges; see `rewards.total.Total`.
+    """
+    by_name: dict[str, str] = {}
+    for factor, judge in judges.items():
+        if factor == "total":
+            raise UsageError("a judge cannot be called 'total', which is the name of the reward set's own result")
+        if judge.name in by_name:
+            twins = f"{by_name[judge.name]!r} and {factor!r}"
+            raise UsageError(f"judges {twins} are both named {judge.name!r}: their scores could not be told apart")
+        by_name[judge.name] = factor
+    if settings.total is None:
+        return RewardSet(judges)
+    facts = {factor: (judge.range, judge.may_not_apply) for factor, judge in judges.items()}
+    makers = {factor: (judge.name, judge.fingerprint) for factor, judge in judges.items()}
+    return RewardSet(judges, Total(settings.total, facts, makers))

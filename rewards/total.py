@@ -1,0 +1,134 @@
+"""Totals: one reward from several judges, as a pure function of their outcomes.
+
+The rules are in `rewards.rules`. A factor is a number in [0, 1]; a judge on another scale needs a map under `maps` (see
+`rewards.maps`). A total with an `Unscored` factor is `Unscored`; no factor is ever dropped silently. A factor that may
+not apply to every prompt must be named under `when_applicable`; where it does not apply the rule then leaves it out.
+The total's name says all of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.identifiers import fingerprint
+from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.types import Json
+from gotr1_eval.settings import Settings
+from rewards.maps import KNOWN, plain, read_map
+from rewards.rules import OF_CHAIN, Rule, find_rule
+
+VERSION = 2
+JudgeFacts = tuple[tuple[float, float], bool]
+"""A judge's range, and whether it may not apply to a prompt."""
+
+
+class TotalSettings(Settings):
+    """How to make one reward of several.
+
+    Attributes:
+        rule: a name of `rewards.rules.RULES`, or ``weighted``.
+        when_applicable: factors it may do without where they do not apply.
+        maps: factor -> map to [0, 1]; see `rewards.maps`.
+        weights: factor -> weight, for the rule ``weighted`` only; the total's highest value is their sum.
+    """
+
+    rule: str
+    when_applicable: tuple[str, ...] = ()
+    maps: dict[str, str] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+
+
+class Total:
+    """A named rule over named outcomes.
+
+    Args:
+        settings: see `TotalSettings`.
+        judges: factor name -> facts of its judge.
+        makers: factor name -> (name, fingerprint) of its judge. The total's name then ends with four digits that
+            stand for the judges' names, and its fingerprint changes when any of theirs does.
+
+    Raises:
+        UsageError: an unknown rule or map, a factor without a judge, a judge whose values may leave [0, 1] and has no
+            map, or a judge that may not apply and is not listed under `when_applicable`.
+    """
+
+    def __init__(
+        self,
+        settings: TotalSettings,
+        judges: Mapping[str, JudgeFacts],
+        makers: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        self.rule = find_rule(settings.rule, settings.weights)
+        self.maps = {factor: read_map(text) for factor, text in settings.maps.items()}
+        self.optional = frozenset(settings.when_applicable)
+        _check_settings(settings, self.rule)
+        for factor in self.rule.factors:
+            _check_factor(settings, factor, judges)
+        made_by = {factor: makers[factor] for factor in self.rule.factors} if makers else {}
+        names: dict[str, Json] = {factor: name for factor, (name, _) in made_by.items()}
+        self.name = self._name(settings, f"of {fingerprint(names)[:4]}" if names else "")
+        self.range = (0.0, self.rule.highest)
+        prints: dict[str, Json] = {factor: of for factor, (_, of) in made_by.items()}
+        self.fingerprint = fingerprint({"total": self.name, "version": VERSION, "judges": prints})
+
+    def _name(self, settings: TotalSettings, judges: str) -> str:
+        facts = [f"{factor} times {plain(weight)}" for factor, weight in sorted(settings.weights.items())]
+        facts += [f"{factor} by {used.name}" for factor, used in sorted(self.maps.items())]
+        facts += [f"{', '.join(sorted(self.optional))} when applicable"] if self.optional else []
+        facts += [judges] if judges else []
+        return f"total[{'; '.join([settings.rule, *facts])}]"
+
+    def combine(self, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """The total of one sample.
+
+        Its parts are the factors' values as they entered, and ``<factor>, raw`` for those that a map changed.
+
+        Args:
+            outcomes: factor name -> outcome, at least for every factor of the rule.
+        """
+        raw: dict[str, float] = {}
+        for name in self.rule.factors:
+            outcome = outcomes[name]
+            if isinstance(outcome, Score):
+                raw[name] = outcome.value
+            elif not (outcome.why is Why.NOT_APPLICABLE and name in self.optional):
+                return Unscored(why=outcome.why, detail=f"factor {name} is unscored: {outcome.detail}")
+        absent = ", ".join(name for name in self.rule.factors if name not in raw)
+        if not raw:
+            return Unscored(why=Why.NOT_APPLICABLE, detail=f"no factor applies: {absent}")
+        values = {name: self.maps[name](value) if name in self.maps else value for name, value in raw.items()}
+        parts = values | {f"{name}, raw": raw[name] for name in raw if name in self.maps}
+        note = f"does not apply: {absent}" if absent else ""
+        return Score(value=self.rule.combine(values), parts=parts, note=note)
+
+
+def _check_settings(settings: TotalSettings, rule: Rule) -> None:
+    where = f"total {settings.rule!r}"
+    for name in settings.when_applicable:
+        if name not in OF_CHAIN:
+            raise UsageError(f"{where}: only semantic and spatial can be left out, not {name!r}")
+        if rule.needs_all:
+            raise UsageError(f"{where} adds its factors, which has no reading without one of them")
+    for name in (*settings.when_applicable, *settings.maps):
+        if name not in rule.factors:
+            raise UsageError(f"{where} has no factor {name!r}; its factors are {', '.join(rule.factors)}")
+
+
+def _check_factor(settings: TotalSettings, name: str, judges: Mapping[str, JudgeFacts]) -> None:
+    where = f"total {settings.rule!r}"
+    if name not in judges:
+        without = settings.rule == "paper" and name == "aesthetic"
+        hint = "; the total without it is 'paper_without_hps'" if without else ""
+        raise UsageError(f"{where} needs a judge for the factor {name!r}{hint}")
+    (low, high), may_not_apply = judges[name]
+    if (low < 0 or high > 1) and name not in settings.maps:
+        raise UsageError(
+            f"{where}: factor {name!r} ranges over [{low}, {high}], needed is [0, 1]; "
+            f"name a map for it under maps: {KNOWN}"
+        )
+    if may_not_apply and name not in settings.when_applicable:
+        raise UsageError(f"{where}: factor {name!r} does not apply to every prompt; name it in when_applicable")

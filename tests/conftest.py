@@ -1,0 +1,53 @@
+"""What all tests share: the folder of shared reference data, and a count of what was read from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("GOTR1_SHARED", "../shared")).absolute()
+_read: set[Path] = set()
+
+
+def shared_files(pattern: str) -> list[Path]:
+    """Every shared file of a schema; none where the folder is absent."""
+    return sorted(SHARED.glob(pattern))
+
+
+def shared_parameters(pattern: str) -> list[object]:
+    """Test parameters, one a shared file; one skipped parameter with the reason where there is none."""
+    files = shared_files(pattern)
+    if not files:
+        reason = f"no {pattern} under {SHARED} (set GOTR1_SHARED)"
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="absent")]
+    return [pytest.param(path, id=path.name) for path in files]
+
+
+@pytest.fixture
+def read_shared() -> Callable[[Path], str]:
+    """Reads a shared file as text, and counts it."""
+
+    def read(path: Path) -> str:
+        _read.add(path)
+        return path.read_text(encoding="utf-8")
+
+    return read
+
+
+@pytest.fixture
+def count_shared() -> Callable[[Path], Path]:
+    """Counts a shared file that is read by other means."""
+
+    def count(path: Path) -> Path:
+        _read.add(path)
+        return path
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much of the shared data this run has checked against."""
+    terminalreporter.write_line(f"shared reference files read: {len(_read)} (from {SHARED})")

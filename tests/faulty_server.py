@@ -1,0 +1,130 @@
+"""A server of chat completions on the loopback device that fails in the ways it is told to."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Next = Callable[[str], Mapping[str, float]]
+
+
+class FaultyServer(ThreadingHTTPServer):
+    """Answers "echo: <question>", or what `text` makes of it; before that, what `faults` lists for the question.
+
+    One fault a request: a state (500), a state with Retry-After ("429:0.2"), "slow", "busy", "cut", "half", "not json",
+    "odd json", "empty", "abort" or "filter"; a fault given as a bare string, not in a list, lasts for ever.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, faults: Mapping[str, list[str] | str], next_tokens: Next | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.faults = {name: fault if isinstance(fault, str) else list(fault) for name, fault in faults.items()}
+        self.next_tokens = next_tokens
+        self.text: Callable[[str], str] = lambda question: f"echo: {question}"
+        self.bodies: list[dict[str, Any]] = []
+        self.asked: Counter[str] = Counter()
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.under_way = self.most_under_way = 0
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def fault(self, question: str) -> str:
+        with self.lock:
+            given = self.faults.get(question, "")
+            if isinstance(given, str):
+                return given
+            return given.pop(0) if given else ""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that have given up are part of the plan."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FaultyServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        question = next(turn for turn in body["messages"] if turn["role"] == "user")["content"][-1]["text"]
+        server = self.server
+        with server.lock:
+            server.bodies.append(body)
+            server.asked[question] += 1
+            server.times[question].append(time.monotonic())
+            server.under_way += 1
+            server.most_under_way = max(server.most_under_way, server.under_way)
+        try:
+            self._answer(question, body, server.fault(question))
+        finally:
+            with server.lock:
+                server.under_way -= 1
+
+    def _answer(self, question: str, body: dict[str, Any], fault: str) -> None:
+        state, _, wait = fault.partition(":")
+        if state.isdigit():
+            headers = {"retry-after": wait} if wait else {}
+            return self._send(int(state), b'{"error": {"message": "as planned"}}', headers)
+        if fault == "cut":
+            self.close_connection = True
+            return None
+        if fault in ("slow", "busy"):
+            time.sleep(1.6 if fault == "slow" else 0.05)
+        if fault == "not json":
+            return self._send(200, b"<html>all is well</html>")
+        if fault == "odd json":
+            return self._send(200, b'{"choices": []}')
+        text = None if fault in ("empty", "filter") else self.server.text(question)
+        choice: dict[str, Any] = {"message": {"content": text}, "finish_reason": "stop"}
+        if fault in ("filter", "abort"):
+            choice["finish_reason"] = "content_filter" if fault == "filter" else "abort"
+        if body.get("logprobs") and self.server.next_tokens is not None:
+            choice["logprobs"] = {"content": [{"top_logprobs": self._listed(body)}]}
+        content = json.dumps({"choices": [choice]}).encode()
+        return self._send(200, content, cut=fault == "half")
+
+    def _listed(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        last = body["messages"][-1]
+        begun = last["content"] if last["role"] == "assistant" else ""
+        following = self.server.next_tokens(begun).items() if self.server.next_tokens else ()
+        best = sorted(following, key=lambda entry: -entry[1])[: body["top_logprobs"]]
+        return [{"token": token, "logprob": math.log(chance)} for token, chance in best]
+
+    def _send(self, state: int, content: bytes, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
+        self.send_response(state)
+        for name, value in {"content-type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+        if cut:
+            self.close_connection = True
+
+
+@contextmanager
+def faulty_server(
+    faults: Mapping[str, list[str] | str] | None = None, next_tokens: Next | None = None
+) -> Iterator[FaultyServer]:
+    """A running server, stopped at the end."""
+    server = FaultyServer(faults or {}, next_tokens)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)

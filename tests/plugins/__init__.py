@@ -1,0 +1,1 @@
+"""Plug-ins reached by a dotted path, as a third party would write them."""

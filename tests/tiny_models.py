@@ -1,0 +1,60 @@
+"""Random checkpoints of Janus's true classes, small enough to build anew in every test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import JanusConfig, JanusForConditionalGeneration
+
+from gotr1_eval.models.janus.sequence import SpecialIds
+from training.shapes_corpus import examples
+from training.tiny_tokenizer import train_tokenizer
+
+TOKENS, CODES = 16, 24
+
+
+def random_tokenizer() -> Any:
+    """A tokenizer of the real kind, trained on a handful of examples."""
+    return train_tokenizer(examples(20, 0))
+
+
+def random_config(tokenizer: Any) -> JanusConfig:
+    """Two layers, a 4x4 grid of image tokens, pictures of 8 pixels a side."""
+    special = SpecialIds.of(tokenizer)
+    return JanusConfig(
+        text_config={
+            "model_type": "llama", "vocab_size": len(tokenizer) + 3, "hidden_size": 32, "intermediate_size": 48,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "pad_token_id": special.pad,
+            "bos_token_id": special.bos, "eos_token_id": tokenizer.eos_token_id, "tie_word_embeddings": False,
+        },
+        vision_config={
+            "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "mlp_ratio": 1.0, "image_size": 8,
+            "patch_size": 2, "projection_dim": 32, "num_image_tokens": TOKENS,
+        },
+        vq_config={
+            "base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1, "latent_channels": 16,
+            "embed_dim": 4, "num_embeddings": CODES, "projection_dim": 32, "image_token_embed_dim": 32,
+        },
+        tie_word_embeddings=False,
+    )  # fmt: skip
+
+
+def random_model(tokenizer: Any, seed: int = 0) -> Any:
+    """A model of `random_config` with weights large enough that its tokens differ clearly in likelihood."""
+    torch.manual_seed(seed)
+    model = JanusForConditionalGeneration(random_config(tokenizer)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1 and "vision_model" not in name:
+                parameter.copy_(torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
+    return model
+
+
+def random_checkpoint(folder: Path, seed: int = 0) -> Path:
+    """The model and tokenizer as a native checkpoint folder."""
+    tokenizer = random_tokenizer()
+    random_model(tokenizer, seed).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,113 @@
+"""Supervised training: losses against a plain computation, and rows exactly as the sampler builds them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gotr1_eval.models.janus.sampling import guidance_rows
+from gotr1_eval.models.janus.sequence import SpecialIds, left_pad
+from tests.tiny_models import CODES, TOKENS, random_model, random_tokenizer
+from training.schedule import cosine_schedule
+from training.sft import Lesson, SftOptions, batch_losses, collate, lesson_order, token_loss, train_sft
+
+
+@pytest.fixture(scope="module")
+def special():
+    return SpecialIds.of(random_tokenizer())
+
+
+def model():
+    return random_model(random_tokenizer())
+
+
+@pytest.fixture
+def lessons(special):
+    generator = torch.Generator().manual_seed(0)
+
+    def lesson(prompt_length, chain_length):
+        ids = torch.randint(5, 200, (prompt_length + chain_length,), generator=generator).tolist()
+        image = torch.randint(0, CODES, (TOKENS,), generator=generator).tolist()
+        prompt = (special.bos, *ids[:prompt_length])
+        return Lesson(prompt, (*ids[prompt_length:], special.begin_of_image), tuple(image))
+
+    return [lesson(4, 6), lesson(2, 3), lesson(5, 1)]
+
+
+def test_token_loss_by_hand():
+    logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+    assert token_loss(logits, torch.tensor([0, 1])).item() == pytest.approx(0.6931, abs=1e-4)
+    assert token_loss(logits[:0], torch.tensor([], dtype=torch.int64)).item() == 0.0
+
+
+def test_only_the_chain_is_learned(lessons, special):
+    batch = collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad)
+    for row, lesson in zip(range(3), lessons, strict=True):
+        assert batch.text.ids_BL[row][batch.chain_BL[row]].tolist() == list(lesson.chain)
+
+
+def test_a_dropped_row_is_the_samplers_unconditional_row(lessons, special):
+    batch = collate(lessons, torch.tensor([False, True, True]), special.pad)
+    sampled = guidance_rows(left_pad([one.prompt + one.chain for one in lessons], special.pad), special.pad, 5.0)
+    assert torch.equal(batch.text.ids_BL[1:], sampled.ids_BL[4:])
+    assert torch.equal(batch.text.mask_BL[1:], sampled.mask_BL[4:])
+    assert torch.equal(batch.text.ids_BL[0], sampled.ids_BL[0])
+    assert not batch.chain_BL[1:].any()
+
+
+def plain_losses(model, lesson):
+    """Cross-entropies of one lesson by one unpadded forward pass, token by token."""
+    text = torch.tensor([lesson.prompt + lesson.chain])
+    image = torch.tensor([lesson.image])
+    embedded = torch.cat(
+        [model.get_input_embeddings()(text), model.prepare_embeddings_for_image_generation(image)], dim=1
+    )
+    states = model.model.language_model(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]
+    text_loss = image_loss = 0.0
+    for place, target in enumerate(lesson.chain, start=len(lesson.prompt)):
+        text_loss -= model.lm_head(states[place - 1]).log_softmax(-1)[target].item()
+    for place, target in enumerate(lesson.image, start=text.shape[1]):
+        image_loss -= model.model.generation_head(states[place - 1]).log_softmax(-1)[target].item()
+    return text_loss, image_loss
+
+
+@torch.no_grad()
+def test_losses_equal_the_plain_ones(lessons, special):
+    learner = model()
+    losses = batch_losses(learner, collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad))
+    texts, images = zip(*(plain_losses(learner, lesson) for lesson in lessons), strict=True)
+    assert losses.text.item() == pytest.approx(sum(texts) / sum(len(lesson.chain) for lesson in lessons), rel=1e-4)
+    assert losses.image.item() == pytest.approx(sum(images) / (3 * TOKENS), rel=1e-4)
+
+
+def test_a_few_lessons_are_learned_by_heart(lessons, special):
+    options = SftOptions(steps=60, batch_size=3, learning_rate=1e-2, warmup_steps=5, prompt_dropout=0.0)
+    history = train_sft(model(), lessons, special.pad, options)
+    assert history[-1][0] < history[0][0] / 5
+    assert history[-1][1] < history[0][1] / 2
+
+
+def test_training_is_deterministic(lessons, special):
+    options = SftOptions(steps=4, batch_size=2, warmup_steps=2, prompt_dropout=0.5)
+    assert train_sft(model(), lessons, special.pad, options) == train_sft(model(), lessons, special.pad, options)
+
+
+def test_every_lesson_comes_once_an_epoch():
+    order = lesson_order(list(range(50)), 4, torch.Generator().manual_seed(0))
+    seen = []
+    while len(seen) < 50:
+        seen += next(order)
+    assert sorted(seen) == list(range(50))
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = cosine_schedule(optimizer, steps=20, warmup_steps=4)
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert 0.05 <= rates[-1] < 0.07

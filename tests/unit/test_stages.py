@@ -1,0 +1,219 @@
+"""Generating and judging: resuming at any point ends where an unbroken run does."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.painters import FolderPainter, GeneratorPainter
+from benchmarks.plan import chosen_categories, plan_samples
+from benchmarks.run import run_benchmark
+from benchmarks.shapes import ShapesSuite
+from gotr1_eval.build import Builder
+from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.jsonl import read_rows
+from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.runs import read_judgments, read_samples
+from gotr1_eval.core.types import Sample
+from reports.run_data import load_run
+from reports.tables import summarise_run, table_json
+from rewards.reward_set import RewardSet
+from tests.fakes import OraclePainter, ScriptedJudge
+
+SUITE = ShapesSuite()
+
+
+def plan(limit: int = 3, categories: tuple[str, ...] = ("color", "spatial"), images: int = 2) -> list[Sample]:
+    return plan_samples(SUITE, categories, images_per_prompt=images, limit=limit, seed=0)
+
+
+def start(
+    folder: Path, rewards: RewardSet, painter: Any = None, samples: list[Sample] | None = None, **options: Any
+) -> None:
+    painter = GeneratorPainter(painter or OraclePainter())
+    run_benchmark(folder, samples or plan(), painter, rewards, asked={"suite": "shapes"}, tile=4, **options)
+
+
+def content(folder: Path) -> tuple[object, object]:
+    """What two runs must agree on: everything but the seconds and the order of the lines."""
+    samples = {s.id: replace(s, image=None) for s in read_samples(folder).values()}
+    judgments = {key: replace(judgment, seconds=0) for key, judgment in read_judgments(folder).items()}
+    return samples, judgments
+
+
+def test_the_plan_does_not_depend_on_the_limit():
+    short, long = plan(limit=2), plan(limit=5)
+    by_id = {sample.id: sample for sample in long}
+    assert all(by_id[sample.id] == sample for sample in short)
+    assert [s.id for s in short] == [
+        f"shapes/{c}/{p:05d}/{i}" for c in ("color", "spatial") for p in (0, 1) for i in (0, 1)
+    ]
+    assert len({sample.seed for sample in long}) == len(long)
+
+
+def test_unknown_categories_are_named():
+    with pytest.raises(UsageError, match="no category 'colour'; did you mean 'color'"):
+        chosen_categories(SUITE, ["colour"])
+    assert chosen_categories(SUITE, ["spatial", "color"]) == ("color", "spatial")
+
+
+def test_a_second_start_does_nothing(tmp_path: Path):
+    rewards = Builder().reward_set("shapes")
+    start(tmp_path / "run", rewards)
+    before = content(tmp_path / "run")
+    size = (tmp_path / "run" / "judgments.jsonl").stat().st_size
+    painter = OraclePainter()
+    start(tmp_path / "run", rewards, painter)
+    assert painter.calls == []
+    assert content(tmp_path / "run") == before
+    assert (tmp_path / "run" / "judgments.jsonl").stat().st_size == size
+
+
+def test_a_partly_lost_tile_is_made_again_whole(tmp_path: Path):
+    rewards = Builder().reward_set("shapes")
+    start(tmp_path / "run", rewards)
+    before = content(tmp_path / "run")
+    file = tmp_path / "run" / "samples.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:6]))
+    painter = OraclePainter()
+    start(tmp_path / "run", rewards, painter)
+    assert [len(call) for call in painter.calls] == [4, 4]
+    assert content(tmp_path / "run") == before
+
+
+def test_a_failed_backend_is_asked_again_and_nothing_else_is(tmp_path: Path):
+    ids = [sample.id for sample in plan()]
+    answers: dict[str, Outcome] = dict.fromkeys(ids, Score(value=0.5))
+    answers[ids[1]] = Unscored(why=Why.BACKEND, detail="timeout")
+    answers[ids[2]] = Unscored(why=Why.UNREADABLE, detail="prose")
+    judge = ScriptedJudge(lambda sample: answers[sample.id])
+    start(tmp_path / "run", RewardSet({"x": judge}))
+    assert judge.asked == ids
+    answers[ids[1]] = Score(value=1.0)
+    judge.asked.clear()
+    start(tmp_path / "run", RewardSet({"x": judge}))
+    assert judge.asked == [ids[1]]
+    answers[ids[2]] = Score(value=0.0)
+    judge.asked.clear()
+    start(tmp_path / "run", RewardSet({"x": judge}))
+    assert judge.asked == []
+    start(tmp_path / "run", RewardSet({"x": judge}), retry=[Why.UNREADABLE])
+    assert judge.asked == [ids[2]]
+    table = summarise_run(load_run(tmp_path / "run"))
+    assert table.rows["all"]["scripted"].scored == len(ids)
+    assert table.gaps == []
+
+
+def test_a_raising_backend_leaves_its_tile_unscored_and_the_run_goes_on(tmp_path: Path):
+    def fail_on_second_prompt(sample: Sample) -> Outcome:
+        if sample.id == "shapes/color/00002/0":
+            raise BackendError("server gone")
+        return Score(value=1.0)
+
+    start(tmp_path / "run", RewardSet({"x": ScriptedJudge(fail_on_second_prompt)}))
+    table = summarise_run(load_run(tmp_path / "run"))
+    cell = table.rows["all"]["scripted"]
+    assert (cell.mean, cell.scored, cell.unscored) == (1.0, 8, 4)
+    assert table.gaps
+    assert table_json(table)["complete"] is False
+
+
+def test_the_total_follows_a_retried_factor(tmp_path: Path):
+    shapes = Builder().reward_set("shapes")
+    answer: Outcome = Unscored(why=Why.BACKEND, detail="down")
+    judges = {**shapes.judges, "prompt_image": ScriptedJudge(lambda sample: answer)}
+    rewards = RewardSet(judges, shapes.total)
+    start(tmp_path / "run", rewards)
+    name = rewards.total.name if rewards.total else ""
+    assert load_run(tmp_path / "run").outcomes[name]["shapes/color/00000/0"].why is Why.BACKEND  # type: ignore[union-attr]
+    answer = Score(value=0.5)
+    start(tmp_path / "run", rewards)
+    outcome = load_run(tmp_path / "run").outcomes[name]["shapes/color/00000/0"]
+    assert isinstance(outcome, Score)
+    assert outcome.parts["prompt_image"] == 0.5
+
+
+def test_more_judges_on_the_same_samples(tmp_path: Path):
+    start(tmp_path / "run", Builder().reward_set("geometric"))
+    painter = OraclePainter()
+    start(tmp_path / "run", Builder().reward_set("shapes"), painter)
+    assert painter.calls == []
+    run = load_run(tmp_path / "run")
+    assert {column.factor for column in run.judges} == {
+        "semantic",
+        "spatial",
+        "reasoning_image",
+        "prompt_image",
+        "total",
+    }
+    lines = [row for _, row in read_rows(tmp_path / "run" / "judgments.jsonl") if row["judge"] == "geometric"]
+    assert len(lines) == len(plan())
+
+
+def test_another_plan_needs_another_folder(tmp_path: Path):
+    rewards = Builder().reward_set("geometric")
+    start(tmp_path / "run", rewards)
+    with pytest.raises(UsageError, match=r"plan was .* now "):
+        start(tmp_path / "run", rewards, samples=plan(limit=2))
+
+
+def test_pictures_from_a_folder(tmp_path: Path):
+    samples = plan(limit=2, categories=("color",))
+    (tmp_path / "samples").mkdir()
+    oracle = OraclePainter()
+    for number, sample in enumerate(samples[:3]):
+        (made,) = oracle.generate([sample.prompt], [number])
+        made.image.save(tmp_path / "samples" / f"{sample.prompt}_{number:06d}.png")
+    (tmp_path / "samples" / ".DS_Store").write_bytes(b"x")
+    rewards = Builder().reward_set("shapes_prompt_image")
+    run_benchmark(tmp_path / "run", samples, FolderPainter(tmp_path), rewards, asked={}, tile=4)
+    cell = summarise_run(load_run(tmp_path / "run")).rows["color"]["shapes_prompt_image"]
+    assert (cell.mean, cell.scored, cell.unscored) == (1.0, 3, 1)
+    with pytest.raises(UsageError, match="no picture named like"):
+        FolderPainter(tmp_path / "run")
+    with pytest.raises(UsageError, match="not a folder"):
+        FolderPainter(tmp_path / "nowhere")
+
+
+KILLED_RUN = """
+import sys
+from pathlib import Path
+from tests.unit.test_stages import plan, start
+from tests.fakes import OraclePainter
+from gotr1_eval.build import Builder
+start(Path(sys.argv[1]), Builder().reward_set("shapes"), OraclePainter(0.02), plan(limit=8))
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_like_an_unbroken_run(tmp_path: Path):
+    rewards = Builder().reward_set("shapes")
+    start(tmp_path / "whole", rewards, OraclePainter(), plan(limit=8))
+    rng = random.Random(0)
+    kills = 0
+    for _ in range(8):
+        process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, str(tmp_path / "killed")], cwd=Path.cwd())
+        made = tmp_path / "killed" / "samples.jsonl"
+        size = made.stat().st_size if made.exists() else -1
+        while process.poll() is None and (not made.exists() or made.stat().st_size == size):
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.15))
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert kills >= 2
+    start(tmp_path / "killed", rewards, OraclePainter(), plan(limit=8))
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+    for name in ("samples.jsonl", "judgments.jsonl"):
+        lines = {folder: sum(1 for _ in read_rows(tmp_path / folder / name)) for folder in ("whole", "killed")}
+        most_again = 4 * (5 if name == "judgments.jsonl" else 1)
+        assert lines["killed"] <= lines["whole"] + kills * most_again
