@@ -18,6 +18,7 @@ from gotr1_eval.core.identifiers import sample_id
 from gotr1_eval.core.jsonl import read_rows
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.parquet import read_parquet
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Json, Sample
 
@@ -174,7 +175,7 @@ def _read_table(manifest: Path) -> list[tuple[int, dict[str, Any]]]:
         if manifest.suffix == ".csv":
             table = pd.read_csv(manifest, dtype=str, keep_default_na=False, na_values=[""])
         elif manifest.suffix == ".parquet":
-            table = pd.read_parquet(manifest)
+            table = read_parquet(manifest)
         else:
             raise UsageError(f"{manifest}: expected a folder or a .csv, .jsonl or .parquet file")
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.parquet import write_parquet
 from gotr1_eval.core.pictures import picture_name
 from gotr1_eval.core.types import Json
 from reports.run_data import RunData
@@ -42,9 +43,7 @@ def scores_frame(run: RunData) -> pd.DataFrame:
 def write_scores(run: RunData) -> Path:
     """Write the table as scores.parquet into the run folder, and return where it is."""
     path = run.folder / "scores.parquet"
-    partial = path.with_suffix(".partial")
-    scores_frame(run).to_parquet(partial)
-    partial.replace(path)
+    write_parquet(scores_frame(run), path)
     return path
 
 

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
+
+from gotr1_eval.core.parquet import read_parquet
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +150,7 @@ def test_missing_pictures_are_an_incomplete_run(tmp_path: Path):
     assert done.returncode == 1
     assert "marked incomplete" in done.stderr
     assert "unscored: list/all/00000/0: shapes_prompt_image: no_input: none.png: the file does not exist" in done.stderr
-    assert pd.read_parquet(tmp_path / "run" / "scores.parquet")["shapes_prompt_image/why"].tolist() == ["no_input"]
+    assert read_parquet(tmp_path / "run" / "scores.parquet")["shapes_prompt_image/why"].tolist() == ["no_input"]
     again = start(
         "score", "list.jsonl", "--judges", "shapes_prompt_image", "--min-coverage", "0", "--out", "run", cwd=tmp_path
     )

@@ -13,6 +13,7 @@ from PIL import Image
 from gotr1_eval import score_images
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.parquet import write_parquet
 from gotr1_eval.core.types import Box
 from gotr1_eval.scoring import read_manifest
 
@@ -43,7 +44,7 @@ def test_manifests(tmp_path: Path, kind: str):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     else:
         frame = pd.DataFrame(rows)
-        frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+        frame.to_csv(path, index=False) if kind == "csv" else write_parquet(frame, path)
     first, second = read_manifest(path)
     assert (first.id, first.image, first.chain) == ("list/one/00000/0", tmp_path / "x.png", None)
     assert first.meta == {"model": "m", "category": "one"}
@@ -115,7 +116,7 @@ def test_the_whole_tables_row_cannot_be_a_category(tmp_path: Path):
 
 def test_odd_columns_are_kept_as_text(tmp_path: Path):
     frame = pd.DataFrame({"prompt": ["a"], "chain": ["c"], "when": [pd.Timestamp("2026-01-02")], "list": [[1, 2]]})
-    frame.to_parquet(tmp_path / "x.parquet")
+    write_parquet(frame, tmp_path / "x.parquet")
     (sample,) = read_manifest(tmp_path / "x.parquet")
     assert str(sample.meta["when"]).startswith("2026-01-02")
     json.dumps(dict(sample.meta), allow_nan=False)
