@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import Any, cast
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.plugins import BENCHMARKS, DETECTORS, ENCODERS, GENERATORS, JUDGES, VLMS, Registry
+from gotr1_eval.core.perception import Depth, Phrases, YesNo
+from gotr1_eval.core.plugins import (
+    BENCHMARKS,
+    DEPTHS,
+    DETECTORS,
+    ENCODERS,
+    GENERATORS,
+    JUDGES,
+    PHRASES,
+    VLMS,
+    YES_NO,
+    Registry,
+)
 from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Suite, TokenBudget, Vlm
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings, read_settings
@@ -37,6 +49,18 @@ class Builder:
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:
         """An encoder, built once per spec."""
         return cast(Encoder, self._build(ENCODERS, spec))
+
+    def yes_no(self, spec: Mapping[str, Json]) -> YesNo:
+        """A yes-no model, built once per spec."""
+        return cast(YesNo, self._build(YES_NO, spec))
+
+    def depth(self, spec: Mapping[str, Json]) -> Depth:
+        """A depth model, built once per spec."""
+        return cast(Depth, self._build(DEPTHS, spec))
+
+    def phrases(self, spec: Mapping[str, Json]) -> Phrases:
+        """A source of noun phrases, built once per spec."""
+        return cast(Phrases, self._build(PHRASES, spec))
 
     def grounder(self, spec: Mapping[str, Json]) -> Grounder:
         """A grounder: a detector by name, or ``{"use": "vlm", "vlm": ..., ...}``, a language-vision model."""

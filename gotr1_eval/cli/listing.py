@@ -13,13 +13,23 @@ from gotr1_eval.core.errors import UsageError, nearest_name
 def list_plugins(
     kind: Annotated[
         str | None,
-        typer.Argument(help="judges, models, detectors, encoders, generators, suites or rewards; all by default."),
+        typer.Argument(help="One kind, as in `list judges`; all by default."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List judges, detectors, encoders, generators, benchmark suites and reward sets, each with a line."""
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.core.plugins import BENCHMARKS, DETECTORS, ENCODERS, GENERATORS, JUDGES, VLMS
+    from gotr1_eval.core.plugins import (
+        BENCHMARKS,
+        DEPTHS,
+        DETECTORS,
+        ENCODERS,
+        GENERATORS,
+        JUDGES,
+        PHRASES,
+        VLMS,
+        YES_NO,
+    )
     from rewards.reward_set import shipped_sets
 
     listed = {
@@ -27,6 +37,9 @@ def list_plugins(
         "models": VLMS.list(),
         "detectors": DETECTORS.list(),
         "encoders": ENCODERS.list(),
+        "yes-no": YES_NO.list(),
+        "depth": DEPTHS.list(),
+        "phrases": PHRASES.list(),
         "generators": GENERATORS.list(),
         "suites": {name.replace("_", "-"): line for name, line in BENCHMARKS.list().items()},
         "rewards": shipped_sets(),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gotr1_eval.core.outcome import Outcome, Reply, Unscored
+from gotr1_eval.core.perception import Depth, Phrases, YesNo
 from gotr1_eval.core.types import Detection, Json, Sample
 
 
@@ -286,4 +287,16 @@ class Workshop(Protocol):
 
     def grounder(self, spec: Mapping[str, Json]) -> Grounder:
         """The grounder that ``{"use": name, ...}`` describes: a detector by name, wrapped."""
+        ...
+
+    def yes_no(self, spec: Mapping[str, Json]) -> YesNo:
+        """The yes-no model that ``{"use": name, ...}`` describes."""
+        ...
+
+    def depth(self, spec: Mapping[str, Json]) -> Depth:
+        """The depth model that ``{"use": name, ...}`` describes."""
+        ...
+
+    def phrases(self, spec: Mapping[str, Json]) -> Phrases:
+        """The source of noun phrases that ``{"use": name, ...}`` describes."""
         ...

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -71,11 +73,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Something seen in a picture: what, where, how surely (score in [0, 1])."""
+    """Something seen in a picture: what, where, how surely (score in [0, 1]).
+
+    Attributes:
+        mask: which pixels of the picture it covers, bool [height, width]; None where the detector gives boxes only.
+    """
 
     label: str
     box: Box
     score: float = 1.0
+    mask: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,84 @@
+"""What the official evaluators look with besides detectors: a yes-no answerer, a depth map, a parse of the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class YesNo(Protocol):
+    """Answers questions about pictures with the probability of "yes"."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever an answer could."""
+        ...
+
+    def probability(self, images: Sequence[Image.Image], questions: Sequence[Sequence[str]]) -> list[list[float]]:
+        """For each picture the probability of "yes" against "no", in [0, 1], of each of its questions.
+
+        A picture is encoded once, however many questions it has.
+        """
+        ...
+
+
+class Depth(Protocol):
+    """Estimates how far away each pixel is."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a map could."""
+        ...
+
+    def depth(self, images: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
+        """A map a picture, float32 [height, width] in the picture's own size; larger is nearer, the scale is free."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of a prompt and its universal part of speech ("NOUN", "PROPN", "ADJ", ...)."""
+
+    text: str
+    pos: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parse:
+    """A prompt's words in order, and its noun chunks as they stand in it."""
+
+    tokens: tuple[Token, ...]
+    noun_chunks: tuple[str, ...]
+
+
+class Phrases(Protocol):
+    """Finds the nouns and noun chunks of prompts."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called in the names of metrics ("spacy", "builtin", ...)."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a parse could."""
+        ...
+
+    def parse(self, prompts: Sequence[str]) -> list[Parse]:
+        """One parse a prompt."""
+        ...
