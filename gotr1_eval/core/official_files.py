@@ -1,20 +1,22 @@
 """The files of other people that official numbers stand on: which, from where, and whether they are on this machine.
 
 Nothing of them is part of this project. Addresses are those that the benchmarks' own instructions give; sizes and
-hashes are stated only where a file's name or its authors state them, and None says that they are not known.
+hashes are stated only where a file's name or its authors state them; of no file here a size is stated.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gotr1_eval.core.errors import UsageError, nearest_name
+from gotr1_eval.core.errors import UsageError
 
 FOLDER_VARIABLE = "GOTR1_EVAL_WEIGHTS"
+_CHECKPOINTS = (b"PK", b"\x80")
+"""How torch's files begin, today's and those of its first years; a page that says "not found" does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class OfficialFile:
         host: where its authors, or the benchmark's, keep it.
         url: a plain address that answers with the file; None where a person has to click or another tool is needed.
         by_hand: how to get it then.
+        on_hub: it is a repository of the Hugging Face hub, and kept in the hub's own cache.
         hash_start: the first hex digits of its sha256, as its name states them; None where nobody states any.
     """
 
@@ -37,6 +40,7 @@ class OfficialFile:
     host: str
     url: str | None = None
     by_hand: str = ""
+    on_hub: bool = False
     hash_start: str | None = None
 
     @property
@@ -66,7 +70,7 @@ FILES = (
     OfficialFile(
         key="unidet-labels",
         names=("detection_features.pt",),
-        made_for=dict.fromkeys(("spatial", "3d_spatial", "numeracy", "complex"), "the names of UniDet's classes"),
+        made_for=dict.fromkeys(("spatial", "3d_spatial", "numeracy", "complex"), "the names of the detector's classes"),
         host="github.com/Karine-Huang/T2I-CompBench, UniDet_eval/dataset",
         url=f"{_SCRIPTS}/raw/refs/heads/main/UniDet_eval/dataset/detection_features.pt",
     ),
@@ -86,17 +90,19 @@ FILES = (
     ),
     OfficialFile(
         key="clip-b32",
-        names=("ViT-B-32.pt",),
+        names=("openai/clip-vit-base-patch32",),
         made_for=dict.fromkeys(("non_spatial", "complex"), "the cosine (CLIP ViT-B/32)"),
-        host="OpenAI; in transformers' layout huggingface.co/openai/clip-vit-base-patch32",
-        by_hand="nothing to do: the encoder `clip` fetches openai/clip-vit-base-patch32 from the hub when first used",
+        host="huggingface.co, in transformers' layout",
+        by_hand="the encoder `clip` fetches it when it is first used",
+        on_hub=True,
     ),
     OfficialFile(
         key="clip-l14",
-        names=("ViT-L-14.pt",),
+        names=("openai/clip-vit-large-patch14",),
         made_for={"geneval": "the colours (CLIP ViT-L/14)"},
-        host="OpenAI; in transformers' layout huggingface.co/openai/clip-vit-large-patch14",
-        by_hand="nothing to do: the encoder `clip` fetches openai/clip-vit-large-patch14 from the hub when first used",
+        host="huggingface.co, in transformers' layout",
+        by_hand="the encoder `clip` fetches it when it is first used",
+        on_hub=True,
     ),
     OfficialFile(
         key="mask2former",
@@ -113,7 +119,7 @@ FILES = (
     OfficialFile(
         key="hps",
         names=("HPS_v2.1_compressed.pt",),
-        made_for={"aesthetic": "R_HPS, the judge `aesthetic`"},
+        made_for={"aesthetic": "the reward R_HPS"},
         host="huggingface.co/xswu/HPSv2",
         url="https://huggingface.co/xswu/HPSv2/resolve/main/HPS_v2.1_compressed.pt",
     ),
@@ -126,20 +132,6 @@ def official_file(key: str) -> OfficialFile:
     return next(file for file in FILES if file.key == key)
 
 
-def needed_files(benchmark: str | None) -> Sequence[OfficialFile]:
-    """The files that a benchmark's official number needs; all of them for None.
-
-    Raises:
-        UsageError: no such benchmark.
-    """
-    if benchmark is None:
-        return FILES
-    if benchmark not in BENCHMARKS:
-        hint = nearest_name(benchmark, BENCHMARKS)
-        raise UsageError(f"no benchmark named {benchmark!r}{hint} (known: {', '.join(BENCHMARKS)})")
-    return [file for file in FILES if benchmark in file.made_for]
-
-
 def weights_folder() -> Path:
     """Where files are kept and looked for when nothing else is said: $GOTR1_EVAL_WEIGHTS, or a folder of the cache."""
     if chosen := os.environ.get(FOLDER_VARIABLE):
@@ -149,7 +141,12 @@ def weights_folder() -> Path:
 
 
 def find_file(file: OfficialFile, folder: Path) -> Path | None:
-    """The file in a folder, under any of its names; None where it is not there."""
+    """The file in a folder, under any of its names, or the repository in the hub's cache; None where it is not there."""
+    if file.on_hub:
+        from huggingface_hub import try_to_load_from_cache
+
+        kept = try_to_load_from_cache(file.name, "config.json")
+        return Path(kept).parent if isinstance(kept, str) else None
     return next((folder / name for name in file.names if (folder / name).is_file()), None)
 
 
@@ -175,10 +172,14 @@ def how_to_get(file: OfficialFile) -> str:
     return f"gotr1-eval weights {file.key} --download" if file.url else file.by_hand
 
 
-def hash_fault(file: OfficialFile, path: Path) -> str:
-    """What is wrong with a file whose hash is known, in words; empty when nothing is, or nothing is known."""
-    if file.hash_start is None:
+def file_fault(file: OfficialFile, path: Path) -> str:
+    """What is wrong with a file, in words; empty when nothing is, as far as that is known."""
+    if file.on_hub:
         return ""
     with path.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    return "" if found.startswith(file.hash_start) else f"sha256 begins with {found[:8]}, expected {file.hash_start}"
+        begins = content.read(2)
+        if not begins.startswith(_CHECKPOINTS):
+            return f"no checkpoint: it begins with {begins!r}"
+        content.seek(0)
+        found = hashlib.file_digest(content, "sha256").hexdigest() if file.hash_start else ""
+    return "" if found.startswith(file.hash_start or "") else f"sha256 begins with {found[:8]}, not {file.hash_start}"

@@ -1,0 +1,124 @@
+"""gotr1-eval weights: which official files a benchmark needs, which are here, and where the others are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gotr1_eval.core.errors import UsageError, nearest_name
+
+if TYPE_CHECKING:
+    from gotr1_eval.core.official_files import OfficialFile
+
+
+def weights(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Benchmarks or files, as the table names them; all by default.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--weights", help="The folder to look in; by default one of the user's cache.")
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--download", help="Fetch the named files that are missing and have a plain address.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the official weights that benchmarks need, find them in a folder, and download what can be."""
+    from gotr1_eval.core.official_files import weights_folder
+
+    if fetch and not names:
+        raise UsageError("--download needs to know what: name benchmarks or files, as in `weights spatial --download`")
+    folder = (folder or weights_folder()).expanduser()
+    files = _chosen(names or [])
+    if fetch:
+        for file in files:
+            _download(file, folder)
+    _show(files, folder, as_json=as_json)
+
+
+def _chosen(names: Sequence[str]) -> list[OfficialFile]:
+    """The files of benchmarks and keys, each once; all of them where none is named."""
+    from gotr1_eval.core.official_files import BENCHMARKS, FILES
+
+    keys = [file.key for file in FILES]
+    for name in names:
+        if name not in (*BENCHMARKS, *keys):
+            hint = nearest_name(name, (*BENCHMARKS, *keys))
+            raise UsageError(
+                f"weights: no benchmark or file {name!r}{hint} (benchmarks: {', '.join(BENCHMARKS)}; "
+                f"files: {', '.join(keys)})"
+            )
+    return [file for file in FILES if not names or file.key in names or any(one in names for one in file.made_for)]
+
+
+def _download(file: OfficialFile, folder: Path) -> None:
+    from gotr1_eval.cli.terminal import err
+    from gotr1_eval.core.downloading import download
+    from gotr1_eval.core.official_files import file_fault, find_file
+
+    if file.url is None or find_file(file, folder) is not None:
+        return
+    err.print(f"{file.key}: {file.url}", markup=False, soft_wrap=True)
+    with err.status(file.name) as status:
+
+        def report(done: int, total: int | None) -> None:
+            whole = "" if total is None else f" of {total / 2**20:.0f}"
+            status.update(f"{file.name}: {done / 2**20:.0f}{whole} MiB")
+
+        download(file.url, folder / file.name, lambda path: file_fault(file, path), report)
+
+
+def _show(files: Sequence[OfficialFile], folder: Path, *, as_json: bool) -> None:
+    from gotr1_eval.cli.terminal import out
+    from gotr1_eval.core.official_files import find_file
+
+    found = {file.key: find_file(file, folder) for file in files}
+    if as_json:
+        rows = [_row(file, found[file.key]) for file in files]
+        out.print(json.dumps({"folder": str(folder), "files": rows}, indent=2), markup=False, soft_wrap=True)
+        return
+    out.print(f"looked in {folder}", markup=False, soft_wrap=True)
+    for file in files:
+        for line in _lines(file, found[file.key]):
+            out.print(line, markup=False, soft_wrap=True)
+
+
+def _row(file: OfficialFile, found: Path | None) -> dict[str, object]:
+    from gotr1_eval.core.official_files import file_fault, how_to_get
+
+    return {
+        "key": file.key,
+        "file": file.name,
+        "made_for": dict(file.made_for),
+        "host": file.host,
+        "url": file.url,
+        "sha256_begins": file.hash_start,
+        "found": None if found is None else str(found),
+        "bytes": None if found is None or file.on_hub else found.stat().st_size,
+        "fault": None if found is None else file_fault(file, found) or None,
+        "how_to_get": how_to_get(file),
+    }
+
+
+def _lines(file: OfficialFile, found: Path | None) -> list[str]:
+    """What a person wants to know about a file: what for, whether it is here, and else how to get it."""
+    from gotr1_eval.core.official_files import file_fault, how_to_get
+
+    uses: dict[str, list[str]] = {}
+    for benchmark, use in file.made_for.items():
+        uses.setdefault(use, []).append(benchmark)
+    made_for = "; ".join(f"{', '.join(benchmarks)}: {use}" for use, benchmarks in uses.items())
+    lines = [f"{file.key}: {file.name}", f"  for    {made_for}", f"  from   {file.host}"]
+    known = "sha256 unknown" if file.hash_start is None else f"sha256 begins with {file.hash_start}"
+    if found is None:
+        return [*lines, f"  known  size unknown, {known}", f"  MISSING  {how_to_get(file)}"]
+    if fault := file_fault(file, found):
+        return [*lines, f"  WRONG  {found}: {fault}"]
+    return [
+        *lines,
+        f"  found  {found} ({'kept by the hub' if file.on_hub else f'{found.stat().st_size:,} bytes'}; {known})",
+    ]
