@@ -141,7 +141,7 @@ def weights_folder() -> Path:
 
 
 def find_file(file: OfficialFile, folder: Path) -> Path | None:
-    """The file in a folder, under any of its names, or the repository in the hub's cache; None where it is not there."""
+    """The file in a folder, under any of its names, or the repository in the hub's cache; None where there is none."""
     if file.on_hub:
         from huggingface_hub import try_to_load_from_cache
 
