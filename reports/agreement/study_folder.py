@@ -110,7 +110,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """One mark of one rater; a later one for the same item, rater and dimension replaces it.
+    """One mark of one rater; a file holds at most one for an item, rater and dimension: the last one given.
 
     Attributes:
         seconds: that the rater took, None where unknown.
