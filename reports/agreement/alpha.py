@@ -105,7 +105,7 @@ def _squared_differences(level: Level, values: Sequence[Hashable], totals: Float
     if (numbers < 0).any():
         raise ValueError("the ratio level needs numbers that are not negative")
     sums = numbers[:, None] + numbers[None, :]
-    return np.divide(differences, sums, out=np.zeros_like(sums), where=sums > 0) ** 2
+    return np.asarray(np.divide(differences, sums, out=np.zeros_like(sums), where=sums > 0) ** 2)
 
 
 def alpha(units: Sequence[Sequence[Hashable]], level: Level) -> float:
