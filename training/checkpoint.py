@@ -9,9 +9,10 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
 
 import torch
+from torch.optim import Optimizer
 
 from gotr1_eval.core.errors import DataError, one_line
 from training.trained_parts import Learner
@@ -20,19 +21,15 @@ STATE = "trainer.pt"
 _NAME = re.compile(r"step-(\d{6,})")
 
 
-def save(folder: Path, step: int, learner: Learner, parts: dict[str, Any], keep: int) -> Path:
-    """Write checkpoint `step`, then drop all but the last `keep`.
-
-    Args:
-        parts: objects with ``state_dict`` (optimizer, schedule).
-    """
+def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int) -> Path:
+    """Write checkpoint `step`, then drop all but the last `keep`."""
     final = folder / f"step-{step:06}"
     partial = final.with_name(final.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     learner.save(partial)
-    state = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({"step": step, "weights": _learned(learner), **state}, partial / STATE)
+    state = {"step": step, "weights": _learned(learner), "optimizer": optimizer.state_dict()}
+    torch.save(state, partial / STATE)
     _to_disk(partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
@@ -41,8 +38,8 @@ def save(folder: Path, step: int, learner: Learner, parts: dict[str, Any], keep:
     return final
 
 
-def resume(folder: Path, learner: Learner, parts: dict[str, Any]) -> int:
-    """Load the newest checkpoint into learner and parts; returns its step, 0 where there is none.
+def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
+    """Load the newest checkpoint into learner and optimizer; returns its step, 0 where there is none.
 
     Raises:
         DataError: it cannot be read, or is of other weights.
@@ -53,7 +50,7 @@ def resume(folder: Path, learner: Learner, parts: dict[str, Any]) -> int:
     path = found[-1] / STATE
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=path) from None
     learned = dict(_parameters(learner))
     if set(state["weights"]) != set(learned):
@@ -61,8 +58,7 @@ def resume(folder: Path, learner: Learner, parts: dict[str, Any]) -> int:
     with torch.no_grad():
         for name, parameter in learned.items():
             parameter.copy_(state["weights"][name])
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
+    optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
 
 

@@ -40,7 +40,7 @@ from training.metrics import Metrics, rollout_metrics, update_metrics
 from training.policy import Policy, Sampling
 from training.prompt_sets import PromptMix
 from training.rollout import Rollout, group_seeds, paint, rewards_of
-from training.schedule import cosine_schedule
+from training.schedule import cosine_factor
 from training.settings import GrpoSettings
 from training.trained_parts import make_learner
 from training.update import Work, accumulate, action_weight, cut, filled_up, with_old_and_reference
@@ -106,15 +106,13 @@ class GrpoTrainer:
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
         )
-        self.schedule = cosine_schedule(self.optimizer, settings.steps, settings.warmup_steps)
         self.policy = self.accelerator.prepare_model(self.learner.policy)
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
 
     def train(self) -> int:
         """Run until the last step or until `stopping` is set; returns the number of steps done."""
-        parts = {"optimizer": self.optimizer, "schedule": self.schedule}
-        done = checkpoints.resume(self.folder / "checkpoints", self.learner, parts)
+        done = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
         if done == 0:
             self._evaluate(0)
         while done < self.settings.steps and not self.stopping:
@@ -123,7 +121,7 @@ class GrpoTrainer:
             self._log({"step": done, **metrics})
             self._evaluate(done)
             if done % self.settings.save_every == 0 or done == self.settings.steps or self.stopping:
-                self._save(done, parts)
+                self._save(done)
         return done
 
     def step(self, step: int) -> Metrics:
@@ -140,7 +138,7 @@ class GrpoTrainer:
             values_PG, scored_PG, scale=self.settings.scale, min_spread=self.settings.min_spread
         )
         with clock("update"):
-            updated = self._update(rollout, advantages)
+            updated = self._update(step, rollout, advantages)
         metrics = {**rollout_metrics(rollout, rows, watched, advantages), **updated}
         self.watch.see(headline)
         return {**metrics, **{f"seconds/{name}": value for name, value in clock.seconds.items()}}
@@ -159,7 +157,7 @@ class GrpoTrainer:
             chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
         )  # fmt: skip
 
-    def _update(self, rollout: Rollout, advantages: Advantages) -> Metrics:
+    def _update(self, step: int, rollout: Rollout, advantages: Advantages) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
         settings, device = self.settings, rollout.actions.image_BT.device
         learned_B = advantages.learned_PG.flatten().to(device)
@@ -167,17 +165,17 @@ class GrpoTrainer:
         work = cut(rollout.actions, values_B, learned_B, settings.micro_batch)
         count, weight = self._over_all(work)
         if weight == 0:
-            self.schedule.step()
             return {"updates": 0}
         work = with_old_and_reference(filled_up(work, count, rollout.actions), self.learner, settings)
+        rate = settings.learning_rate * cosine_factor(step, settings.steps, settings.warmup_steps)
+        self.optimizer.param_groups[0]["lr"] = rate
         norms, sums = [], Counter[str]()
         for _ in range(settings.updates):
             self.optimizer.zero_grad()
             sums = accumulate(self.policy, work, settings, self.learner, self.accelerator.num_processes / weight)
             norms.append(float(torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)))
             self.optimizer.step()
-        self.schedule.step()
-        return update_metrics(sums, norms, self.optimizer.param_groups[0]["lr"])
+        return update_metrics(sums, norms, rate)
 
     def _over_all(self, work: list[Work]) -> tuple[int, float]:
         """(the most micro-batches of any process, D of all of them together)."""
@@ -201,7 +199,7 @@ class GrpoTrainer:
             self.report({"step": done, **{f"held out/{name}": value for name, value in measured.items()}})
         self.accelerator.wait_for_everyone()
 
-    def _save(self, done: int, parts: dict[str, object]) -> None:
+    def _save(self, done: int) -> None:
         if self.accelerator.is_main_process:
-            checkpoints.save(self.folder / "checkpoints", done, self.learner, parts, self.settings.keep)
+            checkpoints.save(self.folder / "checkpoints", done, self.learner, self.optimizer, self.settings.keep)
         self.accelerator.wait_for_everyone()
