@@ -39,14 +39,14 @@ from training.judging import UnscoredWatch, judge_patiently
 from training.metrics import Metrics, rollout_metrics, update_metrics
 from training.policy import Policy, Sampling
 from training.prompt_sets import PromptMix
-from training.rollout import Rollout, group_seeds, paint, rewards_of
+from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
 from training.schedule import cosine_factor
 from training.settings import GrpoSettings
 from training.trained_parts import make_learner
 from training.update import Work, accumulate, action_weight, cut, filled_up, with_old_and_reference
 
-Evaluate = Callable[[Checkpoint, int], Metrics]
-"""Given the model as it is and the number of steps done, measures it on held-out prompts."""
+Evaluate = Callable[[PolicyGenerator, int], Metrics]
+"""Given the policy as it is and the number of steps done, measures it on held-out prompts."""
 Report = Callable[[Metrics], None]
 
 
@@ -194,7 +194,10 @@ class GrpoTrainer:
         if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
             return
         if self.accelerator.is_main_process:
-            measured = self.evaluate(self.learner.checkpoint, done)
+            checkpoint = self.learner.checkpoint
+            name = f"{self.folder.name}@{done}"
+            policy = PolicyGenerator(checkpoint, self.sampling, self.settings.sampling.chain_cap, name)
+            measured = self.evaluate(policy, done)
             append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
             self.report({"step": done, **{f"held out/{name}": value for name, value in measured.items()}})
         self.accelerator.wait_for_everyone()

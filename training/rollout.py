@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
@@ -100,3 +102,24 @@ def rewards_of(outcomes: Sequence[Outcome], group: int) -> tuple[Tensor, Tensor]
     values = torch.tensor([outcome.value if isinstance(outcome, Score) else 0.0 for outcome in outcomes])
     scored = torch.tensor([isinstance(outcome, Score) for outcome in outcomes])
     return values.view(-1, group), scored.view(-1, group)
+
+
+class PolicyGenerator:
+    """The policy as it is now, as an ordinary generator: what a benchmark needs to measure it.
+
+    Attributes:
+        name, fingerprint: state the step, since the weights change under the same settings.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chain_cap: int, name: str) -> None:
+        self._checkpoint, self._sampling, self._cap = checkpoint, sampling, chain_cap
+        self.name = self.fingerprint = name
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
+        """See `gotr1_eval.core.protocols.Generator`."""
+        painted = paint(self._checkpoint, prompts, seeds, self._sampling, chain_cap=self._cap, tile=len(prompts))
+        return [
+            Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
+            for sample in painted.samples
+            if isinstance(sample.image, Image.Image) and sample.chain is not None
+        ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
@@ -19,6 +19,10 @@ from training.policy import ImageLogProb
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+# TOML has no null: "none" says it.
+_NoneWord = BeforeValidator(lambda value: None if value == "none" else value)
 
 
 class LoraSettings(Settings):
@@ -67,7 +71,10 @@ class SamplingSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """The held-out evaluation: so many val prompts of each category, one sample each, always the same seeds."""
+    """The held-out evaluation: so many val prompts of each category, one sample each, always the same seeds.
+
+    Before the first step, every `every` steps, and after the last.
+    """
 
     every: PositiveInt = 25
     suite: Component = Field(default_factory=lambda: {"use": "shapes"})
@@ -89,7 +96,7 @@ class GrpoSettings(Settings):
         text_clip, image_clip: apart, since guided log-ratios move `guidance` times as fast.
         text_weight, image_weight: of a token of the chain and of the picture.
         scale, min_spread: see `training.advantage`.
-        lora: None trains the language model, its heads and the image embeddings in full.
+        lora: "none" trains the language model, its heads and the image embeddings in full.
         judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
         max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
     """
@@ -118,11 +125,11 @@ class GrpoSettings(Settings):
     image_weight: NonNegative = 1.0
     scale: Scale = "group"
     min_spread: NonNegative = 1e-3
-    lora: LoraSettings | None = LoraSettings()
+    lora: Annotated[LoraSettings | None, _NoneWord] = LoraSettings()
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     gradient_checkpointing: bool = False
-    evaluation: EvaluationSettings | None = EvaluationSettings()
+    evaluation: Annotated[EvaluationSettings | None, _NoneWord] = EvaluationSettings()
     save_every: PositiveInt = 50
     keep: PositiveInt = 2
     judge_patience: NonNegative = 600.0

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.models.janus.loading import Checkpoint
+from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.loading import choose_device, quiet
 from training.policy import Policy
 from training.settings import GrpoSettings, LoraSettings
 
@@ -56,11 +59,18 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Adapters in peft's layout, or a native checkpoint with its tokenizer; both readable as `--ckpt`."""
-        if self.adapters is not None:
-            self.adapters.save_pretrained(folder)
-        else:
-            self.checkpoint.model.save_pretrained(folder)
-            self.checkpoint.tokenizer.save_pretrained(folder)
+        with quiet():
+            if self.adapters is not None:
+                self.adapters.save_pretrained(folder)
+            else:
+                self.checkpoint.model.save_pretrained(folder)
+                self.checkpoint.tokenizer.save_pretrained(folder)
+
+
+def read_policy(settings: GrpoSettings) -> Checkpoint:
+    """The checkpoint that training starts from; see `gotr1_eval.models.janus.loading` for its errors."""
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[settings.dtype]
+    return load_checkpoint(checkpoint_folder(settings.ckpt), device=choose_device(settings.device), dtype=dtype)
 
 
 def make_learner(checkpoint: Checkpoint, settings: GrpoSettings, policy: Policy) -> Learner:
