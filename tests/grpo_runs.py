@@ -70,4 +70,4 @@ if __name__ == "__main__":
     found = gradients(trained)
     if trained.accelerator.is_main_process:
         torch.save(found, out / "gradients.pt")
-    trained.accelerator.end_training()
+    trained.close()

@@ -18,6 +18,7 @@ Shape suffixes: B sequences, P prompts, G samples of a prompt.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -29,14 +30,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints
 from training.advantage import Advantages, group_advantages
 from training.judging import UnscoredWatch, judge_patiently
-from training.metrics import Metrics, rollout_metrics, update_metrics
+from training.metrics import Judged, Metrics, group_counts, judged_samples, rollout_metrics, update_metrics
 from training.policy import Policy, Sampling
 from training.prompt_sets import PromptMix
 from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
@@ -64,6 +65,21 @@ class Clock:
         self.seconds[name] += time.perf_counter() - start  # type: ignore[assignment]
 
 
+def start_accelerator(settings: GrpoSettings, folder: Path) -> Accelerator:
+    """This process's place among the others, and the trackers it reports to.
+
+    Raises:
+        UsageError: a tracker's package is not installed.
+    """
+    on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
+    try:
+        accelerator = Accelerator(cpu=on_cpu, log_with=list(settings.trackers) or None, project_dir=folder)
+        accelerator.init_trackers(folder.name or "grpo")
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"trackers {', '.join(settings.trackers)}: {one_line(error)}") from None
+    return accelerator
+
+
 class GrpoTrainer:
     """Trains a checkpoint against a reward set, into a folder; picks up where a run in that folder stopped.
 
@@ -84,7 +100,7 @@ class GrpoTrainer:
     ) -> None:  # fmt: skip
         self.settings, self.folder, self.rewards, self.watched = settings, folder, rewards, watched
         self.evaluate, self.report = evaluate, report
-        self.accelerator = accelerator or Accelerator(cpu=checkpoint.model.device.type == "cpu")
+        self.accelerator = accelerator or start_accelerator(settings, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
             raise UsageError(
                 f"prompts_per_step is {settings.prompts_per_step}: {self.accelerator.num_processes} processes need a "
@@ -122,7 +138,14 @@ class GrpoTrainer:
             self._evaluate(done)
             if done % self.settings.save_every == 0 or done == self.settings.steps or self.stopping:
                 self._save(done)
+        self.close()
         return done
+
+    def close(self) -> None:
+        """End trackers and the process group, after whatever holds on to it: its threads must not outlive Python."""
+        self.policy = self.learner.policy
+        gc.collect()
+        self.accelerator.end_training()
 
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
@@ -132,16 +155,24 @@ class GrpoTrainer:
         with clock("judge"):
             rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience)
             watched = self.watched.judge(rollout.samples) if self.watched else [{} for _ in rows]
-        headline = [row[self.headline] for row in rows]
-        values_PG, scored_PG = rewards_of(headline, self.settings.samples_per_prompt)
+        values_PG, scored_PG = rewards_of([row[self.headline] for row in rows], self.settings.samples_per_prompt)
         advantages = group_advantages(
             values_PG, scored_PG, scale=self.settings.scale, min_spread=self.settings.min_spread
         )
         with clock("update"):
             updated = self._update(step, rollout, advantages)
-        metrics = {**rollout_metrics(rollout, rows, watched, advantages), **updated}
-        self.watch.see(headline)
-        return {**metrics, **{f"seconds/{name}": value for name, value in clock.seconds.items()}}
+        judged: list[Judged] = gather_object(judged_samples(rollout, rows, watched))
+        self.watch.see([sample.row[self.headline] for sample in judged])
+        metrics = rollout_metrics(judged, self._sum(group_counts(advantages)))
+        return {**metrics, **updated, **{f"seconds/{name}": value for name, value in clock.seconds.items()}}
+
+    @staticmethod
+    def _sum(mine: Counter[str]) -> Counter[str]:
+        """The sums over all processes; unlike `+`, which drops what is 0."""
+        total: Counter[str] = Counter()
+        for counts in gather_object([mine]):
+            total.update(counts)
+        return total
 
     def _roll_out(self, step: int) -> Rollout:
         """This process's share of the step's prompts, whole groups."""
@@ -175,7 +206,7 @@ class GrpoTrainer:
             sums = accumulate(self.policy, work, settings, self.learner, self.accelerator.num_processes / weight)
             norms.append(float(torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)))
             self.optimizer.step()
-        return update_metrics(sums, norms, rate)
+        return update_metrics(self._sum(sums), norms, rate)
 
     def _over_all(self, work: list[Work]) -> tuple[int, float]:
         """(the most micro-batches of any process, D of all of them together)."""
@@ -186,6 +217,7 @@ class GrpoTrainer:
     def _log(self, metrics: Mapping[str, float]) -> None:
         if self.accelerator.is_main_process:
             append_rows(self.folder / "metrics.jsonl", [metrics])
+            self.accelerator.log(dict(metrics), step=int(metrics["step"]))
             self.report(dict(metrics))
 
     def _evaluate(self, done: int) -> None:
@@ -199,7 +231,9 @@ class GrpoTrainer:
             policy = PolicyGenerator(checkpoint, self.sampling, self.settings.sampling.chain_cap, name)
             measured = self.evaluate(policy, done)
             append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
-            self.report({"step": done, **{f"held out/{name}": value for name, value in measured.items()}})
+            named = {f"held out/{name}": value for name, value in measured.items()}
+            self.accelerator.log(named, step=done)
+            self.report({"step": done, **named})
         self.accelerator.wait_for_everyone()
 
     def _save(self, done: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
@@ -17,27 +18,50 @@ from training.rollout import Rollout
 Metrics = dict[str, float]
 
 
-def rollout_metrics(
-    rollout: Rollout,
-    rows: Sequence[Mapping[str, Outcome]],
-    watched: Sequence[Mapping[str, Outcome]],
-    advantages: Advantages,
-) -> Metrics:
-    """Of one rollout: each factor, the groups dropped, the chains and what they plan."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is kept of one sample of a rollout.
+
+    Attributes:
+        row, watched: outcomes by factor; of the reward, and of judges that are never trained on.
+        tokens: of the chain, as the policy wrote it.
+    """
+
+    row: Mapping[str, Outcome]
+    watched: Mapping[str, Outcome]
+    chain: str
+    tokens: int
+    truncated: bool
+
+
+def judged_samples(
+    rollout: Rollout, rows: Sequence[Mapping[str, Outcome]], watched: Sequence[Mapping[str, Outcome]]
+) -> list[Judged]:
+    """One of each sample of a rollout."""
+    tokens = rollout.actions.chain_BL.sum(dim=1).tolist()
+    facts = zip(rollout.samples, rows, watched, tokens, rollout.truncated, strict=True)
+    return [Judged(row, beside, sample.chain or "", count, cut) for sample, row, beside, count, cut in facts]
+
+
+def rollout_metrics(judged: Sequence[Judged], groups: Counter[str]) -> Metrics:
+    """Of the rollout of all processes: each factor, the groups dropped, the chains and what they plan."""
     metrics: Metrics = {}
-    for factor in rows[0]:
-        metrics |= _factor(f"reward/{factor}", [row[factor] for row in rows])
-    for factor in watched[0]:
-        metrics |= _factor(f"watched/{factor}", [row[factor] for row in watched])
-    tokens = rollout.actions.chain_BL.sum(dim=1).float()
+    for factor in judged[0].row:
+        metrics |= _factor(f"reward/{factor}", [sample.row[factor] for sample in judged])
+    for factor in judged[0].watched:
+        metrics |= _factor(f"watched/{factor}", [sample.watched[factor] for sample in judged])
     return metrics | {
-        "groups/too_few": advantages.too_few,
-        "groups/too_even": advantages.too_even,
-        "groups/learned": int(advantages.learned_PG.any(dim=1).sum()),
-        "chain/tokens": float(tokens.mean()),
-        "chain/truncated": rollout.truncated / len(rollout.samples),
-        **_plans([sample.chain or "" for sample in rollout.samples]),
+        **{f"groups/{name}": count for name, count in groups.items()},
+        "chain/tokens": statistics.fmean(sample.tokens for sample in judged),
+        "chain/truncated": sum(sample.truncated for sample in judged) / len(judged),
+        **_plans([sample.chain for sample in judged]),
     }
+
+
+def group_counts(advantages: Advantages) -> Counter[str]:
+    """Groups that were learned from, and those dropped by reason."""
+    learned = int(advantages.learned_PG.any(dim=1).sum())
+    return Counter(learned=learned, too_few=advantages.too_few, too_even=advantages.too_even)
 
 
 def _factor(name: str, outcomes: Sequence[Outcome]) -> Metrics:

@@ -32,12 +32,12 @@ class Rollout:
     Attributes:
         samples: prompt, chain and picture, as the judges take them.
         actions: the same as ids, on the model's device.
-        truncated: chains that hit the cap.
+        truncated: of each sample, whether its chain hit the cap.
     """
 
     samples: list[Sample]
     actions: Actions
-    truncated: int
+    truncated: list[bool]
 
 
 @torch.no_grad()
@@ -78,7 +78,7 @@ def paint(
         Sample(id=str(index), prompt=prompt, chain=_text(tokenizer, chain), image=picture, seed=seed)
         for index, (prompt, chain, picture, seed) in enumerate(zip(prompts, chains, pictures, seeds, strict=True))
     ]
-    return Rollout(samples, actions, sum(chain.truncated for chain in chains))
+    return Rollout(samples, actions, [chain.truncated for chain in chains])
 
 
 def _text(tokenizer: Any, chain: SampledChain) -> str:  # noqa: ANN401 - transformers is untyped

@@ -97,6 +97,7 @@ class GrpoSettings(Settings):
         text_weight, image_weight: of a token of the chain and of the picture.
         scale, min_spread: see `training.advantage`.
         lora: "none" trains the language model, its heads and the image embeddings in full.
+        trackers: besides metrics.jsonl; they need the extra `trackers`, or their own packages.
         judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
         max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
     """
@@ -132,6 +133,7 @@ class GrpoSettings(Settings):
     evaluation: Annotated[EvaluationSettings | None, _NoneWord] = EvaluationSettings()
     save_every: PositiveInt = 50
     keep: PositiveInt = 2
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"], ...] = ()
     judge_patience: NonNegative = 600.0
     max_unscored: Share = 0.5
     window: PositiveInt = 10

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
 
+from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, RunError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Box, Sample
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
 from training.judging import UnscoredWatch, judge_patiently
-from training.metrics import rollout_metrics
+from training.metrics import Judged, rollout_metrics
 from training.prompt_sets import PromptMix
 from training.settings import PromptSource
 
@@ -158,28 +160,34 @@ def test_even_rewards_teach_nothing_and_are_counted(tmp_path):
     assert all(torch.equal(one, two) for one, two in zip(weights, even.trained, strict=True))
 
 
-def test_metrics_by_hand(tmp_path):
-    one = trainer(tmp_path)
-    rollout = one._roll_out(0)
-    rows = [
-        {"a": Score(value=0.0)},
-        {"a": Score(value=1.0)},
-        {"a": Unscored(why=Why.UNREADABLE)},
-        {"a": Unscored(why=Why.NOT_APPLICABLE)},
-    ] * 2
-    advantages = one_advantages(rows)
-    metrics = rollout_metrics(rollout, rows, [{}] * 8, advantages)
-    assert metrics["reward/a/mean"] == 0.5
-    assert metrics["reward/a/zeros"] == 0.5
-    assert metrics["reward/a/unscored"] == 0.25
-    assert metrics["reward/a/scored"] == 0.5
+def test_metrics_by_hand():
+    chains = [write_chain([("a cat", Box(0.0, 0.0, 0.5, 0.5))]), "no plan"]
+    outcomes = [Score(value=0.0), Score(value=1.0), Unscored(why=Why.UNREADABLE), Unscored(why=Why.NOT_APPLICABLE)]
+    judged = [
+        Judged({"a": outcome}, {"b": outcome}, chains[place % 2], tokens=place, truncated=place == 3)
+        for place, outcome in enumerate(outcomes)
+    ]
+    metrics = rollout_metrics(judged, Counter(learned=1, too_few=0))
+    assert metrics == {
+        "reward/a/mean": 0.5, "reward/a/spread": 0.5, "reward/a/zeros": 0.5,
+        "reward/a/unscored": 0.25, "reward/a/scored": 0.5,
+        "watched/b/mean": 0.5, "watched/b/spread": 0.5, "watched/b/zeros": 0.5,
+        "watched/b/unscored": 0.25, "watched/b/scored": 0.5,
+        "groups/learned": 1, "groups/too_few": 0, "chain/tokens": 1.5, "chain/truncated": 0.25,
+        "plan/boxes": 0.5, "plan/area": pytest.approx(0.25),
+    }  # fmt: skip
 
 
-def one_advantages(rows):
-    from training.advantage import group_advantages
-    from training.rollout import rewards_of
+def test_tensorboard_gets_every_metric(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    return group_advantages(*rewards_of([row["a"] for row in rows], 4))
+    trainer(tmp_path / "run", steps=2, trackers=["tensorboard"]).train()
+    events = EventAccumulator(str(next((tmp_path / "run").rglob("events.*")).parent))
+    events.Reload()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    logged = [scalar.value for scalar in events.Scalars("reward/checksum/mean")]
+    assert logged == pytest.approx([row["reward/checksum/mean"] for row in rows])
+    assert set(rows[0]) <= set(events.Tags()["scalars"]) | {"step"}
 
 
 def test_prompts_depend_on_seed_and_step_alone(tmp_path):

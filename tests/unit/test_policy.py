@@ -28,7 +28,7 @@ def checkpoint():
 @pytest.fixture(scope="module")
 def rollout(checkpoint):
     found = paint(checkpoint, PROMPTS, [1, 2, 3, 4], SAMPLING, chain_cap=30, tile=3)
-    assert found.truncated > 0
+    assert any(found.truncated)
     return found
 
 
