@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from gotr1_eval.build import Builder, read_judge_model
@@ -12,10 +11,10 @@ from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.held_out import HeldOutEvaluation
 from rewards.reward_set import RewardSet
 from training.grpo import GrpoTrainer
-from training.settings import GrpoSettings
+from training.metrics import Report
+from training.settings import GrpoSettings, SftSettings
+from training.sft_run import SftTrainer
 from training.trained_parts import read_policy
-
-Report = Callable[[dict[str, float]], None]
 
 
 def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda metrics: None) -> GrpoTrainer:
@@ -34,9 +33,15 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
         evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything, settings.sampling.tile)
-    return GrpoTrainer(
-        settings, folder, read_policy(settings), rewards, watched=watched, evaluate=evaluate, report=report
-    )
+    policy = read_policy(settings.ckpt, settings.device, settings.dtype)
+    return GrpoTrainer(settings, folder, policy, rewards, watched=watched, evaluate=evaluate, report=report)
+
+
+def prepare_sft(settings: SftSettings, folder: Path, report: Report = lambda metrics: None) -> SftTrainer:
+    """A supervised trainer that goes on where the folder's run stopped; raises as `prepare_grpo`."""
+    _claim(folder, settings)
+    checkpoint = read_policy(settings.ckpt, settings.device, settings.dtype)
+    return SftTrainer(settings, folder, checkpoint, report)
 
 
 def _watched(builder: Builder, settings: GrpoSettings, rewards: RewardSet) -> RewardSet | None:
@@ -50,7 +55,7 @@ def _watched(builder: Builder, settings: GrpoSettings, rewards: RewardSet) -> Re
     return RewardSet(watched)
 
 
-def _claim(folder: Path, settings: GrpoSettings) -> None:
+def _claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
     """Write the settings into a new folder, or see that they are the same."""
     path = folder / "training.json"
     ours = json.loads(settings.model_dump_json())

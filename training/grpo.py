@@ -30,14 +30,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from gotr1_eval.core.errors import UsageError, one_line
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints
+from training.accelerating import start_accelerator
 from training.advantage import Advantages, group_advantages
 from training.judging import UnscoredWatch, judge_patiently
-from training.metrics import Judged, Metrics, group_counts, judged_samples, rollout_metrics, update_metrics
+from training.metrics import Judged, Metrics, Report, group_counts, judged_samples, rollout_metrics, update_metrics
 from training.policy import Policy, Sampling
 from training.prompt_sets import PromptMix
 from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
@@ -48,7 +49,6 @@ from training.update import Work, accumulate, action_weight, cut, filled_up, wit
 
 Evaluate = Callable[[PolicyGenerator, int], Metrics]
 """Given the policy as it is and the number of steps done, measures it on held-out prompts."""
-Report = Callable[[Metrics], None]
 
 
 @dataclass(slots=True)
@@ -63,21 +63,6 @@ class Clock:
         start = time.perf_counter()
         yield
         self.seconds[name] += time.perf_counter() - start  # type: ignore[assignment]
-
-
-def start_accelerator(settings: GrpoSettings, folder: Path) -> Accelerator:
-    """This process's place among the others, and the trackers it reports to.
-
-    Raises:
-        UsageError: a tracker's package is not installed.
-    """
-    on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
-    try:
-        accelerator = Accelerator(cpu=on_cpu, log_with=list(settings.trackers) or None, project_dir=folder)
-        accelerator.init_trackers(folder.name or "grpo")
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"trackers {', '.join(settings.trackers)}: {one_line(error)}") from None
-    return accelerator
 
 
 class GrpoTrainer:
@@ -100,7 +85,7 @@ class GrpoTrainer:
     ) -> None:  # fmt: skip
         self.settings, self.folder, self.rewards, self.watched = settings, folder, rewards, watched
         self.evaluate, self.report = evaluate, report
-        self.accelerator = accelerator or start_accelerator(settings, folder)
+        self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
             raise UsageError(
                 f"prompts_per_step is {settings.prompts_per_step}: {self.accelerator.num_processes} processes need a "
@@ -116,7 +101,11 @@ class GrpoTrainer:
             image_logprob=settings.image_logprob,
         )
         self.learner = make_learner(
-            checkpoint, settings, Policy(checkpoint.model, self.sampling, checkpoint.special.pad)
+            checkpoint,
+            Policy(checkpoint.model, self.sampling, checkpoint.special.pad),
+            settings.lora,
+            keep_first=settings.beta > 0,
+            gradient_checkpointing=settings.gradient_checkpointing,
         )
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(

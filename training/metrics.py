@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gotr1_eval.core.chain import parse_chain
@@ -16,6 +16,7 @@ from training.advantage import Advantages
 from training.rollout import Rollout
 
 Metrics = dict[str, float]
+Report = Callable[[Metrics], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""The settings of a GRPO run: what a configuration file may say. Defaults are the paper's where it states them.
+"""The settings of training runs: what a configuration file may say. Defaults are the paper's where it states them.
 
-The paper (section 4) gives: 1,000 steps, batch 8 (read as 8 prompts), 16 samples a prompt, learning rate 1e-5 cosine,
-LoRA r = alpha = 32, temperatures 1. It does not state beta, the clip ranges, the guidance while sampling, the
+Of GRPO the paper (section 4) gives 1,000 steps, batch 8 (read as 8 prompts), 16 samples a prompt, learning rate 1e-5
+cosine, LoRA r = alpha = 32, temperatures 1. It does not state beta, the clip ranges, the guidance while sampling, the
 optimizer's other numbers, the layers LoRA adapts or the cap of a chain: those are our choices.
 """
 
@@ -18,6 +18,7 @@ from training.policy import ImageLogProb
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -81,6 +82,39 @@ class EvaluationSettings(Settings):
     prompts_per_category: PositiveInt = 20
 
 
+class SftSettings(Settings):
+    """A supervised run: one sequence of prompt, chain and picture (paper section 4: 70,000 steps on GoT data).
+
+    Attributes:
+        ckpt: where the model starts.
+        data: .jsonl or .parquet files; see `training.lessons`.
+        micro_batch: sequences of one forward pass; `batch_size` is made of several.
+        prompt_dropout: share of rows turned into the sampler's unconditional row.
+        text_weight, image_weight: of the mean loss of a chain's token and of a picture's.
+        lora: "none" trains the language model, its heads and the image embeddings in full.
+    """
+
+    ckpt: str
+    data: tuple[Path, ...] = Field(min_length=1)
+    steps: PositiveInt = 70_000
+    batch_size: PositiveInt = 32
+    micro_batch: PositiveInt = 8
+    learning_rate: PositiveFloat = 1e-5
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    weight_decay: NonNegative = 0.01
+    prompt_dropout: Share = 0.1
+    text_weight: NonNegative = 1.0
+    image_weight: NonNegative = 1.0
+    lora: Annotated[LoraSettings | None, _NoneWord] = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"
+    gradient_checkpointing: bool = False
+    trackers: tuple[Tracker, ...] = ()
+    save_every: PositiveInt = 1000
+    keep: PositiveInt = 2
+    seed: int = 0
+
+
 class GrpoSettings(Settings):
     """A whole run.
 
@@ -133,7 +167,7 @@ class GrpoSettings(Settings):
     evaluation: Annotated[EvaluationSettings | None, _NoneWord] = EvaluationSettings()
     save_every: PositiveInt = 50
     keep: PositiveInt = 2
-    trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"], ...] = ()
+    trackers: tuple[Tracker, ...] = ()
     judge_patience: NonNegative = 600.0
     max_unscored: Share = 0.5
     window: PositiveInt = 10

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,7 +15,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
 from gotr1_eval.models.loading import choose_device, quiet
 from training.policy import Policy
-from training.settings import GrpoSettings, LoraSettings
+from training.settings import LoraSettings
 
 _FROZEN = ("vqmodel", "vision_model", "aligner")
 """Never trained: the picture tokenizer, and the tower that reads pictures, which generation does not use."""
@@ -67,28 +67,37 @@ class Learner:
                 self.checkpoint.tokenizer.save_pretrained(folder)
 
 
-def read_policy(settings: GrpoSettings) -> Checkpoint:
+def read_policy(ckpt: str, device: str, dtype: Literal["float32", "bfloat16"]) -> Checkpoint:
     """The checkpoint that training starts from; see `gotr1_eval.models.janus.loading` for its errors."""
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[settings.dtype]
-    return load_checkpoint(checkpoint_folder(settings.ckpt), device=choose_device(settings.device), dtype=dtype)
+    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    return load_checkpoint(checkpoint_folder(ckpt), device=choose_device(device), dtype=kind)
 
 
-def make_learner(checkpoint: Checkpoint, settings: GrpoSettings, policy: Policy) -> Learner:
+def make_learner(
+    checkpoint: Checkpoint,
+    policy: Policy,
+    lora: LoraSettings | None,
+    *,
+    keep_first: bool = False,
+    gradient_checkpointing: bool = False,
+) -> Learner:
     """Give the checkpoint's weights gradients where they are to learn.
+
+    Args:
+        keep_first: a copy of a policy trained in full is kept as the reference; adapters need none.
 
     Raises:
         UsageError: adapters are asked for and peft is not installed.
     """
-    needs_copy = settings.lora is None and settings.beta > 0
-    frozen = copy.deepcopy(policy).requires_grad_(False) if needs_copy else None
+    frozen = copy.deepcopy(policy).requires_grad_(False) if keep_first and lora is None else None
     adapters = None
-    if settings.lora is not None:
-        adapters = _with_adapters(checkpoint.model, settings.lora)
+    if lora is not None:
+        adapters = _with_adapters(checkpoint.model, lora)
     else:
         checkpoint.model.requires_grad_(True)
         for part in _FROZEN:
             getattr(checkpoint.model.model, part).requires_grad_(False)
-    if settings.gradient_checkpointing:
+    if gradient_checkpointing:
         checkpoint.model.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Learner(checkpoint, policy, adapters, frozen)
 

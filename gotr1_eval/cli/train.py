@@ -14,8 +14,11 @@ from gotr1_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
     from training.grpo import GrpoTrainer
+    from training.sft_run import SftTrainer
 
-train = typer.Typer(help="Train a checkpoint: grpo (reinforcement with the judges as rewards).", no_args_is_help=True)
+train = typer.Typer(
+    help="Train a checkpoint: sft (examples), grpo (reinforcement with the judges as rewards).", no_args_is_help=True
+)
 
 Config = Annotated[Path, typer.Option("--config", help="The settings, a TOML file such as configs/shapes.toml.")]
 Out = Annotated[Path, typer.Option("--out", help="The folder of the run; the same command goes on in it.")]
@@ -43,6 +46,22 @@ def grpo(config: Config, out: Out, changes: Set = None) -> None:
     err.print(f"{done} of {settings.steps} steps done; the policy is {where}", markup=False, soft_wrap=True)
 
 
+@train.command("sft")
+def sft(config: Config, out: Out, changes: Set = None) -> None:
+    """Teach chains and pictures from examples. A stop signal saves first; the same command goes on."""
+    from gotr1_eval.cli.terminal import err
+    from gotr1_eval.settings import read_settings, read_toml
+    from gotr1_eval.training_run import prepare_sft
+    from training.settings import SftSettings
+
+    settings = read_settings(SftSettings, with_changes(read_toml(config), changes or ()), where=str(config))
+    trainer = prepare_sft(settings, out, report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True))
+    _stop_politely(trainer)
+    done = trainer.train()
+    where = out / "checkpoints" / f"step-{done:06}"
+    err.print(f"{done} of {settings.steps} steps done; the model is {where}", markup=False, soft_wrap=True)
+
+
 def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """The values of a settings file with ``key=value`` laid over them; dots lead into tables, values are TOML or text.
 
@@ -66,7 +85,7 @@ def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, An
     return values
 
 
-def _stop_politely(trainer: GrpoTrainer) -> None:
+def _stop_politely(trainer: GrpoTrainer | SftTrainer) -> None:
     """On the first stop signal finish the step and save; a second one ends at once."""
 
     def stop(number: int, frame: object) -> None:
@@ -89,6 +108,8 @@ _SHOWN = {
     "image/clipped": "clipped image",
     "text/kl": "KL text",
     "image/kl": "KL image",
+    "text/loss": "text loss",
+    "image/loss": "image loss",
     "grad_norm": "gradient",
     "seconds/sample": "s sampling",
     "seconds/judge": "s judging",
