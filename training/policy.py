@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gotr1_eval.models.janus.sampling import SampledChain, guide
+from gotr1_eval.models.janus.choosing import guide
+from gotr1_eval.models.janus.sampling import SampledChain
 from gotr1_eval.models.janus.sequence import Padded, left_pad, unconditional
 from training.loss import exact_kl
 from training.sft import hidden_states

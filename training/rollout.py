@@ -19,6 +19,7 @@ from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Sample
+from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
@@ -58,7 +59,7 @@ def paint(
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
         written = sample_chains(
-            checkpoint.model, part, part_seeds, special, cap=chain_cap, temperature=sampling.text_temperature
+            checkpoint.model, part, part_seeds, special, cap=chain_cap, choice=Choice(sampling.text_temperature)
         )
         texts = [[*row, *chain.ids] for row, chain in zip(part, written, strict=True)]
         painted = sample_images(
@@ -67,7 +68,7 @@ def paint(
             part_seeds,
             special,
             guidance=sampling.guidance,
-            temperature=sampling.image_temperature,
+            choice=Choice(sampling.image_temperature),
         )
         chains += written
         ids.append(painted.ids_BT)

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gotr1_eval.models.janus.sampling import guidance_rows
-from gotr1_eval.models.janus.sequence import SpecialIds, left_pad
+from gotr1_eval.models.janus.sequence import SpecialIds, left_pad, unconditional_row
 from tests.tiny_models import CODES, TOKENS, random_model, random_tokenizer
 from training.schedule import cosine_schedule
 from training.sft import Lesson, SftOptions, batch_losses, collate, lesson_order, token_loss, train_sft
@@ -50,7 +49,8 @@ def test_only_the_chain_is_learned(lessons, special):
 
 def test_a_dropped_row_is_the_samplers_unconditional_row(lessons, special):
     batch = collate(lessons, torch.tensor([False, True, True]), special.pad)
-    sampled = guidance_rows(left_pad([one.prompt + one.chain for one in lessons], special.pad), special.pad, 5.0)
+    rows = [one.prompt + one.chain for one in lessons]
+    sampled = left_pad([*rows, *(unconditional_row(row, special.pad) for row in rows)], special.pad)
     assert torch.equal(batch.text.ids_BL[1:], sampled.ids_BL[4:])
     assert torch.equal(batch.text.mask_BL[1:], sampled.mask_BL[4:])
     assert torch.equal(batch.text.ids_BL[0], sampled.ids_BL[0])

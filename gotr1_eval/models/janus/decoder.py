@@ -35,7 +35,7 @@ def rounded(slots: int) -> int:
 
 
 class Slots:
-    """Keys and values of every layer: [R, G, S, E] each, allocated once and used by stage after stage.
+    """Keys and values of every layer: [R, G, S, E] each, allocated once a stage.
 
     Raises:
         UsageError: the language model is no LLaMA.
@@ -51,15 +51,6 @@ class Slots:
             for _ in range(2)
         )
         self.rows, self.slots = rows, shape[2]
-
-    def holds(self, rows: int, slots: int) -> bool:
-        """Whether so many rows of so many tokens fit."""
-        return rows <= self.rows and slots <= self.slots
-
-    def keep(self, rows: Tensor) -> None:
-        """Move the given rows to the front, in their order."""
-        for cached_RGSE in (*self.keys, *self.values):
-            cached_RGSE[: len(rows)] = cached_RGSE[rows]
 
 
 def _bare(language_model: Any) -> Any:  # noqa: ANN401

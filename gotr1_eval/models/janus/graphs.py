@@ -40,7 +40,7 @@ class Replayed:
 
     def _captured(self, span: int) -> torch.cuda.CUDAGraph:
         before = [tensor.clone() for tensor in self._state]
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):

@@ -96,8 +96,8 @@ def read_raw_config(folder: Path) -> dict[str, Any]:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in (NATIVE, ORIGINAL):
         raise UsageError(
-            f"{path}: expected model_type {NATIVE!r} (transformers' layout) or {ORIGINAL!r} (DeepSeek's), got {kind!r}; "
-            "give a Janus or GoT-R1 checkpoint folder"
+            f"{path}: expected model_type {NATIVE!r} (transformers' layout) or {ORIGINAL!r} (DeepSeek's), "
+            f"got {kind!r}; give a Janus or GoT-R1 checkpoint folder"
         )
     return dict(config)
 

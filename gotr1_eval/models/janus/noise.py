@@ -79,5 +79,5 @@ def uniform(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
 def gumbel(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
     """Standard Gumbel noise for tokens 0..count-1 of one step; float32 [B, V]."""
     rows = max(_CHUNK // count, 1) if keys_B.device.type == "cpu" else len(keys_B)
-    parts = [uniform(part_B, step, count).log_().neg_().log_().neg_().float() for part_B in keys_B.split(rows)]
+    parts = [uniform(part_B, step, count).log_().neg_().log_().neg_().float() for part_B in torch.split(keys_B, rows)]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
