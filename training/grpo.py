@@ -104,6 +104,7 @@ class GrpoTrainer:
             checkpoint,
             Policy(checkpoint.model, self.sampling, checkpoint.special.pad),
             settings.lora,
+            ckpt=settings.ckpt,
             keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
-from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.jsonl import read_rows
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.prompt_files import read_prompts
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from training.settings import PromptSource
 
@@ -50,31 +49,9 @@ def _shuffled(count: int, seed: str) -> list[int]:
 def read_source(source: PromptSource) -> tuple[str, ...]:
     """The prompts of one source."""
     if source.file is not None:
-        return _read_file(source.file)
+        return tuple(prompt for listed in read_prompts(source.file).values() for prompt in listed)
     wanted = source.shapes or CATEGORIES
     for name in wanted:
         if name not in CATEGORIES:
             raise UsageError(f"prompts: the shapes world has no category {name!r} (known: {', '.join(CATEGORIES)})")
     return tuple(prompt for category in wanted for prompt in prompts(category, "train"))
-
-
-def _read_file(path: Path) -> tuple[str, ...]:
-    if path.suffix == ".jsonl":
-        found = [_prompt_of(row, path, line) for line, row in read_rows(path, ours=False)]
-    elif path.suffix == ".txt":
-        try:
-            found = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot read the prompts: {error}", path=path) from None
-    else:
-        raise UsageError(f"prompts: {path}: expected a .txt or .jsonl file")
-    if not found:
-        raise DataError("no prompt in it", path=path)
-    return tuple(found)
-
-
-def _prompt_of(row: dict[str, object], path: Path, line: int) -> str:
-    prompt = row.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise DataError(f"expected a text under 'prompt', got {prompt!r}", path=path, line=line)
-    return prompt.strip()

@@ -31,7 +31,11 @@ class SftTrainer:
         self.lessons = read_lessons(settings.data, checkpoint, folder / "image_tokens.jsonl")
         policy = Policy(checkpoint.model, Sampling(guidance=1.0), checkpoint.special.pad)
         self.learner = make_learner(
-            checkpoint, policy, settings.lora, gradient_checkpointing=settings.gradient_checkpointing
+            checkpoint,
+            policy,
+            settings.lora,
+            ckpt=settings.ckpt,
+            gradient_checkpointing=settings.gradient_checkpointing,
         )
         self.options = SftOptions(
             steps=settings.steps,

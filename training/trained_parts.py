@@ -78,12 +78,14 @@ def make_learner(
     policy: Policy,
     lora: LoraSettings | None,
     *,
+    ckpt: str,
     keep_first: bool = False,
     gradient_checkpointing: bool = False,
 ) -> Learner:
     """Give the checkpoint's weights gradients where they are to learn.
 
     Args:
+        ckpt: what the checkpoint was read from; adapters that are saved name it.
         keep_first: a copy of a policy trained in full is kept as the reference; adapters need none.
 
     Raises:
@@ -92,7 +94,7 @@ def make_learner(
     frozen = copy.deepcopy(policy).requires_grad_(False) if keep_first and lora is None else None
     adapters = None
     if lora is not None:
-        adapters = _with_adapters(checkpoint.model, lora)
+        adapters = _with_adapters(checkpoint.model, lora, ckpt)
     else:
         checkpoint.model.requires_grad_(True)
         for part in _FROZEN:
@@ -102,7 +104,7 @@ def make_learner(
     return Learner(checkpoint, policy, adapters, frozen)
 
 
-def _with_adapters(model: Any, lora: LoraSettings) -> Any:  # noqa: ANN401 - transformers and peft are untyped
+def _with_adapters(model: Any, lora: LoraSettings, ckpt: str) -> Any:  # noqa: ANN401 - transformers and peft are untyped
     """peft's wrapper; the model itself now has the adapters inside."""
     try:
         from peft import LoraConfig, get_peft_model
@@ -111,4 +113,8 @@ def _with_adapters(model: Any, lora: LoraSettings) -> Any:  # noqa: ANN401 - tra
             "lora needs peft: pip install 'gotr1-eval[train]', or train in full with lora = 'none'"
         ) from None
     where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
-    return get_peft_model(model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where))
+    base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where, base_model_name_or_path=base)
+    adapted = get_peft_model(model, config)
+    config.base_model_name_or_path = base  # peft writes the model's own idea of its name over it
+    return adapted

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 
 import typer
 
-from gotr1_eval.cli import compare, compbench, demo, listing, report, score, serve, tiny_janus, train
+from gotr1_eval.cli import (
+    compare,
+    compbench,
+    convert,
+    demo,
+    generate,
+    listing,
+    merge,
+    report,
+    score,
+    serve,
+    tiny_janus,
+    train,
+)
 from gotr1_eval.core.errors import UsageError
 
 app = typer.Typer(
@@ -18,6 +31,9 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("compbench")(compbench.compbench)
+app.command("generate")(generate.generate)
+app.command("merge")(merge.merge)
+app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)

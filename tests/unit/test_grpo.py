@@ -14,10 +14,15 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, RunError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.models.generators.janus import Settings as JanusSettings
+from gotr1_eval.models.generators.janus import build
+from gotr1_eval.models.janus.loading import load_checkpoint
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
+from tests.tiny_models import random_checkpoint, random_model, random_tokenizer
 from training.judging import UnscoredWatch, judge_patiently
 from training.metrics import Judged, rollout_metrics
+from training.policy import Policy
 from training.prompt_sets import PromptMix
 from training.settings import PromptSource
 
@@ -96,6 +101,31 @@ def test_adapters_off_is_the_model_before(tmp_path):
     trained = [name for name, each in adapted.learner.policy.named_parameters() if each.requires_grad]
     assert trained
     assert all("lora" in name and "language_model" in name for name in trained)
+
+
+def test_saved_adapters_are_a_checkpoint(tmp_path):
+    base = random_checkpoint(tmp_path / "base")
+    trained = trainer(tmp_path / "run", lora={"rank": 4, "alpha": 8}, ckpt=str(base), steps=1, learning_rate=1e-2)
+    trained.train()
+    saved = tmp_path / "run/checkpoints/step-000001"
+    found = load_checkpoint(saved, device=torch.device("cpu"), dtype=torch.float32)
+    rollout = trained._roll_out(0)
+    with torch.no_grad():
+        before, after, read = (
+            policy(rollout.actions).image.log_probs_BS
+            for policy in (
+                Policy(random_model(random_tokenizer()), trained.sampling, found.special.pad),
+                trained.learner.policy,
+                Policy(found.model, trained.sampling, found.special.pad),
+            )
+        )
+    assert torch.allclose(read, after, atol=1e-5)
+    assert not torch.allclose(read, before, atol=1e-3)
+    one, other = (build(JanusSettings(ckpt=str(path)), workshop=None).fingerprint for path in (saved, base))
+    assert one != other
+    (saved / "adapter_config.json").write_text("{}")
+    with pytest.raises(DataError, match=r"adapter_config.json.*does not name the checkpoint"):
+        load_checkpoint(saved, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_a_rewarded_token_becomes_likelier(tmp_path):
@@ -202,7 +232,7 @@ def test_prompts_depend_on_seed_and_step_alone(tmp_path):
     assert set(flat) == {"one", "two", "three", "x"}
     assert 0.2 < flat.count("x") / len(flat) < 0.3
     (tmp_path / "c.jsonl").write_text('{"prompt": 3}\n')
-    with pytest.raises(DataError, match=r"c\.jsonl:1: expected a text under 'prompt', got 3"):
+    with pytest.raises(DataError, match=r"c\.jsonl:1: expected texts under 'prompt'"):
         PromptMix([PromptSource(file=tmp_path / "c.jsonl")], 0)
     with pytest.raises(UsageError, match="no category 'colour'"):
         PromptMix([PromptSource(shapes=("colour",))], 0)

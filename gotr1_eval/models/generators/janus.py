@@ -17,6 +17,7 @@ from gotr1_eval.models.batches import in_batches
 from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import (
     Checkpoint,
+    checkpoint_and_base,
     checkpoint_folder,
     load_checkpoint,
     read_config,
@@ -76,7 +77,8 @@ class JanusGenerator:
     def fingerprint(self) -> str:
         """Of the checkpoint's files, the sampling settings and the sampler's version."""
         sampling = self._settings.model_dump_json(exclude={"ckpt", "device"})
-        text = f"{VERSION}\n{folder_digest(self._folder)}\n{self._dtype}\n{sampling}"
+        digests = [folder_digest(folder) for folder in checkpoint_and_base(self._folder)]
+        text = f"{VERSION}\n{digests}\n{self._dtype}\n{sampling}"
         return f"janus-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @cached_property

@@ -7,7 +7,7 @@ layout, are replaced by random ones with a warning only. Here each of these is a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from transformers import JanusConfig, JanusForConditionalGeneration
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
 from gotr1_eval.models.janus.original_config import native_config
 from gotr1_eval.models.janus.sequence import SpecialIds
@@ -59,13 +60,21 @@ def checkpoint_folder(ckpt: str) -> Path:
         raise UsageError(f"{problem}; the hub gives no repository of that name: {one_line(error, 120)}") from None
 
 
+def checkpoint_and_base(folder: Path) -> list[Path]:
+    """The folder, and for adapters also the checkpoint under them: all whose files decide what is sampled."""
+    return [folder, *checkpoint_and_base(checkpoint_folder(base_of(folder)))] if is_adapter(folder) else [folder]
+
+
 def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -> Checkpoint:
-    """Load model and tokenizer.
+    """Load model and tokenizer; of a folder of LoRA adapters also the checkpoint that it names.
 
     Raises:
         UsageError: the folder is no Janus checkpoint, or lacks a file.
         DataError: a file is damaged or does not fit the others.
     """
+    if is_adapter(folder):
+        base = load_checkpoint(checkpoint_folder(base_of(folder)), device=device, dtype=dtype)
+        return replace(base, model=with_adapters(base.model, folder).eval())
     raw = read_raw_config(folder)
     tokenizer = load_tokenizer(folder)
     if raw["model_type"] == ORIGINAL:
@@ -126,6 +135,8 @@ def load_native(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - tran
 
 def read_config(folder: Path) -> JanusConfig:
     """The configuration of a checkpoint in either layout; reads no weights, only their sizes."""
+    if is_adapter(folder):
+        return read_config(checkpoint_folder(base_of(folder)))
     raw = read_raw_config(folder)
     if raw["model_type"] == NATIVE:
         return _native_config(folder)
