@@ -61,7 +61,7 @@ class Learner:
         """Adapters in peft's layout, or a native checkpoint with its tokenizer; both readable as `--ckpt`."""
         with quiet():
             if self.adapters is not None:
-                self.adapters.save_pretrained(folder)
+                self.adapters.save_pretrained(folder, save_embedding_layers=False)
             else:
                 self.checkpoint.model.save_pretrained(folder)
                 self.checkpoint.tokenizer.save_pretrained(folder)
@@ -114,7 +114,7 @@ def _with_adapters(model: Any, lora: LoraSettings, ckpt: str) -> Any:  # noqa: A
         ) from None
     where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
     base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where, base_model_name_or_path=base)
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where)
     adapted = get_peft_model(model, config)
-    config.base_model_name_or_path = base  # peft writes the model's own idea of its name over it
+    config.base_model_name_or_path = base  # after the fact: peft puts the model's own name there first
     return adapted
