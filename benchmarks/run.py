@@ -62,7 +62,8 @@ def run_benchmark(
         plan = shard.take(plan, tile)
     with RunStore.open(folder, RunInfo(identity=identity, setup=_setup(plan, painter.name, rewards))) as store:
         samples = generate(store, plan, painter, tile=tile, progress=progress)
-        judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
+        if rewards.judges:
+            judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
     return folder
 
 

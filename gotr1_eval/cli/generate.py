@@ -33,7 +33,7 @@ def generate(
     out: Out = None,
 ) -> None:
     """Generate chains and pictures into a run folder, resumable. `compbench` with the same --out then judges them."""
-    from benchmarks.layouts import read_layout, write_layout
+    from benchmarks.layouts import paths_of, read_layout, write_layout
     from benchmarks.painters import GeneratorPainter
     from benchmarks.plan import chosen_categories, plan_samples
     from benchmarks.run import run_benchmark
@@ -51,6 +51,8 @@ def generate(
     chosen = chosen_categories(prompts, split_names(categories))
     count = images_per_prompt or prompts.images_per_prompt
     plan = plan_samples(prompts, chosen, images_per_prompt=count, limit=limit, seed=seed)
+    if official is not None:
+        paths_of(official, plan)  # refuses what the layout cannot hold before anything is painted
     asked: dict[str, Json] = {
         "suite": prompts.name, "categories": list(chosen), "images_per_prompt": count, "limit": limit, "seed": seed,
     }  # fmt: skip

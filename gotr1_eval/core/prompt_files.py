@@ -27,8 +27,10 @@ def read_prompts(file: Path) -> dict[str, list[str]]:
     elif file.suffix == ".txt":
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot read the prompts: {error}", path=file) from None
+        except OSError as error:
+            raise DataError(f"cannot read the prompts: {error.strerror}", path=file) from None
+        except UnicodeDecodeError:
+            raise DataError("the prompts are not UTF-8", path=file) from None
         found[UNNAMED] = [line.strip() for line in lines if line.strip()]
     else:
         raise UsageError(f"{file}: expected a .txt file with a prompt a line, or a .jsonl file")
