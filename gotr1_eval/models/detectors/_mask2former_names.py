@@ -112,8 +112,8 @@ def _target(name: str) -> str | None:
         name = re.sub(newer, older, name)
     for pattern, target in _PATTERNS:
         if match := pattern.fullmatch(name):
-            groups = iter(match.groups())
-            return re.sub(r"[#*]", lambda _: next(groups), target)
+            literal, *gaps = re.split(r"[#*]", target)
+            return literal + "".join(group + gap for group, gap in zip(match.groups(), gaps, strict=True))
     return None
 
 
