@@ -71,8 +71,8 @@ def test_answers_are_those_of_plain_torch(weights: Path, batch_size: int):
     found = blip_vqa(weights, batch_size=batch_size).probability(IMAGES, QUESTIONS)
     assert [len(row) for row in found] == [2, 1, 0, 3]
     expected = flat(plain_answers())
-    assert flat(found) == pytest.approx(expected, abs=1e-6)
-    assert max(expected) - min(expected) > 0.01
+    assert flat(found) == pytest.approx(expected, rel=5e-5)
+    assert max(expected) > 1.3 * min(expected)
 
 
 def test_a_folder_answers_like_the_authors_file(weights: Path, tmp_path: Path):

@@ -37,7 +37,8 @@ _BUFFER = ".position_ids"
 """The constants 0, 1, 2, ..., which the authors' file holds as if they were weights."""
 _TIED = ("text_decoder.bert.embeddings.word_embeddings.weight", "text_decoder.cls.predictions.decoder.weight")
 _ANCHORS = {
-    "visual_encoder.pos_embed": 3, "visual_encoder.patch_embed.proj.weight": 4, "visual_encoder.blocks.0.mlp.fc1.weight": 2,
+    "visual_encoder.pos_embed": 3, "visual_encoder.patch_embed.proj.weight": 4,
+    "visual_encoder.blocks.0.mlp.fc1.weight": 2,
     "text_encoder.embeddings.word_embeddings.weight": 2, "text_encoder.embeddings.position_embeddings.weight": 2,
     "text_encoder.encoder.layer.0.intermediate.dense.weight": 2,
 }  # fmt: skip
