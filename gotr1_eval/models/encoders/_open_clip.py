@@ -111,7 +111,7 @@ def _program_tensors(path: Path) -> dict[str, torch.Tensor]:
     with warnings.catch_warnings():
         # torch discourages new programs of this kind; these are from 2021.
         warnings.simplefilter("ignore", DeprecationWarning)
-        program = torch.jit.load(path, map_location="cpu")
+        program = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     return {name: tensor for name, tensor in program.state_dict().items() if name not in _NUMBERS}
 
 

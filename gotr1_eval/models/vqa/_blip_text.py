@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers import BertWordPieceTokenizer
 from transformers import PreTrainedTokenizerFast
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
