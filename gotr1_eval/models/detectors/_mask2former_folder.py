@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +67,7 @@ class TransformersFolder:
             device=torch.device("cpu"),
             dtype=torch.float32,
             attention=_ATTENTION,
-            immaterial=IMMATERIAL,
+            unread=re.compile(".*(" + "|".join(map(re.escape, IMMATERIAL)) + ")"),
         )
 
 
