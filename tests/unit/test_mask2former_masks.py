@@ -35,9 +35,8 @@ def plain_rows(classes: np.ndarray, masks: np.ndarray, frame: Frame) -> list[tup
     """All rows, likeliest class first, every mask at full size first."""
     powers = np.exp(classes - classes.max(axis=1, keepdims=True))
     chances = (powers / powers.sum(axis=1, keepdims=True))[:, :-1]
-    rows = []
-    for pair in np.argsort(-chances, axis=None, kind="stable")[:100]:
-        query, place = divmod(int(pair), chances.shape[1])
+
+    def shape(query: int) -> tuple[float, tuple[int, ...], np.ndarray]:
         padded = plain_bilinear(masks[query], frame.padded[1], frame.padded[0])
         inner = padded[: frame.resized[1], : frame.resized[0]]
         logits = plain_bilinear(inner, frame.picture[1], frame.picture[0])
@@ -45,7 +44,14 @@ def plain_rows(classes: np.ndarray, masks: np.ndarray, frame: Frame) -> list[tup
         quality = (1 / (1 + np.exp(-logits)))[inside].sum() / (inside.sum() + 1e-6)
         ys, xs = np.nonzero(inside)
         box = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) if len(xs) else (0, 0, 0, 0)
-        rows.append((place, chances[query, place] * quality, tuple(map(int, box)), inside))
+        return quality, tuple(map(int, box)), inside
+
+    shapes = [shape(query) for query in range(len(masks))]
+    rows = []
+    for pair in np.argsort(-chances, axis=None, kind="stable")[:100]:
+        query, place = divmod(int(pair), chances.shape[1])
+        quality, box, inside = shapes[query]
+        rows.append((place, chances[query, place] * quality, box, inside))
     return rows
 
 

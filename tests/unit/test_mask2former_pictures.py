@@ -44,7 +44,7 @@ def plain_resize(levels: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def test_by_hand_two_pixels_become_four():
-    """A quarter of the way from 0 to 255 is 63.75, three quarters 191.25; outside of both middles nothing is blended."""
+    """A quarter of the way from 0 to 255 is 63.75, three quarters 191.25; outside of both middles is no blend."""
     pair = np.array([[[0] * 3, [255] * 3]], dtype=np.uint8)
     assert resize_linear(pair, (4, 1))[0, :, 0].tolist() == [0, 64, 191, 255]
     assert resize_linear(pair.transpose(1, 0, 2), (1, 4))[:, 0, 0].tolist() == [0, 64, 191, 255]
