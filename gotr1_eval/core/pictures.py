@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -26,19 +27,23 @@ def picture_name(source: Path | Image.Image) -> str:
     return source.name if isinstance(source, Path) else "the picture"
 
 
-def open_picture(source: Path | Image.Image) -> Image.Image:
+Transparency = Literal["white", "dropped"]
+"""What shows through a transparent picture: white, or the colours that its pixels hold all the same."""
+
+
+def open_picture(source: Path | Image.Image, transparency: Transparency = "white") -> Image.Image:
     """Decode a picture to 8-bit RGB; one in memory is converted alike.
 
-    The first frame of animated files; upright by the EXIF orientation; transparency over white; 16-bit greys
-    scaled, not clipped.
+    The first frame of animated files; upright by the EXIF orientation; transparency over white, unless a caller
+    must see what programs see that drop it; 16-bit greys scaled, not clipped.
 
     Raises:
         PictureError: missing, not a picture, cut off, or larger than `MAX_PIXELS`.
     """
     if isinstance(source, Image.Image):
-        return to_rgb(ImageOps.exif_transpose(source))
+        return to_rgb(ImageOps.exif_transpose(source), transparency)
     with _opened(source) as picture:
-        return to_rgb(ImageOps.exif_transpose(picture))
+        return to_rgb(ImageOps.exif_transpose(picture), transparency)
 
 
 _DAMAGE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, OverflowError, struct.error)
@@ -74,13 +79,13 @@ def check_size(picture: Image.Image, most_pixels: int) -> None:
         raise PictureError(f"{picture.width}x{picture.height} pixels are over the limit of {most_pixels}")
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """8-bit RGB: transparency over white, 16-bit greys scaled. A picture that is RGB already is copied or returned."""
+def to_rgb(picture: Image.Image, transparency: Transparency = "white") -> Image.Image:
+    """8-bit RGB: transparency over white or dropped, 16-bit greys scaled. One that is RGB already is copied or returned."""
     if picture.mode.startswith("I;16") or picture.mode == "I":
         # Pillow's own conversion clips at 255, which turns a 16-bit picture white.
         greys = np.asarray(picture, dtype=np.float64) / 257.0
         return Image.fromarray(np.clip(np.round(greys), 0, 255).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
+    if picture.has_transparency_data and transparency == "white":
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
