@@ -28,8 +28,8 @@ def cut_out(picture: Image.Image, found: Found, semantics: Semantics = "referenc
         picture: RGB, of the mask's size.
 
     Raises:
-        UndefinedScoreError: `reference`, and the rounded box has no pixel, which ends the official script; `corrected` takes
-            the pixel there.
+        UndefinedScoreError: `reference`, and the rounded box has no pixel, which ends the official script; `corrected`
+            takes the pixel there.
     """
     if found.mask is not None:
         grey = Image.new("RGB", picture.size, BACKGROUND)

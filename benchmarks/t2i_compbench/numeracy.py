@@ -60,7 +60,8 @@ def score_numeracy(
         seen: the detections in the detector's order.
 
     Raises:
-        UndefinedScoreError: no counted object; `reference`: a count that the script has lost, or a prompt with an underscore.
+        UndefinedScoreError: no counted object; `reference`: a count that the script has lost, or a prompt with an
+            underscore.
     """
     if not counts:
         raise UndefinedScoreError("the prompt counts no object of the benchmark's vocabulary", "ZeroDivisionError")

@@ -62,7 +62,8 @@ def read_counts(words: Sequence[str], vocabulary: Vocabulary, semantics: Semanti
     """The counted objects of a tokenised prompt, in order.
 
     Raises:
-        UndefinedScoreError: where the official script stops: nothing after a number, or a singular after a number above one.
+        UndefinedScoreError: where the official script stops: nothing after a number, or a singular after a number above
+            one.
     """
     if semantics == "corrected":
         return _corrected(words, vocabulary)

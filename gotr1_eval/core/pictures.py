@@ -80,7 +80,7 @@ def check_size(picture: Image.Image, most_pixels: int) -> None:
 
 
 def to_rgb(picture: Image.Image, transparency: Transparency = "white") -> Image.Image:
-    """8-bit RGB: transparency over white or dropped, 16-bit greys scaled. One that is RGB already is copied or returned."""
+    """8-bit RGB: transparency over white or dropped, 16-bit greys scaled. RGB is copied or returned."""
     if picture.mode.startswith("I;16") or picture.mode == "I":
         # Pillow's own conversion clips at 255, which turns a 16-bit picture white.
         greys = np.asarray(picture, dtype=np.float64) / 257.0
