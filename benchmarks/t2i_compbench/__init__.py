@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex")
@@ -40,6 +41,10 @@ class CompBenchSuite:
         if category not in self._lists:
             self._lists[category] = read_prompts(self.data / f"{category}_val.txt")
         return self._lists[category]
+
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """Nothing besides the text."""
+        return {}
 
 
 def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:

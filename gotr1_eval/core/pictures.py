@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gotr1_eval.core.errors import one_line
 
@@ -51,7 +51,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, Ov
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, *, decode: bool = True) -> Iterator[Image.Image]:
     """The decoded picture; whatever is wrong with the file becomes a `PictureError`."""
     try:
         with warnings.catch_warnings():
@@ -59,7 +59,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             with Image.open(path) as picture:
                 check_size(picture, MAX_PIXELS)
-                picture.load()
+                if decode:
+                    picture.load()
                 yield picture
     except PictureError:
         raise
@@ -71,6 +72,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(str(error)) from None
     except _DAMAGE as error:
         raise PictureError(f"the file cannot be decoded: {one_line(error)}") from None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) as the file's beginning says it, upright by the EXIF orientation; pixels are not decoded.
+
+    Raises:
+        PictureError: the file is missing, begins like no picture, or is too large.
+    """
+    with _opened(path, decode=False) as picture:
+        width, height = picture.size
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
 
 
 def check_size(picture: Image.Image, most_pixels: int) -> None:

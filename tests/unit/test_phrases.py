@@ -34,6 +34,7 @@ CHUNKS = {
     "a butterfly on side of a fish": ["a butterfly", "side", "a fish"],
     "A dog is licking its owner's face": ["A dog", "its owner's face"],
     "a girl hidden by a desk": ["a girl", "a desk"],
+    "The red cat is next to the blue dog.": ["The red cat", "the blue dog"],
     "": [],
     "?!": [],
 }

@@ -77,8 +77,9 @@ def _settle(words: Sequence[str], tags: list[str]) -> list[str]:
         after = tags[place + 1] if place + 1 < len(tags) else ""
         named = _has_noun(tags, place)
         word = words[place].lower()
+        nameable = tag == "VERB" or word in known.NAMEABLE_AUXILIARIES
         ends = after in _ENDS or (tag == "AUX" and after == "ADP")
-        if tag in ("VERB", "AUX") and ends and before in _INSIDE and _is_named(tags, place):
+        if tag in ("VERB", "AUX") and nameable and ends and before in _INSIDE and _is_named(tags, place):
             tags[place] = "NOUN"
         elif tag in ("?", "VERB"):
             tags[place] = _verb_or_part(word, tag, before, after, named=named)

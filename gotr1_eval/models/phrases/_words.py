@@ -23,6 +23,8 @@ PREPOSITIONS = _words(
 AUXILIARIES = _words(
     "is are was were be been being am has have had do does did can could will would shall should may might must"
 )
+NAMEABLE_AUXILIARIES = _words("can will")
+"""Auxiliaries that are things as well: a soda can."""
 ADVERBS = _words(
     "not very too also just only almost together apart away back forward well perfectly brightly there here then "
     "now still again outdoors indoors nearby side-by-side"
