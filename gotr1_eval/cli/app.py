@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gotr1_eval.cli import compbench, demo, listing, report, score, serve, tiny_janus
+from gotr1_eval.cli import compbench, demo, geneval, listing, report, score, serve, tiny_janus
 from gotr1_eval.core.errors import UsageError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("compbench")(compbench.compbench)
+app.command("geneval")(geneval.geneval)
 app.command("score")(score.score)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
