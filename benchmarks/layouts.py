@@ -17,9 +17,9 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
 from gotr1_eval.core.jsonl import dump, read_rows
 from gotr1_eval.core.types import Json, Sample
 
@@ -29,6 +29,19 @@ _NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|we
 _PICTURE = re.compile(r"(?P<number>[0-9]+)\.(?:png|jpg|jpeg|webp)", re.I)
 _LONGEST_NAME = 255
 """Bytes that file systems allow in a name."""
+
+
+def read_layout(name: str) -> Layout:
+    """The layout of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for layout in get_args(Layout):
+        if layout == name:
+            return layout  # type: ignore[no-any-return]
+    known = get_args(Layout)
+    raise UsageError(f"no layout {name!r}{nearest_name(name, known)} (known: {', '.join(known)})")
 
 
 def prompt_of(path: Path) -> str:

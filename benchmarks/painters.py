@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from benchmarks.layouts import open_pictures
 from gotr1_eval.core.errors import BackendError
@@ -29,9 +29,30 @@ class Painter(Protocol):
         """Changes whenever a picture could."""
         ...
 
+    def fitting_tile(self, most: int) -> int:
+        """How many samples to make together, at most so many."""
+        ...
+
     def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
         """The samples of one tile, completed, in order."""
         ...
+
+
+@runtime_checkable
+class PlansMemory(Protocol):
+    """A generator that knows how many samples fit into its device's memory."""
+
+    def fitting_tile(self, most: int) -> int:
+        """At least 1, at most `most`."""
+        ...
+
+
+class _NoModel:
+    """A painter whose pictures exist already."""
+
+    def fitting_tile(self, most: int) -> int:
+        """Any number fits."""
+        return most
 
 
 class GeneratorPainter:
@@ -41,6 +62,10 @@ class GeneratorPainter:
         self.generator = generator
         self.name = generator.name
         self.fingerprint = generator.fingerprint
+
+    def fitting_tile(self, most: int) -> int:
+        """What the generator says, where it plans its memory."""
+        return self.generator.fitting_tile(most) if isinstance(self.generator, PlansMemory) else most
 
     def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
         """One generator call for the tile."""
@@ -69,7 +94,7 @@ def picture_stamp(path: Path) -> str:
     return f"{path} {facts.st_size} {facts.st_mtime_ns}"
 
 
-class FolderPainter:
+class FolderPainter(_NoModel):
     """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `benchmarks.layouts`.
 
     The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored.
@@ -89,7 +114,7 @@ class FolderPainter:
         return [replace(sample, image=self._pictures.find(sample), generator=self.name) for sample in planned]
 
 
-class AsTheyAre:
+class AsTheyAre(_NoModel):
     """Leaves the samples as a manifest gave them."""
 
     def __init__(self, source: Path) -> None:

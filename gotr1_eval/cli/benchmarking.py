@@ -20,17 +20,14 @@ if TYPE_CHECKING:
     from rewards.reward_set import RewardSet
 
 Ckpt = Annotated[
-    str | None, typer.Option("--ckpt", help="The generator: a checkpoint folder, or tiny-janus (embedded).")
+    str | None,
+    typer.Option("--ckpt", help="The generator: a checkpoint folder, a hub repository, or tiny-janus (embedded)."),
 ]
 Categories = Annotated[str | None, typer.Option("--categories", help="Only these categories, separated by commas.")]
 ImagesPerPrompt = Annotated[
     int | None, typer.Option("--images-per-prompt", min=1, help="By default the suite's own number.")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only so many prompts of each category.")]
-Guidance = Annotated[
-    float | None, typer.Option("--guidance", min=0.0, help="Guidance weight of the image tokens; 5 unless given.")
-]
-ChainCap = Annotated[int | None, typer.Option("--chain-cap", min=1, help="Most tokens of a chain; 600 unless given.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and stop.")]
 
@@ -66,18 +63,29 @@ def run_plan(
     asked: dict[str, Json],
     seed: int,
     out: Path | None,
-    tile: int,
+    tile: int | None,
+    shard: str | None,
     retry: str | None,
 ) -> Path:
-    """Generate and judge, or resume; returns the run folder."""
+    """Generate and judge, or resume; returns the folder of the run, or of its part."""
     from benchmarks.run import run_benchmark
+    from benchmarks.shards import read_shard
     from gotr1_eval.cli.terminal import Bars
 
     painter = _painter(builder, generator, images)
     folder = out or Path("runs", safe_name(f"{suite.name}-{painter.name}-{seed}"))
     with Bars() as bars:
-        run_benchmark(folder, plan, painter, rewards, asked=asked, tile=tile, progress=bars, retry=retry_reasons(retry))
-    return folder
+        return run_benchmark(
+            folder,
+            plan,
+            painter,
+            rewards,
+            asked=asked,
+            tile=tile,
+            shard=read_shard(shard),
+            progress=bars,
+            retry=retry_reasons(retry),
+        )
 
 
 def _painter(builder: Builder, generator: dict[str, Json] | None, images: Path | None) -> Painter:

@@ -9,10 +9,8 @@ import typer
 
 from gotr1_eval.cli.benchmarking import (
     Categories,
-    ChainCap,
     Ckpt,
     DryRun,
-    Guidance,
     ImagesPerPrompt,
     Limit,
     Seed,
@@ -35,15 +33,19 @@ from gotr1_eval.cli.official import (
 )
 from gotr1_eval.cli.options import (
     AsJson,
+    ChainCap,
+    Guidance,
     JudgeModel,
     Judges,
     MinCoverage,
     Out,
     ReplyCache,
     Retry,
+    ShardOption,
     Tile,
     judge_model_spec,
     split_names,
+    suite_spec,
 )
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Json
@@ -51,7 +53,9 @@ from gotr1_eval.core.types import Json
 
 def compbench(
     ckpt: Ckpt = None,
-    suite: Annotated[str, typer.Option(help="t2i-compbench or shapes.")] = "t2i-compbench",
+    suite: Annotated[
+        str, typer.Option(help="t2i-compbench or shapes, or a .txt or .jsonl file of prompts.")
+    ] = "t2i-compbench",
     data: Annotated[Path | None, typer.Option(help="Folder with the suite's prompt lists.")] = None,
     images: Annotated[
         Path | None, typer.Option(help="Judge pictures made elsewhere, named <prompt>_<6 digits>.png.")
@@ -72,7 +76,8 @@ def compbench(
     guidance: Guidance = None,
     chain_cap: ChainCap = None,
     seed: Seed = 0,
-    tile: Tile = 32,
+    tile: Tile = None,
+    shard: ShardOption = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -90,7 +95,7 @@ def compbench(
 
     builder = Builder()
     generator = generator_spec(ckpt, images, guidance, chain_cap)
-    prompts = builder.suite({"use": suite, "data": str(data)} if data is not None else {"use": suite})
+    prompts = builder.suite(suite_spec(suite, data))
     chosen = chosen_categories(prompts, split_names(categories))
     count = images_per_prompt or prompts.images_per_prompt
     plan = plan_samples(prompts, chosen, images_per_prompt=count, limit=limit, seed=seed)
@@ -135,6 +140,7 @@ def compbench(
         seed=seed,
         out=out,
         tile=tile,
+        shard=shard,
         retry=retry,
     )
     for line in [*lines, *(ceiling_lines(chosen, wanted.semantics) if official else [])]:

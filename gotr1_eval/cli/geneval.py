@@ -10,10 +10,8 @@ import typer
 
 from gotr1_eval.cli.benchmarking import (
     Categories,
-    ChainCap,
     Ckpt,
     DryRun,
-    Guidance,
     ImagesPerPrompt,
     Limit,
     Seed,
@@ -24,15 +22,19 @@ from gotr1_eval.cli.benchmarking import (
 from gotr1_eval.cli.official import Detections, Detector, EncoderModel, SemanticsOption, read_models, with_official
 from gotr1_eval.cli.options import (
     AsJson,
+    ChainCap,
+    Guidance,
     JudgeModel,
     Judges,
     MinCoverage,
     Out,
     ReplyCache,
     Retry,
+    ShardOption,
     Tile,
     judge_model_spec,
     split_names,
+    suite_spec,
 )
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Json
@@ -60,7 +62,8 @@ def geneval(
     guidance: Guidance = None,
     chain_cap: ChainCap = None,
     seed: Seed = 0,
-    tile: Tile = 32,
+    tile: Tile = None,
+    shard: ShardOption = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -80,7 +83,7 @@ def geneval(
         return
     builder = Builder()
     generator = generator_spec(ckpt, images, guidance, chain_cap)
-    suite = builder.suite({"use": "geneval", "data": str(data)} if data is not None else {"use": "geneval"})
+    suite = builder.suite(suite_spec("geneval", data))
     chosen = chosen_categories(suite, split_names(categories))
     count = images_per_prompt or suite.images_per_prompt
     plan = plan_samples(suite, chosen, images_per_prompt=count, limit=limit, seed=seed)
@@ -113,6 +116,7 @@ def geneval(
         seed=seed,
         out=out,
         tile=tile,
+        shard=shard,
         retry=retry,
     )
     _write_official(folder, judge.name)
