@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.layouts import geneval_row
 from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.core.intervals import Interval, overall_bootstrap
 from gotr1_eval.core.jsonl import dump, read_rows
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.pictures import picture_size
@@ -41,6 +42,8 @@ class GenEvalSummary:
         correct_images: share of pictures that are right.
         any_correct: share of prompts with at least one picture that is right, which the official script calls correct.
         all_correct: share of prompts of which every picture is right.
+        overall_interval: 95 % interval of the overall score, prompts drawn within their task; (None, None) where a task
+            has fewer than two prompts.
     """
 
     images: int
@@ -49,6 +52,7 @@ class GenEvalSummary:
     correct_images: float
     any_correct: float
     all_correct: float
+    overall_interval: Interval
 
     @property
     def overall(self) -> float:
@@ -62,10 +66,12 @@ class GenEvalSummary:
             tag: {"mean": right / number, "correct": right, "images": number}
             for tag, (right, number) in self.tasks.items()
         }
-        shares = {key: value for key, value in asdict(self).items() if key != "tasks"}
-        return {"overall": self.overall, **shares, "tasks": tasks}
+        shares = {key: value for key, value in asdict(self).items() if key not in ("tasks", "overall_interval")}
+        return {"overall": self.overall, "overall_interval": list(self.overall_interval), **shares, "tasks": tasks}
 
     def __str__(self) -> str:
+        low, high = self.overall_interval
+        interval = "" if low is None else f", 95 % over prompts [{low:.5f}, {high:.5f}]"
         tasks = [f"{tag:<16} = {r / n:.2%} ({r} / {n})" for tag, (r, n) in self.tasks.items()]
         return "\n".join(
             [
@@ -73,7 +79,7 @@ class GenEvalSummary:
                 f"prompts: {self.prompts}, {self.any_correct:.2%} with any image correct, "
                 f"{self.all_correct:.2%} with all images correct",
                 *tasks,
-                f"overall (mean of {len(tasks)} task means): {self.overall:.5f}",
+                f"overall (mean of {len(tasks)} task means): {self.overall:.5f}{interval}",
             ]
         )
 
@@ -84,10 +90,12 @@ def summarise_results(results: Sequence[Result]) -> GenEvalSummary | None:
         return None
     tasks: dict[str, tuple[int, int]] = {}
     prompts: dict[str, list[bool]] = {}
+    by_tag: dict[str, dict[str, list[float]]] = {}
     for result in results:
         right, number = tasks.get(result.tag, (0, 0))
         tasks[result.tag] = (right + result.correct, number + 1)
         prompts.setdefault(result.metadata, []).append(result.correct)
+        by_tag.setdefault(result.tag, {}).setdefault(result.metadata, []).append(float(result.correct))
     return GenEvalSummary(
         images=len(results),
         prompts=len(prompts),
@@ -95,6 +103,7 @@ def summarise_results(results: Sequence[Result]) -> GenEvalSummary | None:
         correct_images=sum(result.correct for result in results) / len(results),
         any_correct=sum(any(verdicts) for verdicts in prompts.values()) / len(prompts),
         all_correct=sum(all(verdicts) for verdicts in prompts.values()) / len(prompts),
+        overall_interval=overall_bootstrap([list(groups.values()) for groups in by_tag.values()]),
     )
 
 
