@@ -15,6 +15,7 @@ from gotr1_eval.cli import (
     geneval,
     listing,
     merge,
+    phrases,
     report,
     score,
     serve,
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("compbench")(compbench.compbench)
 app.command("geneval")(geneval.geneval)
+app.command("phrases")(phrases.phrases)
 app.command("generate")(generate.generate)
 app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)

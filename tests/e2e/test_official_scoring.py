@@ -193,6 +193,22 @@ def test_options_that_cannot_be(compbench: Path, options: list[str], message: st
         start_compbench(compbench, *options)
 
 
+def test_parses_are_frozen_used_and_compared(compbench: Path, capsys: pytest.CaptureFixture[str]):
+    parses = compbench / "parses.jsonl"
+    assert run(["phrases", "--data", str(compbench), "--freeze", str(parses)]) == 0
+    assert start_compbench(compbench, "--phrases", f"frozen,path={parses}") == 0
+    out = capsys.readouterr().out
+    assert "6 parses in" in out
+    assert "spatial[unidet, builtin, frozen, reference]" in out
+    rows = [json.loads(line) for line in parses.read_text().splitlines()]
+    rows[0]["noun_chunks"] = ["a blue dog"]
+    write_rows(parses, rows)
+    assert run(["phrases", "--data", str(compbench), "--compare", f"frozen,path={parses}"]) == 0
+    out = capsys.readouterr().out
+    assert "builtin: a red cat; a blue dog | builtin, frozen: a blue dog" in out
+    assert "1 of 6 prompts differ" in out
+
+
 @pytest.mark.slow
 def test_three_thousand_pictures_take_seconds(tmp_path: Path):
     """The time is printed, not asserted: machines differ; the counts are what must hold."""
