@@ -62,7 +62,8 @@ def prompt_analytic(groups: Groups) -> Interval:
     quantile is the normal distribution's, or Student's with P - 1 degrees of freedom below 50 prompts. (None, None)
     below two prompts.
     """
-    from scipy.stats import norm, t
+    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
+    from scipy.special import ndtri, stdtrit
 
     prompts = len(groups)
     if prompts < 2:
@@ -71,7 +72,7 @@ def prompt_analytic(groups: Groups) -> Interval:
     mean = math.fsum(value for group in groups for value in group) / number
     squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
     error = math.sqrt(squares * prompts / (prompts - 1)) / number
-    quantile = float(t.ppf(0.975, prompts - 1)) if prompts < FEW else float(norm.ppf(0.975))
+    quantile = float(stdtrit(prompts - 1, 0.975)) if prompts < FEW else float(ndtri(0.975))
     return mean - quantile * error, mean + quantile * error
 
 
@@ -80,7 +81,8 @@ def seed_analytic(groups: Groups) -> Interval:
 
     Only the spread within prompts counts. (None, None) where a prompt has a single value, which says nothing about it.
     """
-    from scipy.stats import norm, t
+    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
+    from scipy.special import ndtri, stdtrit
 
     if not groups or any(len(group) < 2 for group in groups):
         return NONE
@@ -88,5 +90,5 @@ def seed_analytic(groups: Groups) -> Interval:
     mean = math.fsum(value for group in groups for value in group) / number
     variance = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups) / number**2
     freedom = number - len(groups)
-    quantile = float(t.ppf(0.975, freedom)) if freedom < FEW else float(norm.ppf(0.975))
+    quantile = float(stdtrit(freedom, 0.975)) if freedom < FEW else float(ndtri(0.975))
     return mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance)

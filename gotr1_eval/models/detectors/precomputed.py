@@ -57,6 +57,7 @@ class PrecomputedDetector:
     def __init__(self, path: Path) -> None:
         """Raises DataError for a line that is no row of detections, or for rows of different detectors."""
         self.path = path
+        self.fingerprint = _content_fingerprint(path)
         self._rows: dict[tuple[str, ...], _Row] = {}
         names: dict[str, int] = {}
         for line, row in read_rows(path, ours=False):
@@ -70,12 +71,6 @@ class PrecomputedDetector:
             what = f"detections of {', '.join(map(repr, names))}" if names else "no row"
             raise DataError(f"expected the detections of one detector, got {what}", path=path)
         self.name = next(iter(names))
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the file's content."""
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        return fingerprint({"detector": "precomputed", "version": VERSION, "file": digest})
 
     def look_up(self, file: Path) -> Sighting | None:
         """What was found in the picture; None where the file says nothing about it.
@@ -102,6 +97,15 @@ class PrecomputedDetector:
                 f"{self.path}: detections from a file answer for picture files, not for pictures in memory"
             )
         return []
+
+
+def _content_fingerprint(path: Path) -> str:
+    """Of the file as it is read."""
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=path) from None
+    return fingerprint({"detector": "precomputed", "version": VERSION, "file": digest})
 
 
 def _read(row: Mapping[str, Any], path: Path, line: int) -> tuple[tuple[str, ...], str, Sighting]:

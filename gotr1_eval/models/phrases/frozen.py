@@ -36,6 +36,7 @@ class FrozenPhrases:
     def __init__(self, path: Path) -> None:
         """Raises DataError for a line that is no parse, or for parses of several sources."""
         self.path = path
+        self.fingerprint = _content_fingerprint(path)
         self._parses: dict[str, Parse] = {}
         sources: dict[str, None] = {}
         for line, row in read_rows(path, ours=False):
@@ -50,12 +51,6 @@ class FrozenPhrases:
             raise DataError(f"expected parses of one source, got {', '.join(sources) or 'none'}", path=path)
         self.name = f"{next(iter(sources))}, frozen"
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the file's content."""
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        return fingerprint({"phrases": "frozen", "version": VERSION, "file": digest})
-
     def parse(self, prompts: Sequence[str]) -> list[Parse]:
         """One parse a prompt.
 
@@ -66,6 +61,15 @@ class FrozenPhrases:
         if absent is not None:
             raise DataError(f"no parse of {one_line(absent, 80)!r}; freeze the parses of all prompts", path=self.path)
         return [self._parses[prompt] for prompt in prompts]
+
+
+def _content_fingerprint(path: Path) -> str:
+    """Of the file as it is read."""
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=path) from None
+    return fingerprint({"phrases": "frozen", "version": VERSION, "file": digest})
 
 
 def _read(row: Mapping[str, Any]) -> tuple[str, str, Parse]:
