@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.prompt_files import read_prompts
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 
 
@@ -31,6 +32,10 @@ class PromptFileSuite:
     def prompts(self, category: str) -> Sequence[str]:
         """The category's prompts, in the file's order."""
         return self._lists[category]
+
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """Nothing besides the text."""
+        return {}
 
 
 def build(settings: Settings, workshop: Workshop) -> PromptFileSuite:

@@ -12,8 +12,10 @@ from gotr1_eval.cli import (
     convert,
     demo,
     generate,
+    geneval,
     listing,
     merge,
+    phrases,
     report,
     score,
     serve,
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("compbench")(compbench.compbench)
+app.command("geneval")(geneval.geneval)
+app.command("phrases")(phrases.phrases)
 app.command("generate")(generate.generate)
 app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)
