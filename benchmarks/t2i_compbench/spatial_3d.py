@@ -28,15 +28,12 @@ Depths = NDArray[np.float32]
 
 
 def depth_levels(depth: NDArray[np.float32]) -> Depths:
-    """A map as the official script stores and reads it again: stretched to 0..1 and cut to 256 levels.
+    """A map as the official script stores and reads it again: cut to 256 levels.
 
-    A constant map, by which nothing is nearer than anything else, is 0.
+    Args:
+        depth: in [0, 1], stretched before it took the picture's size, as the script does; see `Depth`.
     """
-    low, high = float(depth.min()), float(depth.max())
-    if high == low:
-        return np.zeros_like(depth, dtype=np.float32)
-    stretched = (depth.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    levels: Depths = (stretched * np.float32(255)).astype(np.uint8).astype(np.float32) / np.float32(255)
+    levels: Depths = (depth * np.float32(255)).astype(np.uint8).astype(np.float32) / np.float32(255)
     return levels
 
 

@@ -67,7 +67,10 @@ class Depth(Protocol):
         ...
 
     def depth(self, images: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
-        """A map a picture, float32 [height, width] in the picture's own size; larger is nearer, the scale is free."""
+        """A map a picture, float32 [height, width] in [0, 1] and in the picture's own size; larger is nearer.
+
+        The model's own map is stretched to [0, 1] before it is brought to that size; one without any difference is 0.
+        """
         ...
 
 
