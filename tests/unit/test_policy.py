@@ -115,7 +115,7 @@ def test_gradients_do_not_depend_on_the_chunk_and_detached_spares_the_unconditio
 
     exact, again = gradient("guided", 7), gradient("guided", 4096)
     for one, two in zip(exact, again, strict=True):
-        assert torch.allclose(one, two, rtol=1e-5, atol=1e-6)
+        assert torch.allclose(one, two, rtol=1e-4, atol=1e-5)
     detached = gradient("guided_detached", 7)
     assert not torch.allclose(detached[0], exact[0], rtol=1e-2)
     assert torch.allclose(detached[1], exact[1], rtol=1e-4, atol=1e-5)

@@ -13,10 +13,18 @@ from gotr1_eval.models.janus.memory import cache_bytes_per_token, fitting_sample
 from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt, unconditional_row
+from gotr1_eval.models.threads import fitting_threads
 from gotr1_eval.shapes.prompts import prompts
 from tests.tiny_models import random_checkpoint, random_model, random_tokenizer
 
 CAP, GUIDANCE, NEAR = 24, 3.0, 1e-4
+
+
+@pytest.fixture(autouse=True)
+def as_the_generator_samples(model):
+    """On one thread: how several share a matrix out depends on where a row stands."""
+    with fitting_threads(model.num_parameters()):
+        yield
 
 
 @pytest.fixture(scope="module")
