@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class TransformersFolder:
             device=torch.device("cpu"),
             dtype=torch.float32,
             attention=_ATTENTION,
-            immaterial=IMMATERIAL,
+            unread=re.compile(".*(" + "|".join(map(re.escape, IMMATERIAL)) + ")"),
         )
 
 

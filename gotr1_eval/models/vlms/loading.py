@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,13 +92,13 @@ def load_whole(
     device: torch.device,
     dtype: torch.dtype,
     attention: str | dict[str, str] = "sdpa",
-    immaterial: tuple[str, ...] = (),
+    unread: re.Pattern[str] | None = None,
 ) -> Any:  # noqa: ANN401
     """The model in evaluation mode, with every weight from the files.
 
     Args:
         attention: transformers' implementation, or one a part; "" is the part that is the model itself.
-        immaterial: endings of names that may be missing or surplus, since no result depends on them.
+        unread: matches names of weights that no answer depends on, which may be missing or surplus.
 
     Raises:
         DataError: a weight is missing, is of another shape than config.json says, or belongs to no part of the model.
@@ -114,8 +115,9 @@ def load_whole(
             )
     except (OSError, SafetensorError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=folder) from None
-    for kind in ("missing_keys", "unexpected_keys"):
-        info[kind] = {name for name in info[kind] if not name.endswith(immaterial)}
+    if unread is not None:
+        kinds = ("missing_keys", "unexpected_keys")
+        info = {**info, **{kind: [key for key in info[kind] if not unread.match(key)] for kind in kinds}}
     if faults := weight_faults(info):
         raise DataError(f"the weights do not fit the configuration: {faults}", path=folder)
     return model.to(device).eval()
