@@ -1,7 +1,7 @@
 """UniDet as a detector: batches of pictures of equal size, boxes in fractions or in the pixels of the official scripts.
 
-Only pictures that are seen at equal sizes share a batch. The scripts' batches of 64 mix sizes, so that there a picture's
-padding, and with it now and then a detection, depends on its neighbours.
+Only pictures that are seen at equal sizes share a batch. The scripts' batches of 64 mix sizes, so that there a
+picture's padding, and with it now and then a detection, depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class UniDetDetector:
     def box_frame(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) in pixels of the frame in which the official scripts measure boxes.
 
-        For a picture of (width, height). A box of `detect` times this, rounded to float32, is the model's own box to the
-        last bit.
+        For a picture of (width, height). A box of `detect` times this, rounded to float32, is the model's own box to
+        the last bit.
         """
         return frame_size(size)
 

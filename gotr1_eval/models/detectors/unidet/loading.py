@@ -1,7 +1,8 @@
 """Reads the published UniDet checkpoints; every tensor of the file is accounted for.
 
-No published file was at hand when this was written: that the tensors lie under "model" or stand alone, and which others
-come with them, is inferred from detectron2's checkpointer. The tensors' names and shapes are those of the network itself.
+No published file was at hand when this was written: that the tensors lie under "model" or stand alone, and which
+others come with them, is inferred from detectron2's checkpointer. The tensors' names and shapes are those of the
+network itself.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def load_unidet(path: Path, architecture: Architecture) -> UniDet:
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     tensors = drop_ignored(tensors, expected)
     if faults := _faults(tensors, expected):
-        raise DataError(f"expected the weights of UniDet {architecture.name}: {faults}{_other_size(tensors)}", path=path)
+        raise DataError(
+            f"expected the weights of UniDet {architecture.name}: {faults}{_other_size(tensors)}", path=path
+        )
     copies = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
     network.load_state_dict(copies, assign=True)
     return network.requires_grad_(False).eval()
@@ -66,9 +69,7 @@ def read_tensors(path: Path) -> Tensors:
 def drop_ignored(tensors: Mapping[str, torch.Tensor], expected: Iterable[str]) -> Tensors:
     """Without the constants and without training's counters of the normalisations that exist."""
     counters = {name.removesuffix(".running_var") + _COUNTER for name in expected if name.endswith(".running_var")}
-    return {
-        name: tensor for name, tensor in tensors.items() if name not in counters and not _CONSTANTS.fullmatch(name)
-    }
+    return {name: tensor for name, tensor in tensors.items() if name not in counters and not _CONSTANTS.fullmatch(name)}
 
 
 def _faults(tensors: Tensors, expected: Mapping[str, tuple[int, ...]]) -> str:

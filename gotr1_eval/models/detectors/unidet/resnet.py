@@ -65,7 +65,12 @@ class Trunk(nn.Module):
     res5: nn.Sequential
 
     def __init__(
-        self, stem: nn.Module, block: Callable[[int, int, int], nn.Module], inputs: int, blocks: Sequence[int], width: int
+        self,
+        stem: nn.Module,
+        block: Callable[[int, int, int], nn.Module],
+        inputs: int,
+        blocks: Sequence[int],
+        width: int,
     ) -> None:
         super().__init__()
         self.stem = stem

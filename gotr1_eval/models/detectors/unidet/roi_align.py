@@ -33,7 +33,7 @@ def roi_align(cells_CHW: torch.Tensor, boxes_R4: torch.Tensor, scale: float) -> 
     bin_R2 = (boxes_R4[:, 2:] * scale - 0.5 - start_R2) / BINS
     grid_R2 = bin_R2.ceil().to(torch.int64)
     pooled = table.new_zeros(len(boxes_R4), BINS, BINS, channels)
-    sizes, which_R = grid_R2.unique(dim=0, return_inverse=True)
+    sizes, which_R = torch.unique(grid_R2, dim=0, return_inverse=True)
     for group, (across, down) in enumerate(sizes.tolist()):
         if across <= 0 or down <= 0:
             continue
