@@ -68,14 +68,19 @@ def main() -> None:
     tensors = torch.tensor(boxes, dtype=torch.float32), torch.tensor(scores), torch.tensor(groups)
     cells = generator.normal(size=(16, 60, 60))
     cells_CHW = torch.tensor(cells, dtype=torch.float32)
-    few = boxes[:20]
+    rows, values, kinds, few = boxes.tolist(), scores.tolist(), groups.tolist(), boxes[:20]
+    ways = {
+        "suppression, 1000 boxes in 20 classes": (
+            lambda: plain_suppress(rows, values, kinds, 0.5),
+            lambda: suppress(*tensors, 0.5),
+        ),
+        "RoIAlign, 20 boxes of 16 channels": (
+            lambda: [plain_roi_align(cells, box, 1 / 8) for box in few],
+            lambda: roi_align(cells_CHW, tensors[0][:20], 1 / 8),
+        ),
+    }
     print("\n| what | plain loop | ours | ratio |\n|---|---|---|---|")
-    for what, plain, ours in (
-        ("suppression, 1000 boxes in 20 classes",
-         lambda: plain_suppress(boxes.tolist(), scores.tolist(), groups.tolist(), 0.5), lambda: suppress(*tensors, 0.5)),
-        ("RoIAlign, 20 boxes of 16 channels",
-         lambda: [plain_roi_align(cells, box, 1 / 8) for box in few], lambda: roi_align(cells_CHW, tensors[0][:20], 1 / 8)),
-    ):  # fmt: skip
+    for what, (plain, ours) in ways.items():
         slow, fast = best(plain, asked.rounds), best(ours, asked.rounds)
         print(f"| {what} | {slow * 1000:.1f} ms | {fast * 1000:.2f} ms | {slow / fast:.0f} |")
 

@@ -112,8 +112,8 @@ def test_roi_align_against_brute_force():
     cells = generator.normal(size=(3, 12, 17))
     boxes = np.concatenate([
         random_boxes(generator, 20, 130.0),
-        [[0, 0, 136, 96], [-40, -40, 20, 20], [120, 80, 400, 300], [10, 10, 10, 50], [30, 30, 30, 30], [5, 5, 5.5, 5.5]],
-        [[300, 300, 310, 310]],
+        [[0, 0, 136, 96], [-40, -40, 20, 20], [120, 80, 400, 300], [300, 300, 310, 310]],
+        [[10, 10, 10, 50], [30, 30, 30, 30], [5, 5, 5.5, 5.5]],
     ])  # fmt: skip
     found = roi_align(torch.tensor(cells, dtype=torch.float32), torch.tensor(boxes, dtype=torch.float32), 1 / 8).numpy()
     for box, pooled in zip(boxes, found, strict=True):
@@ -231,8 +231,8 @@ def test_a_batch_equals_single_pictures(files):
         for one in alone:
             assert any(
                 one.label == other.label
-                and abs(one.score - other.score) < 1e-5
-                and max(abs(x - y) for x, y in zip(one.box.corners, other.box.corners, strict=True)) < 1e-5
+                and abs(one.score - other.score) < 1e-3
+                and max(abs(x - y) for x, y in zip(one.box.corners, other.box.corners, strict=True)) < 1e-3
                 for other in found
             )
     assert all(0.1 < seen.score <= 1 for found in together for seen in found)
