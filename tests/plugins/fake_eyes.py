@@ -40,7 +40,7 @@ class FakeEyes:
         return [[self.settings.says for _ in asked] for _, asked in zip(images, questions, strict=True)]
 
     def depth(self, images: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
-        return [np.tile(np.arange(image.width, dtype=np.float32), (image.height, 1)) for image in images]
+        return [np.tile(np.linspace(0, 1, image.width, dtype=np.float32), (image.height, 1)) for image in images]
 
     def detect(
         self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None
