@@ -229,7 +229,7 @@ def test_a_batch_equals_single_pictures(files):
         assert len(alone) == len(found)
         # Of a random network hundreds of scores are near-equal and may change places, the last of the 300 with them.
         pairs = zip(alone, found, strict=True)
-        assert max(abs(one.score - other.score) for one, other in pairs) < 1e-4
+        assert max(abs(one.score - other.score) for one, other in pairs) < 2e-3
     assert all(0.1 < seen.score <= 1 for found in together for seen in found)
 
 
