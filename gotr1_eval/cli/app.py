@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gotr1_eval.cli import compbench, demo, listing, report, score, serve, tiny_janus
+from gotr1_eval.cli import audit, compbench, demo, listing, report, score, serve, tiny_janus
 from gotr1_eval.core.errors import UsageError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("compbench")(compbench.compbench)
 app.command("score")(score.score)
+app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
