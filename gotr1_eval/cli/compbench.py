@@ -9,16 +9,20 @@ import typer
 
 from gotr1_eval.cli.options import (
     AsJson,
+    ChainCap,
+    Guidance,
     JudgeModel,
     Judges,
     MinCoverage,
     Out,
     ReplyCache,
     Retry,
+    ShardOption,
     Tile,
     judge_model_spec,
     retry_reasons,
     split_names,
+    suite_spec,
 )
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
@@ -31,9 +35,11 @@ if TYPE_CHECKING:
 
 def compbench(
     ckpt: Annotated[
-        str | None, typer.Option(help="The generator: a checkpoint folder, or tiny-janus (embedded).")
+        str | None, typer.Option(help="The generator: a checkpoint folder, a hub repository, or tiny-janus (embedded).")
     ] = None,
-    suite: Annotated[str, typer.Option(help="t2i-compbench or shapes.")] = "t2i-compbench",
+    suite: Annotated[
+        str, typer.Option(help="t2i-compbench or shapes, or a .txt or .jsonl file of prompts.")
+    ] = "t2i-compbench",
     data: Annotated[Path | None, typer.Option(help="Folder with the suite's prompt lists.")] = None,
     images: Annotated[
         Path | None, typer.Option(help="Judge pictures made elsewhere, named <prompt>_<6 digits>.png.")
@@ -44,12 +50,11 @@ def compbench(
     judges: Judges = None,
     judge_model: JudgeModel = None,
     reply_cache: ReplyCache = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0.0, help="Guidance weight of the image tokens; 5 unless given.")
-    ] = None,
-    chain_cap: Annotated[int | None, typer.Option(min=1, help="Most tokens of a chain; 600 unless given.")] = None,
+    guidance: Guidance = None,
+    chain_cap: ChainCap = None,
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
-    tile: Tile = 32,
+    tile: Tile = None,
+    shard: ShardOption = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -60,13 +65,14 @@ def compbench(
     from benchmarks.estimate import estimate
     from benchmarks.plan import chosen_categories, plan_samples
     from benchmarks.run import run_benchmark
+    from benchmarks.shards import read_shard
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.finish import finish
     from gotr1_eval.cli.terminal import Bars, show_estimate
 
     builder = Builder()
     generator = _generator(ckpt, images, guidance, chain_cap)
-    prompts = builder.suite({"use": suite, "data": str(data)} if data is not None else {"use": suite})
+    prompts = builder.suite(suite_spec(suite, data))
     chosen = chosen_categories(prompts, split_names(categories))
     count = images_per_prompt or prompts.images_per_prompt
     plan = plan_samples(prompts, chosen, images_per_prompt=count, limit=limit, seed=seed)
@@ -87,7 +93,10 @@ def compbench(
     painter = _painter(builder, generator, images)
     folder = out or Path("runs", safe_name(f"{prompts.name}-{painter.name}-{seed}"))
     with Bars() as bars:
-        run_benchmark(folder, plan, painter, rewards, asked=asked, tile=tile, progress=bars, retry=retry_reasons(retry))
+        folder = run_benchmark(
+            folder, plan, painter, rewards,
+            asked=asked, tile=tile, shard=read_shard(shard), progress=bars, retry=retry_reasons(retry),
+        )  # fmt: skip
     finish(folder, min_coverage=min_coverage, as_json=as_json)
 
 

@@ -91,11 +91,13 @@ def load_whole(
     device: torch.device,
     dtype: torch.dtype,
     attention: str | dict[str, str] = "sdpa",
+    immaterial: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401
     """The model in evaluation mode, with every weight from the files.
 
     Args:
         attention: transformers' implementation, or one a part; "" is the part that is the model itself.
+        immaterial: endings of names that may be missing or surplus, since no result depends on them.
 
     Raises:
         DataError: a weight is missing, is of another shape than config.json says, or belongs to no part of the model.
@@ -112,6 +114,8 @@ def load_whole(
             )
     except (OSError, SafetensorError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=folder) from None
+    for kind in ("missing_keys", "unexpected_keys"):
+        info[kind] = {name for name in info[kind] if not name.endswith(immaterial)}
     if faults := weight_faults(info):
         raise DataError(f"the weights do not fit the configuration: {faults}", path=folder)
     return model.to(device).eval()
