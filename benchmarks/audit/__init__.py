@@ -50,6 +50,10 @@ class AuditPainter:
             planned.sample.id: planned.variant.picture for planned in plan if planned.variant.picture is not None
         }
 
+    def fitting_tile(self, most: int) -> int:
+        """Any number of drawings fits."""
+        return most
+
     def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
         """The samples with their pictures, where they have any."""
         return [self._paint(sample, store) for sample in planned]
@@ -74,7 +78,7 @@ def run_audit(
     variants: Mapping[str, Judge] | None = None,
     size: str = "medium",
     seed: int = 0,
-    tile: int = 32,
+    tile: int | None = None,
     progress: Progress | None = None,
 ) -> list[Card]:
     """Audit judges in a run folder, and grade them; resumes what is there.

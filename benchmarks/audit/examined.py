@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.audit.cases import Looks
@@ -47,12 +47,12 @@ class Examined:
         answers = iter(self.judged.judge(asked) if asked else [])
         return [self._answer(sample, answers) for sample in samples]
 
-    def _answer(self, sample: Sample, answers: Any) -> Outcome:
+    def _answer(self, sample: Sample, answers: Iterator[Outcome]) -> Outcome:
         if not self._asked(sample):
             looks = sample.meta["looks_at"]
             detail = f"made for judges of {looks}, this one judges {self.looks.value}"
             return Unscored(why=Why.NOT_APPLICABLE, detail=detail if looks != self.looks.value else "not asked")
-        outcome: Outcome = next(answers)
+        outcome = next(answers)
         worded = sample.meta["free"] and isinstance(outcome, Unscored) and outcome.why is Why.NO_INPUT
         return Unscored(why=Why.NOT_APPLICABLE, detail=NOT_WORDED) if worded else outcome
 

@@ -91,8 +91,8 @@ def draw_layouts(rng: random.Random, count: int, relations: Sequence[Relation] =
     layouts = []
     for relation, distance, size, distractors in zip(*columns, strict=True):
         subject, other = rng.sample(NOUNS, 2)
-        distance = "near" if relation is Relation.NEAR else distance
-        layouts.append(Layout(relation, distance, size, distractors, subject, other))
+        apart = "near" if relation is Relation.NEAR else distance
+        layouts.append(Layout(relation, apart, size, distractors, subject, other))
     return layouts
 
 

@@ -44,8 +44,8 @@ def spatial_measures(cases: Cases, verdict: float) -> dict[str, Json]:
     if not scored:
         return {"n": 0}
     by_axis: dict[str, Json] = {}
-    for axis, values in AXES.items():
-        for value in values:
+    for axis, steps in AXES.items():
+        for value in steps:
             rights = [one.right for one in scored if one.facts[axis] == value]
             by_axis[f"{axis}: {value}"] = {"accuracy": _mean(rights), "n": len(rights)}
     values = np.array([one.value for one in scored])

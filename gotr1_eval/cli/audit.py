@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Tile, judge_model_spec
-from gotr1_eval.core.errors import RunError
+from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.identifiers import safe_name
 
 if TYPE_CHECKING:
@@ -29,14 +30,14 @@ def audit(
         Literal["small", "medium", "large"], typer.Option(help="8, 40 or 160 cases of each part.")
     ] = "medium",
     seed: Annotated[int, typer.Option(help="Decides the cases; judges are comparable on equal ones.")] = 0,
-    tile: Tile = 32,
+    tile: Tile = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     as_json: AsJson = False,
 ) -> None:
     """Audit judges against known answers and write their report card. The same command resumes.
 
-    Replies are never taken from a cache, which would answer every repeat with itself.
+    Replies may not come from a cache, which would answer every repeat with itself.
     """
     from benchmarks.audit import run_audit
     from benchmarks.audit.page import write_card
@@ -70,7 +71,19 @@ def _judges(
     asked: dict[str, tuple[Judge, Looks]] = {}
     variants: dict[str, Judge] = {}
     for factor, spec in specs.items():
+        if _cached(spec):
+            raise UsageError(
+                f"judge {factor!r}: an audit asks the same thing twice, and a cache would answer it with itself; name "
+                "the model without use = 'cached'"
+            )
         judge = builder.judge(spec)
         asked[factor] = (judge, looks_at(judge, looks))
         variants |= {f"{factor}{VARIANT}{name}": builder.judge(other) for name, other in variant_specs(spec).items()}
     return asked, variants
+
+
+def _cached(spec: object) -> bool:
+    """Whether any model of the settings, however deep, answers from a cache."""
+    if isinstance(spec, Mapping):
+        return spec.get("use") == "cached" or any(_cached(value) for value in spec.values())
+    return isinstance(spec, list) and any(_cached(value) for value in spec)

@@ -23,7 +23,7 @@ def show_cards(cards: Sequence[Card], *, as_json: bool) -> None:
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("part")
     for card in cards:
-        grid.add_column(Text(card.judge))
+        grid.add_column(Text(card.judge), overflow="fold")
     for rows in zip(*(card.parts for card in cards), strict=True):
         grid.add_row(Text(rows[0].name), *map(_cell, rows))
     out.print(grid)
