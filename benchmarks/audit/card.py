@@ -47,6 +47,12 @@ class CheckResult:
         return self.right / self.scored if self.scored else None
 
     @property
+    def grade(self) -> str:
+        """A letter; "none" without a scored case."""
+        rate = self.rate
+        return NO_VERDICT if rate is None else next(letter for letter, least in GRADES if rate >= least)
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """Wilson's 95 % interval of the rate."""
         if not self.scored:
@@ -81,10 +87,7 @@ class PartResult:
     @property
     def grade(self) -> str:
         """A letter; "none" when nothing was scored."""
-        worst = self.worst
-        if worst is None or worst.rate is None:
-            return NO_VERDICT
-        return next(letter for letter, least in GRADES if worst.rate >= least)
+        return NO_VERDICT if self.worst is None else self.worst.grade
 
     @property
     def unscored_share(self) -> float:
@@ -156,7 +159,7 @@ def _part(
 ) -> PartResult:
     if looks not in part.looks:
         wanted = " or ".join(kind.value for kind in part.looks)
-        return PartResult(part.name, part.question, f"it asks judges of {wanted}, this one judges {looks.value}")
+        return PartResult(part.name, part.question, f"for judges of {wanted}")
     cases = _cases(part, run, looks, outcomes, variants)
     own = [outcome for case, _ in cases for role, outcome in case.items() if VARIANT not in role]
     due = [outcome for outcome in own if not _not_applicable(outcome)]

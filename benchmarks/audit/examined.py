@@ -66,13 +66,13 @@ class Examined:
 
 
 def looks_at(judge: Judge, given: str | None) -> Looks:
-    """What the judge looks at: as given, or as its own attribute `looks_at` says.
+    """What the judge looks at: as its own attribute `looks_at` says, or else as given.
 
     Raises:
         UsageError: neither tells.
     """
     known = [looks.value for looks in Looks]
-    named = given or getattr(judge, "looks_at", None)
+    named = getattr(judge, "looks_at", None) or given
     if named not in known:
         came = "nothing" if named is None else repr(named)
         raise UsageError(

@@ -76,7 +76,7 @@ def _pair(role: str, dimension: str, others: tuple[str, ...]) -> tuple[Check, Ch
     roles = ("faithful", role)
     return (
         Check(f"{role}: {dimension} falls", roles, _falls(role, dimension)),
-        Check(f"{role}: {' and '.join(others)} stay", roles, _stay(role, others)),
+        Check(f"{role}: {' and '.join(others)} stay{'' if len(others) > 1 else 's'}", roles, _stay(role, others)),
     )
 
 
