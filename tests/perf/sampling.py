@@ -52,24 +52,27 @@ def random_janus(size: str, device: torch.device, dtype: torch.dtype) -> Checkpo
     return Checkpoint(model, shipped.tokenizer, shipped.special)
 
 
-def ours(loaded: Checkpoint, samples: int, cap: int) -> None:
+def ours(loaded: Checkpoint, samples: int, cap: int, *, decode: bool) -> None:
     """All samples at once."""
     row = encode_prompt(loaded.tokenizer, PROMPT, loaded.special)
     seeds = range(samples)
     chains = sample_chains(loaded.model, [row] * samples, seeds, loaded.special, cap=cap, choice=Choice())
     texts = [[*row, *chain.ids] for chain in chains]
     images = sample_images(loaded.model, texts, seeds, loaded.special, guidance=GUIDANCE, choice=Choice())
-    decode_images(loaded.model, images.ids_BT)
+    if decode:
+        decode_images(loaded.model, images.ids_BT)
 
 
 @torch.inference_mode()
-def one_by_one(loaded: Checkpoint, samples: int, cap: int) -> None:
+def one_by_one(loaded: Checkpoint, samples: int, cap: int, *, decode: bool) -> None:
     """One chain after the other, each with its picture."""
     row = encode_prompt(loaded.tokenizer, PROMPT, loaded.special)
     for _ in range(samples):
         text = torch.tensor([row], device=loaded.model.device)
         text = torch.cat([text, _chain(loaded.model, text, loaded.special, cap)], dim=1)
-        decode_images(loaded.model, _picture(loaded.model, text, loaded.special))
+        painted = _picture(loaded.model, text, loaded.special)
+        if decode:
+            decode_images(loaded.model, painted)
 
 
 def _chain(model: Any, text: Tensor, special: SpecialIds, cap: int) -> Tensor:
@@ -121,7 +124,7 @@ def measure(way: str, asked: argparse.Namespace, samples: int) -> tuple[float, f
         torch.set_num_threads(asked.threads)
     loaded = _load(asked, device)
     run = {"ours": ours, "one by one": one_by_one}[way]
-    took = seconds(lambda: run(loaded, samples, asked.cap), asked.rounds, device)
+    took = seconds(lambda: run(loaded, samples, asked.cap, decode=not asked.tokens_only), asked.rounds, device)
     return samples / took, peak_mib(device)
 
 
@@ -163,6 +166,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     for name, default in (("cap", 60), ("rounds", 2), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--tokens-only", action="store_true", help="leave the picture decoder out")
     asked = parser.parse_args()
     print("| samples of one prompt | one by one, samples/s | ours, samples/s | ratio | peak MiB, one by one | ours |")
     print("|---|---|---|---|---|---|")
