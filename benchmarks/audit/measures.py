@@ -12,8 +12,8 @@ from scipy import stats
 
 from benchmarks.audit import grounding
 from benchmarks.audit.layouts import AXES
+from gotr1_eval.core.intervals import prompt_bootstrap
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.statistics import clustered_interval
 from gotr1_eval.core.types import Json
 
 BINS = 10
@@ -69,7 +69,7 @@ def drawn_and_written(drawn: Cases, written: Cases, verdict: float) -> dict[str,
     groups: dict[int, list[float]] = {}
     for key in shared:
         groups.setdefault(key[0], []).append(float(first[key]) - float(second[key]))
-    low, high = clustered_interval(list(groups.values()))
+    low, high = prompt_bootstrap(list(groups.values()))
     difference = _mean([value for group in groups.values() for value in group])
     return {"n": len(shared), "drawn_minus_written": difference, "low": low, "high": high}
 
