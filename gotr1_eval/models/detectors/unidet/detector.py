@@ -1,0 +1,161 @@
+"""UniDet as a detector: batches of pictures of equal size, boxes in fractions or in the pixels of the official scripts.
+
+Only pictures that are seen at equal sizes share a batch. The scripts' batches of 64 mix sizes, so that there a
+picture's padding, and with it now and then a detection, depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from gotr1_eval.core import identifiers
+from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.models.batches import in_batches
+from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
+from gotr1_eval.models.detectors.unidet.labels import Vocabulary, read_labels
+from gotr1_eval.models.detectors.unidet.loading import load_unidet
+from gotr1_eval.models.detectors.unidet.network import Found, UniDet
+from gotr1_eval.models.detectors.unidet.preprocessing import Semantics, frame_size, resize, to_batch, to_planes
+from gotr1_eval.models.loading import choose_device, files_digest
+from gotr1_eval.models.threads import fitting_threads
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the weights and the names of the classes are."""
+
+    weights: Path
+    labels: Path
+
+
+class UniDetDetector:
+    """A `Detector` (see `gotr1_eval.core.protocols`); the model is read when it is first needed.
+
+    The name tells what could change a score: ``unidet-rs200`` is what the scripts compute, in float32;
+    ``unidet-rs200-corrected`` sees the right colours; ``-fp16`` is the scripts' precision.
+    """
+
+    def __init__(
+        self, size: str, files: Files, *, semantics: Semantics, half: bool, device: str, batch_size: int
+    ) -> None:
+        """Raises UsageError when there is no such device, or it cannot do what `half` asks."""
+        self._architecture: Architecture = ARCHITECTURES[size]
+        self._files, self._semantics, self._half, self._batch_size = files, semantics, half, batch_size
+        self._device = choose_device(device)
+        if half and self._device.type != "cuda":
+            raise UsageError(f"unidet: precision float16 needs a GPU, got device {str(self._device)!r}; use float32")
+        mended = "-corrected" if semantics == "corrected" else ""
+        self.name = f"unidet-{size}{mended}{'-fp16' if half else ''}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the files, the semantics and the precision; reads the files."""
+        return identifiers.fingerprint(
+            {
+                "detector": self.name, "version": VERSION, "labels": files_digest([self._files.labels]),
+                "weights": files_digest([self._files.weights]),
+            }
+        )  # fmt: skip
+
+    @cached_property
+    def network(self) -> UniDet:
+        """Raises DataError for damaged or foreign files, BackendError for memory."""
+        try:
+            return load_unidet(self._files.weights, self._architecture).to(self._device)
+        except torch.OutOfMemoryError:
+            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The names of the classes; raises DataError."""
+        return Vocabulary(read_labels(self._files.labels, self._architecture.classes))
+
+    def box_frame(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) in pixels of the frame in which the official scripts measure boxes.
+
+        For a picture of (width, height). A box of `detect` times this, rounded to float32, is the model's own box to
+        the last bit.
+        """
+        return frame_size(size)
+
+    def detect(
+        self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None
+    ) -> list[list[Detection]]:
+        """Detections per picture, best first; scores in (0.1, 1], at most 300 of a picture.
+
+        Args:
+            images: RGB pictures.
+            labels: for each picture the names to look for. Everything is looked for all the same, and what answers to
+                another name is left out; None names each detection by its class.
+
+        Raises:
+            LabelError: no class answers to a name.
+            BackendError: memory does not suffice for a single picture, or the model's numbers are not finite.
+        """
+        names = None if labels is None else [self._by_class(wanted) for wanted in labels]
+        found = self.find(images)
+        return [
+            self._read(one, image.size, None if names is None else names[place])
+            for place, (image, one) in enumerate(zip(images, found, strict=True))
+        ]
+
+    def find(self, images: Sequence[Image.Image]) -> list[Found]:
+        """The same as the model says it: boxes in the pixels of `box_frame`, and numbers of classes; on the CPU.
+
+        Raises:
+            BackendError: see `detect`.
+        """
+        groups: dict[tuple[int, int], list[int]] = {}
+        for place, image in enumerate(images):
+            groups.setdefault(frame_size(image.size), []).append(place)
+        found: dict[int, Found] = {}
+        for size, places in groups.items():
+            batches = in_batches(
+                [images[place] for place in places],
+                self._batch_size,
+                lambda pictures, size=size: self._run(pictures, size),  # type: ignore[misc]
+                self.name,
+            )
+            found |= zip(places, (one for batch in batches for one in batch), strict=True)
+        return [found[place] for place in range(len(images))]
+
+    def _run(self, pictures: Sequence[Image.Image], size: tuple[int, int]) -> list[Found]:
+        """What is in each picture; all are seen at `size`."""
+        planes = [
+            to_planes(resize(picture, self._semantics), self._architecture, self._semantics) for picture in pictures
+        ]
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        with (
+            fitting_threads(parameters),
+            torch.inference_mode(),
+            torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half),
+        ):
+            answers = self.network(to_batch(planes, self._architecture, self._device), size)
+        if not all(found.finite for found in answers):
+            raise BackendError(f"{self.name}: the model gave no finite number for a picture")
+        return [Found(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu(), one.finite) for one in answers]
+
+    def _by_class(self, wanted: Sequence[str]) -> dict[int, list[str]]:
+        names: dict[int, list[str]] = {}
+        for name in dict.fromkeys(wanted):
+            for number in self.vocabulary.classes(name):
+                names.setdefault(number, []).append(name)
+        return names
+
+    def _read(self, found: Found, size: tuple[int, int], names: dict[int, list[str]] | None) -> list[Detection]:
+        width, height = frame_size(size)
+        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
+        return [
+            Detection(label, Box(x1 / width, y1 / height, x2 / width, y2 / height), score)
+            for (x1, y1, x2, y2), score, number in rows
+            for label in ([self.vocabulary.labels[number]] if names is None else names.get(number, []))
+        ]
