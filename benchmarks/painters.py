@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from gotr1_eval.core.errors import BackendError, UsageError
+from benchmarks.layouts import open_pictures
+from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.pictures import PictureError, picture_remarks
 from gotr1_eval.core.protocols import Generator
@@ -29,9 +29,30 @@ class Painter(Protocol):
         """Changes whenever a picture could."""
         ...
 
+    def fitting_tile(self, most: int) -> int:
+        """How many samples to make together, at most so many."""
+        ...
+
     def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
         """The samples of one tile, completed, in order."""
         ...
+
+
+@runtime_checkable
+class PlansMemory(Protocol):
+    """A generator that knows how many samples fit into its device's memory."""
+
+    def fitting_tile(self, most: int) -> int:
+        """At least 1, at most `most`."""
+        ...
+
+
+class _NoModel:
+    """A painter whose pictures exist already."""
+
+    def fitting_tile(self, most: int) -> int:
+        """Any number fits."""
+        return most
 
 
 class GeneratorPainter:
@@ -41,6 +62,10 @@ class GeneratorPainter:
         self.generator = generator
         self.name = generator.name
         self.fingerprint = generator.fingerprint
+
+    def fitting_tile(self, most: int) -> int:
+        """What the generator says, where it plans its memory."""
+        return self.generator.fitting_tile(most) if isinstance(self.generator, PlansMemory) else most
 
     def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
         """One generator call for the tile."""
@@ -60,9 +85,6 @@ class GeneratorPainter:
         ]
 
 
-_NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|webp)", re.I | re.S)
-
-
 def picture_stamp(path: Path) -> str:
     """Name, size and time of change: another one means another picture, which must be judged anew."""
     try:
@@ -72,50 +94,27 @@ def picture_stamp(path: Path) -> str:
     return f"{path} {facts.st_size} {facts.st_mtime_ns}"
 
 
-def prompt_of(path: Path) -> str:
-    """The prompt that a file name states: up to ``_`` and six digits where there are any, else the whole stem."""
-    match = _NUMBERED.fullmatch(path.name)
-    return match["prompt"] if match else path.stem
+class FolderPainter(_NoModel):
+    """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `benchmarks.layouts`.
 
-
-class FolderPainter:
-    """Takes pictures in T2I-CompBench's layout: ``<prompt>_<6 digits>.png``, in the folder or its ``samples/``.
-
-    A prompt's pictures, sorted by number, are its image indices 0, 1, ...; the pictures stay where they are. A missing
-    one gives a sample without a picture, which the judges leave unscored.
+    The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored.
 
     Raises:
         UsageError: the folder does not exist or holds no such file.
     """
 
     def __init__(self, folder: Path) -> None:
-        samples = folder / "samples"
-        self.folder = (samples if samples.is_dir() else folder).absolute()
         self.name = f"folder:{folder.absolute().name}"
-        if not self.folder.is_dir():
-            raise UsageError(f"--images {folder}: not a folder")
-        self._pictures: dict[str, list[tuple[int, Path]]] = {}
-        for path in self.folder.iterdir():
-            if match := _NUMBERED.fullmatch(path.name):
-                self._pictures.setdefault(match["prompt"], []).append((int(match["number"]), path))
-        if not self._pictures:
-            raise UsageError(f"--images {folder}: no picture named like '<prompt>_000000.png' in {self.folder}")
-        for pictures in self._pictures.values():
-            pictures.sort()
-        stamps = [picture_stamp(path) for pictures in self._pictures.values() for _, path in pictures]
+        self._pictures = open_pictures(folder)
+        stamps = [picture_stamp(path) for path in self._pictures.files()]
         self.fingerprint = f"folder:{fingerprint({'pictures': [*sorted(stamps)]})}"
 
     def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
         """Looks the pictures up by prompt and image index."""
-        return [replace(sample, image=self._find(sample), generator=self.name) for sample in planned]
-
-    def _find(self, sample: Sample) -> Path | None:
-        index = sample.meta["image_index"]
-        pictures = self._pictures.get(sample.prompt, [])
-        return pictures[index][1] if isinstance(index, int) and index < len(pictures) else None
+        return [replace(sample, image=self._pictures.find(sample), generator=self.name) for sample in planned]
 
 
-class AsTheyAre:
+class AsTheyAre(_NoModel):
     """Leaves the samples as a manifest gave them."""
 
     def __init__(self, source: Path) -> None:

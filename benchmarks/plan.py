@@ -38,8 +38,9 @@ def plan_samples(
     planned = []
     for category in categories:
         for prompt_index, prompt in enumerate(suite.prompts(category)[:limit]):
+            facts = suite.facts(category, prompt_index)
             for image_index in range(images_per_prompt):
                 name = sample_id(suite.name, category, prompt_index, image_index)
                 meta: dict[str, Json] = {"category": category, "prompt_index": prompt_index, "image_index": image_index}
-                planned.append(Sample(id=name, prompt=prompt, seed=sample_seed(seed, name), meta=meta))
+                planned.append(Sample(id=name, prompt=prompt, seed=sample_seed(seed, name), meta={**meta, **facts}))
     return planned

@@ -13,9 +13,10 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.painters import Painter, picture_stamp
+from benchmarks.shards import Shard
 from benchmarks.stages import Progress, Silent, generate, judge
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.runs import RunInfo, RunStore
+from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json, Sample
 from rewards.reward_set import RewardSet
 
@@ -32,25 +33,44 @@ def run_benchmark(
     rewards: RewardSet,
     *,
     asked: Mapping[str, Json],
-    tile: int = TILE,
+    tile: int | None = None,
+    shard: Shard | None = None,
     progress: Progress | None = None,
     retry: Collection[Why] = (),
-) -> None:
+) -> Path:
     """Generate and judge every sample of the plan, in the given run folder; resumes what is there.
 
     Args:
         asked: the resolved settings that decide the samples; a resume must agree with them.
-        tile: samples per piece of work; part of the settings, since float rounding depends on the batch.
+        tile: samples per piece of work; part of the settings, since float rounding depends on the batch. None takes
+            what the run already has, or else as many as fit into memory, at most `TILE`.
+        shard: only this part of the plan, in a folder of its own.
         retry: reasons for which unscored samples are judged again.
+
+    Returns:
+        The folder that was written.
 
     Raises:
         UsageError: the folder holds a run with other settings.
     """
     progress = progress or Silent()
+    folder = shard.folder(folder) if shard is not None else folder
+    tile = tile or _tile_of(folder) or painter.fitting_tile(TILE)
     identity: dict[str, Json] = {**asked, "tile": tile, "pictures": painter.fingerprint, "plan": _plan_hash(plan)}
+    if shard is not None:
+        identity["shard"] = str(shard)
+        plan = shard.take(plan, tile)
     with RunStore.open(folder, RunInfo(identity=identity, setup=_setup(plan, painter.name, rewards))) as store:
         samples = generate(store, plan, painter, tile=tile, progress=progress)
-        judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
+        if rewards.judges:
+            judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
+    return folder
+
+
+def _tile_of(folder: Path) -> int | None:
+    """The tile of the run that the folder holds, None where it holds none."""
+    tile = read_info(folder).identity.get("tile") if (folder / "run.json").exists() else None
+    return tile if isinstance(tile, int) else None
 
 
 def _plan_hash(plan: Sequence[Sample]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from benchmarks.painters import Painter
@@ -44,7 +45,7 @@ class Silent:
 def generate(
     store: RunStore, plan: Sequence[Sample], painter: Painter, *, tile: int, progress: Progress
 ) -> list[Sample]:
-    """Make every planned sample that the run does not have yet.
+    """Make every planned sample that the run does not have yet, or whose picture was deleted.
 
     A tile that is only partly there is made again as a whole, so that its neighbours, and with them its last bits,
     are the same as in an unbroken run.
@@ -53,7 +54,7 @@ def generate(
         All samples of the plan, in order.
     """
     made = store.samples()
-    todo = [part for part in tiles(plan, tile) if any(sample.id not in made for sample in part)]
+    todo = [part for part in tiles(plan, tile) if any(_lacking(made.get(sample.id)) for sample in part)]
     progress.start("generate", len(plan), len(plan) - sum(map(len, todo)))
     for part in todo:
         finished = painter.paint(part, store)
@@ -61,6 +62,11 @@ def generate(
         made |= {sample.id: sample for sample in finished}
         progress.advance(len(part))
     return [made[sample.id] for sample in plan]
+
+
+def _lacking(sample: Sample | None) -> bool:
+    """Whether a sample was not made yet, or its picture has been deleted since."""
+    return sample is None or (isinstance(sample.image, Path) and not sample.image.exists())
 
 
 def judge(

@@ -98,12 +98,17 @@ class Builder:
         Raises:
             UsageError: also when a model is named and no judge of the set asks one.
         """
+        specs = self.judge_specs(name, judge_model)
+        return assemble(read_reward_set(name), {factor: self.judge(spec) for factor, spec in specs.items()})
+
+    def judge_specs(self, name: str, judge_model: Mapping[str, Json] | None = None) -> dict[str, Mapping[str, Json]]:
+        """Factor -> the settings of every judge of a reward set, the model filled in; arguments as of `reward_set`."""
         settings = read_reward_set(name)
         model = judge_model or settings.judge_model
         specs = {factor: self._with_model(spec, model) for factor, spec in settings.judges.items()}
         if judge_model is not None and specs == settings.judges:
             raise UsageError(f"--judge-model: no judge of {name!r} asks a model that is left open")
-        return assemble(settings, {factor: self.judge(spec) for factor, spec in specs.items()})
+        return specs
 
     def _with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
         """The judge's settings with the common model filled in where it asks one."""

@@ -105,7 +105,7 @@ def read_manifest(source: Path) -> list[Sample]:
 
 
 def _folder_samples(folder: Path) -> list[Sample]:
-    from benchmarks.painters import prompt_of
+    from benchmarks.layouts import prompt_of
 
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
     numbering = _Numbering(folder.name)

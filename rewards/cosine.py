@@ -29,6 +29,7 @@ class CosineJudge:
 
     range = (-1.0, 1.0)
     may_not_apply = False
+    looks_at = "picture"
     model_calls = 0
 
     def __init__(self, kind: str, encoder: Encoder) -> None:

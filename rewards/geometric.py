@@ -39,6 +39,7 @@ class GeometricJudge:
     range = (0.0, 1.0)
     fingerprint = fingerprint({"judge": "geometric", "version": VERSION})
     may_not_apply = True
+    looks_at = "plan"
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

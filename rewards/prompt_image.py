@@ -21,6 +21,7 @@ class PromptImageJudge(RubricJudge):
 
     label = "prompt_image"
     version = 1
+    looks_at = "picture"
     names = ("score",)
     lowest, highest = 0, 10
     markers = frozenset({"prompt"})

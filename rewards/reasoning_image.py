@@ -47,6 +47,7 @@ class ReasoningImageJudge:
 
     range = (0.0, 1.0)
     may_not_apply = False
+    looks_at = "grounding"
 
     def __init__(self, grounder: Grounder, matching: Matching = "assigned") -> None:
         self.grounder = grounder

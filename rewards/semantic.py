@@ -26,6 +26,7 @@ class SemanticJudge(RubricJudge):
     """Scores the words of a chain."""
 
     version = 1
+    looks_at = "prose"
     lowest, highest = 0, 10
     markers = frozenset({"prompt", "chain"})
 

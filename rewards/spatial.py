@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from gotr1_eval.core.canvas import CANVAS_SIDE, draw_plan
 from gotr1_eval.core.chain import GRID, Chain
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score, Unscored
 from gotr1_eval.core.protocols import Vlm, Workshop
 from gotr1_eval.core.types import Sample
@@ -20,16 +23,24 @@ from rewards.rubric import Material, RubricJudge, RubricSettings
 
 
 class Settings(RubricSettings):
-    """Drawn or written boxes, and where the scale begins."""
+    """Drawn or written boxes, where the scale begins, and how the drawing looks.
+
+    Attributes:
+        first_colour: place in the palette at which the frames' colours begin.
+        label_scale: size of the names on the frames, 1 for the usual one.
+    """
 
     text: bool = False
     from_zero: bool = False
+    first_colour: int = Field(0, ge=0)
+    label_scale: float = Field(1.0, ge=0.5, le=3.0)
 
 
 class SpatialJudge(RubricJudge):
     """Scores the layout of a plan."""
 
     version = 1
+    looks_at = "plan"
     names = ("score",)
     lowest, highest = 1, 10
     reasons = ("reasoning",)
@@ -37,8 +48,13 @@ class SpatialJudge(RubricJudge):
     def __init__(self, vlm: Vlm, settings: Settings) -> None:
         self.text = settings.text
         self.from_zero = settings.from_zero
+        self.first_colour, self.label_scale = settings.first_colour, settings.label_scale
         prompt = "spatial_text" if settings.text else "spatial"
-        self.label = f"{prompt}_from_zero" if settings.from_zero else prompt
+        look = [f"colours from {self.first_colour}"] if self.first_colour else []
+        look += [f"labels x{self.label_scale:g}"] if self.label_scale != 1 else []
+        if look and settings.text:
+            raise UsageError("judge spatial: first_colour and label_scale are for drawn plans; text = true draws none")
+        self.label = "_".join([prompt, *(["from_zero"] if settings.from_zero else []), *look])
         self.markers = frozenset({"prompt", "plan"} if settings.text else {"prompt"})
         super().__init__(vlm, settings, prompt)
 
@@ -54,7 +70,8 @@ class SpatialJudge(RubricJudge):
             return plan
         if self.text:
             return Material({"prompt": sample.prompt, "plan": _written(plan)})
-        return Material({"prompt": sample.prompt}, (draw_plan(plan.boxed, CANVAS_SIDE),))
+        drawing = draw_plan(plan.boxed, CANVAS_SIDE, first_colour=self.first_colour, label_scale=self.label_scale)
+        return Material({"prompt": sample.prompt}, (drawing,))
 
 
 def build(settings: Settings, workshop: Workshop) -> SpatialJudge:

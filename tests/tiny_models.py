@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from transformers import JanusConfig, JanusForConditionalGeneration
 
+from gotr1_eval.models.janus.original_names import source_of
 from gotr1_eval.models.janus.sequence import SpecialIds
 from training.shapes_corpus import examples
 from training.tiny_tokenizer import train_tokenizer
@@ -56,5 +59,38 @@ def random_checkpoint(folder: Path, seed: int = 0) -> Path:
     """The model and tokenizer as a native checkpoint folder."""
     tokenizer = random_tokenizer()
     random_model(tokenizer, seed).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def original_tensors(model: Any) -> dict[str, torch.Tensor]:
+    """The model's weights under the names of DeepSeek's original layout, with what only that layout has."""
+    parts: dict[str, dict[int, torch.Tensor]] = {}
+    for name, tensor in model.state_dict().items():
+        source = source_of(name)
+        parts.setdefault(source.name, {})[source.part] = tensor
+    stored = {name: torch.cat([found[part] for part in sorted(found)]) for name, found in parts.items()}
+    tower = "vision_model.vision_tower"
+    stored[f"{tower}.pos_embed"] = stored[f"{tower}.pos_embed"][None]
+    stored[f"{tower}.attn_pool.latent"] = torch.ones(1, 1, 16)
+    stored["gen_vision_model.quantize.codebook_used"] = torch.arange(65536.0)
+    return {name: tensor.clone() for name, tensor in stored.items()}
+
+
+def original_checkpoint(folder: Path, seed: int = 0) -> Path:
+    """The model of `random_checkpoint` as an original-layout folder: one safetensors file, a bare tokenizer."""
+    tokenizer = random_tokenizer()
+    model = random_model(tokenizer, seed)
+    text, vision = model.config.text_config, model.config.vision_config
+    language = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    config = {
+        "model_type": "multi_modality",
+        "language_config": {"model_type": "llama", **{name: getattr(text, name) for name in language}},
+        "vision_config": {"params": {"image_size": vision.image_size, "model_name": "made for tests"}},
+        "gotr1_eval_test_overrides": {"siglip_heads": vision.num_attention_heads},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(original_tensors(model), folder / "model.safetensors")
     tokenizer.save_pretrained(folder)
     return folder

@@ -10,7 +10,7 @@ K codes, D width of the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gotr1_eval.models.janus.sequence import Padded, left_pad, positions, unconditional
-from training.schedule import cosine_schedule
-
-Progress = Callable[[str], None]
+from training.schedule import cosine_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +27,7 @@ class SftOptions:
     """How to train.
 
     Attributes:
+        micro_batch: rows of one forward pass; None takes the batch at once.
         prompt_dropout: share of rows turned into the sampler's unconditional row.
         text_weight: weight of the chain's loss (mean over its tokens).
         image_weight: weight of the picture's loss (mean over its tokens).
@@ -36,6 +35,7 @@ class SftOptions:
 
     steps: int
     batch_size: int = 32
+    micro_batch: int | None = None
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
@@ -78,6 +78,9 @@ class Losses:
     image: Tensor
 
 
+AfterStep = Callable[[int, Losses], bool]
+
+
 def collate(lessons: Sequence[Lesson], dropped_B: Tensor, pad: int) -> Batch:
     """Pad lessons to one batch and strip the rows in `dropped_B` (bool) of prompt and chain."""
     full = left_pad([lesson.prompt + lesson.chain for lesson in lessons], pad)
@@ -104,20 +107,25 @@ def hidden_states(model: Any, text: Padded, image_BT: Tensor) -> Tensor:  # noqa
 
 
 def token_loss(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
-    """Mean cross-entropy in nats; 0 for no tokens at all (a batch of dropped rows has no chain)."""
-    return functional.cross_entropy(logits_NV.float(), targets_N, reduction="sum") / max(len(targets_N), 1)
+    """Summed cross-entropy in nats."""
+    return functional.cross_entropy(logits_NV.float(), targets_N, reduction="sum")
 
 
-def batch_losses(model: Any, batch: Batch) -> Losses:  # noqa: ANN401
-    """Both losses of a batch. Each state predicts the token after it; the last text state the first code."""
+def batch_losses(model: Any, batch: Batch, text_tokens: int, image_tokens: int) -> Losses:  # noqa: ANN401
+    """Both losses of a batch. Each state predicts the token after it; the last text state the first code.
+
+    Args:
+        text_tokens, image_tokens: what the sums are divided by: tokens of the whole step, of which this batch may be
+            a part. A step of dropped rows alone has no chain, and no loss of one.
+    """
     states_BSD = hidden_states(model, batch.text, batch.image_BT)
     length = batch.text.ids_BL.shape[1]
     targeted = batch.chain_BL[:, 1:]
     text_logits_NV = model.lm_head(states_BSD[:, : length - 1][targeted])
     image_logits_BTK = model.model.generation_head(states_BSD[:, length - 1 :])
     return Losses(
-        token_loss(text_logits_NV, batch.text.ids_BL[:, 1:][targeted]),
-        token_loss(image_logits_BTK.flatten(0, 1), batch.image_BT.flatten()),
+        token_loss(text_logits_NV, batch.text.ids_BL[:, 1:][targeted]) / max(text_tokens, 1),
+        token_loss(image_logits_BTK.flatten(0, 1), batch.image_BT.flatten()) / max(image_tokens, 1),
     )
 
 
@@ -133,36 +141,74 @@ def lesson_order(lengths: Sequence[int], batch_size: int, generator: torch.Gener
                 yield batches[at]
 
 
+def steps_from(start: int, lessons: Sequence[Lesson], pad: int, options: SftOptions) -> Iterator[list[Batch]]:
+    """The micro-batches of step `start`, `start` + 1, ...; a step's are the same wherever a run begins."""
+    lengths = [len(lesson.prompt) + len(lesson.chain) for lesson in lessons]
+    order = lesson_order(lengths, options.batch_size, torch.Generator().manual_seed(options.seed))
+    for step, chosen in zip(range(options.steps), order, strict=False):
+        if step < start:
+            continue
+        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
+        dropped_B = torch.rand(len(chosen), generator=generator) < options.prompt_dropout
+        size = options.micro_batch or len(chosen)
+        yield [
+            collate([lessons[index] for index in chosen[at : at + size]], dropped_B[at : at + size], pad)
+            for at in range(0, len(chosen), size)
+        ]
+
+
+def learn(model: Any, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, options: SftOptions) -> Losses:  # noqa: ANN401
+    """One step of the optimizer from the micro-batches of a step; returns its losses."""
+    text_tokens = sum(int(part.chain_BL.sum()) for part in parts)
+    image_tokens = sum(part.image_BT.numel() for part in parts)
+    device = model.device
+    optimizer.zero_grad()
+    text = image = torch.zeros(())
+    for part in parts:
+        batch = Batch(part.text.to(device), part.chain_BL.to(device), part.image_BT.to(device))
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.bfloat16):
+            losses = batch_losses(model, batch, text_tokens, image_tokens)
+        torch.autograd.backward(options.text_weight * losses.text + options.image_weight * losses.image)
+        text, image = text + losses.text.detach().cpu(), image + losses.image.detach().cpu()
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.step()
+    return Losses(text, image)
+
+
+def adamw(parameters: Iterable[torch.nn.Parameter], options: SftOptions) -> torch.optim.AdamW:
+    """The optimizer of both stages of training."""
+    rate, decay = options.learning_rate, options.weight_decay
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.95), weight_decay=decay)
+
+
 def train_sft(
     model: Any,  # noqa: ANN401
     lessons: Sequence[Lesson],
     pad: int,
     options: SftOptions,
-    progress: Progress = lambda line: None,
+    *,
+    start: int = 0,
+    optimizer: torch.optim.Optimizer | None = None,
+    after_step: AfterStep = lambda step, losses: True,
 ) -> list[tuple[float, float]]:
     """Train whatever parameters require gradients, in place; returns (text, image) loss of every step.
 
-    The same model, lessons, options and number of threads give the same weights.
+    The same model, lessons, options and number of threads give the same weights, also when a run is cut in two.
+
+    Args:
+        start: steps that are done already, with `optimizer` as they left it.
+        after_step: told the number of steps done and the losses; answers whether to go on.
     """
-    generator = torch.Generator().manual_seed(options.seed)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained, lr=options.learning_rate, betas=(0.9, 0.95), weight_decay=options.weight_decay
-    )
-    scheduler = cosine_schedule(optimizer, options.steps, options.warmup_steps)
-    order = lesson_order([len(lesson.prompt) + len(lesson.chain) for lesson in lessons], options.batch_size, generator)
+    optimizer = optimizer or adamw(trained, options)
     history = []
-    for step, chosen in zip(range(options.steps), order, strict=False):
-        dropped_B = torch.rand(len(chosen), generator=generator) < options.prompt_dropout
-        batch = collate([lessons[index] for index in chosen], dropped_B, pad)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
-            losses = batch_losses(model, batch)
-        optimizer.zero_grad()
-        torch.autograd.backward(options.text_weight * losses.text + options.image_weight * losses.image)
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        scheduler.step()
+    for step, parts in enumerate(steps_from(start, lessons, pad, options), start=start):
+        rate = options.learning_rate * cosine_factor(step, options.steps, options.warmup_steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses = learn(model, parts, optimizer, options)
         history.append((losses.text.item(), losses.image.item()))
-        if step % 50 == 0:
-            progress(f"sft step {step}: chain {history[-1][0]:.3f}, image {history[-1][1]:.3f} nats a token")
+        if not after_step(step + 1, losses):
+            break
     return history

@@ -20,7 +20,7 @@ from transformers import GenerationConfig, JanusConfig, JanusForConditionalGener
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
-from training.sft import Lesson, SftOptions, train_sft
+from training.sft import Lesson, Losses, SftOptions, train_sft
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
 from training.tiny_tokenizer import train_tokenizer
 from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
@@ -184,7 +184,13 @@ def learn_chains(
         unused.requires_grad_(False)
     model.train()
     model.model.vqmodel.eval()
-    train_sft(model, lessons, pad, options, progress)
+
+    def tell(step: int, losses: Losses) -> bool:
+        if step % 50 == 0:
+            progress(f"sft step {step}: chain {losses.text:.3f}, image {losses.image:.3f} nats a token")
+        return True
+
+    train_sft(model, lessons, pad, options, after_step=tell)
     model.eval()
 
 

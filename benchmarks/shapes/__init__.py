@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
 
@@ -29,6 +30,10 @@ class ShapesSuite:
     def prompts(self, category: str) -> Sequence[str]:
         """The category's prompts of this split."""
         return prompts(category, self.split)
+
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """Nothing besides the text."""
+        return {}
 
 
 def build(settings: Settings, workshop: Workshop) -> ShapesSuite:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gotr1_eval.core.errors import DataError, UsageError
+from benchmarks.t2i_compbench.prompt_lists import read_prompts
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex")
@@ -40,6 +42,10 @@ class CompBenchSuite:
             self._lists[category] = read_prompts(self.data / f"{category}_val.txt")
         return self._lists[category]
 
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """Nothing besides the text."""
+        return {}
+
 
 def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:
     """The suite.
@@ -53,25 +59,3 @@ def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:
             "(examples/dataset of github.com/Karine-Huang/T2I-CompBench)"
         )
     return CompBenchSuite(settings.data)
-
-
-def read_prompts(path: Path) -> tuple[str, ...]:
-    """The prompts of a list, one a line; empty lines at the end are ignored.
-
-    Raises:
-        DataError: the file is missing, empty, or not UTF-8, or has an empty line between prompts.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise DataError(f"cannot read the prompt list: {error.strerror}", path=path) from None
-    except UnicodeDecodeError:
-        raise DataError("the prompt list is not UTF-8", path=path) from None
-    while lines and not lines[-1].strip():
-        lines.pop()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            raise DataError("expected a prompt, got an empty line", path=path, line=number)
-    if not lines:
-        raise DataError("the prompt list is empty", path=path)
-    return tuple(line.strip() for line in lines)

@@ -6,7 +6,24 @@ from collections.abc import Sequence
 
 import typer
 
-from gotr1_eval.cli import compbench, demo, listing, report, score, serve, tiny_janus, weights
+from gotr1_eval.cli import (
+    audit,
+    compare,
+    compbench,
+    convert,
+    demo,
+    generate,
+    geneval,
+    listing,
+    merge,
+    phrases,
+    report,
+    score,
+    serve,
+    tiny_janus,
+    train,
+    weights,
+)
 from gotr1_eval.core.errors import UsageError
 
 app = typer.Typer(
@@ -18,12 +35,20 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("compbench")(compbench.compbench)
+app.command("geneval")(geneval.geneval)
+app.command("phrases")(phrases.phrases)
+app.command("generate")(generate.generate)
+app.command("merge")(merge.merge)
+app.command("convert")(convert.convert)
 app.command("score")(score.score)
+app.command("audit")(audit.audit)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.add_typer(train.train, name="train")
 
 
 def run(arguments: Sequence[str]) -> int:

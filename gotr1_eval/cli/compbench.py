@@ -3,79 +3,124 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gotr1_eval.cli.benchmarking import (
+    Categories,
+    Ckpt,
+    DryRun,
+    ImagesPerPrompt,
+    Limit,
+    Seed,
+    generator_spec,
+    run_plan,
+    show_dry_run,
+)
+from gotr1_eval.cli.official import (
+    DepthModel,
+    Detections,
+    Detector,
+    EncoderModel,
+    PhraseSource,
+    SemanticsOption,
+    YesNoModel,
+    ceiling_lines,
+    compbench_judges,
+    read_models,
+    with_official,
+)
 from gotr1_eval.cli.options import (
     AsJson,
+    ChainCap,
+    Guidance,
     JudgeModel,
     Judges,
     MinCoverage,
     Out,
     ReplyCache,
     Retry,
+    ShardOption,
     Tile,
     judge_model_spec,
-    retry_reasons,
     split_names,
+    suite_spec,
 )
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.types import Json
-
-if TYPE_CHECKING:
-    from benchmarks.painters import Painter
-    from gotr1_eval.build import Builder
 
 
 def compbench(
-    ckpt: Annotated[
-        str | None, typer.Option(help="The generator: a checkpoint folder, or tiny-janus (embedded).")
-    ] = None,
-    suite: Annotated[str, typer.Option(help="t2i-compbench or shapes.")] = "t2i-compbench",
+    ckpt: Ckpt = None,
+    suite: Annotated[
+        str, typer.Option(help="t2i-compbench or shapes, or a .txt or .jsonl file of prompts.")
+    ] = "t2i-compbench",
     data: Annotated[Path | None, typer.Option(help="Folder with the suite's prompt lists.")] = None,
     images: Annotated[
         Path | None, typer.Option(help="Judge pictures made elsewhere, named <prompt>_<6 digits>.png.")
     ] = None,
-    categories: Annotated[str | None, typer.Option(help="Only these categories, separated by commas.")] = None,
-    images_per_prompt: Annotated[int | None, typer.Option(min=1, help="By default the suite's own number.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many prompts of each category.")] = None,
+    categories: Categories = None,
+    images_per_prompt: ImagesPerPrompt = None,
+    limit: Limit = None,
+    detector: Detector = None,
+    detections: Detections = None,
+    yes_no: YesNoModel = None,
+    encoder: EncoderModel = None,
+    depth: DepthModel = None,
+    phrases: PhraseSource = "builtin",
+    semantics: SemanticsOption = "reference",
     judges: Judges = None,
     judge_model: JudgeModel = None,
     reply_cache: ReplyCache = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0.0, help="Guidance weight of the image tokens; 5 unless given.")
-    ] = None,
-    chain_cap: Annotated[int | None, typer.Option(min=1, help="Most tokens of a chain; 600 unless given.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
-    tile: Tile = 32,
+    guidance: Guidance = None,
+    chain_cap: ChainCap = None,
+    seed: Seed = 0,
+    tile: Tile = None,
+    shard: ShardOption = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and stop.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Generate pictures for a benchmark's prompts, judge them, write the report. The same command resumes."""
-    from benchmarks.estimate import estimate
+    """Generate pictures for a benchmark's prompts, judge them, write the report. The same command resumes.
+
+    A category is scored officially as soon as its models are named; --judges adds rewards to the same samples.
+    """
     from benchmarks.plan import chosen_categories, plan_samples
-    from benchmarks.run import run_benchmark
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.finish import finish
-    from gotr1_eval.cli.terminal import Bars, show_estimate
+    from gotr1_eval.cli.terminal import err
 
     builder = Builder()
-    generator = _generator(ckpt, images, guidance, chain_cap)
-    prompts = builder.suite({"use": suite, "data": str(data)} if data is not None else {"use": suite})
+    generator = generator_spec(ckpt, images, guidance, chain_cap)
+    prompts = builder.suite(suite_spec(suite, data))
     chosen = chosen_categories(prompts, split_names(categories))
     count = images_per_prompt or prompts.images_per_prompt
     plan = plan_samples(prompts, chosen, images_per_prompt=count, limit=limit, seed=seed)
-    if judges is None and images is not None and prompts.reward_set == "without_models":
-        raise UsageError("--images: pictures without chains need a judge that looks at pictures; name it with --judges")
-    rewards = builder.reward_set(judges or prompts.reward_set, judge_model_spec(judge_model, reply_cache))
+    wanted = read_models(
+        detector=detector,
+        detections=detections,
+        encoder=encoder,
+        semantics=semantics,
+        yes_no=yes_no,
+        depth=depth,
+        phrases=phrases,
+    )
+    if wanted.models and prompts.name != "t2i-compbench":
+        raise UsageError(f"official metrics are T2I-CompBench's; suite {prompts.name} is judged by --judges")
+    official, lines = compbench_judges(builder, wanted, chosen, data) if wanted.models else ({}, [])
+    if judges is None and not official and images is not None and prompts.reward_set == "without_models":
+        raise UsageError(
+            "--images: pictures without chains need a judge that looks at pictures; name models of the official "
+            "metrics (--detector, --detections, --yes-no, --encoder, --depth), or a judge with --judges"
+        )
+    model = judge_model_spec(judge_model, reply_cache)
+    asks = judges is not None or not official or model is not None
+    rewards = with_official(official, builder.reward_set(judges or prompts.reward_set, model) if asks else None)
     if dry_run:
-        budget = builder.token_budget(generator) if generator is not None else None
-        show_estimate(estimate(plan, budget, rewards), as_json=as_json)
+        show_dry_run(builder, generator, plan, rewards, as_json=as_json)
         return
     asked: dict[str, Json] = {
         "suite": prompts.name,
@@ -84,36 +129,20 @@ def compbench(
         "limit": limit,
         "seed": seed,
     }
-    painter = _painter(builder, generator, images)
-    folder = out or Path("runs", safe_name(f"{prompts.name}-{painter.name}-{seed}"))
-    with Bars() as bars:
-        run_benchmark(folder, plan, painter, rewards, asked=asked, tile=tile, progress=bars, retry=retry_reasons(retry))
+    folder = run_plan(
+        builder,
+        prompts,
+        plan,
+        rewards,
+        generator=generator,
+        images=images,
+        asked=asked,
+        seed=seed,
+        out=out,
+        tile=tile,
+        shard=shard,
+        retry=retry,
+    )
+    for line in [*lines, *(ceiling_lines(chosen, wanted.semantics) if official else [])]:
+        err.print(f"note: {line}", markup=False, soft_wrap=True)
     finish(folder, min_coverage=min_coverage, as_json=as_json)
-
-
-def _generator(
-    ckpt: str | None, images: Path | None, guidance: float | None, chain_cap: int | None
-) -> dict[str, Json] | None:
-    """The generator's settings, or None when the pictures exist already.
-
-    Raises:
-        UsageError: neither or both of --ckpt and --images.
-    """
-    if (ckpt is None) == (images is None):
-        raise UsageError("give either --ckpt (generate the pictures) or --images (judge those of a folder)")
-    sampling: dict[str, Json] = {"guidance": guidance, "chain_cap": chain_cap}
-    given = {option: value for option, value in sampling.items() if value is not None}
-    if ckpt is not None:
-        return {"use": "janus", "ckpt": ckpt, **given}
-    if given:
-        names = ", ".join(f"--{option.replace('_', '-')}" for option in given)
-        raise UsageError(f"{names}: the pictures of --images are painted already")
-    return None
-
-
-def _painter(builder: Builder, generator: dict[str, Json] | None, images: Path | None) -> Painter:
-    from benchmarks.painters import FolderPainter, GeneratorPainter
-
-    if generator is not None:
-        return GeneratorPainter(builder.generator(generator))
-    return FolderPainter(images or Path())

@@ -29,7 +29,18 @@ JudgeModel = Annotated[
 ReplyCache = Annotated[
     Path | None, typer.Option("--reply-cache", help="File in which the model's replies are kept; none by default.")
 ]
-Tile = Annotated[int, typer.Option("--tile", min=1, help="Samples made and judged together.")]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        "--tile", min=1, help="Samples made and judged together; what fits into memory, at most 32, if not given."
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", help="Only this part of the run, such as 1/4; `gotr1-eval merge` puts the parts together."),
+]
+Guidance = Annotated[float | None, typer.Option(min=0.0, help="Guidance weight of the image tokens; 5 unless given.")]
+ChainCap = Annotated[int | None, typer.Option(min=1, help="Most tokens of a chain; 600 unless given.")]
 MinCoverage = Annotated[
     float, typer.Option("--min-coverage", min=0.0, max=1.0, help="Exit with an error when fewer are scored.")
 ]
@@ -38,6 +49,13 @@ Retry = Annotated[
     str | None,
     typer.Option("--retry", help=f"Judge unscored samples again, by reason: {', '.join(Why)}; separated by commas."),
 ]
+
+
+def suite_spec(suite: str, data: Path | None) -> dict[str, Json]:
+    """The settings of the suite that --suite and --data name; a prompt file is the suite `prompt_file`."""
+    if suite.endswith((".txt", ".jsonl")):
+        return {"use": "prompt_file", "file": suite}
+    return {"use": suite} if data is None else {"use": suite, "data": str(data)}
 
 
 def split_names(text: str | None) -> list[str]:

@@ -28,7 +28,7 @@ def score(
     judges: Judges = None,
     judge_model: JudgeModel = None,
     reply_cache: ReplyCache = None,
-    tile: Tile = 32,
+    tile: Tile = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,

@@ -45,7 +45,13 @@ def hex_colour(index: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*object_colour(index))
 
 
-def draw_plan(objects: Sequence[tuple[str, Box]], side: int = CANVAS_SIDE) -> Image.Image:
+def draw_plan(
+    objects: Sequence[tuple[str, Box]],
+    side: int = CANVAS_SIDE,
+    *,
+    first_colour: int = 0,
+    label_scale: float = 1.0,
+) -> Image.Image:
     """The plan on a white square canvas, each box labelled with its object's name at its top-left corner.
 
     Labels never leave the canvas and never cover one another while there is room: one that would is moved down
@@ -54,15 +60,17 @@ def draw_plan(objects: Sequence[tuple[str, Box]], side: int = CANVAS_SIDE) -> Im
     Args:
         objects: (name, box) in the plan's order, which decides the colours.
         side: width and height of the canvas in pixels.
+        first_colour: which `object_colour` the first object has.
+        label_scale: size of the labels, 1 for the usual one.
     """
     canvas = Image.new("RGB", (side, side), "white")
     pen = ImageDraw.Draw(canvas)
     line = max(2, side // 256)
     for index, (_, box) in enumerate(objects):
-        pen.rectangle(_pixels(box, side), outline=object_colour(index), width=line)
-    labels = _Labels(pen, side)
+        pen.rectangle(_pixels(box, side), outline=object_colour(first_colour + index), width=line)
+    labels = _Labels(pen, side, label_scale)
     for index, (name, box) in enumerate(objects):
-        labels.add(name, _pixels(box, side)[:2], object_colour(index))
+        labels.add(name, _pixels(box, side)[:2], object_colour(first_colour + index))
     return canvas
 
 
@@ -80,9 +88,10 @@ def _font(size: int) -> Font:
 class _Labels:
     """The labels of one canvas, each placed where it covers no earlier one."""
 
-    def __init__(self, pen: ImageDraw.ImageDraw, side: int) -> None:
+    def __init__(self, pen: ImageDraw.ImageDraw, side: int, scale: float) -> None:
         self.pen = pen
         self.side = side
+        self.scale = scale
         self.pad = max(2, side // 256)
         self.placed: list[tuple[int, int, int, int]] = []
 
@@ -101,13 +110,16 @@ class _Labels:
         # A name as long as a chapter would take minutes to measure; no canvas shows more than this much of it.
         text = " ".join(name.split())[:200] or "?"
         for size in (self.side // 36, self.side // 44, self.side // 52):
-            font = _font(max(size, 8))
+            font = _font(self._scaled(size))
             if self.pen.textlength(text, font=font) <= self.side * 0.5:
                 return text, font
-        font = _font(max(self.side // 52, 8))
+        font = _font(self._scaled(self.side // 52))
         while len(text) > 2 and self.pen.textlength(text + "…", font=font) > self.side * 0.5:
             text = text[: max(2, int(len(text) * 0.9))]
         return text + "…", font
+
+    def _scaled(self, size: int) -> int:
+        return max(round(size * self.scale), 8)
 
     def _free_row(self, x: int, y: int, width: int, height: int) -> int:
         """The first row at or below y, else above it, where the label covers no other one; y when there is none."""

@@ -1,14 +1,35 @@
-"""What the official evaluators look with besides detectors: a yes-no answerer, a depth map, a parse of the prompt."""
+"""What the official evaluators look with besides live detectors: known detections, a yes-no answerer, a depth map, a
+parse of the prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from gotr1_eval.core.types import Detection
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was found in a picture, in the detector's order, and the (width, height) in pixels that it answered in."""
+
+    detections: tuple[Detection, ...]
+    size: tuple[int, int]
+
+
+@runtime_checkable
+class FileDetector(Protocol):
+    """A detector that knows files by name, without opening them."""
+
+    def look_up(self, file: Path) -> Sighting | None:
+        """What was found in the file; None where that is not known."""
+        ...
 
 
 class YesNo(Protocol):
@@ -46,7 +67,10 @@ class Depth(Protocol):
         ...
 
     def depth(self, images: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
-        """A map a picture, float32 [height, width] in the picture's own size; larger is nearer, the scale is free."""
+        """A map a picture, float32 [height, width] in [0, 1] and in the picture's own size; larger is nearer.
+
+        The model's own map is stretched to [0, 1] before it is brought to that size; one without any difference is 0.
+        """
         ...
 
 

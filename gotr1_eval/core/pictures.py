@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gotr1_eval.core.errors import one_line
 
@@ -26,19 +27,23 @@ def picture_name(source: Path | Image.Image) -> str:
     return source.name if isinstance(source, Path) else "the picture"
 
 
-def open_picture(source: Path | Image.Image) -> Image.Image:
+Transparency = Literal["white", "dropped"]
+"""What shows through a transparent picture: white, or the colours that its pixels hold all the same."""
+
+
+def open_picture(source: Path | Image.Image, transparency: Transparency = "white") -> Image.Image:
     """Decode a picture to 8-bit RGB; one in memory is converted alike.
 
-    The first frame of animated files; upright by the EXIF orientation; transparency over white; 16-bit greys
-    scaled, not clipped.
+    The first frame of animated files; upright by the EXIF orientation; transparency over white, unless a caller
+    must see what programs see that drop it; 16-bit greys scaled, not clipped.
 
     Raises:
         PictureError: missing, not a picture, cut off, or larger than `MAX_PIXELS`.
     """
     if isinstance(source, Image.Image):
-        return to_rgb(ImageOps.exif_transpose(source))
+        return to_rgb(ImageOps.exif_transpose(source), transparency)
     with _opened(source) as picture:
-        return to_rgb(ImageOps.exif_transpose(picture))
+        return to_rgb(ImageOps.exif_transpose(picture), transparency)
 
 
 _DAMAGE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, OverflowError, struct.error)
@@ -46,7 +51,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, Ov
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, *, decode: bool = True) -> Iterator[Image.Image]:
     """The decoded picture; whatever is wrong with the file becomes a `PictureError`."""
     try:
         with warnings.catch_warnings():
@@ -54,7 +59,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             with Image.open(path) as picture:
                 check_size(picture, MAX_PIXELS)
-                picture.load()
+                if decode:
+                    picture.load()
                 yield picture
     except PictureError:
         raise
@@ -68,19 +74,31 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(f"the file cannot be decoded: {one_line(error)}") from None
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) as the file's beginning says it, upright by the EXIF orientation; pixels are not decoded.
+
+    Raises:
+        PictureError: the file is missing, begins like no picture, or is too large.
+    """
+    with _opened(path, decode=False) as picture:
+        width, height = picture.size
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
+
+
 def check_size(picture: Image.Image, most_pixels: int) -> None:
     """Raises `PictureError` when a picture, not decoded yet, has more pixels than that."""
     if picture.width * picture.height > most_pixels:
         raise PictureError(f"{picture.width}x{picture.height} pixels are over the limit of {most_pixels}")
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """8-bit RGB: transparency over white, 16-bit greys scaled. A picture that is RGB already is copied or returned."""
+def to_rgb(picture: Image.Image, transparency: Transparency = "white") -> Image.Image:
+    """8-bit RGB: transparency over white or dropped, 16-bit greys scaled. RGB is copied or returned."""
     if picture.mode.startswith("I;16") or picture.mode == "I":
         # Pillow's own conversion clips at 255, which turns a 16-bit picture white.
         greys = np.asarray(picture, dtype=np.float64) / 257.0
         return Image.fromarray(np.clip(np.round(greys), 0, 255).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
+    if picture.has_transparency_data and transparency == "white":
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")

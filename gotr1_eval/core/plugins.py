@@ -79,7 +79,9 @@ class Registry:
         return found
 
 
-JUDGES = Registry("judge", ("rewards", "benchmarks.shapes.judges"))
+JUDGES = Registry(
+    "judge", ("rewards", "benchmarks.shapes.judges", "benchmarks.t2i_compbench.judges", "benchmarks.geneval.judges")
+)
 DETECTORS = Registry("detector", ("gotr1_eval.models.detectors",))
 VLMS = Registry("language-vision model", ("gotr1_eval.models.vlms",))
 ENCODERS = Registry("encoder", ("gotr1_eval.models.encoders",))

@@ -204,6 +204,10 @@ class Suite(Protocol):
         """The category's prompts; a prompt's place in this list is its index for ever."""
         ...
 
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """What is known about a prompt besides its text, for its samples' `meta`; mostly nothing."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
+from gotr1_eval.core.intervals import prompt_analytic, prompt_bootstrap, seed_analytic
 from gotr1_eval.core.outcome import Outcome, Score, Why
-
-DRAWS = 2000
-"""Bootstrap draws of an interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +17,8 @@ class Summary:
     Attributes:
         mean: over the scored samples; None when there is none.
         low, high: 95 % interval over prompts (percentile bootstrap, prompts drawn whole); None below two prompts.
+        analytic_low, analytic_high: the same interval in the analytic form.
+        seeds_low, seeds_high: 95 % interval over seeds with these prompts fixed; None where a prompt has one score.
         scored, unscored, not_applicable, missing: how many samples ended how; missing ones have no judgment at all.
     """
 
@@ -31,6 +29,10 @@ class Summary:
     unscored: int
     not_applicable: int
     missing: int
+    analytic_low: float | None = None
+    analytic_high: float | None = None
+    seeds_low: float | None = None
+    seeds_high: float | None = None
 
     @property
     def coverage(self) -> float:
@@ -66,7 +68,10 @@ def summarise(outcomes: Iterable[tuple[str, Outcome | None]], seed: int = 0) -> 
         else:
             unscored += 1
     flat = [value for group in values.values() for value in group]
-    low, high = clustered_interval(list(values.values()), seed)
+    groups = list(values.values())
+    low, high = prompt_bootstrap(groups, seed)
+    analytic_low, analytic_high = prompt_analytic(groups)
+    seeds_low, seeds_high = seed_analytic(groups)
     return Summary(
         mean=math.fsum(flat) / len(flat) if flat else None,
         low=low,
@@ -75,21 +80,8 @@ def summarise(outcomes: Iterable[tuple[str, Outcome | None]], seed: int = 0) -> 
         unscored=unscored,
         not_applicable=not_applicable,
         missing=missing,
+        analytic_low=analytic_low,
+        analytic_high=analytic_high,
+        seeds_low=seeds_low,
+        seeds_high=seeds_high,
     )
-
-
-def clustered_interval(groups: Sequence[Sequence[float]], seed: int = 0) -> tuple[float | None, float | None]:
-    """95 % percentile bootstrap interval of the mean over all values, drawing whole groups.
-
-    Returns:
-        (low, high), or (None, None) below two groups, where nothing can be said about the spread.
-    """
-    if len(groups) < 2:
-        return None, None
-    sums = np.array([math.fsum(group) for group in groups])
-    counts = np.array([len(group) for group in groups])
-    generator = np.random.default_rng(seed)
-    chosen = generator.integers(0, len(groups), size=(DRAWS, len(groups)))
-    means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)

@@ -17,7 +17,15 @@ from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Box, Sample
 
 VLM = {"use": "tests.plugins.scripted_vlm"}
+EYES = "tests.plugins.fake_eyes"
 SPECS: dict[str, dict[str, Any]] = {
+    "blip_vqa": {"yes_no": EYES},
+    "spatial_2d": {"detector": EYES},
+    "spatial_3d": {"detector": EYES, "depth": EYES},
+    "non_spatial": {"encoder": "tests.plugins.fake_encoder"},
+    "numeracy": {"detector": EYES, "data": "LISTS"},
+    "three_in_one": {"yes_no": EYES, "detector": EYES, "encoder": "tests.plugins.fake_encoder", "data": "LISTS"},
+    "geneval": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
     "aesthetic": {"encoder": "tests.plugins.fake_encoder"},
     "clip_score": {"encoder": "tests.plugins.fake_encoder"},
     "reasoning_image": {"grounder": "shapes"},
@@ -40,8 +48,12 @@ REPLIES = [
 
 
 @pytest.fixture(params=sorted(JUDGES.list()))
-def judge(request: pytest.FixtureRequest) -> Judge:
-    return Builder().judge({"use": request.param, **SPECS.get(request.param, {})})
+def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
+    (tmp_path / "new_objects.txt").write_text("circle - circles\nsquare - squares\n")
+    (tmp_path / "complex_val_spatial.txt").write_text("a red circle above a blue square\n")
+    (tmp_path / "complex_val_action.txt").write_text("a circle rolls\n")
+    spec = {key: str(tmp_path) if value == "LISTS" else value for key, value in SPECS.get(request.param, {}).items()}
+    return Builder().judge({"use": request.param, **spec})
 
 
 @pytest.mark.parametrize("reply", REPLIES)
@@ -77,11 +89,16 @@ def samples(tmp_path: Path) -> list[Sample]:
     ]
     prompts = ["a red circle above a blue square", "", "x" * 10_000, "../../etc/passwd", '"quotes"\n{[[prompt]]}']
     images = [None, tmp_path / "red.png", tmp_path / "broken.png", tmp_path / "none.png", tmp_path]
+    categories = ["color", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex"]
+    row = {"tag": "colors", "include": [{"class": "circle", "count": 1, "color": "red"}], "prompt": "a red circle"}
+    metas: list[dict[str, Any]] = [{}, *({"category": name} for name in categories), {"geneval": row}, {"geneval": {}}]
     return [
-        Sample(id=f"{p}/{c}/{i}", prompt=prompt, chain=chain, image=image)
+        Sample(id=f"{p}/{c}/{i}/{m}", prompt=prompt, chain=chain, image=image, meta=meta)
         for p, prompt in enumerate(prompts)
         for c, chain in enumerate(chains)
         for i, image in enumerate(images)
+        for m, meta in enumerate(metas)
+        if m == 0 or c == 0
     ]
 
 

@@ -14,10 +14,11 @@ from scipy import stats
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.identifiers import fingerprint, safe_name, sample_id, sample_seed
+from gotr1_eval.core.intervals import prompt_bootstrap
 from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why, check_range
 from gotr1_eval.core.plugins import DETECTORS, GENERATORS, JUDGES
-from gotr1_eval.core.statistics import clustered_interval, summarise
+from gotr1_eval.core.statistics import summarise
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml
 
@@ -164,7 +165,7 @@ def test_nothing_scored_is_no_number():
 
 def test_the_interval_agrees_with_scipys_bootstrap():
     values = np.random.default_rng(5).normal(size=80)
-    low, high = clustered_interval([[value] for value in values], seed=1)
+    low, high = prompt_bootstrap([[value] for value in values], seed=1)
     expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.03)
 
@@ -172,7 +173,7 @@ def test_the_interval_agrees_with_scipys_bootstrap():
 def test_the_interval_draws_whole_prompts():
     """Four pictures alike of each prompt say no more than one: the interval must not shrink."""
     values = np.random.default_rng(6).normal(size=60)
-    one = clustered_interval([[value] for value in values])
-    four = clustered_interval([[value] * 4 for value in values])
+    one = prompt_bootstrap([[value] for value in values])
+    four = prompt_bootstrap([[value] * 4 for value in values])
     assert four == pytest.approx(one)
-    assert clustered_interval([[1.0, 2.0]]) == (None, None)
+    assert prompt_bootstrap([[1.0, 2.0]]) == (None, None)

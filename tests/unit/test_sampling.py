@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
+from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
 from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys, uniform
-from gotr1_eval.models.janus.sampling import choose, guide, sample_chains, sample_images
+from gotr1_eval.models.janus.sampling import sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import (
     Padded,
     SpecialIds,
@@ -77,7 +78,9 @@ def test_gumbel_is_finite_and_distributed_as_gumbel():
 def test_choices_are_distributed_as_the_softmax(temperature):
     logits = torch.tensor([0.0, 1.0, -1.0, 2.0, 0.5])
     draws = 20_000
-    chosen, log_probs = choose(logits.expand(draws, 5), stream_keys(range(draws), Stage.IMAGE), 0, temperature)
+    drawn_from = scaled(logits.expand(draws, 5), Choice(temperature))
+    chosen = choose(drawn_from, stream_keys(range(draws), Stage.IMAGE), 0, Choice(temperature))
+    log_probs = log_probability(drawn_from, chosen)
     expected = (logits / temperature).softmax(0)
     counts = torch.bincount(chosen, minlength=5).numpy()
     assert stats.chisquare(counts, expected.double().numpy() / expected.double().sum().item() * draws).pvalue > 1e-4
@@ -86,7 +89,7 @@ def test_choices_are_distributed_as_the_softmax(temperature):
 
 def test_temperature_zero_takes_the_likeliest():
     logits = torch.randn(7, 30, generator=torch.Generator().manual_seed(0))
-    chosen, _ = choose(logits, stream_keys(range(7), Stage.CHAIN), 0, 0.0)
+    chosen = choose(scaled(logits, Choice(0.0)), stream_keys(range(7), Stage.CHAIN), 0, Choice(0.0))
     assert torch.equal(chosen, logits.argmax(-1))
 
 
@@ -122,21 +125,21 @@ def test_unconditional_row_keeps_a_token_by_place_and_not_by_name():
 
 
 def test_chains_of_a_batch_equal_single_ones(model, rows, special):
-    batch = sample_chains(model, rows, [1, 2, 3], special, cap=30, temperature=0.0)
+    batch = sample_chains(model, rows, [1, 2, 3], special, cap=30, choice=Choice(0.0))
     for row, chain in zip(rows, batch, strict=True):
-        assert sample_chains(model, [row], [1], special, cap=30, temperature=0.0)[0].ids == chain.ids
+        assert sample_chains(model, [row], [1], special, cap=30, choice=Choice(0.0))[0].ids == chain.ids
 
 
 def test_sampled_chains_of_a_batch_equal_single_ones(model, rows, special):
-    batch = sample_chains(model, rows, [1, 2, 3], special, cap=30, temperature=1.0)
+    batch = sample_chains(model, rows, [1, 2, 3], special, cap=30, choice=Choice())
     for row, seed, chain in zip(rows, (1, 2, 3), batch, strict=True):
-        alone = sample_chains(model, [row], [seed], special, cap=30, temperature=1.0)[0]
+        alone = sample_chains(model, [row], [seed], special, cap=30, choice=Choice())[0]
         assert alone.ids == chain.ids
         assert alone.log_probs == pytest.approx(chain.log_probs, abs=1e-4)
 
 
 def test_a_cut_off_chain_is_flagged_and_closed(model, rows, special):
-    chain = sample_chains(model, rows[:1], [1], special, cap=2, temperature=0.0)[0]
+    chain = sample_chains(model, rows[:1], [1], special, cap=2, choice=Choice(0.0))[0]
     assert chain.truncated
     assert len(chain.ids) == 3
     assert chain.ids[-1] == special.begin_of_image
@@ -151,7 +154,7 @@ def test_a_chain_ends_at_begin_of_image_and_not_at_end_of_sentence(model, tokeni
             return torch.nn.functional.one_hot(torch.tensor([next(wanted)]), 500).float()
 
     monkeypatch.setattr(model, "lm_head", Scripted())
-    chain = sample_chains(model, rows[:1], [1], special, cap=30, temperature=0.0)[0]
+    chain = sample_chains(model, rows[:1], [1], special, cap=30, choice=Choice(0.0))[0]
     assert chain.ids == (tokenizer.eos_token_id, 5, special.begin_of_image)
     assert not chain.truncated
 
@@ -178,7 +181,7 @@ def reference_image(model, text, pad, guidance):
 @pytest.mark.parametrize("guidance", [5.0, 1.0, 0.0])
 def test_image_tokens_equal_the_plain_reference(model, rows, special, guidance):
     texts = [[*row, 5, 6, special.begin_of_image] for row in rows]
-    sampled = sample_images(model, texts, [1, 2, 3], special, guidance=guidance, temperature=0.0)
+    sampled = sample_images(model, texts, [1, 2, 3], special, guidance=guidance, choice=Choice(0.0))
     assert sampled.ids_BT.shape == (3, TOKENS)
     for text, ids in zip(texts, sampled.ids_BT.tolist(), strict=True):
         assert ids == reference_image(model, text, special.pad, guidance)

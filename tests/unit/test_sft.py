@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from gotr1_eval.models.janus.sampling import guidance_rows
-from gotr1_eval.models.janus.sequence import SpecialIds, left_pad
+from gotr1_eval.models.janus.sequence import SpecialIds, left_pad, unconditional_row
 from tests.tiny_models import CODES, TOKENS, random_model, random_tokenizer
 from training.schedule import cosine_schedule
 from training.sft import Lesson, SftOptions, batch_losses, collate, lesson_order, token_loss, train_sft
@@ -36,7 +37,7 @@ def lessons(special):
 
 def test_token_loss_by_hand():
     logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
-    assert token_loss(logits, torch.tensor([0, 1])).item() == pytest.approx(0.6931, abs=1e-4)
+    assert token_loss(logits, torch.tensor([0, 1])).item() == pytest.approx(2 * 0.6931, abs=1e-4)
     assert token_loss(logits[:0], torch.tensor([], dtype=torch.int64)).item() == 0.0
 
 
@@ -48,7 +49,8 @@ def test_only_the_chain_is_learned(lessons, special):
 
 def test_a_dropped_row_is_the_samplers_unconditional_row(lessons, special):
     batch = collate(lessons, torch.tensor([False, True, True]), special.pad)
-    sampled = guidance_rows(left_pad([one.prompt + one.chain for one in lessons], special.pad), special.pad, 5.0)
+    rows = [one.prompt + one.chain for one in lessons]
+    sampled = left_pad([*rows, *(unconditional_row(row, special.pad) for row in rows)], special.pad)
     assert torch.equal(batch.text.ids_BL[1:], sampled.ids_BL[4:])
     assert torch.equal(batch.text.mask_BL[1:], sampled.mask_BL[4:])
     assert torch.equal(batch.text.ids_BL[0], sampled.ids_BL[0])
@@ -74,7 +76,8 @@ def plain_losses(model, lesson):
 @torch.no_grad()
 def test_losses_equal_the_plain_ones(lessons, special):
     learner = model()
-    losses = batch_losses(learner, collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad))
+    tokens = sum(len(lesson.chain) for lesson in lessons)
+    losses = batch_losses(learner, collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad), tokens, 3 * TOKENS)
     texts, images = zip(*(plain_losses(learner, lesson) for lesson in lessons), strict=True)
     assert losses.text.item() == pytest.approx(sum(texts) / sum(len(lesson.chain) for lesson in lessons), rel=1e-4)
     assert losses.image.item() == pytest.approx(sum(images) / (3 * TOKENS), rel=1e-4)
@@ -90,6 +93,16 @@ def test_a_few_lessons_are_learned_by_heart(lessons, special):
 def test_training_is_deterministic(lessons, special):
     options = SftOptions(steps=4, batch_size=2, warmup_steps=2, prompt_dropout=0.5)
     assert train_sft(model(), lessons, special.pad, options) == train_sft(model(), lessons, special.pad, options)
+
+
+def test_micro_batches_give_the_same_losses(lessons, special):
+    options = SftOptions(steps=3, batch_size=3, warmup_steps=1, prompt_dropout=0.3)
+    whole = train_sft(model(), lessons, special.pad, options)
+    for size in (1, 2):
+        apart = train_sft(model(), lessons, special.pad, replace(options, micro_batch=size))
+        assert [loss for pair in apart for loss in pair] == pytest.approx(
+            [loss for pair in whole for loss in pair], rel=1e-4
+        )
 
 
 def test_every_lesson_comes_once_an_epoch():

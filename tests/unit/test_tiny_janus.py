@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import JanusForConditionalGeneration
 
 from gotr1_eval.models.generators.janus import Settings, build
-from gotr1_eval.models.janus.loading import load_tokenizer
+from gotr1_eval.models.janus.tokenizing import load_tokenizer
 from training.sft import SftOptions
 from training.shapes_corpus import examples
 from training.tiny_janus import Recipe, build_tiny_janus

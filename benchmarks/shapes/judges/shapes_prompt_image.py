@@ -41,6 +41,7 @@ class ShapesPromptImageJudge:
     range = (0.0, 1.0)
     fingerprint = fingerprint({"judge": "shapes_prompt_image", "version": VERSION, "detector": detecting.VERSION})
     may_not_apply = False
+    looks_at = "picture"
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

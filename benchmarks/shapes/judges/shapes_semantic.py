@@ -4,24 +4,31 @@ The dimensions of the paper's rubric (section 3.1), each 0 to 10 in `parts`, the
     completeness   share of the stated objects that the chain names
     faithfulness   share of the named objects that the prompt states, halved when the stated relation is contradicted
     consistency    how much of the chain reads as a statement of this world
-    clarity        share of the objects without a defect, halved when the chain does not close itself
+    clarity        share of the objects without a defect, halved when the chain does not close itself, and lowered to
+                   the share of sentences that are not said twice
+
+A sentence that is said again word for word costs clarity and nothing else; a sentence without a word of this world's
+shapes is neither held against the chain nor counted for it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from gotr1_eval.core.chain import Chain, parse_chain
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE, Chain, parse_chain
 from gotr1_eval.core.geometry import Relation
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.relations import name_words
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.language import RELATION_PHRASES, Statement, read_prompt
-from gotr1_eval.shapes.scene import Kind, read_kind
+from gotr1_eval.shapes.scene import SHAPES, Kind, read_kind
 
-VERSION = 1
+VERSION = 2
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 class Settings(StrictSettings):
@@ -35,6 +42,7 @@ class ShapesSemanticJudge:
     range = (0.0, 1.0)
     fingerprint = fingerprint({"judge": "shapes_semantic", "version": VERSION})
     may_not_apply = False
+    looks_at = "prose"
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -53,17 +61,33 @@ def _judge(sample: Sample) -> Outcome:
         return Unscored(why=Why.NO_INPUT, detail="the prompt is not a sentence of the shapes world")
     if sample.chain is None:
         return Unscored(why=Why.NO_INPUT, detail="the sample has no chain")
-    chain = parse_chain(sample.chain)
+    chain, unique = _without_repetition(parse_chain(sample.chain))
     named = [read_kind(planned.name) for planned in chain.objects]
     shared = _shared(statement.kinds, named)
-    said = read_prompt(_as_prompt(chain.prose))
+    said = read_prompt(_as_prompt(_about_shapes(chain.prose)))
     parts = {
         "completeness": 10 * shared / len(statement.kinds),
         "faithfulness": 10 * _share(shared, len(named)) * (0.5 if _contradicts(said, statement) else 1.0),
         "consistency": 10.0 if said else 5 * _share(sum(kind is not None for kind in named), len(named)),
-        "clarity": 10 * _clarity(chain),
+        "clarity": 10 * _clarity(chain) * unique,
     }
     return Score(value=sum(parts.values()) / 40, parts=parts)
+
+
+def _without_repetition(chain: Chain) -> tuple[Chain, float]:
+    """The chain without sentences that stand there again word for word, and the share of those that are left."""
+    sentences = _SENTENCE_END.split(chain.text.strip())
+    unique = list(dict.fromkeys(sentences))
+    if len(unique) == len(sentences):
+        return chain, 1.0
+    return parse_chain(" ".join(unique) + (BEGIN_OF_IMAGE if chain.ended else "")), len(unique) / len(sentences)
+
+
+def _about_shapes(prose: str) -> str:
+    """The sentences that name a shape; all of them when none does."""
+    sentences = _SENTENCE_END.split(prose)
+    kept = [sentence for sentence in sentences if any(word in SHAPES for word in name_words(sentence))]
+    return " ".join(kept or sentences)
 
 
 def _share(part: int, whole: int) -> float:

@@ -32,7 +32,7 @@ def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
     if path.exists():
         return path
     if not _HUB_ID.fullmatch(model):
-        raise UsageError(f"no CLIP files at {path}; give a folder, or an id of the Hugging Face hub (owner/name)")
+        raise UsageError(f"no model files at {path}; give a folder, or an id of the Hugging Face hub (owner/name)")
     try:
         patterns = [*_SMALL_FILES, "*.safetensors"] if weights else _SMALL_FILES
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))

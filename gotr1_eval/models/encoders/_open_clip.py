@@ -7,9 +7,11 @@ Every tensor is accounted for: what is missing, surplus or misshapen is named in
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -35,6 +37,7 @@ _TOP = {
     "visual.ln_post.weight": "vision_model.post_layernorm.weight",
     "visual.ln_post.bias": "vision_model.post_layernorm.bias",
 }
+_NUMBERS = ("input_resolution", "context_length", "vocab_size")
 _TRANSPOSED = {"text_projection": "text_projection.weight", "visual.proj": "visual_projection.weight"}
 _IN_BLOCK = {
     "attn.out_proj": "self_attn.out_proj", "ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1",
@@ -42,13 +45,22 @@ _IN_BLOCK = {
 }  # fmt: skip
 
 
-def load_open_clip(path: Path, dtype: torch.dtype, *, image_heads: int, text_heads: int, end_token: int) -> Any:  # noqa: ANN401
+def load_open_clip(
+    path: Path,
+    dtype: torch.dtype,
+    *,
+    heads: Callable[[Sizes], tuple[int, int]],
+    end_token: int,
+    activation: Literal["gelu", "quick_gelu"] = "gelu",
+) -> Any:  # noqa: ANN401
     """The model, on the CPU.
 
     Args:
-        path: a ``.pt`` file (the tensors, perhaps under ``state_dict``) or a ``.safetensors`` file.
-        image_heads: attention heads of the image tower; `text_heads` likewise.
+        path: a ``.pt`` file (the tensors, perhaps under ``state_dict``, or OpenAI's archive of a program with its
+            tensors, of which the program is not used) or a ``.safetensors`` file.
+        heads: attention heads of the image and of the text tower, which the tensors do not tell.
         end_token: id of the marker at whose place a text's features are taken.
+        activation: OpenAI trained with ``quick_gelu``.
 
     Raises:
         DataError: the file is damaged, or a tensor is missing, surplus or misshapen.
@@ -60,10 +72,11 @@ def load_open_clip(path: Path, dtype: torch.dtype, *, image_heads: int, text_hea
     both = expected.keys() & tensors.keys()
     misshapen = [name for name in both if tuple(tensors[name].shape) != expected[name]]
     check_complete(path, expected.keys() - both, tensors.keys() - both, misshapen)
-    for tower, width, heads in (("image", sizes.image.width, image_heads), ("text", sizes.text.width, text_heads)):
-        if width % heads:
-            raise UsageError(f"{path}: the {tower} tower's width {width} is no multiple of {tower}_heads = {heads}")
-    config = model_config(sizes, image_heads, text_heads, end_token)
+    image_heads, text_heads = heads(sizes)
+    for tower, width, count in (("image", sizes.image.width, image_heads), ("text", sizes.text.width, text_heads)):
+        if count < 1 or width % count:
+            raise UsageError(f"{path}: the {tower} tower's width {width} is no multiple of {tower}_heads = {count}")
+    config = model_config(sizes, image_heads, text_heads, end_token, activation)
     renamed = to_transformers(tensors)
     with quiet():
         return CLIPModel.from_pretrained(None, config=config, state_dict=renamed, dtype=dtype)
@@ -74,6 +87,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if _is_program(path):
+            return _program_tensors(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise DataError(f"not a checkpoint that can be read: {one_line(error)}", path=path) from None
@@ -81,6 +96,23 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise DataError("expected tensors by name, or those under 'state_dict'", path=path)
     return dict(tensors)
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it is an archive of TorchScript, which holds code beside its tensors."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _program_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of OpenAI's own files; the three numbers beside them follow from the shapes."""
+    with warnings.catch_warnings():
+        # torch discourages new programs of this kind; these are from 2021.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        program = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    return {name: tensor for name, tensor in program.state_dict().items() if name not in _NUMBERS}
 
 
 def to_transformers(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -109,9 +141,11 @@ def _in_block(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
     return {f"{block}{_IN_BLOCK[layer]}.{kind}": tensor}
 
 
-def model_config(sizes: Sizes, image_heads: int, text_heads: int, end_token: int) -> CLIPConfig:
-    """open_clip's standard architecture: exact gelu, one square grid of patches."""
-    shared = {"hidden_act": "gelu", "layer_norm_eps": 1e-5, "projection_dim": sizes.common}
+def model_config(
+    sizes: Sizes, image_heads: int, text_heads: int, end_token: int, activation: str = "gelu"
+) -> CLIPConfig:
+    """open_clip's standard architecture: one square grid of patches."""
+    shared = {"hidden_act": activation, "layer_norm_eps": 1e-5, "projection_dim": sizes.common}
 
     def tower(part: Tower, heads: int) -> dict[str, Any]:
         return shared | {

@@ -78,8 +78,7 @@ class HpsEncoder(ClipEncoder):
         model = load_open_clip(
             self._weights,
             dtype,
-            image_heads=self._files.image_heads,
-            text_heads=self._files.text_heads,
+            heads=lambda sizes: (self._files.image_heads, self._files.text_heads),
             end_token=self._tokenizer.eos_token_id,
         )
         return LoadedClip(model, self._tokenizer)

@@ -11,23 +11,27 @@ import torch
 from PIL import Image
 from pydantic import Field
 
-from gotr1_eval.core.errors import BackendError, UsageError, one_line
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
+from gotr1_eval.models.batches import in_batches
+from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import (
     Checkpoint,
-    check_model_type,
+    checkpoint_and_base,
     checkpoint_folder,
     load_checkpoint,
     read_config,
 )
+from gotr1_eval.models.janus.memory import LONGEST_PROMPT, fitting_samples
 from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.loading import choose_device, folder_digest
 from gotr1_eval.models.threads import fitting_threads
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 1
+VERSION = 2
 
+Share = Annotated[float, Field(gt=0, le=1)]
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -35,10 +39,12 @@ class Settings(StrictSettings):
     """Which checkpoint, and how to sample from it; the defaults are the released script's.
 
     Attributes:
-        ckpt: a folder in transformers' Janus layout, or `tiny-janus` for the one shipped with the shapes world.
+        ckpt: a folder or hub repository in transformers' or DeepSeek's layout, or `tiny-janus` for the shipped one.
         guidance: weight of classifier-free guidance on the picture; 1 or less turns it off.
         text_temperature: of the chain; 0 takes the likeliest token.
         image_temperature: of the picture; 0 takes the likeliest token.
+        text_top_k, image_top_k: only so many of the likeliest tokens; 0, as released, for all.
+        text_top_p, image_top_p: only the likeliest tokens that together have this probability.
         chain_cap: after so many tokens a chain is cut off and the picture begun.
         device: `auto` is the first GPU if there is one.
         dtype: `auto` is float32 on the CPU and float16, as released, on a GPU.
@@ -48,6 +54,10 @@ class Settings(StrictSettings):
     guidance: float = Field(5.0, ge=0, allow_inf_nan=False)
     text_temperature: Temperature = 1.0
     image_temperature: Temperature = 1.0
+    text_top_k: int = Field(0, ge=0)
+    image_top_k: int = Field(0, ge=0)
+    text_top_p: Share = 1.0
+    image_top_p: Share = 1.0
     chain_cap: int = Field(600, ge=1)
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -67,7 +77,8 @@ class JanusGenerator:
     def fingerprint(self) -> str:
         """Of the checkpoint's files, the sampling settings and the sampler's version."""
         sampling = self._settings.model_dump_json(exclude={"ckpt", "device"})
-        text = f"{VERSION}\n{folder_digest(self._folder)}\n{self._dtype}\n{sampling}"
+        digests = [folder_digest(folder) for folder in checkpoint_and_base(self._folder)]
+        text = f"{VERSION}\n{digests}\n{self._dtype}\n{sampling}"
         return f"janus-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @cached_property
@@ -93,36 +104,34 @@ class JanusGenerator:
             raise UsageError(f"as many seeds as prompts are needed, got {len(seeds)} for {len(prompts)}")
         if not prompts:
             return []
-        try:
-            with fitting_threads(self.checkpoint.model.num_parameters()):
-                return self._generate(prompts, seeds)
-        except torch.OutOfMemoryError as error:
-            raise BackendError(
-                f"{self.name}: the device's memory does not hold {len(prompts)} samples at once, use a smaller --tile "
-                f"({one_line(error, 120)})"
-            ) from None
+        with fitting_threads(self.checkpoint.model.num_parameters()):
+            parts = in_batches(list(zip(prompts, seeds, strict=True)), len(prompts), self._generate, self.name)
+        return [sample for part in parts for sample in part]
 
-    def _generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
+    def fitting_tile(self, most: int) -> int:
+        """Samples that fit into the device's free memory at once, at most so many; see `models.janus.memory`."""
+        model = self.checkpoint.model
+        tokens = LONGEST_PROMPT + self._settings.chain_cap + model.config.vision_config.num_image_tokens
+        rows = 2 if self._settings.guidance > 1 else 1
+        return fitting_samples(model, rows * tokens, most)
+
+    def _generate(self, pairs: Sequence[tuple[str, int]]) -> list[Generated]:
         settings, loaded = self._settings, self.checkpoint
-        rows = [encode_prompt(loaded.tokenizer, prompt, loaded.special) for prompt in prompts]
-        chains = sample_chains(
-            loaded.model, rows, seeds, loaded.special, cap=settings.chain_cap, temperature=settings.text_temperature
-        )
-        images = sample_images(
-            loaded.model,
-            [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)],
-            seeds,
-            loaded.special,
-            guidance=settings.guidance,
-            temperature=settings.image_temperature,
-        )
+        seeds = [seed for _, seed in pairs]
+        rows = [encode_prompt(loaded.tokenizer, prompt, loaded.special) for prompt, _ in pairs]
+        written = Choice(settings.text_temperature, settings.text_top_k, settings.text_top_p)
+        painted = Choice(settings.image_temperature, settings.image_top_k, settings.image_top_p)
+        chains = sample_chains(loaded.model, rows, seeds, loaded.special, cap=settings.chain_cap, choice=written)
+        texts = [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)]
+        images = sample_images(loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=painted)
         pictures = decode_images(loaded.model, images.ids_BT).numpy()
+        facts = {"image_tokens": images.ids_BT.shape[1], "sampled_together": len(pairs)}
         return [
             Generated(
                 image=Image.fromarray(picture),
                 chain=self._text(chain),
                 truncated=chain.truncated,
-                meta={"chain_tokens": len(chain.ids), "image_tokens": images.ids_BT.shape[1]},
+                meta={"chain_tokens": len(chain.ids), **facts},
             )
             for chain, picture in zip(chains, pictures, strict=True)
         ]
@@ -137,7 +146,6 @@ class JanusGenerator:
 def token_budget(settings: Settings) -> TokenBudget:
     """Tokens a sample takes, from the checkpoint's configuration alone; raises what loading it would."""
     folder = checkpoint_folder(settings.ckpt)
-    check_model_type(folder)
     return TokenBudget(settings.chain_cap, read_config(folder).vision_config.num_image_tokens)
 
 

@@ -1,4 +1,4 @@
-"""Reads a Janus checkpoint folder in transformers' native layout, or says in one line why it cannot be read.
+"""Reads a Janus checkpoint, in transformers' layout or DeepSeek's, or says in one line why it cannot be read.
 
 transformers is lenient where an evaluation must not be: weights that are missing, or that belong to DeepSeek's original
 layout, are replaced by random ones with a warning only. Here each of these is an error.
@@ -7,28 +7,30 @@ layout, are replaced by random ones with a warning only. Here each of these is a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, StrictDataclassError
 from safetensors import SafetensorError
-from transformers import JanusConfig, JanusForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import JanusConfig, JanusForConditionalGeneration
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.janus.sequence import REQUIRED_TOKENS, SpecialIds
+from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
+from gotr1_eval.models.janus.original import ORIGINAL, load_original
+from gotr1_eval.models.janus.original_config import native_config
+from gotr1_eval.models.janus.sequence import SpecialIds
+from gotr1_eval.models.janus.tokenizing import check_ids, load_tokenizer
+from gotr1_eval.models.janus.weight_files import stored_tensors, weight_files, weights_entry
 from gotr1_eval.models.loading import quiet, weight_faults
 
 SHIPPED = "tiny-janus"
 """The name of the checkpoint that comes with the shapes world."""
-_WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+NATIVE = "janus"
+"""`model_type` of transformers' layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,75 +43,79 @@ class Checkpoint:
 
 
 def checkpoint_folder(ckpt: str) -> Path:
-    """The folder that `ckpt` means: a path, or `tiny-janus` for the one shipped with the package.
+    """The folder that `ckpt` means: a path, a hub repository, or `tiny-janus` for the one shipped with the package.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, and the hub gives none of that name.
     """
     folder = Path(str(files("gotr1_eval.shapes") / "tiny_janus")) if ckpt == SHIPPED else Path(ckpt).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"no checkpoint folder {folder}; give a folder in transformers' Janus layout, or {SHIPPED!r}")
-    return folder
+    if folder.is_dir():
+        return folder
+    problem = f"no checkpoint folder {folder}; give a Janus or GoT-R1 checkpoint folder, or {SHIPPED!r}"
+    if ckpt.count("/") != 1 or ckpt.startswith((".", "/", "~")):
+        raise UsageError(problem)
+    try:
+        return Path(snapshot_download(ckpt, ignore_patterns=["*.pth", "*.gguf", "original/*"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise UsageError(f"{problem}; the hub gives no repository of that name: {one_line(error, 120)}") from None
+
+
+def checkpoint_and_base(folder: Path) -> list[Path]:
+    """The folder, and for adapters also the checkpoint under them: all whose files decide what is sampled."""
+    return [folder, *checkpoint_and_base(checkpoint_folder(base_of(folder)))] if is_adapter(folder) else [folder]
 
 
 def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -> Checkpoint:
-    """Load model and tokenizer.
+    """Load model and tokenizer; of a folder of LoRA adapters also the checkpoint that it names.
 
     Raises:
-        UsageError: the folder is no native Janus checkpoint, or lacks a file.
+        UsageError: the folder is no Janus checkpoint, or lacks a file.
         DataError: a file is damaged or does not fit the others.
     """
-    check_model_type(folder)
+    if is_adapter(folder):
+        base = load_checkpoint(checkpoint_folder(base_of(folder)), device=device, dtype=dtype)
+        return replace(base, model=with_adapters(base.model, folder).eval())
+    raw = read_raw_config(folder)
     tokenizer = load_tokenizer(folder)
-    model = load_model(folder, dtype)
-    check_fit(folder, model, tokenizer)
-    return Checkpoint(model.to(device).eval(), tokenizer, SpecialIds.of(tokenizer))
+    if raw["model_type"] == ORIGINAL:
+        model = load_original(folder, raw, device=device, dtype=dtype)
+    else:
+        model = load_native(folder, dtype).to(device).eval()
+    check_ids(folder, tokenizer, model.get_input_embeddings().num_embeddings)
+    check_grid(folder, model)
+    return Checkpoint(model, tokenizer, SpecialIds.of(tokenizer))
 
 
-def check_model_type(folder: Path) -> None:
-    """Refuse what is not a native Janus before transformers can fill it with random weights."""
+def read_raw_config(folder: Path) -> dict[str, Any]:
+    """The content of config.json, of either layout.
+
+    Checked first of all: transformers fills a model of another kind with random weights and goes on.
+
+    Raises:
+        UsageError: there is no config.json, or it is another model's.
+        DataError: it is not JSON.
+    """
     path = folder / "config.json"
     if not path.is_file():
-        raise UsageError(f"{folder} has no config.json; expected a checkpoint folder in transformers' Janus layout")
+        raise UsageError(f"{folder} has no config.json; expected a checkpoint folder of Janus or GoT-R1")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not JSON: {one_line(error)}", path=path) from None
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind == "multi_modality":
+    if kind not in (NATIVE, ORIGINAL):
         raise UsageError(
-            f"{path}: model_type 'multi_modality' is DeepSeek's original layout, which has to be converted to "
-            "transformers' Janus layout first; that conversion is not available yet"
+            f"{path}: expected model_type {NATIVE!r} (transformers' layout) or {ORIGINAL!r} (DeepSeek's), "
+            f"got {kind!r}; give a Janus or GoT-R1 checkpoint folder"
         )
-    if kind != "janus":
-        raise UsageError(f"{path}: expected model_type 'janus', got {kind!r}; give a Janus checkpoint folder")
+    return dict(config)
 
 
-def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers is untyped
-    """The tokenizer, with GoT-R1's four tokens and the picture's among its own."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} has no tokenizer.json; copy it there from the model's repository")
-    try:
-        # By file and not by folder: the class named in tokenizer_config.json splits Janus's text wrongly.
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
-    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
-        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
-    known = tokenizer.get_vocab()
-    missing = [token for token in REQUIRED_TOKENS if token not in known]
-    if missing:
-        raise DataError(
-            f"the tokenizer lacks {', '.join(missing)}; use the GoT-R1 checkpoint's own tokenizer", path=path
-        )
-    return tokenizer
-
-
-def load_model(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401
-    """The model with every weight from the file."""
-    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if weights is None:
-        raise UsageError(f"{folder} has no weights; expected one of {', '.join(_WEIGHTS)}")
-    config = read_config(folder)
+def load_native(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers is untyped
+    """The model in transformers' layout, with every weight from the file."""
+    weights = weights_entry(folder)
+    weight_files(folder)
+    config = _native_config(folder)
     try:
         with quiet():
             model, info = JanusForConditionalGeneration.from_pretrained(
@@ -128,6 +134,17 @@ def load_model(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401
 
 
 def read_config(folder: Path) -> JanusConfig:
+    """The configuration of a checkpoint in either layout; reads no weights, only their sizes."""
+    if is_adapter(folder):
+        return read_config(checkpoint_folder(base_of(folder)))
+    raw = read_raw_config(folder)
+    if raw["model_type"] == NATIVE:
+        return _native_config(folder)
+    shapes = {stored.name: stored.shape for stored in stored_tensors(folder)}
+    return native_config(raw, shapes, folder / "config.json")
+
+
+def _native_config(folder: Path) -> JanusConfig:
     """The configuration, with embeddings and language head apart.
 
     The class ties them by default, which would let the embeddings stand in for a missing head in silence.
@@ -141,12 +158,8 @@ def read_config(folder: Path) -> JanusConfig:
     return config
 
 
-def check_fit(folder: Path, model: Any, tokenizer: Any) -> None:  # noqa: ANN401
-    """Tokenizer and picture grid must fit the model's sizes."""
-    rows = model.get_input_embeddings().num_embeddings
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise DataError(f"a token has id {highest}, but the model embeds {rows} only", path=folder / "tokenizer.json")
+def check_grid(folder: Path, model: Any) -> None:  # noqa: ANN401
+    """The number of image tokens must fill the picture's grid."""
     vision = model.config.vision_config
     tokens = (vision.image_size // vision.patch_size) ** 2
     if vision.num_image_tokens != tokens:

@@ -36,17 +36,24 @@ _STRIDE = _signed(0x9E3779B97F4A7C15)
 _MULTIPLIERS = (_signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB))
 
 
+_CHUNK = 65_536
+"""Numbers made at a time on the CPU: half a megabyte, which stays in the cache through all operations."""
+
+
 def _shift(bits: Tensor, count: int) -> Tensor:
     """Shift right and fill with zeros; torch's own shift repeats the sign."""
-    shifted: Tensor = (bits >> count) & (2 ** (64 - count) - 1)
-    return shifted
+    return (bits >> count).bitwise_and_(2 ** (64 - count) - 1)
 
 
 def mix(bits: Tensor) -> Tensor:
     """A bijection of int64 that turns neighbouring inputs into unrelated outputs."""
-    bits = (bits ^ _shift(bits, 30)) * _MULTIPLIERS[0]
-    bits = (bits ^ _shift(bits, 27)) * _MULTIPLIERS[1]
-    return bits ^ _shift(bits, 31)
+    return _mix_in_place(bits.clone())
+
+
+def _mix_in_place(bits: Tensor) -> Tensor:
+    bits.bitwise_xor_(_shift(bits, 30)).mul_(_MULTIPLIERS[0])
+    bits.bitwise_xor_(_shift(bits, 27)).mul_(_MULTIPLIERS[1])
+    return bits.bitwise_xor_(_shift(bits, 31))
 
 
 def stream_keys(seeds: Sequence[int], stage: Stage, device: torch.device | str = "cpu") -> Tensor:
@@ -55,15 +62,22 @@ def stream_keys(seeds: Sequence[int], stage: Stage, device: torch.device | str =
     return mix(mix(seeds_B + _STRIDE) + _signed(int(stage) * _STRIDE))
 
 
-def uniform(keys_B: Tensor, step: int, count: int) -> Tensor:
-    """Numbers in the open interval (0, 1) for tokens 0..count-1 of one step; float64 [B, V]."""
-    step_B = mix(keys_B + _signed((step + 1) * _STRIDE))
+def uniform(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
+    """Numbers in the open interval (0, 1) for tokens 0..count-1 of one step; float64 [B, V].
+
+    Args:
+        step: counted from 0; as an int64 tensor without axes it may change under a captured CUDA graph.
+    """
+    moved = _signed((step + 1) * _STRIDE) if isinstance(step, int) else (step + 1) * _STRIDE
+    step_B = mix(keys_B + moved)
     tokens_V = torch.arange(1, count + 1, dtype=torch.int64, device=keys_B.device) * _STRIDE
-    bits_BV = _shift(mix(step_B[:, None] + tokens_V[None, :]), 11)
+    bits_BV = _shift(_mix_in_place(step_B[:, None] + tokens_V[None, :]), 11)
     # Half a step away from both ends, so that no logarithm meets 0; 2**-54 more would round to 1.
-    return (bits_BV.double() + 0.5).clamp(max=2.0**53 - 1) * 2.0**-53
+    return bits_BV.double().add_(0.5).clamp_(max=2.0**53 - 1).mul_(2.0**-53)
 
 
-def gumbel(keys_B: Tensor, step: int, count: int) -> Tensor:
+def gumbel(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
     """Standard Gumbel noise for tokens 0..count-1 of one step; float32 [B, V]."""
-    return (-torch.log(-torch.log(uniform(keys_B, step, count)))).float()
+    rows = max(_CHUNK // count, 1) if keys_B.device.type == "cpu" else len(keys_B)
+    parts = [uniform(part_B, step, count).log_().neg_().log_().neg_().float() for part_B in torch.split(keys_B, rows)]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]

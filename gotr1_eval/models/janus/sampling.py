@@ -1,28 +1,35 @@
-"""Sampling chains and pictures from a native Janus, as GoT-R1's released script does (paper section 1).
+"""Sampling chains and pictures from a Janus, as GoT-R1's released script does (paper section 1).
 
-    chain   one left-padded batch, temperature only, until every row has written `<begin_of_image>` or the cap is hit;
+    chain   all prompts at once, temperature only, until every row has written `<begin_of_image>` or the cap is hit;
             the end-of-sentence token stops nothing
     image   a fresh prefill of prompt and chain, with guidance beside an unconditional row, and exactly as many steps
             as the picture has tokens
 
-Differences from the script: many prompts at once, noise by the sample's own seed (`noise`), logits in float32.
+Differences from the script: many prompts at once, noise by the sample's own seed (`noise`), logits in float32, each
+head where a token is drawn and nowhere else. A row's cache lies flush left and its noise is its own, so that a sample's
+tokens depend on its prompt, its seed and the number of rows, not on who its neighbours are.
 
 Shape suffixes: B samples, R rows (B, or 2B with guidance: all conditional rows, then all unconditional ones),
-L text positions, T image tokens, V vocabulary or codebook, D width of the model.
+L text positions, S steps, T image tokens, V vocabulary or codebook, D width of the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys
-from gotr1_eval.models.janus.sequence import Padded, SpecialIds, left_pad, positions, unconditional
+from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
+from gotr1_eval.models.janus.decoder import Decoder, Slots, rounded
+from gotr1_eval.models.janus.graphs import Replayed
+from gotr1_eval.models.janus.noise import Stage, stream_keys
+from gotr1_eval.models.janus.sequence import SpecialIds, unconditional_row
+
+LOOK = 8
+"""Steps of the chain on a GPU between two looks at whether all rows have ended: each look waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,85 +56,76 @@ class SampledImages:
     log_probs_BT: Tensor
 
 
-class _Decoder:
-    """The language model, its cache and its mask: each `feed` goes on where the last one stopped."""
+class _Drawing:
+    """One stage's tokens, drawn step by step.
 
-    def __init__(self, model: Any, text: Padded, steps: int) -> None:  # noqa: ANN401 - transformers is untyped
-        self._language_model = model.model.language_model
-        self._cache = DynamicCache(config=model.config.text_config)
-        self._fed = 0
-        device = text.mask_BL.device
-        after = torch.ones(len(text.mask_BL), steps, dtype=torch.int64, device=device)
-        self._mask_RS = torch.cat([text.mask_BL, after], dim=1)
-        self._positions_RS = positions(self._mask_RS)
-
-    def feed(self, embedded_RLD: Tensor) -> Tensor:
-        """Embeddings of the next positions in, the state of the last of them out, [R, D]."""
-        start, self._fed = self._fed, self._fed + embedded_RLD.shape[1]
-        out = self._language_model(
-            inputs_embeds=embedded_RLD,
-            attention_mask=self._mask_RS[:, : self._fed],
-            position_ids=self._positions_RS[:, start : self._fed],
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        states_RD: Tensor = out.last_hidden_state[:, -1]
-        return states_RD
-
-
-def guide(conditional_BV: Tensor, unconditional_BV: Tensor, guidance: float) -> Tensor:
-    """Classifier-free guidance on logits: u + guidance * (c - u)."""
-    return unconditional_BV + guidance * (conditional_BV - unconditional_BV)
-
-
-def choose(logits_BV: Tensor, keys_B: Tensor, step: int, temperature: float) -> tuple[Tensor, Tensor]:
-    """One token a row from the whole vocabulary, and its log-probability; int64 [B], float32 [B].
-
-    Temperature 0 takes the likeliest token; the log-probability is then the one at temperature 1.
+    Args:
+        logits: from the states of the last tokens [R, D] to logits [B, V].
+        embed: from the chosen tokens [B] to the embeddings of the next position [R, D].
     """
-    scaled_BV = logits_BV.float() / (temperature or 1.0)
-    noisy_BV = scaled_BV + gumbel(keys_B, step, scaled_BV.shape[1]) if temperature else scaled_BV
-    chosen_B = noisy_BV.argmax(dim=-1)
-    log_probs_B = scaled_BV.log_softmax(dim=-1).gather(1, chosen_B[:, None])[:, 0]
-    return chosen_B, log_probs_B
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        logits: Callable[[Tensor], Tensor],
+        embed: Callable[[Tensor], Tensor],
+        keys_B: Tensor,
+        steps: int,
+        choice: Choice,
+    ) -> None:
+        self._decoder, self._logits, self._embed, self._keys_B, self._choice = decoder, logits, embed, keys_B, choice
+        device = keys_B.device
+        self._step = torch.zeros((), dtype=torch.int64, device=device)
+        self._chosen_B = torch.zeros(len(keys_B), dtype=torch.int64, device=device)
+        self.ids_BS = torch.zeros(len(keys_B), steps, dtype=torch.int64, device=device)
+        self.log_probs_BS = torch.zeros(len(keys_B), steps, device=device)
+        state = [self._step, self._chosen_B, decoder.lengths_R]
+        self._next = Replayed(self._go_on, state)
+
+    def first(self, states_RD: Tensor) -> None:
+        """Draw from the prefill's states."""
+        scaled_BV = scaled(self._logits(states_RD), self._choice)
+        self._chosen_B.copy_(choose(scaled_BV, self._keys_B, self._step, self._choice))
+        at = self._step[None]
+        self.ids_BS.index_copy_(1, at, self._chosen_B[:, None])
+        self.log_probs_BS.index_copy_(1, at, log_probability(scaled_BV, self._chosen_B)[:, None])
+        self._step += 1
+
+    def next(self, longest: int) -> None:
+        """Feed what was drawn last and draw again; `longest` is the length of the longest row with it."""
+        self._next(rounded(longest))
+
+    def _go_on(self, span: int) -> None:
+        self.first(self._decoder.step(self._embed(self._chosen_B), span))
 
 
 @torch.inference_mode()
 def sample_chains(
-    model: Any,  # noqa: ANN401
+    model: Any,  # noqa: ANN401 - transformers is untyped
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[int],
     special: SpecialIds,
     *,
     cap: int,
-    temperature: float,
+    choice: Choice,
 ) -> list[SampledChain]:
-    """One chain a prompt (ids with bos), in one batch."""
-    device = model.device
-    text = left_pad(prompts, special.pad).to(device)
-    decoder = _Decoder(model, text, cap)
-    keys_B = stream_keys(seeds, Stage.CHAIN, device)
+    """One chain a prompt (ids with bos), all together."""
+    device, language_model = model.device, model.model.language_model
     embed = model.get_input_embeddings()
-    ended_B = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    next_BL, ids, log_probs = text.ids_BL, [], []
-    for step in range(cap):
-        chosen_B, log_probs_B = choose(model.lm_head(decoder.feed(embed(next_BL))), keys_B, step, temperature)
-        ids.append(chosen_B)
-        log_probs.append(log_probs_B)
-        ended_B |= chosen_B == special.begin_of_image
-        if ended_B.all():
+    rows = {tuple(prompt): embed(torch.tensor(prompt, device=device)) for prompt in prompts}
+    longest = max(map(len, prompts))
+    decoder = Decoder(language_model, Slots(language_model, len(prompts), longest + cap), len(prompts))
+    keys_B = stream_keys(seeds, Stage.CHAIN, device)
+    drawing = _Drawing(decoder, model.lm_head, embed, keys_B, cap, choice)
+    drawing.first(decoder.prefill([rows[tuple(prompt)] for prompt in prompts]))
+    drawn, look = 1, 1 if device.type == "cpu" else LOOK
+    while drawn < cap:
+        if drawn % look == 0 and (drawing.ids_BS[:, :drawn] == special.begin_of_image).any(dim=1).all():
             break
-        next_BL = chosen_B[:, None]
-    return [
-        _cut(row, row_log_probs, special.begin_of_image)
-        for row, row_log_probs in zip(_columns(ids), _columns(log_probs), strict=True)
-    ]
-
-
-def _columns(steps: list[Tensor]) -> list[list[Any]]:
-    """Per-step tensors [B] as one list a sample."""
-    columns: list[list[Any]] = torch.stack(steps, dim=1).tolist()
-    return columns
+        drawing.next(longest + drawn)
+        drawn += 1
+    ids, log_probs = drawing.ids_BS[:, :drawn].tolist(), drawing.log_probs_BS[:, :drawn].tolist()
+    return [_cut(row, told, special.begin_of_image) for row, told in zip(ids, log_probs, strict=True)]
 
 
 def _cut(ids: list[int], log_probs: list[float], begin_of_image: int) -> SampledChain:
@@ -146,42 +144,49 @@ def sample_images(
     special: SpecialIds,
     *,
     guidance: float,
-    temperature: float,
+    choice: Choice,
 ) -> SampledImages:
-    """The image tokens for each text (prompt and chain, ending with `<begin_of_image>`), in one batch.
+    """The image tokens for each text (prompt and chain, ending with `<begin_of_image>`), all together.
 
     With guidance of 1 or less there are no unconditional rows at all.
     """
-    device = model.device
-    text = guidance_rows(left_pad(texts, special.pad).to(device), special.pad, guidance)
+    device, language_model = model.device, model.model.language_model
+    embed, guided, count = model.get_input_embeddings(), guidance > 1, len(texts)
+    rows = [tuple(text) for text in texts]
+    if guided:
+        rows += [tuple(unconditional_row(text, special.pad)) for text in texts]
+    embedded = {row: embed(torch.tensor(row, device=device)) for row in rows}
     steps = model.config.vision_config.num_image_tokens
-    decoder = _Decoder(model, text, steps)
+    longest = max(map(len, texts))
+    decoder = Decoder(language_model, Slots(language_model, len(rows), longest + steps), len(rows))
+
+    def logits(states_RD: Tensor) -> Tensor:
+        logits_RV = model.model.generation_head(states_RD).float()
+        return guide(logits_RV[:count], logits_RV[count:], guidance) if guided else logits_RV
+
+    def embed_image(chosen_B: Tensor) -> Tensor:
+        embedded_BD: Tensor = model.prepare_embeddings_for_image_generation(chosen_B[:, None])[:, 0]
+        return torch.cat([embedded_BD, embedded_BD]) if guided else embedded_BD
+
     keys_B = stream_keys(seeds, Stage.IMAGE, device)
-    embedded_RLD = model.get_input_embeddings()(text.ids_BL)
-    ids, log_probs = [], []
-    for step in range(steps):
-        logits_RV = model.model.generation_head(decoder.feed(embedded_RLD)).float()
-        logits_BV = guide(logits_RV[: len(texts)], logits_RV[len(texts) :], guidance) if guidance > 1 else logits_RV
-        chosen_B, log_probs_B = choose(logits_BV, keys_B, step, temperature)
-        ids.append(chosen_B)
-        log_probs.append(log_probs_B)
-        chosen_R = torch.cat([chosen_B, chosen_B]) if guidance > 1 else chosen_B
-        embedded_RLD = model.prepare_embeddings_for_image_generation(chosen_R[:, None])
-    return SampledImages(torch.stack(ids, dim=1), torch.stack(log_probs, dim=1))
-
-
-def guidance_rows(text: Padded, pad: int, guidance: float) -> Padded:
-    """The rows to feed: the text's, and below them its unconditional ones if there is guidance."""
-    if guidance <= 1:
-        return text
-    return Padded(torch.cat([text.ids_BL, unconditional(text, pad)]), torch.cat([text.mask_BL, text.mask_BL]))
+    drawing = _Drawing(decoder, logits, embed_image, keys_B, steps, choice)
+    drawing.first(decoder.prefill([embedded[row] for row in rows]))
+    for drawn in range(1, steps):
+        drawing.next(longest + drawn)
+    return SampledImages(drawing.ids_BS, drawing.log_probs_BS)
 
 
 @torch.inference_mode()
 def decode_images(model: Any, ids_BT: Tensor, batch_size: int = 16) -> Tensor:  # noqa: ANN401
-    """Image tokens to pixels, uint8 [B, H, W, 3] on the CPU; values are cut off, not rounded, as in the release."""
+    """Image tokens to pixels, uint8 [B, H, W, 3] on the CPU; values are cut off, not rounded, as in the release.
+
+    Every pass decodes the same number of pictures, the last one filled up with copies, so that a picture does not
+    depend on where in the batch it stands.
+    """
+    size = min(batch_size, len(ids_BT))
     pictures = []
-    for batch_BT in torch.split(ids_BT, batch_size):
-        pixels_BHWC = model.decode_image_tokens(batch_BT).float()
+    for batch_BT in torch.split(ids_BT, size):
+        filled_BT = torch.cat([batch_BT, batch_BT[-1:].expand(size - len(batch_BT), -1)])
+        pixels_BHWC = model.decode_image_tokens(filled_BT)[: len(batch_BT)].float()
         pictures.append(((pixels_BHWC + 1) / 2 * 255).clamp(0, 255).to(torch.uint8).cpu())
     return torch.cat(pictures)

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gotr1_eval.core.chain import BEGIN_OF_IMAGE, BOX_END, BOX_START, OBJ_END, OBJ_START
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 
 INSTRUCTION = "Follow the caption to generate an image through a chain of thought process: "
 BOS, PAD = "<｜begin▁of▁sentence｜>", "<｜▁pad▁｜>"
-REQUIRED_TOKENS = (BOS, PAD, BEGIN_OF_IMAGE, BOX_START, BOX_END, OBJ_START, OBJ_END)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class SpecialIds:
 
     @classmethod
     def of(cls, tokenizer: Any) -> SpecialIds:  # noqa: ANN401 - transformers is untyped
-        """The ids of a tokenizer that has all of `REQUIRED_TOKENS`."""
+        """The ids of a tokenizer that `tokenizing.load_tokenizer` has read."""
         bos, pad, begin = tokenizer.convert_tokens_to_ids([BOS, PAD, BEGIN_OF_IMAGE])
         return cls(bos, pad, begin)
 
@@ -74,6 +73,11 @@ def unconditional(text: Padded, pad: int) -> Tensor:
     kept_BL = starts_BL & text.mask_BL.bool()
     kept_BL[:, -1] = True
     return torch.where(kept_BL, text.ids_BL, pad)
+
+
+def unconditional_row(text: Sequence[int], pad: int) -> list[int]:
+    """One row as guidance without a prompt sees it; see `unconditional`."""
+    return [text[0], *[pad] * (len(text) - 2), *text[max(len(text) - 1, 1) :]]
 
 
 def positions(mask_BL: Tensor) -> Tensor:

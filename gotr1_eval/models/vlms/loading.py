@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,11 +92,13 @@ def load_whole(
     device: torch.device,
     dtype: torch.dtype,
     attention: str | dict[str, str] = "sdpa",
+    unread: re.Pattern[str] | None = None,
 ) -> Any:  # noqa: ANN401
     """The model in evaluation mode, with every weight from the files.
 
     Args:
         attention: transformers' implementation, or one a part; "" is the part that is the model itself.
+        unread: matches names of weights that no answer depends on, which may be missing or surplus.
 
     Raises:
         DataError: a weight is missing, is of another shape than config.json says, or belongs to no part of the model.
@@ -112,6 +115,9 @@ def load_whole(
             )
     except (OSError, SafetensorError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=folder) from None
+    if unread is not None:
+        kinds = ("missing_keys", "unexpected_keys")
+        info = {**info, **{kind: [key for key in info[kind] if not unread.match(key)] for kind in kinds}}
     if faults := weight_faults(info):
         raise DataError(f"the weights do not fit the configuration: {faults}", path=folder)
     return model.to(device).eval()

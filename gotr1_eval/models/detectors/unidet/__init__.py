@@ -1,53 +1,56 @@
-"""UniDet (arXiv 2102.13086), T2I-CompBench's detector of 722 classes, with the official weights."""
+"""UniDet, T2I-CompBench's detector: 722 classes, the official weights, in plain torch."""
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gotr1_eval.core.official_files import official_file, require_file
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
-from gotr1_eval.models.detectors.unidet.detector import Files, UniDetDetector
-from gotr1_eval.models.detectors.unidet.preprocessing import Semantics
 from gotr1_eval.settings import Settings as StrictSettings
+
+if TYPE_CHECKING:
+    from gotr1_eval.models.detectors.unidet.detector import UniDetDetector
 
 
 class Settings(StrictSettings):
-    """Which UniDet, and how it is run.
+    """Which weights, and how pictures are prepared.
 
     Attributes:
-        size: `rs200` is T2I-CompBench's detector for 2D-spatial and complex prompts, `r50` for 3D-spatial and numeracy.
-        weights: the published ``.pth`` file; None looks for it, by its name, in the folder of `gotr1-eval weights`.
-        labels: T2I-CompBench's ``detection_features.pt``, or a ``.json`` list of the 722 names; None looks there too.
-        semantics: `reference` shows RS200 swapped colours, as the official scripts do; `corrected` the right ones.
-        precision: `float16` is the official scripts' mixed precision, on a GPU only.
+        weights: the authors' .pth file, `Unified_learned_OCIM_R50_6x+2x.pth` or `Unified_learned_OCIM_RS200_6x+2x.pth`.
+        labels: `detection_features.pt` of T2I-CompBench's repository, or a .json list of the 722 names.
+        size: rs200 for 2D-spatial, r50 for 3D-spatial and numeracy.
+        semantics: `reference` shows RS200 red as blue, as the official scripts do; `corrected` does not.
+        precision: float16 is the scripts' own, and needs a GPU.
         device: `auto` is the first GPU if there is one.
-        batch_size: pictures of one size in a forward pass; halved for the call when memory runs out.
+        batch_size: pictures of equal size in one forward pass; halved for the call when memory runs out.
     """
 
-    size: Literal["rs200", "r50"] = "rs200"
-    weights: str | None = None
-    labels: str | None = None
-    semantics: Semantics = "reference"
+    weights: Path
+    labels: Path
+    size: Literal["r50", "rs200"] = "rs200"
+    semantics: Literal["reference", "corrected"] = "reference"
     precision: Literal["float32", "float16"] = "float32"
     device: str = "auto"
     batch_size: int = Field(8, ge=1)
 
 
 def build(settings: Settings, workshop: Workshop) -> UniDetDetector:
-    """The detector; needs nothing from the workshop.
+    """The detector; its files are read when it is first needed.
 
     Raises:
-        UsageError: a file is missing, or the device cannot do what is asked.
+        UsageError: a file does not exist, or the device cannot do what is asked.
     """
-    files = Files(
-        weights=require_file(official_file(f"unidet-{settings.size}"), "unidet weights", settings.weights),
-        labels=require_file(official_file("unidet-labels"), "unidet labels", settings.labels),
-    )
+    from gotr1_eval.models.detectors.unidet.detector import Files, UniDetDetector
+
+    for path, what in ((settings.weights, "the weights"), (settings.labels, "the names of the classes")):
+        if not path.is_file():
+            raise UsageError(f"unidet: no file {path} with {what}; see docs/detectors.md for where it comes from")
     return UniDetDetector(
         settings.size,
-        files,
+        Files(settings.weights, settings.labels),
         semantics=settings.semantics,
         half=settings.precision == "float16",
         device=settings.device,

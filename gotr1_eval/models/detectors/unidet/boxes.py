@@ -1,6 +1,7 @@
 """Boxes in pixels: how the model moves them, cuts them off, and which are empty.
 
-Shapes: R boxes (or any number of axes in front), x1, y1, x2, y2 in pixels of the picture as the model sees it.
+Shapes: R boxes (or any number of axes in front), 4 numbers x1, y1, x2, y2 in pixels of the picture as the model sees
+it.
 Source: detectron2 `modeling/box_regression.py` and `structures/boxes.py`.
 """
 

@@ -1,7 +1,8 @@
 """The three-stage cascade over the proposals: what each box holds, and where exactly it is.
 
 Shapes: R boxes of one picture, C channels of the pyramid, K classes and the background as the last.
-Source: UniDet `modeling/roi_heads/unified_roi_heads.py`; detectron2 `modeling/poolers.py`, `roi_heads/cascade_rcnn.py`.
+Source: UniDet `modeling/roi_heads/unified_roi_heads.py`; detectron2 `modeling/poolers.py` and
+`roi_heads/cascade_rcnn.py`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,7 @@ _CANONICAL_SIDE = 224
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one stage made of its boxes.
-
-    Attributes:
-        boxes: as they came in, float32 [R, 4]; `moved` as they went out.
-        logits: [R, K + 1].
-        deltas: [R, 4].
-    """
+    """What one stage made of its boxes: [R, 4] as they came and as they went, [R, K + 1] logits, [R, 4] deltas."""
 
     boxes: torch.Tensor
     logits: torch.Tensor

@@ -1,7 +1,7 @@
 """The names of UniDet's 722 classes, read from the user's copy of T2I-CompBench.
 
-The list is `UniDet_eval/dataset/detection_features.pt` of that repository, under "labels"; 677 of its names differ. It
-is not the list in UniDet's own repository, which names some classes otherwise.
+The list is `UniDet_eval/dataset/detection_features.pt` of that repository, under "labels"; 677 of its names differ.
+It is not the list in UniDet's own repository, which orders some classes otherwise.
 """
 
 from __future__ import annotations

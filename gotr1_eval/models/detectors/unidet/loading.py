@@ -1,7 +1,8 @@
 """Reads the published UniDet checkpoints; every tensor of the file is accounted for.
 
 No published file was at hand when this was written: that the tensors lie under "model" or stand alone, and which
-others come with them, is inferred from detectron2's checkpointer. Names and shapes are the network's own.
+others come with them, is inferred from detectron2's checkpointer. The tensors' names and shapes are those of the
+network itself.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 Shapes: N pictures of equal size.
 
 The scripts hand over the planes blue, green, red. For R50 that is right. RS200 was trained on red, green, blue with
-means in that order; the step that would turn the planes round is in a part of detectron2 that the scripts leave out. So
-under `reference` RS200 sees red as blue; under `corrected` it sees what it was trained on.
-Source: `UniDet_eval/experts/generate_dataset.py` and `model_bank.py`, detectron2 `modeling/meta_arch/rcnn.py`.
+means in that order; the step that would turn the planes round is in a part of detectron2 that the scripts leave out.
+So under `reference` RS200 sees red as blue; under `corrected` it sees what it was trained on. Source:
+`UniDet_eval/experts/generate_dataset.py` and `model_bank.py`, detectron2 `modeling/meta_arch/rcnn.py`.
 """
 
 from __future__ import annotations

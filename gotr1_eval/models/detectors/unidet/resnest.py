@@ -52,8 +52,8 @@ class SplitAttention(nn.Module):
         gap_NC11 = (halves[0] + halves[1]).mean((2, 3), keepdim=True)
         weights = self.fc2(relu(self.bn1(self.fc1(gap_NC11))))
         weights_N2C11 = weights.unflatten(1, (RADIX, -1)).softmax(dim=1)
-        mixed: torch.Tensor = halves[0] * weights_N2C11[:, 0] + halves[1] * weights_N2C11[:, 1]
-        return mixed
+        mixed_NCHW: torch.Tensor = halves[0] * weights_N2C11[:, 0] + halves[1] * weights_N2C11[:, 1]
+        return mixed_NCHW
 
 
 class Block(nn.Module):

@@ -11,7 +11,6 @@ Source: torchvision `csrc/ops/cpu/roi_align_kernel.cpp` with `aligned=True` and 
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
@@ -34,12 +33,12 @@ def roi_align(cells_CHW: torch.Tensor, boxes_R4: torch.Tensor, scale: float) -> 
     bin_R2 = (boxes_R4[:, 2:] * scale - 0.5 - start_R2) / BINS
     grid_R2 = bin_R2.ceil().to(torch.int64)
     pooled = table.new_zeros(len(boxes_R4), BINS, BINS, channels)
-    for across, down in np.unique(grid_R2.cpu().numpy(), axis=0).tolist():
+    sizes, which_R = torch.unique(grid_R2, dim=0, return_inverse=True)
+    for group, (across, down) in enumerate(sizes.tolist()):
         if across <= 0 or down <= 0:
             continue
         most = max(1, _TERMS_AT_ONCE // (BINS * BINS * 4 * across * down))
-        group_R = (grid_R2[:, 0] == across) & (grid_R2[:, 1] == down)
-        for rows in group_R.nonzero().flatten().split(most):
+        for rows in (which_R == group).nonzero().flatten().split(most):
             columns = _axis(start_R2[rows, 0], bin_R2[rows, 0], across, width)
             lines = _axis(start_R2[rows, 1], bin_R2[rows, 1], down, height)
             pooled[rows] = _sum_cells(table, lines, columns, width)

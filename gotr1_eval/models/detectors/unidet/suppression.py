@@ -2,9 +2,9 @@
 
 Shapes: R boxes in pixels, S of them in one group.
 
-The overlaps of a group are one matrix; only the verdicts, which depend on one another, are taken in turn. Groups never
-see one another. torchvision's `batched_nms` does the same for up to 1000 boxes on the CPU (and far more on a GPU) by
-shifting the boxes of each group out of the others' way, which rounds coordinates: to 0.03 pixels for class 700.
+The overlaps of a group are one matrix; only the verdicts, which depend on one another, are taken in turn. Groups
+never see one another. torchvision's `batched_nms` does the same up to 1000 boxes on the CPU (and far more on a GPU)
+by shifting the boxes of each group out of the others' way, which rounds coordinates: to 0.03 pixels for class 700.
 Source: torchvision `csrc/ops/cpu/nms_kernel.cpp`, for the order of sums and for ties.
 """
 
@@ -43,7 +43,7 @@ def suppress(boxes_R4: torch.Tensor, scores_R: torch.Tensor, groups_R: torch.Ten
     by_score_R = scores_R.sort(descending=True, stable=True).indices
     by_group_R = by_score_R[groups_R[by_score_R].sort(stable=True).indices]
     groups = groups_R[by_group_R]
-    sizes = np.unique(groups.cpu().numpy(), return_counts=True)[1].tolist()
+    sizes = torch.unique_consecutive(groups, return_counts=True)[1].tolist()
     stays = np.empty(len(groups), dtype=np.bool_)
     start = 0
     for size in _merge(sizes):

@@ -1,0 +1,1 @@
+"""GenEval's official verdict as a judge."""

@@ -1,0 +1,43 @@
+"""A suite of one's own: prompts from a .txt or .jsonl file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gotr1_eval.core.identifiers import safe_name
+from gotr1_eval.core.prompt_files import read_prompts
+from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.types import Json
+from gotr1_eval.settings import Settings as StrictSettings
+
+
+class Settings(StrictSettings):
+    """A .txt file with one prompt a line, or a .jsonl file with `prompt` and perhaps `category`."""
+
+    file: Path
+
+
+class PromptFileSuite:
+    """See `gotr1_eval.core.protocols.Suite`."""
+
+    reward_set = "without_models"
+    images_per_prompt = 1
+
+    def __init__(self, file: Path) -> None:
+        self.name = safe_name(file.stem)
+        self._lists = read_prompts(file)
+        self.categories = tuple(self._lists)
+
+    def prompts(self, category: str) -> Sequence[str]:
+        """The category's prompts, in the file's order."""
+        return self._lists[category]
+
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """Nothing besides the text."""
+        return {}
+
+
+def build(settings: Settings, workshop: Workshop) -> PromptFileSuite:
+    """The suite; the file is read at once."""
+    return PromptFileSuite(settings.file)

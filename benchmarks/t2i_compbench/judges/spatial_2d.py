@@ -1,0 +1,116 @@
+"""T2I-CompBench's 2D-spatial metric: a detector's confidences and boxes against the prompt's relation word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from benchmarks.official import metric_name, official_prompt, undefined, within
+from benchmarks.pixels import to_pixels
+from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.sight import Sight
+from benchmarks.t2i_compbench.frame import unidet_frame
+from benchmarks.t2i_compbench.labels import PEOPLE
+from benchmarks.t2i_compbench.spatial_2d import SpatialScore, score_2d
+from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, find_word, first_and_last_noun
+from gotr1_eval.core.identifiers import fingerprint
+from gotr1_eval.core.outcome import Outcome, Score, Unscored
+from gotr1_eval.core.perception import Phrases, Sighting, Token
+from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.types import Box, Detection, Sample
+from gotr1_eval.settings import Component
+from gotr1_eval.settings import Settings as StrictSettings
+
+VERSION = 1
+CATEGORIES = ("spatial",)
+Objects = tuple[str, str]
+
+
+class Settings(StrictSettings):
+    """The detector, the source of the nouns, and whose semantics."""
+
+    detector: Component
+    phrases: Component = Field(default={"use": "builtin"})
+    semantics: Semantics = "reference"
+
+
+class Spatial2dJudge:
+    """Parts are the two confidences (0 where an object was not found) and the relation's credit."""
+
+    range = (0.0, 1.0)
+    may_not_apply = True
+    model_calls = 0
+
+    def __init__(self, detector: Detector, phrases: Phrases, semantics: Semantics) -> None:
+        self.sight = Sight(detector)
+        self.phrases = phrases
+        self.semantics: Semantics = semantics
+        self.name = metric_name("spatial", [detector.name, phrases.name], semantics)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the detector's, the parser's and the settings."""
+        parts = [self.sight.fingerprint, self.phrases.fingerprint]
+        return fingerprint({"judge": self.name, "version": VERSION, "of": [*parts]})
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """One outcome a sample; `NOT_APPLICABLE` outside the category spatial."""
+        return within(CATEGORIES, samples, self._judge)
+
+    def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
+        objects = [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+        sightings = self.sight.see(samples, [names_to_find(pair) for pair in objects])
+        return [spatial_outcome(*row, self.semantics) for row in zip(prompts, objects, sightings, strict=True)]
+
+
+def named_objects(tokens: Sequence[Token]) -> Objects | Unscored:
+    """The first and the last noun, `UNDEFINED` without a noun."""
+    try:
+        return first_and_last_noun(tokens)
+    except UndefinedScoreError as error:
+        return undefined(error)
+
+
+def names_to_find(objects: Objects | Unscored | None) -> list[str]:
+    """What a detector that must be told is asked for."""
+    if objects is None or isinstance(objects, Unscored):
+        return []
+    return list(dict.fromkeys(PEOPLE.get(name, name) for name in objects))
+
+
+def spatial_outcome(
+    prompt: str, objects: Objects | Unscored | None, sighting: Sighting | Unscored, semantics: Semantics
+) -> Outcome:
+    """The score of one picture; without a pair of objects (None) it is 0."""
+    if isinstance(sighting, Unscored):
+        return sighting
+    if isinstance(objects, Unscored):
+        return objects
+    frame = unidet_frame(*sighting.size)
+    try:
+        scored = score_2d(find_word(prompt, WORDS_2D), objects, to_pixels(sighting.detections, frame), semantics)
+    except UndefinedScoreError as error:
+        return undefined(error)
+    return pair_score(scored, frame, "" if objects else "the prompt names no two objects beside a relation word")
+
+
+def pair_score(scored: SpatialScore, frame: tuple[int, int], note: str = "") -> Score:
+    """A score with the two detections that were compared."""
+    pair = (scored.first, scored.second)
+    parts = {name: found.score if found else 0.0 for name, found in zip(("first", "second"), pair, strict=True)}
+    width, height = frame
+    seen = tuple(
+        Detection(found.label, Box.clipped(x1 / width, y1 / height, x2 / width, y2 / height), found.score)
+        for found in pair
+        if found is not None
+        for x1, y1, x2, y2 in [found.box]
+    )
+    return Score(value=scored.value, parts={**parts, "relation": scored.relation}, seen=seen, note=note)
+
+
+def build(settings: Settings, workshop: Workshop) -> Spatial2dJudge:
+    """The judge; the detector loads when first asked."""
+    detector, phrases = workshop.detector(settings.detector), workshop.phrases(settings.phrases)
+    return Spatial2dJudge(detector, phrases, settings.semantics)

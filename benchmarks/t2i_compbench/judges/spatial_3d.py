@@ -1,0 +1,106 @@
+"""T2I-CompBench++'s 3D-spatial metric: boxes of a detector, and which of them a depth map says is nearer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from benchmarks.official import metric_name, official_prompt, undefined, within
+from benchmarks.pixels import to_pixels
+from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.sight import Sight, open_all
+from benchmarks.t2i_compbench.frame import unidet_frame
+from benchmarks.t2i_compbench.judges.spatial_2d import Objects, named_objects, names_to_find, pair_score
+from benchmarks.t2i_compbench.spatial_3d import depth_levels, score_3d
+from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, find_word
+from gotr1_eval.core.identifiers import fingerprint
+from gotr1_eval.core.outcome import Outcome, Unscored
+from gotr1_eval.core.perception import Depth, Phrases, Sighting
+from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.types import Sample
+from gotr1_eval.settings import Component
+from gotr1_eval.settings import Settings as StrictSettings
+
+VERSION = 1
+CATEGORIES = ("3d_spatial",)
+
+
+class Settings(StrictSettings):
+    """The detector, the depth model, the source of the nouns, and whose semantics."""
+
+    detector: Component
+    depth: Component
+    phrases: Component = Field(default={"use": "builtin"})
+    semantics: Semantics = "reference"
+
+
+class Spatial3dJudge:
+    """Parts are the two confidences (0 where an object was not found) and the relation's credit."""
+
+    range = (0.0, 1.0)
+    may_not_apply = True
+    model_calls = 0
+
+    def __init__(self, detector: Detector, depth: Depth, phrases: Phrases, semantics: Semantics) -> None:
+        self.sight = Sight(detector)
+        self.depth = depth
+        self.phrases = phrases
+        self.semantics: Semantics = semantics
+        self.name = metric_name("3d_spatial", [detector.name, depth.name, phrases.name], semantics)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the models', the parser's and the settings."""
+        parts = [self.sight.fingerprint, self.depth.fingerprint, self.phrases.fingerprint]
+        return fingerprint({"judge": self.name, "version": VERSION, "of": [*parts]})
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """One outcome a sample; `NOT_APPLICABLE` outside the category 3d_spatial."""
+        return within(CATEGORIES, samples, self._judge)
+
+    def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
+        objects = [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+        pictures = open_all(samples)
+        sightings = self.sight.see(samples, [names_to_find(pair) for pair in objects], pictures)
+        maps = iter(self.depth.depth([picture for picture in pictures if not isinstance(picture, Unscored)]))
+        depths = [picture if isinstance(picture, Unscored) else next(maps) for picture in pictures]
+        return [self._outcome(*row) for row in zip(prompts, objects, sightings, depths, strict=True)]
+
+    def _outcome(
+        self,
+        prompt: str,
+        objects: Objects | Unscored,
+        sighting: Sighting | Unscored,
+        depth: NDArray[np.float32] | Unscored,
+    ) -> Outcome:
+        if isinstance(depth, Unscored):
+            return depth
+        if isinstance(sighting, Unscored):
+            return sighting
+        if isinstance(objects, Unscored):
+            return objects
+        frame = unidet_frame(*sighting.size)
+        seen = to_pixels(sighting.detections, frame)
+        try:
+            scored = score_3d(find_word(prompt, WORDS_3D), objects, seen, in_frame(depth, frame), self.semantics)
+        except UndefinedScoreError as error:
+            return undefined(error)
+        return pair_score(scored, frame)
+
+
+def in_frame(depth: NDArray[np.float32], frame: tuple[int, int]) -> NDArray[np.float32]:
+    """A map as the official script reads it: 256 levels, then resized as pictures are for the detector, in [0, 1]."""
+    levels = np.round(depth_levels(depth) * 255).astype(np.uint8)
+    resized = Image.fromarray(levels).resize(frame, Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.float32) / np.float32(255)
+
+
+def build(settings: Settings, workshop: Workshop) -> Spatial3dJudge:
+    """The judge; its models load when first asked."""
+    detector, depth = workshop.detector(settings.detector), workshop.depth(settings.depth)
+    return Spatial3dJudge(detector, depth, workshop.phrases(settings.phrases), settings.semantics)

@@ -1,0 +1,75 @@
+"""Which two objects, and which relation word, a spatial prompt states, read from the parse of the prompt.
+
+The official scripts know two ways: the simple one of the spatial lists (first and last noun), and the one of the
+complex list (the nouns next to a preposition).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.semantics import UndefinedScoreError
+from gotr1_eval.core.perception import Token
+
+WORDS_2D = (
+    "on side of",
+    "next to",
+    "near",
+    "on the left of",
+    "on the right of",
+    "on the bottom of",
+    "on the top of",
+    "on top of",
+)
+"""In the order in which the official script looks for them."""
+WORDS_3D = ("in front of", "behind", "hidden")
+PREPOSITIONS = ("on top of", "on bottom of", "on the left", "on the right", "next to", "on side of", "near")
+"""Of complex prompts, matched token by token."""
+
+
+def find_word(prompt: str, words: Sequence[str]) -> str | None:
+    """The first of the words that the prompt holds anywhere, also inside another word; None for none."""
+    return next((word for word in words if word in prompt), None)
+
+
+def first_and_last_noun(tokens: Sequence[Token]) -> tuple[str, str]:
+    """The two objects of a simple prompt.
+
+    Raises:
+        UndefinedScoreError: no noun.
+    """
+    nouns = [token.text for token in tokens if token.pos == "NOUN"]
+    if not nouns:
+        raise UndefinedScoreError("the parse holds no noun", "IndexError")
+    return nouns[0], nouns[-1]
+
+
+def objects_beside_prepositions(tokens: Sequence[Token]) -> tuple[str, str] | None:
+    """The two objects of a complex prompt; None unless exactly two are collected over all its prepositions."""
+    objects: list[str] = []
+    for start in range(len(tokens)):
+        # A place may begin several prepositions of different length; each counts.
+        for length in (3, 2, 1):
+            if " ".join(token.text for token in tokens[start : start + length]) in PREPOSITIONS:
+                objects += _beside(tokens, start, start + length)
+    return (objects[0], objects[1]) if len(objects) == 2 else None
+
+
+def _beside(tokens: Sequence[Token], start: int, end: int) -> list[str]:
+    """The nearest noun before a preposition, and the one after it."""
+    left = next((token.text for token in reversed(tokens[:start]) if token.pos in ("NOUN", "PROPN")), None)
+    right = _noun_after(tokens[end:])
+    return [name for name in (left, right) if name is not None]
+
+
+def _noun_after(tokens: Sequence[Token]) -> str | None:
+    """The first common noun, else the last of the first run of proper nouns."""
+    if (noun := next((token.text for token in tokens if token.pos == "NOUN"), None)) is not None:
+        return noun
+    start = next((index for index, token in enumerate(tokens) if token.pos == "PROPN"), None)
+    if start is None:
+        return None
+    end = start
+    while end + 1 < len(tokens) and tokens[end + 1].pos == "PROPN":
+        end += 1
+    return tokens[end].text

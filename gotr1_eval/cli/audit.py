@@ -1,0 +1,91 @@
+"""gotr1-eval audit: what is a judge's word worth? Cases with known answers, and a report card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Tile, judge_model_spec
+from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.identifiers import safe_name
+
+if TYPE_CHECKING:
+    from benchmarks.audit.cases import Looks
+    from gotr1_eval.core.protocols import Judge
+
+
+def audit(
+    judges: Annotated[
+        str, typer.Option("--judge", "--judges", help="A judge, several separated by commas, a reward set, or a .toml.")
+    ],
+    judge_model: JudgeModel = None,
+    looks_at: Annotated[
+        Literal["prose", "plan", "grounding", "picture"] | None,
+        typer.Option("--looks-at", help="What the judges look at, for those that do not say it themselves."),
+    ] = None,
+    size: Annotated[
+        Literal["small", "medium", "large"], typer.Option(help="8, 40 or 160 cases of each part.")
+    ] = "medium",
+    seed: Annotated[int, typer.Option(help="Decides the cases; judges are comparable on equal ones.")] = 0,
+    tile: Tile = None,
+    out: Out = None,
+    min_coverage: MinCoverage = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Audit judges against known answers and write their report card. The same command resumes.
+
+    Replies may not come from a cache, which would answer every repeat with itself.
+    """
+    from benchmarks.audit import run_audit
+    from benchmarks.audit.page import write_card
+    from gotr1_eval.cli.audit_table import show_cards
+    from gotr1_eval.cli.terminal import Bars, err
+
+    asked, variants = _judges(judges, judge_model, looks_at)
+    folder = out or Path("runs", safe_name(f"audit-{judges}-{judge_model or ''}-{size}-{seed}".replace("--", "-")))
+    with Bars() as bars:
+        cards = run_audit(folder, asked, variants=variants, size=size, seed=seed, tile=tile, progress=bars)
+    page = write_card(cards, folder, size=size, seed=seed)
+    show_cards(cards, as_json=as_json)
+    err.print(f"report card: {page}", markup=False, soft_wrap=True)
+    holes = [f"{card.judge} {card.coverage:.0%}" for card in cards if card.coverage < min_coverage]
+    if holes:
+        raise RunError(
+            f"{folder}: under {min_coverage:.0%} of the samples are scored ({', '.join(holes)}); the run is saved, and "
+            "every grade of its card shows its unscored share"
+        )
+
+
+def _judges(
+    names: str, judge_model: str | None, looks: str | None
+) -> tuple[dict[str, tuple[Judge, Looks]], dict[str, Judge]]:
+    """The judges by factor with what they look at, and their variants."""
+    from benchmarks.audit.examined import VARIANT, looks_at, variant_specs
+    from gotr1_eval.build import Builder
+
+    builder = Builder()
+    specs = builder.judge_specs(names, judge_model_spec(judge_model, None))
+    asked: dict[str, tuple[Judge, Looks]] = {}
+    variants: dict[str, Judge] = {}
+    for factor, spec in specs.items():
+        if _cached(spec):
+            raise UsageError(
+                f"judge {factor!r}: an audit asks the same thing twice, and a cache would answer it with itself; name "
+                "the model without use = 'cached'"
+            )
+        judge = builder.judge(spec)
+        asked[factor] = (judge, looks_at(judge, looks))
+        variants |= {f"{factor}{VARIANT}{name}": builder.judge(other) for name, other in variant_specs(spec).items()}
+    if looks is not None and all(hasattr(judge, "looks_at") for judge, _ in asked.values()):
+        raise UsageError(f"--looks-at {looks}: every judge of {names!r} says itself what it looks at; leave it out")
+    return asked, variants
+
+
+def _cached(spec: object) -> bool:
+    """Whether any model of the settings, however deep, answers from a cache."""
+    if isinstance(spec, Mapping):
+        return spec.get("use") == "cached" or any(_cached(value) for value in spec.values())
+    return isinstance(spec, list) and any(_cached(value) for value in spec)

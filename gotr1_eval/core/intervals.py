@@ -1,0 +1,94 @@
+"""95 % intervals of a mean over pictures, where pictures of one prompt are alike.
+
+Two questions, two intervals. Over prompts: how far might the mean be off for other prompts of this kind? Over seeds:
+how far might it be off for other pictures of these very prompts? The second is mostly the narrower one, and the one
+that tells two runs of one model apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 2000
+"""Bootstrap draws of an interval."""
+FEW = 50
+"""Prompts under which the analytic form takes Student's t instead of the normal distribution."""
+
+Interval = tuple[float | None, float | None]
+Groups = Sequence[Sequence[float]]
+"""A list of values a prompt; none is empty."""
+NONE: Interval = (None, None)
+
+
+def prompt_bootstrap(groups: Groups, seed: int = 0) -> Interval:
+    """Percentile bootstrap of the mean over all values, drawing whole prompts; (None, None) below two of them."""
+    if len(groups) < 2:
+        return NONE
+    return _percentiles(_drawn_means(groups, np.random.default_rng(seed)))
+
+
+def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
+    """The same for a mean of task means, each task counting alike: prompts are drawn within their task.
+
+    (None, None) where a task has fewer than two prompts.
+    """
+    if not tasks or any(len(groups) < 2 for groups in tasks):
+        return NONE
+    generator = np.random.default_rng(seed)
+    return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0))
+
+
+def _drawn_means(groups: Groups, generator: np.random.Generator) -> NDArray[np.float64]:
+    sums = np.array([math.fsum(group) for group in groups])
+    counts = np.array([len(group) for group in groups])
+    chosen = generator.integers(0, len(groups), size=(DRAWS, len(groups)))
+    means: NDArray[np.float64] = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    return means
+
+
+def _percentiles(means: NDArray[np.float64]) -> Interval:
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def prompt_analytic(groups: Groups) -> Interval:
+    """The mean plus and minus a quantile times its standard error with prompts as clusters.
+
+    The error is that of a ratio (sum of values over number of values), with the factor P / (P - 1) for P prompts; the
+    quantile is the normal distribution's, or Student's with P - 1 degrees of freedom below 50 prompts. (None, None)
+    below two prompts.
+    """
+    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
+    from scipy.special import ndtri, stdtrit
+
+    prompts = len(groups)
+    if prompts < 2:
+        return NONE
+    number = sum(map(len, groups))
+    mean = math.fsum(value for group in groups for value in group) / number
+    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
+    error = math.sqrt(squares * prompts / (prompts - 1)) / number
+    quantile = float(stdtrit(prompts - 1, 0.975)) if prompts < FEW else float(ndtri(0.975))
+    return mean - quantile * error, mean + quantile * error
+
+
+def seed_analytic(groups: Groups) -> Interval:
+    """The mean plus and minus the spread that other seeds would give with these prompts fixed.
+
+    Only the spread within prompts counts. (None, None) where a prompt has a single value, which says nothing about it.
+    """
+    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
+    from scipy.special import ndtri, stdtrit
+
+    if not groups or any(len(group) < 2 for group in groups):
+        return NONE
+    number = sum(map(len, groups))
+    mean = math.fsum(value for group in groups for value in group) / number
+    variance = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups) / number**2
+    freedom = number - len(groups)
+    quantile = float(stdtrit(freedom, 0.975)) if freedom < FEW else float(ndtri(0.975))
+    return mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance)

@@ -1,0 +1,186 @@
+"""The language model of a Janus with a cache of fixed size: rows of different lengths go on together.
+
+Each row lies flush left in its own slots of the cache and is masked behind its last token, so that a row's sums run
+over the same slots whatever its neighbours' lengths are. Equal to left-padded rows of transformers' own model, position
+for position (tests compare them); written out here because a CUDA graph needs a step without a growing cache, and
+because a step of a small model costs what its calls cost.
+
+Shape suffixes: R rows, L positions of a prefill, S slots, H heads, G heads of keys and values, D width, E width of a
+head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers.models.llama.modeling_llama import LlamaModel, apply_rotary_pos_emb
+
+from gotr1_eval.core.errors import UsageError
+
+SPAN = 64
+"""Attention reads the slots up to the longest row, rounded up to this many."""
+PREFILL_TOKENS = 16_384
+"""Tokens that a GPU prefills at once; bounds the memory of the activations."""
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+
+def rounded(slots: int) -> int:
+    """The next multiple of `SPAN`."""
+    return -(-slots // SPAN) * SPAN
+
+
+class Slots:
+    """Keys and values of every layer: [R, G, S, E] each, allocated once a stage.
+
+    Raises:
+        UsageError: the language model is no LLaMA.
+    """
+
+    def __init__(self, language_model: Any, rows: int, slots: int) -> None:  # noqa: ANN401 - transformers is untyped
+        if not isinstance(_bare(language_model), LlamaModel):
+            raise UsageError(f"the sampler knows LLaMA as the language model, got {type(language_model).__name__}")
+        config, weight = language_model.config, language_model.embed_tokens.weight
+        shape = (rows, config.num_key_value_heads, rounded(slots), head_width(config))
+        self.keys, self.values = (
+            [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(config.num_hidden_layers)]
+            for _ in range(2)
+        )
+        self.rows, self.slots = rows, shape[2]
+
+
+def _bare(language_model: Any) -> Any:  # noqa: ANN401
+    """The model inside an adapter's wrapper."""
+    return language_model.get_base_model() if hasattr(language_model, "get_base_model") else language_model
+
+
+def head_width(config: Any) -> int:  # noqa: ANN401
+    """Width of an attention head."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+class Decoder:
+    """The first rows of some slots, and how far each of them is filled."""
+
+    def __init__(self, language_model: Any, slots: Slots, rows: int) -> None:  # noqa: ANN401
+        self._model = language_model
+        self._slots = slots
+        self._device = language_model.embed_tokens.weight.device
+        self._rows_R = torch.arange(rows, device=self._device)
+        self._places_S = torch.arange(slots.slots, device=self._device)
+        self.lengths_R = torch.zeros(rows, dtype=torch.int64, device=self._device)
+
+    def prefill(self, embedded: Sequence[Tensor]) -> Tensor:
+        """Fill row after row anew from embeddings [L, D]; the state of each one's last token, [R, D].
+
+        On the CPU every row is computed alone, so that its last digits do not depend on its neighbours; a GPU takes
+        several, padded behind their ends, where causal attention never looks. Rows that are the same tensor are
+        computed once.
+        """
+        first = {id(row): index for index, row in reversed(list(enumerate(embedded)))}
+        distinct = sorted(first.values(), key=lambda index: len(embedded[index]))
+        states = torch.empty(len(embedded), embedded[0].shape[1], dtype=embedded[0].dtype, device=self._device)
+        for part in _passes([len(embedded[index]) for index in distinct], self._device.type):
+            places = [distinct[index] for index in part]
+            states[places] = self._prefill_together([embedded[index] for index in places], places)
+        source = torch.tensor([first[id(row)] for row in embedded], device=self._device)
+        if len(distinct) < len(embedded):
+            for cached_RGSE in (*self._slots.keys, *self._slots.values):
+                cached_RGSE[: len(embedded)] = cached_RGSE[source]
+        self.lengths_R.copy_(torch.tensor([len(row) for row in embedded]))
+        return states[source]
+
+    def _prefill_together(self, rows: Sequence[Tensor], places: Sequence[int]) -> Tensor:
+        """Rows of similar lengths in one pass, padded at their ends."""
+        batch_RLD = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+        length = batch_RLD.shape[1]
+        to_R = torch.tensor(places, device=self._device)
+
+        def attend(layer: int, query_RHLE: Tensor, key_RGLE: Tensor, value_RGLE: Tensor) -> Tensor:
+            self._slots.keys[layer][to_R, :, :length] = key_RGLE
+            self._slots.values[layer][to_R, :, :length] = value_RGLE
+            return scaled_dot_product_attention(
+                query_RHLE, key_RGLE, value_RGLE, is_causal=True, enable_gqa=_grouped(query_RHLE, key_RGLE)
+            )
+
+        states_RLD = self._forward(batch_RLD, self._places_S[None, :length], attend)
+        last_R = torch.tensor([len(row) - 1 for row in rows], device=self._device)
+        return states_RLD[torch.arange(len(rows), device=self._device), last_R]
+
+    def step(self, embedded_RD: Tensor, span: int) -> Tensor:
+        """One more token in every row, and its state, [R, D].
+
+        Nothing here depends on the host, and no tensor changes its place: the step can be captured as a CUDA graph.
+
+        Args:
+            span: slots that attention reads; more than the longest row has tokens.
+        """
+        visible_R1S = self._places_S[None, :span] <= self.lengths_R[:, None]
+        mask_R11S = visible_R1S[:, None, None, :]
+        rows = len(self._rows_R)
+
+        def attend(layer: int, query_RHLE: Tensor, key_RGLE: Tensor, value_RGLE: Tensor) -> Tensor:
+            keys_RGSE, values_RGSE = self._slots.keys[layer][:rows], self._slots.values[layer][:rows]
+            keys_RGSE[self._rows_R, :, self.lengths_R] = key_RGLE[:, :, 0]
+            values_RGSE[self._rows_R, :, self.lengths_R] = value_RGLE[:, :, 0]
+            return scaled_dot_product_attention(
+                query_RHLE,
+                keys_RGSE[:, :, :span],
+                values_RGSE[:, :, :span],
+                attn_mask=mask_R11S,
+                enable_gqa=_grouped(query_RHLE, key_RGLE),
+            )
+
+        states_RD = self._forward(embedded_RD[:, None], self.lengths_R[:, None], attend)[:, 0]
+        self.lengths_R += 1
+        return states_RD
+
+    def _forward(self, hidden_RLD: Tensor, positions_RL: Tensor, attend: Attend) -> Tensor:
+        """All layers, with attention to what `attend` says."""
+        rotation = self._model.rotary_emb(hidden_RLD, positions_RL)
+        for index, layer in enumerate(self._model.layers):
+            normed_RLD = layer.input_layernorm(hidden_RLD)
+            hidden_RLD = hidden_RLD + _attention(layer.self_attn, index, normed_RLD, rotation, attend)
+            hidden_RLD = hidden_RLD + layer.mlp(layer.post_attention_layernorm(hidden_RLD))
+        states_RLD: Tensor = self._model.norm(hidden_RLD)
+        return states_RLD
+
+
+def _attention(
+    module: Any,  # noqa: ANN401
+    layer: int,
+    hidden_RLD: Tensor,
+    rotation: tuple[Tensor, Tensor],
+    attend: Attend,
+) -> Tensor:
+    rows, length, _ = hidden_RLD.shape
+
+    def heads(projected_RLD: Tensor) -> Tensor:
+        return projected_RLD.view(rows, length, -1, module.head_dim).transpose(1, 2)
+
+    query_RHLE, key_RGLE = apply_rotary_pos_emb(
+        heads(module.q_proj(hidden_RLD)), heads(module.k_proj(hidden_RLD)), *rotation
+    )
+    mixed_RHLE = attend(layer, query_RHLE, key_RGLE, heads(module.v_proj(hidden_RLD)))
+    projected_RLD: Tensor = module.o_proj(mixed_RHLE.transpose(1, 2).reshape(rows, length, -1))
+    return projected_RLD
+
+
+def _grouped(query_RHLE: Tensor, key_RGLE: Tensor) -> bool:
+    """Whether several query heads share keys and values."""
+    return query_RHLE.shape[1] != key_RGLE.shape[1]
+
+
+def _passes(lengths: Sequence[int], device: str) -> list[list[int]]:
+    """Indices of rows, sorted by length, that are prefilled together."""
+    passes: list[list[int]] = []
+    for index, length in enumerate(lengths):
+        if device != "cpu" and passes and (len(passes[-1]) + 1) * length <= PREFILL_TOKENS:
+            passes[-1].append(index)
+        else:
+            passes.append([index])
+    return passes

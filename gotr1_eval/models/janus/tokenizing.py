@@ -1,0 +1,53 @@
+"""The tokenizer of a Janus: read by file, with GoT-R1's four tokens, ids looked up by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE, BOX_END, BOX_START, OBJ_END, OBJ_START
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.janus.sequence import BOS, PAD
+
+GOT_TOKENS = (BOX_START, BOX_END, OBJ_START, OBJ_END)
+"""In the order in which the released GoT-R1 script adds them, which decides their ids."""
+_NEEDED = (BOS, PAD, BEGIN_OF_IMAGE)
+
+
+def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers is untyped
+    """The tokenizer; GoT-R1's tokens are added where the files do not have them, as its released script does.
+
+    Raises:
+        UsageError: there is no tokenizer.json.
+        DataError: it is damaged, or lacks a token that every Janus has.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} has no tokenizer.json; copy it there from the model's repository")
+    try:
+        # By file and not by folder: the class named in tokenizer_config.json splits Janus's text wrongly.
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
+        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
+    known = tokenizer.get_vocab()
+    missing = [token for token in _NEEDED if token not in known]
+    if missing:
+        raise DataError(f"the tokenizer lacks {', '.join(missing)}; use the checkpoint's own tokenizer", path=path)
+    tokenizer.add_tokens(list(GOT_TOKENS))
+    return tokenizer
+
+
+def check_ids(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: ANN401
+    """The model must embed every id; it may embed more.
+
+    Raises:
+        DataError: the highest id has no row.
+    """
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        raise DataError(
+            f"a token has id {highest}, but the model embeds {rows} only; use the checkpoint's own tokenizer",
+            path=folder / "tokenizer.json",
+        )

@@ -1,0 +1,1 @@
+"""Judges against people: reading ratings, coefficients with intervals, studies, calibration."""

@@ -1,0 +1,135 @@
+"""Pearson, Spearman, Kendall tau-b and tau-c between two columns, for many weightings of the items at once.
+
+A weight is how often an item stands in the data: with whole numbers the result is that of the repeated data, so that a
+bootstrap is one call with a row of weights a draw; with inverse inclusion probabilities it estimates the population's.
+NaN stands for undefined (a column without variance); `why_undefined` says it in words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+NAMES = ("pearson", "spearman", "kendall_b", "kendall_c")
+_BLOCK = 512
+"""Columns of a pairwise matrix that are in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The distinct values of a column: order and starts of the runs of equal values, and each item's run."""
+
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    group: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, values: Floats) -> _Groups:
+        distinct, group = np.unique(values, return_inverse=True)
+        order = np.argsort(group, kind="stable")
+        starts = np.searchsorted(group[order], np.arange(len(distinct)))
+        return cls(order, starts, group)
+
+    def group_weights(self, weights: Floats) -> Floats:
+        return np.add.reduceat(weights[:, self.order], self.starts, axis=1)
+
+    def ranks(self, weights: Floats) -> Floats:
+        """Middle ranks; a constant less than the usual ones, which no correlation sees."""
+        grouped = self.group_weights(weights)
+        return (np.cumsum(grouped, axis=1) - grouped / 2.0)[:, self.group]
+
+    def untied(self, weights: Floats) -> Floats:
+        """Twice the number of pairs with two values."""
+        grouped = self.group_weights(weights)
+        twice: Floats = grouped.sum(axis=1) ** 2 - (grouped**2).sum(axis=1)
+        return twice
+
+    def distinct(self, weights: Floats) -> Floats:
+        """How many distinct values have any weight."""
+        return np.asarray((self.group_weights(weights) > 0).sum(axis=1), dtype=float)
+
+
+def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
+    """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined."""
+    if not len(x):
+        return {name: np.full(len(weights), np.nan) for name in NAMES}
+    groups_x, groups_y = _Groups.of(x), _Groups.of(y)
+    fewest = np.minimum(groups_x.distinct(weights), groups_y.distinct(weights))
+    signs = quadratic(weights, _SignProducts(x, y))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = {
+            "pearson": _pearson(_standardised(x)[None], _standardised(y)[None], weights),
+            "spearman": _pearson(groups_x.ranks(weights), groups_y.ranks(weights), weights),
+            "kendall_b": signs / np.sqrt(groups_x.untied(weights) * groups_y.untied(weights)),
+            "kendall_c": signs / (weights.sum(axis=1) ** 2 * (1.0 - 1.0 / fewest)),
+        }
+    return {name: np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan) for name, values in found.items()}
+
+
+def why_undefined(x: Floats, y: Floats) -> str:
+    """Why no coefficient is defined; empty where all are."""
+    if len(x) < 2:
+        return "fewer than two items" if len(x) else "no item has both"
+    if np.ptp(x) == 0:
+        return "the judge gave every item the same score"
+    return "people gave every item the same mark" if np.ptp(y) == 0 else ""
+
+
+def p_values(x: Floats, y: Floats) -> dict[str, float | None]:
+    """Two-sided p-values of no association, as scipy computes them; they know nothing of clusters or weights."""
+    from scipy import stats
+
+    if len(x) < 3 or why_undefined(x, y):
+        return dict.fromkeys(NAMES[:3])
+    tests = (stats.pearsonr(x, y), stats.spearmanr(x, y), stats.kendalltau(x, y))
+    return {name: float(test.pvalue) for name, test in zip(NAMES, tests, strict=False)}
+
+
+def fisher_average(correlations: Sequence[float]) -> float | None:
+    """tanh of the mean of atanh; None without any. A correlation of 1 or -1 has no finite transform and stays alone."""
+    if not correlations:
+        return None
+    with np.errstate(divide="ignore"):
+        mean = float(np.arctanh(np.array(correlations)).mean())
+    return None if math.isnan(mean) else math.tanh(mean)
+
+
+class _SignProducts:
+    """+1 for pairs in the same order in both columns, -1 for opposite ones, 0 for ties; made block by block."""
+
+    def __init__(self, x: Floats, y: Floats) -> None:
+        self.x, self.y = x, y
+
+    def __call__(self, columns: slice) -> Floats:
+        x = np.sign(self.x[:, None] - self.x[None, columns])
+        return x * np.sign(self.y[:, None] - self.y[None, columns])
+
+
+def quadratic(weights: Floats, block_of: Callable[[slice], Floats]) -> Floats:
+    """Sum over i, j of w_i w_j M_ij for every row of weights, with the N x N matrix made in blocks of columns."""
+    total = np.zeros(len(weights))
+    for start in range(0, weights.shape[1], _BLOCK):
+        columns = slice(start, start + _BLOCK)
+        total += ((weights @ block_of(columns)) * weights[:, columns]).sum(axis=1)
+    return total
+
+
+def _standardised(values: Floats) -> Floats:
+    """Centred and scaled: the coefficient is the same, and no digits are lost to a large offset."""
+    centred = values - values.mean()
+    spread = float(np.abs(centred).max())
+    return np.asarray(centred / spread) if spread > 0 else centred
+
+
+def _pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    x = x - (shares * x).sum(axis=1, keepdims=True)
+    y = y - (shares * y).sum(axis=1, keepdims=True)
+    spread = (shares * x**2).sum(axis=1) * (shares * y**2).sum(axis=1)
+    found: Floats = (shares * x * y).sum(axis=1) / np.sqrt(spread)
+    return found

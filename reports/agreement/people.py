@@ -1,0 +1,122 @@
+"""How far people agree among themselves on one dimension."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.agreement.alpha import LEVELS, Coincidences, Level
+from reports.agreement.bootstrap import Estimate, draw_weights, estimate
+from reports.agreement.correlations import Floats
+from reports.agreement.marks import ItemFacts, Mark, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleRow:
+    """What people's marks on a dimension are worth, in one category.
+
+    Attributes:
+        units, ratings, raters: counts; `paired` units have two ratings or more.
+        alpha: Krippendorff's, by level; words have the nominal one only.
+        pairwise: mean over paired units of the share of pairs of raters who agree exactly.
+        majority_share: mean over units of the share of raters who gave the most frequent mark.
+        mean: mean over ratings; none for words.
+        majority_vote: share of units that more than half of their raters marked 1; for marks of 0 and 1 only.
+    """
+
+    category: str
+    units: int
+    paired: int
+    ratings: int
+    raters: int
+    alpha: Mapping[str, Estimate]
+    pairwise: Estimate
+    majority_share: Estimate
+    mean: Estimate
+    majority_vote: Estimate
+
+
+def people_row(
+    category: str, units: Mapping[Unit, Mapping[str, Mark]], items: Mapping[str, ItemFacts], draws: int, seed: int
+) -> PeopleRow:
+    """The agreement of people over some units."""
+    marks = [list(said.values()) for said in units.values()]
+    facts = [items[unit.item] for unit in units]
+    weights = draw_weights([fact.prompt for fact in facts], draws, seed, _even([fact.weight for fact in facts]))
+    numeric = all(isinstance(mark, float) for said in marks for mark in said)
+    binary = numeric and {mark for said in marks for mark in said} <= {0.0, 1.0}
+    lengths = np.array([len(said) for said in marks], dtype=float)
+    words = "words have no mean"
+    sums = np.array([sum(said) if numeric else 0.0 for said in marks])  # type: ignore[arg-type]
+    return PeopleRow(
+        category=category,
+        units=len(marks),
+        paired=int((lengths > 1).sum()),
+        ratings=int(lengths.sum()),
+        raters=len({who for said in units.values() for who in said}),
+        alpha=_alphas(marks, weights, numeric),
+        pairwise=_unit_mean([_agreeing_pairs(said) for said in marks], weights, "no unit has two ratings"),
+        majority_share=_unit_mean([max(Counter(said).values()) / len(said) for said in marks], weights, "no ratings"),
+        mean=estimate((weights @ sums) / (weights @ lengths)) if numeric else Estimate(None, why=words),
+        majority_vote=_unit_mean([_vote(said) for said in marks], weights, "no ratings")
+        if binary
+        else Estimate(None, why="the marks are not 0 and 1"),
+    )
+
+
+def consensus(said: Mapping[str, Mark], by: str) -> float | None:
+    """One number for several people's: their mean, or the mean of their most frequent marks; None for words."""
+    numbers = [mark for mark in said.values() if isinstance(mark, float)]
+    if len(numbers) < len(said) or not numbers:
+        return None
+    return statistics.fmean(numbers if by == "mean" else statistics.multimode(numbers))
+
+
+def mean_over_categories(rows: Sequence[PeopleRow], name: str) -> float | None:
+    """The plain mean of a number over categories, as benchmarks average; None where one lacks it."""
+    values = [getattr(row, name).value for row in rows]
+    return statistics.fmean(values) if values and None not in values else None
+
+
+def _even(weights: Sequence[float]) -> Floats:
+    """Weights with a mean of 1."""
+    found = np.array(weights, dtype=float)
+    return np.asarray(found / found.mean())
+
+
+def _alphas(marks: Sequence[Sequence[Mark]], weights: Floats, numeric: bool) -> dict[str, Estimate]:
+    counted = Coincidences(marks)
+    return {level: _alpha(counted, level, weights) for level in (LEVELS if numeric else LEVELS[:1])}
+
+
+def _alpha(counted: Coincidences, level: Level, weights: Floats) -> Estimate:
+    if counted.why_undefined:
+        return Estimate(None, why=counted.why_undefined)
+    if level == "ratio" and any(isinstance(value, float) and value < 0 for value in counted.values):
+        return Estimate(None, why="a ratio scale has no negative numbers")
+    kept = weights[:, counted.kept] if counted.small else weights[:1, counted.kept]
+    return estimate(counted.alphas(level, kept))
+
+
+def _agreeing_pairs(said: Sequence[Mark]) -> float:
+    pairs = len(said) * (len(said) - 1)
+    return sum(count * (count - 1) for count in Counter(said).values()) / pairs if pairs else float("nan")
+
+
+def _vote(said: Sequence[Mark]) -> float:
+    return float(2 * sum(mark == 1.0 for mark in said) > len(said))
+
+
+def _unit_mean(values: Sequence[float], weights: Floats, why: str) -> Estimate:
+    """The mean over units that have a value."""
+    numbers = np.array(values)
+    known = ~np.isnan(numbers)
+    if not known.any():
+        return Estimate(None, why=why)
+    totals = weights[:, known].sum(axis=1)
+    sums = weights[:, known] @ numbers[known]
+    return estimate(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))

@@ -1,0 +1,208 @@
+"""A study's folder: what people are asked to rate, and what they answered.
+
+    study.json     name, seed, dimensions with the judge's own rubric, what was drawn from what
+    items.jsonl    one line an item: what is shown, and with which probability it was drawn
+    ratings.csv    one line a rating: item, rater, dimension, value, seconds, timestamp
+
+Pictures are named relative to the folder, or absolutely. A rater must not be shown `generator`, `category` or `scores`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.core.jsonl import dump, read_rows
+from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.core.types import Json
+
+FORMAT = 1
+RATING_COLUMNS = ("item", "rater", "dimension", "value", "seconds", "timestamp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimension:
+    """One thing to rate.
+
+    Attributes:
+        name: what the column `dimension` of the ratings says.
+        judge: the judge that scores the same thing, without its model ("semantic").
+        rubric: the text that the judge itself is asked with, markers and answer form left out.
+        low, high: ends of the scale.
+        step: distance of two marks that a rater can give.
+        needs: what the item must show for it, of "chain", "plan", "image".
+    """
+
+    name: str
+    judge: str
+    rubric: str
+    low: float
+    high: float
+    step: float = 1.0
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high and self.step > 0):
+            raise ValueError(f"dimension {self.name!r} needs low < high and a step above 0")
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies on the scale; any number between its ends does."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One item of a study.
+
+    Attributes:
+        item: its id, the sample's id in the run it was drawn from.
+        image: a file, relative to the study's folder or absolute; None when there is no picture.
+        inclusion_probability: chance, in (0, 1], with which the design draws this item.
+        stratum: the cell of the design it was drawn from.
+        cluster: the prompt's identity; items of one cluster are alike.
+        scores: what the judges gave it when it was drawn; never shown to a rater.
+    """
+
+    item: str
+    prompt: str
+    chain: str | None = None
+    image: str | None = None
+    inclusion_probability: float = 1.0
+    category: str = "all"
+    generator: str | None = None
+    stratum: str = "all"
+    cluster: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.inclusion_probability <= 1.0:
+            raise ValueError(f"item {self.item!r}: inclusion_probability must lie in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A study as it was drawn.
+
+    Attributes:
+        population: how many samples the items stand for.
+        setup: what else decided the draw (source runs, options, left-out samples by reason).
+    """
+
+    name: str
+    seed: int
+    population: int
+    dimensions: tuple[Dimension, ...]
+    items: tuple[Item, ...]
+    setup: Mapping[str, Json] = field(default_factory=dict)
+
+    def dimensions_of(self, item: Item) -> tuple[Dimension, ...]:
+        """Those dimensions for which the item shows what they need."""
+        shown = {"chain": item.chain is not None, "plan": item.chain is not None, "image": item.image is not None}
+        return tuple(dimension for dimension in self.dimensions if all(shown[need] for need in dimension.needs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """One mark of one rater; a file holds at most one for an item, rater and dimension: the last one given.
+
+    Attributes:
+        seconds: that the rater took, None where unknown.
+        timestamp: ISO 8601 in UTC, empty where unknown.
+    """
+
+    item: str
+    rater: str
+    dimension: str
+    value: float
+    seconds: float | None = None
+    timestamp: str = ""
+
+
+def write_study(study: Study, folder: Path) -> None:
+    """Write study.json and items.jsonl, each in one piece."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "format": FORMAT,
+        "name": study.name,
+        "seed": study.seed,
+        "population": study.population,
+        "dimensions": [asdict(dimension) for dimension in study.dimensions],
+        "setup": dict(study.setup),
+    }
+    write_atomically(folder / "items.jsonl", "".join(f"{dump(asdict(item))}\n" for item in study.items))
+    write_atomically(folder / "study.json", json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_study(folder: Path) -> Study:
+    """The study that a folder holds.
+
+    Raises:
+        DataError: a file is missing or does not hold what it should, or an item stands there twice.
+    """
+    path = folder / "study.json"
+    try:
+        return _study(json.loads(path.read_text(encoding="utf-8")), folder)
+    except OSError as error:
+        raise DataError(f"not a study: {error.strerror}; draw one with `gotr1-eval study`", path=path) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"not the description of a study ({one_line(error)})", path=path) from None
+
+
+def picture_path(folder: Path, item: Item) -> Path | None:
+    """Where the item's picture lies, None where it has none."""
+    return None if item.image is None else folder / item.image
+
+
+def ratings_csv(ratings: Iterable[Rating]) -> str:
+    """The long table as CSV text, with its header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(RATING_COLUMNS)
+    for one in ratings:
+        seconds = "" if one.seconds is None else f"{one.seconds:.3f}"
+        writer.writerow((one.item, one.rater, one.dimension, f"{one.value:.12g}", seconds, one.timestamp))
+    return text.getvalue()
+
+
+def write_ratings(ratings: Sequence[Rating], folder: Path) -> Path:
+    """Write ratings.csv in one piece, and return where it is."""
+    path = folder / "ratings.csv"
+    write_atomically(path, ratings_csv(ratings))
+    return path
+
+
+def _study(facts: Mapping[str, Any], folder: Path) -> Study:
+    if facts["format"] != FORMAT:
+        raise ValueError(f"format {facts['format']!r}, this version reads {FORMAT}")
+    return Study(
+        name=facts["name"],
+        seed=facts["seed"],
+        population=facts["population"],
+        dimensions=tuple(_dimension(row) for row in facts["dimensions"]),
+        items=tuple(_read_items(folder / "items.jsonl")),
+        setup=facts["setup"],
+    )
+
+
+def _dimension(row: Mapping[str, Any]) -> Dimension:
+    return Dimension(**{**row, "needs": tuple(row["needs"])})
+
+
+def _read_items(path: Path) -> list[Item]:
+    items: dict[str, Item] = {}
+    for number, row in read_rows(path):
+        try:
+            item = Item(**row)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"not an item ({one_line(error)})", path=path, line=number) from None
+        if item.item in items:
+            raise DataError(f"item {item.item!r} stands there twice", path=path, line=number)
+        items[item.item] = item
+    return list(items.values())

@@ -1,0 +1,33 @@
+"""Every shipped configuration is one that its command can read, and names rewards that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gotr1_eval.cli.train import with_changes
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.settings import read_settings, read_toml
+from rewards.reward_set import read_reward_set
+from training.settings import GrpoSettings
+
+CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.toml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configurations(path):
+    settings = read_settings(GrpoSettings, read_toml(path), where=path.name)
+    assert read_reward_set(settings.rewards).total is not None
+
+
+def test_changes_over_a_file():
+    values = {"steps": 5, "sampling": {"guidance": 5.0}}
+    changed = with_changes(values, ["steps=7", "sampling.guidance=2", "rewards=pr_only", "lora.rank=4"])
+    assert changed == {"steps": 7, "sampling": {"guidance": 2}, "rewards": "pr_only", "lora": {"rank": 4}}
+
+
+@pytest.mark.parametrize(("change", "words"), [("steps", "expected key=value"), ("steps.x=1", "single value")])
+def test_changes_that_make_no_sense(change, words):
+    with pytest.raises(UsageError, match=words):
+        with_changes({"steps": 5}, [change])

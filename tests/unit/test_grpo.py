@@ -1,0 +1,253 @@
+"""The trainer as a whole: batches, processes, restarts and adapters change nothing they should not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import torch
+
+from gotr1_eval.core.chain import write_chain
+from gotr1_eval.core.errors import DataError, RunError, UsageError
+from gotr1_eval.core.outcome import Score, Unscored, Why
+from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.models.generators.janus import Settings as JanusSettings
+from gotr1_eval.models.generators.janus import build
+from gotr1_eval.models.janus.loading import load_checkpoint
+from rewards.reward_set import RewardSet
+from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
+from tests.tiny_models import random_checkpoint, random_model, random_tokenizer
+from training.judging import UnscoredWatch, judge_patiently
+from training.metrics import Judged, rollout_metrics
+from training.policy import Policy
+from training.prompt_sets import PromptMix
+from training.settings import PromptSource
+
+
+def same(one, two, tolerance):
+    assert set(one) == set(two)
+    for name, gradient in one.items():
+        scale = gradient.abs().max().clamp(min=1e-8)
+        assert ((two[name] - gradient).abs().max() / scale).item() <= tolerance, name
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return gradients(trainer(tmp_path_factory.mktemp("whole"), max_grad_norm=1e9))
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
+    same(whole, gradients(trainer(tmp_path, micro_batch=size, max_grad_norm=1e9)), 1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_gradients(tmp_path, whole):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29637"]
+    command = [*launcher, "-m", "tests.grpo_runs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    same(whole, torch.load(tmp_path / "gradients.pt", weights_only=True), 1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"updates": 2, "kl": "exact"}, {"lora": {"rank": 4, "alpha": 4}}])
+def test_a_resumed_run_is_an_unbroken_one(tmp_path, changes):
+    trainer(tmp_path / "unbroken", steps=3, **changes).train()
+    broken = trainer(tmp_path / "broken", steps=3, **changes)
+    broken.report = lambda metrics: setattr(broken, "stopping", True)
+    assert broken.train() == 1
+    assert trainer(tmp_path / "broken", steps=3, **changes).train() == 3
+
+    def rows(name):
+        read = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        return [{key: value for key, value in row.items() if not key.startswith("seconds/")} for row in read]
+
+    assert rows("broken") == rows("unbroken")
+    one, two = (
+        torch.load(tmp_path / name / "checkpoints/step-000003/trainer.pt", weights_only=True)["weights"]
+        for name in ("broken", "unbroken")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+def test_only_the_last_checkpoints_are_kept_and_a_partial_one_is_no_checkpoint(tmp_path):
+    trainer(tmp_path, steps=3, keep=2).train()
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["step-000002", "step-000003"]
+    (tmp_path / "checkpoints/step-000009.partial").mkdir()
+    again = trainer(tmp_path, steps=3)
+    assert again.train() == 3
+    (tmp_path / "checkpoints/step-000003/trainer.pt").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"trainer\.pt.*cannot be read"):
+        trainer(tmp_path, steps=4).train()
+
+
+def test_adapters_off_is_the_model_before(tmp_path):
+    plain = trainer(tmp_path / "plain", beta=0.0)
+    adapted = trainer(tmp_path / "adapted", lora={"rank": 4, "alpha": 8})
+    adapted.train()
+    rollout = plain._roll_out(0)
+    with torch.no_grad():
+        before = plain.learner.policy(rollout.actions)
+        with adapted.learner.reference() as first:
+            off = first(rollout.actions)
+        on = adapted.learner.policy(rollout.actions)
+    assert torch.equal(off.image.log_probs_BS, before.image.log_probs_BS)
+    assert torch.equal(off.text.log_probs_BS, before.text.log_probs_BS)
+    assert not torch.equal(on.image.log_probs_BS, before.image.log_probs_BS)
+    trained = [name for name, each in adapted.learner.policy.named_parameters() if each.requires_grad]
+    assert trained
+    assert all("lora" in name and "language_model" in name for name in trained)
+
+
+def test_saved_adapters_are_a_checkpoint(tmp_path):
+    base = random_checkpoint(tmp_path / "base")
+    trained = trainer(tmp_path / "run", lora={"rank": 4, "alpha": 8}, ckpt=str(base), steps=1, learning_rate=1e-2)
+    trained.train()
+    saved = tmp_path / "run/checkpoints/step-000001"
+    found = load_checkpoint(saved, device=torch.device("cpu"), dtype=torch.float32)
+    rollout = trained._roll_out(0)
+    with torch.no_grad():
+        before, after, read = (
+            policy(rollout.actions).image.log_probs_BS
+            for policy in (
+                Policy(random_model(random_tokenizer()), trained.sampling, found.special.pad),
+                trained.learner.policy,
+                Policy(found.model, trained.sampling, found.special.pad),
+            )
+        )
+    assert torch.allclose(read, after, atol=1e-5)
+    assert not torch.allclose(read, before, atol=1e-3)
+    one, other = (build(JanusSettings(ckpt=str(path)), workshop=None).fingerprint for path in (saved, base))
+    assert one != other
+    (saved / "adapter_config.json").write_text("{}")
+    with pytest.raises(DataError, match=r"adapter_config.json.*does not name the checkpoint"):
+        load_checkpoint(saved, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def test_a_rewarded_token_becomes_likelier(tmp_path):
+    learning = trainer(tmp_path, beta=0.0, learning_rate=3e-3)
+    rollout = learning._roll_out(0)
+    policy = learning.learner.policy
+    with torch.no_grad():
+        before = policy(rollout.actions)
+    rewards = learning.rewards.judge(rollout.samples)
+    learning.step(0)
+    with torch.no_grad():
+        after = policy(rollout.actions)
+    moved = (after.text.log_probs_BS - before.text.log_probs_BS).sum(1)
+    values = torch.tensor([row["checksum"].value if isinstance(row["checksum"], Score) else -1 for row in rewards])
+    best, worst = values.argmax(), torch.where(values < 0, 2, values).argmin()
+    assert moved[best] > moved[worst]
+
+
+class Flaky(ChecksumJudge):
+    """Fails twice for every sample, then answers."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def judge(self, samples):
+        self.calls += 1
+        if self.calls <= 2:
+            return [Unscored(why=Why.BACKEND, detail="no answer") for _ in samples]
+        return super().judge(samples)
+
+
+def test_a_failing_judge_is_waited_for():
+    samples = [Sample(id="0", prompt="a", chain="b"), Sample(id="1", prompt="a", chain="c")]
+    pauses = []
+    rows = judge_patiently(RewardSet({"checksum": Flaky()}), samples, 600, pauses.append)
+    assert pauses == [1.0, 2.0]
+    assert rows == RewardSet({"checksum": ChecksumJudge()}).judge(samples)
+    rows = judge_patiently(RewardSet({"checksum": Flaky()}), samples, 2.5, pauses.append)
+    assert [row["checksum"].why for row in rows] == [Why.BACKEND] * 2
+
+
+def test_a_policy_that_breaks_its_judge_stops_the_run():
+    watch = UnscoredWatch(limit=0.5, window=2)
+    good, bad = Score(value=1.0), Unscored(why=Why.UNREADABLE, detail="word salad")
+    watch.see([bad, bad])
+    watch.see([good, good])
+    watch.see([bad, good])
+    with pytest.raises(RunError, match=r"75% of the rewards of the last 2 steps.*unreadable: word salad"):
+        watch.see([bad, bad])
+
+
+def test_even_rewards_teach_nothing_and_are_counted(tmp_path):
+    class Even(ChecksumJudge):
+        def judge(self, samples):
+            return [Score(value=0.5) for _ in samples]
+
+    even = trainer(tmp_path, RewardSet({"checksum": Even()}))
+    weights = [each.clone() for each in even.trained]
+    metrics = even.step(0)
+    assert metrics["groups/too_even"] == 2
+    assert metrics["updates"] == 0
+    assert all(torch.equal(one, two) for one, two in zip(weights, even.trained, strict=True))
+
+
+def test_metrics_by_hand():
+    chains = [write_chain([("a cat", Box(0.0, 0.0, 0.5, 0.5))]), "no plan"]
+    outcomes = [Score(value=0.0), Score(value=1.0), Unscored(why=Why.UNREADABLE), Unscored(why=Why.NOT_APPLICABLE)]
+    judged = [
+        Judged({"a": outcome}, {"b": outcome}, chains[place % 2], tokens=place, truncated=place == 3)
+        for place, outcome in enumerate(outcomes)
+    ]
+    metrics = rollout_metrics(judged, Counter(learned=1, too_few=0))
+    assert metrics == {
+        "reward/a/mean": 0.5, "reward/a/spread": 0.5, "reward/a/zeros": 0.5,
+        "reward/a/unscored": 0.25, "reward/a/scored": 0.5,
+        "watched/b/mean": 0.5, "watched/b/spread": 0.5, "watched/b/zeros": 0.5,
+        "watched/b/unscored": 0.25, "watched/b/scored": 0.5,
+        "groups/learned": 1, "groups/too_few": 0, "chain/tokens": 1.5, "chain/truncated": 0.25,
+        "plan/boxes": 0.5, "plan/area": pytest.approx(0.25),
+    }  # fmt: skip
+
+
+def test_tensorboard_gets_every_metric(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer(tmp_path / "run", steps=2, trackers=["tensorboard"]).train()
+    events = EventAccumulator(str(next((tmp_path / "run").rglob("events.*")).parent))
+    events.Reload()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    logged = [scalar.value for scalar in events.Scalars("reward/checksum/mean")]
+    assert logged == pytest.approx([row["reward/checksum/mean"] for row in rows])
+    assert set(rows[0]) <= set(events.Tags()["scalars"]) | {"step"}
+
+
+def test_prompts_depend_on_seed_and_step_alone(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n\ntwo\nthree\n")
+    (tmp_path / "b.jsonl").write_text('{"prompt": " x "}\n')
+    sources = [PromptSource(file=tmp_path / "a.txt", share=3.0), PromptSource(file=tmp_path / "b.jsonl")]
+    mix = PromptMix(sources, 0)
+    steps = [mix.step(step, 4) for step in range(200)]
+    assert steps == [PromptMix(sources, 0).step(step, 4) for step in range(200)]
+    assert steps != [PromptMix(sources, 1).step(step, 4) for step in range(200)]
+    flat = [prompt for step in steps for prompt in step]
+    assert set(flat) == {"one", "two", "three", "x"}
+    assert 0.2 < flat.count("x") / len(flat) < 0.3
+    (tmp_path / "c.jsonl").write_text('{"prompt": 3}\n')
+    with pytest.raises(DataError, match=r"c\.jsonl:1: expected texts under 'prompt'"):
+        PromptMix([PromptSource(file=tmp_path / "c.jsonl")], 0)
+    with pytest.raises(UsageError, match="no category 'colour'"):
+        PromptMix([PromptSource(shapes=("colour",))], 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"samples_per_prompt": 1}, "samples_per_prompt"),
+        ({"sampling": {"text_temperature": 0}}, "text_temperature"),
+        ({"sampling": {"top_k": 5}}, "top_k"),
+        ({"prompts": [{"share": 1}]}, "shapes"),
+        ({"text_clip": {"low": 1.0}}, "low"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(changes, word):
+    with pytest.raises(ValueError, match=word):
+        settings(**changes)

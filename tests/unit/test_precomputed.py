@@ -1,0 +1,98 @@
+"""Detections from a file: found by the picture's path, kept in order and to the bit, and refused with the line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.pixels import to_pixels
+from gotr1_eval.build import Builder
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.perception import FileDetector
+from gotr1_eval.models.detectors.precomputed import PrecomputedDetector
+
+CAT = {"label": "cat", "box": [1.5, 2.25, 30.125, 40.0], "score": 0.9375}
+ROW: dict[str, Any] = {"image": "a/0.png", "detector": "unidet", "width": 64, "height": 48, "detections": [CAT]}
+
+
+def written(folder: Path, *rows: object) -> Path:
+    path = folder / "detections.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def detector(folder: Path, *rows: object) -> PrecomputedDetector:
+    built = Builder().detector({"use": "precomputed", "path": str(written(folder, *rows))})
+    assert isinstance(built, PrecomputedDetector)
+    assert isinstance(built, FileDetector)
+    return built
+
+
+def test_a_picture_is_known_by_the_end_of_its_path(tmp_path: Path):
+    known = detector(tmp_path, ROW, {**ROW, "image": str(tmp_path / "b" / "0.png"), "detections": []})
+    assert known.name == "unidet"
+    sighting = known.look_up(tmp_path / "a" / "0.png")
+    assert sighting is not None
+    assert sighting.size == (64, 48)
+    assert [found.label for found in sighting.detections] == ["cat"]
+    nothing = known.look_up(tmp_path / "b" / "0.png")
+    assert nothing is not None
+    assert nothing.detections == ()
+    assert known.look_up(tmp_path / "c" / "0.png") is None
+    assert known.look_up(tmp_path / "za" / "0.png") is None
+
+
+def test_float32_pixels_come_back_exactly(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    sides = [(479, 479), (640, 361), (1023, 767)]
+    corners = [np.sort(rng.uniform(0, side, 2).astype(np.float32)) for size in sides * 50 for side in size]
+    rows = []
+    for place in range(0, len(corners), 2):
+        width, height = (sides * 50)[place // 2]
+        (x1, x2), (y1, y2) = corners[place].tolist(), corners[place + 1].tolist()
+        found = {"label": "x", "box": [x1, y1, x2, y2], "score": 0.5}
+        rows.append({"image": f"{place}.png", "detector": "d", "width": width, "height": height, "detections": [found]})
+    known = detector(tmp_path, *rows)
+    for row in rows:
+        sighting = known.look_up(tmp_path / row["image"])
+        assert sighting is not None
+        assert list(to_pixels(sighting.detections, sighting.size)[0].box) == row["detections"][0]["box"]
+
+
+def test_one_row_cannot_mean_two_pictures(tmp_path: Path):
+    known = detector(tmp_path, {**ROW, "image": "0.png"})
+    assert known.look_up(tmp_path / "a" / "0.png") == known.look_up(tmp_path / "a" / "0.png")
+    with pytest.raises(DataError, match=r"detections.jsonl:1: the row stands for .*name more of the path"):
+        known.look_up(tmp_path / "b" / "0.png")
+
+
+def test_pictures_in_memory_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="picture files"):
+        detector(tmp_path, ROW).detect([Image.new("RGB", (4, 4))], [["cat"]])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "no row"),
+        ([{**ROW, "image": ""}], ":1: expected 'image'"),
+        ([{**ROW, "detector": 3}], ":1: expected 'detector'"),
+        ([{**ROW, "width": 0}], ":1: expected 'width' and 'height'"),
+        ([{**ROW, "detections": None}], ":1: expected 'detections'"),
+        ([ROW, ROW], ":2: picture 'a/0.png' has a row already, in line 1"),
+        ([ROW, {**ROW, "image": "b", "detector": "other"}], "one detector, got detections of 'unidet', 'other'"),
+        ([{**ROW, "detections": [{**CAT, "score": 1.5}]}], ":1: not a detection"),
+        ([{**ROW, "detections": [{**CAT, "box": [0, 0, 480, 20]}]}], "inside 64x48"),
+        ([{**ROW, "detections": [{**CAT, "box": [9, 0, 3, 20]}]}], "inside 64x48"),
+        ([{**ROW, "detections": [{**CAT, "label": None}]}], ":1: not a detection"),
+        ([{**ROW, "detections": [["cat"]]}], ":1: not a detection"),
+    ],
+)
+def test_what_is_no_row(rows: list[object], message: str, tmp_path: Path):
+    with pytest.raises(DataError, match=message):
+        detector(tmp_path, *rows)

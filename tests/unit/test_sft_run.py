@@ -1,0 +1,120 @@
+"""Supervised runs from files: what is read, what is kept, and that a broken run ends as an unbroken one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.parquet import write_parquet
+from gotr1_eval.models.janus.loading import Checkpoint
+from gotr1_eval.models.janus.sequence import SpecialIds
+from tests.tiny_models import CODES, TOKENS, random_model, random_tokenizer
+from training.lessons import read_lessons
+from training.settings import SftSettings
+from training.sft_run import SftTrainer
+
+
+@pytest.fixture
+def checkpoint():
+    tokenizer = random_tokenizer()
+    return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(5):
+        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(tmp_path / f"{index}.png")
+        rows.append({"prompt": f"a red circle {index}", "chain": "A red circle.", "image": f"{index}.png"})
+    rows.append(
+        {"prompt": "codes", "chain": f"x{BEGIN_OF_IMAGE}", "image_tokens": [index % CODES for index in range(TOKENS)]}
+    )
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_rows_become_lessons(tmp_path, checkpoint, data):
+    lessons = read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+    assert len(lessons) == 6
+    for lesson in lessons:
+        text = checkpoint.tokenizer.decode(list(lesson.chain), skip_special_tokens=False)
+        assert text in (f" A red circle.{BEGIN_OF_IMAGE}", f" x{BEGIN_OF_IMAGE}")
+        assert lesson.chain[-1] == checkpoint.special.begin_of_image
+        assert len(lesson.image) == TOKENS
+    assert lessons[5].image == tuple(index % CODES for index in range(TOKENS))
+
+
+def test_pictures_are_encoded_once(tmp_path, checkpoint, data, monkeypatch):
+    first = read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+    monkeypatch.setattr("training.lessons.encode_pictures", lambda *given: pytest.fail("encoded again"))
+    assert read_lessons([data], checkpoint, tmp_path / "kept.jsonl") == first
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "0.png")
+    with pytest.raises(pytest.fail.Exception, match="encoded again"):
+        read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+
+
+def test_parquet_is_read_alike(tmp_path, checkpoint, data):
+    rows = [json.loads(line) for line in data.read_text().splitlines()][:5]
+    write_parquet(pd.DataFrame(rows), tmp_path / "data.parquet")
+    kept = tmp_path / "kept.jsonl"
+    assert read_lessons([tmp_path / "data.parquet"], checkpoint, kept) == read_lessons([data], checkpoint, kept)[:5]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"prompt": "a", "image_tokens": [0] * TOKENS}, "x.jsonl:1: expected a text under 'chain', got null"),
+        ({"prompt": 3, "chain": "b", "image_tokens": [0] * TOKENS}, "expected a text under 'prompt', got 3"),
+        (
+            {"prompt": "a", "chain": "b", "image_tokens": [0]},
+            f"expected {TOKENS} image tokens in 0..{CODES - 1}, got 1",
+        ),
+        ({"prompt": "a", "chain": "b", "image_tokens": [CODES] * TOKENS}, f"got {TOKENS} in {CODES}..{CODES}"),
+        ({"prompt": "a", "chain": "b", "image_tokens": []}, "got none"),
+        ({"prompt": "a", "chain": "b", "image": "gone.png"}, "x.jsonl:1: the picture cannot be read"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path, checkpoint, row, words):
+    (tmp_path / "x.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError) as caught:
+        read_lessons([tmp_path / "x.jsonl"], checkpoint, tmp_path / "kept.jsonl")
+    assert words in str(caught.value)
+
+
+def test_another_kind_of_file_is_refused(tmp_path, checkpoint):
+    with pytest.raises(UsageError, match=r"expected a \.jsonl or \.parquet file"):
+        read_lessons([tmp_path / "x.csv"], checkpoint, tmp_path / "kept.jsonl")
+
+
+def run(folder, data, steps, **changes):
+    tokenizer = random_tokenizer()
+    checkpoint = Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
+    folder.mkdir(exist_ok=True)
+    values = {"ckpt": "random", "data": [data], "steps": steps, "batch_size": 4, "micro_batch": 2, "device": "cpu"}
+    settings = SftSettings.model_validate(values | {"save_every": 2, "learning_rate": 1e-3} | changes)
+    return SftTrainer(settings, folder, checkpoint)
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 4}])
+def test_a_resumed_run_is_an_unbroken_one(tmp_path, data, lora):
+    assert run(tmp_path / "unbroken", data, 5, lora=lora).train() == 5
+    broken = run(tmp_path / "broken", data, 5, lora=lora)
+    broken.report = lambda metrics: setattr(broken, "stopping", metrics["step"] == 3)
+    assert broken.train() == 3
+    assert run(tmp_path / "broken", data, 5, lora=lora).train() == 5
+    one, two = (
+        torch.load(tmp_path / name / "checkpoints/step-000005/trainer.pt", weights_only=True)["weights"]
+        for name in ("broken", "unbroken")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in two)
+    rows = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("broken", "unbroken")]
+    assert rows[0] == rows[1]

@@ -1,0 +1,313 @@
+"""UniDet's parts against brute force, and the detector on a network small enough to build in every test."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gotr1_eval.core.errors import BackendError, DataError, LabelError, UsageError
+from gotr1_eval.models.detectors.unidet import Settings, build
+from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, R50
+from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
+from gotr1_eval.models.detectors.unidet.cascade import Stage
+from gotr1_eval.models.detectors.unidet.network import UniDet, select
+from gotr1_eval.models.detectors.unidet.preprocessing import frame_size, resize, to_planes
+from gotr1_eval.models.detectors.unidet.roi_align import BINS, roi_align
+from gotr1_eval.models.detectors.unidet.suppression import suppress
+
+TINY = replace(R50, name="tiny", blocks=(1, 1, 1, 1), width=4, channels=8, head_width=16, classes=5)
+LABELS = ["cat", "table, desk", "dog", "mouse2, mouse", "cup"]
+
+
+def plain_iou(a, b):
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height
+    return width * height / union if union else math.nan
+
+
+def plain_suppress(boxes, scores, groups, threshold):
+    """Greedy suppression with a loop, in float64."""
+    kept = []
+    for place in sorted(range(len(boxes)), key=lambda place: -scores[place]):
+        if not any(
+            groups[other] == groups[place] and plain_iou(boxes[other], boxes[place]) > threshold for other in kept
+        ):
+            kept.append(place)
+    return kept
+
+
+def random_boxes(generator, count, side=100.0):
+    corners = generator.uniform(0, side, (count, 2, 2))
+    return np.concatenate([corners.min(1), corners.max(1)], axis=1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_suppression_against_brute_force(seed):
+    generator = np.random.default_rng(seed)
+    # Coordinates and areas that float32 holds exactly, so that both compare the same quotients.
+    boxes = np.round(random_boxes(generator, 300))
+    scores = generator.integers(0, 40, 300) / 64
+    groups = generator.integers(0, 4, 300)
+    boxes[5] = boxes[6] = boxes[7]
+    groups[5:8] = 1
+    boxes[20:24, 2:] = boxes[20:24, :2]
+    found = suppress(torch.tensor(boxes, dtype=torch.float32), torch.tensor(scores), torch.tensor(groups), 0.5).tolist()
+    assert found == plain_suppress(boxes.tolist(), scores.tolist(), groups.tolist(), 0.5)
+
+
+def test_suppression_of_nothing_and_at_the_threshold():
+    none = suppress(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5)
+    assert none.tolist() == []
+    halves = torch.tensor([[0.0, 0, 2, 1], [0, 0, 1, 1]])
+    assert suppress(halves, torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64), 0.5).tolist() == [0, 1]
+    assert suppress(halves, torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64), 0.49).tolist() == [0]
+
+
+def plain_sample(cells, y, x):
+    """Bilinear, with the reference's rules at the border."""
+    _, height, width = cells.shape
+    if y < -1 or y > height or x < -1 or x > width:
+        return np.zeros(len(cells))
+    y, x = max(y, 0.0), max(x, 0.0)
+    low_y, low_x = min(int(y), height - 1), min(int(x), width - 1)
+    part_y, part_x = (0.0 if low_y >= height - 1 else y - low_y), (0.0 if low_x >= width - 1 else x - low_x)
+    high_y, high_x = min(low_y + 1, height - 1), min(low_x + 1, width - 1)
+    return (
+        cells[:, low_y, low_x] * (1 - part_y) * (1 - part_x)
+        + cells[:, low_y, high_x] * (1 - part_y) * part_x
+        + cells[:, high_y, low_x] * part_y * (1 - part_x)
+        + cells[:, high_y, high_x] * part_y * part_x
+    )
+
+
+def plain_roi_align(cells, box, scale):
+    x1, y1, x2, y2 = (value * scale - 0.5 for value in box)
+    bin_w, bin_h = (x2 - x1) / BINS, (y2 - y1) / BINS
+    across, down = math.ceil(bin_w), math.ceil(bin_h)
+    pooled = np.zeros((len(cells), BINS, BINS))
+    if across <= 0 or down <= 0:
+        return pooled
+    for row in range(BINS):
+        for column in range(BINS):
+            samples = [
+                plain_sample(
+                    cells, y1 + row * bin_h + (i + 0.5) * bin_h / down, x1 + column * bin_w + (j + 0.5) * bin_w / across
+                )
+                for i in range(down)
+                for j in range(across)
+            ]
+            pooled[:, row, column] = np.mean(samples, axis=0)
+    return pooled
+
+
+def test_roi_align_against_brute_force():
+    generator = np.random.default_rng(0)
+    cells = generator.normal(size=(3, 12, 17))
+    boxes = np.concatenate([
+        random_boxes(generator, 20, 130.0),
+        [[0, 0, 136, 96], [-40, -40, 20, 20], [120, 80, 400, 300], [300, 300, 310, 310]],
+        [[10, 10, 10, 50], [30, 30, 30, 30], [5, 5, 5.5, 5.5]],
+    ])  # fmt: skip
+    found = roi_align(torch.tensor(cells, dtype=torch.float32), torch.tensor(boxes, dtype=torch.float32), 1 / 8).numpy()
+    for box, pooled in zip(boxes, found, strict=True):
+        assert np.abs(pooled - plain_roi_align(cells, box, 1 / 8)).max() <= 2e-5
+
+
+def test_moving_a_box_cannot_overflow():
+    box = torch.tensor([[0.0, 0, 10, 10]])
+    moved = move_boxes(box, torch.tensor([[0.0, 0, 1e4, 1e4]]), (1.0, 1.0, 1.0, 1.0))
+    assert moved.isfinite().all()
+    assert (moved[0, 2] - moved[0, 0]).item() == pytest.approx(10 * 1000 / 16, rel=1e-5)
+    clipped = clip_boxes(moved, (50, 40))
+    assert clipped.tolist() == [[0.0, 0.0, 50.0, 40.0]]
+    assert has_area(torch.tensor([[0.0, 0, 1, 1], [3, 3, 3, 9], [5, 5, 4, 6]])).tolist() == [True, False, False]
+
+
+def stages(boxes, logits):
+    one = Stage(boxes, logits, torch.zeros_like(boxes), boxes)
+    return [one, one, one]
+
+
+def test_selection_keeps_three_hundred_and_drops_what_is_empty():
+    count = 400
+    boxes = torch.stack(
+        [torch.arange(count) * 10.0, torch.zeros(count), torch.arange(count) * 10.0 + 5, torch.full((count,), 5.0)], 1
+    )
+    boxes[3, 2] = boxes[3, 0]
+    logits = torch.full((count, 3), -9.0)
+    logits[:, 1] = torch.linspace(3, 1, count)
+    found = select(stages(boxes, logits))
+    assert len(found.boxes) == 299
+    assert (found.classes == 1).all()
+    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
+    assert 3 not in (found.boxes[:, 0] / 10).tolist()
+
+
+def test_nothing_found_is_told_from_a_model_that_failed():
+    boxes = torch.tensor([[0.0, 0, 5, 5]])
+    empty = select(stages(boxes, torch.full((1, 3), -9.0)))
+    assert (len(empty.boxes), empty.finite) == (0, True)
+    failed = select(stages(boxes, torch.full((1, 3), math.nan)))
+    assert (len(failed.boxes), failed.finite) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("size", "frame"),
+    [
+        ((512, 512), (479, 479)),
+        ((600, 300), (480, 240)),
+        ((200, 365), (263, 480)),
+        ((640, 512), (480, 384)),
+        ((1, 1), (479, 479)),
+        ((4000, 1), (480, 1)),
+        ((1, 4000), (1, 480)),
+    ],
+)
+def test_frames(size, frame):
+    assert frame_size(size) == frame
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16", "1"])
+def test_pictures_of_other_modes_become_rgb(mode):
+    picture = Image.new("I;16", (40, 30)) if mode == "I;16" else Image.new("RGB", (40, 30), "red").convert(mode)
+    for semantics in ("reference", "corrected"):
+        assert resize(picture, semantics).mode == "RGB"
+
+
+def test_red_is_blue_for_rs200_under_reference():
+    red = Image.new("RGB", (4, 4), (255, 0, 0))
+    seen = {
+        (size, semantics): to_planes(red, ARCHITECTURES[size], semantics)[:, 0, 0].tolist()
+        for size in ("r50", "rs200")
+        for semantics in ("reference", "corrected")
+    }
+    assert seen["r50", "reference"] == seen["r50", "corrected"] == [0, 0, 255]
+    assert seen["rs200", "reference"] == [0, 0, 255]
+    assert seen["rs200", "corrected"] == [255, 0, 0]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "r50", TINY)
+    torch.manual_seed(0)
+    network = UniDet(TINY).eval()
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if name.endswith(("running_var", "norm.weight")):
+                tensor.fill_(1.0)
+            elif tensor.dim() < 2:
+                tensor.fill_(-1.0 if "cls_score" in name else 0.0)
+            else:
+                tensor.normal_(std=1.0 / math.sqrt(tensor[0].numel()))
+    torch.save({"model": network.state_dict(), "iteration": 1}, tmp_path / "weights.pth")
+    (tmp_path / "labels.json").write_text(json.dumps(LABELS))
+    return tmp_path
+
+
+def detector(files, **settings):
+    return build(Settings(weights=files / "weights.pth", labels=files / "labels.json", size="r50", **settings), None)
+
+
+def pictures(count=3):
+    noise = np.random.default_rng(0)
+    return [Image.fromarray(noise.integers(0, 255, (60, 80, 3), dtype=np.uint8)) for _ in range(count)]
+
+
+def test_a_batch_equals_single_pictures(files):
+    built = detector(files)
+    together = built.detect(pictures())
+    assert any(together)
+    for picture, found in zip(pictures(), together, strict=True):
+        (alone,) = detector(files, batch_size=1).detect([picture])
+        assert len(alone) == len(found)
+        # Of a random network hundreds of scores are near-equal and may change places, the last of the 300 with them.
+        pairs = zip(alone, found, strict=True)
+        assert max(abs(one.score - other.score) for one, other in pairs) < 2e-3
+    assert all(0.1 < seen.score <= 1 for found in together for seen in found)
+
+
+def test_boxes_give_back_the_models_own_pixels(files):
+    built = detector(files)
+    (picture,) = pictures(1)
+    (found,), (detections,) = built.find([picture]), built.detect([picture])
+    width, height = built.box_frame(picture.size)
+    again = [
+        [box.x1 * width, box.y1 * height, box.x2 * width, box.y2 * height] for box in (seen.box for seen in detections)
+    ]
+    assert np.array_equal(np.array(again, dtype=np.float32), found.boxes.numpy())
+
+
+def test_names_are_looked_up(files):
+    built = detector(files)
+    (everything,) = built.detect(pictures(1))
+    (wanted,) = built.detect(pictures(1), [["desk", "Mouse"]])
+    assert {seen.label for seen in wanted} <= {"desk", "Mouse"}
+    assert len(wanted) == sum(seen.label in ("table, desk", "mouse2, mouse") for seen in everything)
+    with pytest.raises(LabelError, match=r"no class named 'desc'.*did you mean 'desk'"):
+        built.detect(pictures(1), [["desc"]])
+
+
+def test_one_pixel_and_extreme_pictures(files):
+    sizes = [(1, 1), (1, 500), (500, 1)]
+    assert len(detector(files).detect([Image.new("RGB", size) for size in sizes])) == 3
+
+
+def test_the_name_and_fingerprint_tell_what_changes_a_score(files):
+    plain, mended = detector(files), detector(files, semantics="corrected")
+    assert (plain.name, mended.name) == ("unidet-r50", "unidet-r50-corrected")
+    assert plain.fingerprint == detector(files, batch_size=2).fingerprint != mended.fingerprint
+    (files / "labels.json").write_text(json.dumps(LABELS[::-1]))
+    assert detector(files).fingerprint != plain.fingerprint
+
+
+def fails(files, error, *words):
+    with pytest.raises(error) as caught:
+        detector(files).detect(pictures(1))
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda weights: weights.pop("backbone.fpn_lateral3.bias"), ["1 missing", "fpn_lateral3.bias"]),
+        (lambda weights: weights.update(stranger=torch.zeros(1)), ["1 surplus", "stranger"]),
+        (lambda weights: weights.update({"backbone.fpn_lateral3.bias": torch.zeros(3)}), ["1 misshapen"]),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(files, change, words):
+    content = torch.load(files / "weights.pth", weights_only=True)
+    change(content["model"])
+    torch.save(content, files / "weights.pth")
+    fails(files, DataError, "weights.pth", *words)
+
+
+def test_damaged_and_foreign_files(files):
+    (files / "weights.pth").write_bytes(b"not weights")
+    fails(files, DataError, "weights.pth")
+    with pytest.raises(UsageError, match=r"no file .*gone\.pth with the weights"):
+        build(Settings(weights=files / "gone.pth", labels=files / "labels.json"), None)
+
+
+def test_labels_that_do_not_fit(files):
+    for content, words in (
+        (LABELS[:4], "expected the names of 5 classes, got 4"),
+        ([1, 2], "expected a list of names"),
+    ):
+        (files / "labels.json").write_text(json.dumps(content))
+        with pytest.raises(DataError, match=words):
+            _ = detector(files).vocabulary
+
+
+def test_a_model_without_finite_numbers_fails_loudly(files):
+    content = torch.load(files / "weights.pth", weights_only=True)
+    content["model"]["backbone.fpn_lateral5.bias"].fill_(math.nan)
+    torch.save(content, files / "weights.pth")
+    fails(files, BackendError, "no finite number")

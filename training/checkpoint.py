@@ -1,0 +1,83 @@
+"""Checkpoints of a training run: whole or not there, the last few kept, continued from to the same bits.
+
+checkpoints/step-000100/   adapters or model, readable as --ckpt, and trainer.pt: what else a run needs to go on
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch.optim import Optimizer
+
+from gotr1_eval.core.errors import DataError, one_line
+from training.trained_parts import Learner
+
+STATE = "trainer.pt"
+_NAME = re.compile(r"step-(\d{6,})")
+
+
+def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int) -> Path:
+    """Write checkpoint `step`, then drop all but the last `keep`."""
+    final = folder / f"step-{step:06}"
+    partial = final.with_name(final.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    learner.save(partial)
+    state = {"step": step, "weights": _learned(learner), "optimizer": optimizer.state_dict()}
+    torch.save(state, partial / STATE)
+    _to_disk(partial)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+    for old in _complete(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
+    """Load the newest checkpoint into learner and optimizer; returns its step, 0 where there is none.
+
+    Raises:
+        DataError: it cannot be read, or is of other weights.
+    """
+    found = _complete(folder)
+    if not found:
+        return 0
+    path = found[-1] / STATE
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=path) from None
+    learned = dict(_parameters(learner))
+    if set(state["weights"]) != set(learned):
+        raise DataError("the checkpoint holds other weights than these settings train", path=path)
+    with torch.no_grad():
+        for name, parameter in learned.items():
+            parameter.copy_(state["weights"][name])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
+
+
+def _parameters(learner: Learner) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(name, each) for name, each in learner.policy.named_parameters() if each.requires_grad]
+
+
+def _learned(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().cpu() for name, parameter in _parameters(learner)}
+
+
+def _complete(folder: Path) -> list[Path]:
+    """Finished checkpoints, oldest first; a partial one is the trace of a killed process."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _to_disk(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

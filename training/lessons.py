@@ -1,0 +1,131 @@
+"""Supervised data: rows of prompt, chain and picture, as ids; pictures are encoded once and kept.
+
+A row of a .jsonl or .parquet file has `prompt`, `chain` (ending with `<begin_of_image>` or not), and either `image`,
+a file beside the data file or an absolute path, or `image_tokens`, the codes themselves. The layout of the released
+GoT data is not read: its rows are not described by any source this project could cite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.jsonl import append_rows, read_rows
+from gotr1_eval.core.parquet import read_parquet
+from gotr1_eval.core.pictures import PictureError, open_picture
+from gotr1_eval.models.janus.loading import Checkpoint
+from gotr1_eval.models.janus.sequence import encode_prompt
+from training.sft import Lesson
+from training.vq import encode_pictures
+
+Row = Mapping[str, Any]
+
+
+def read_lessons(files: Sequence[Path], checkpoint: Checkpoint, kept: Path, batch_size: int = 32) -> list[Lesson]:
+    """Every row of the files as a lesson, in order.
+
+    Args:
+        kept: JSONL file of image tokens by picture; pictures found there, unchanged, are not encoded again.
+
+    Raises:
+        UsageError, DataError: a file or row that cannot be read; names file and line.
+    """
+    rows = [(path, line, row) for path in files for line, row in _rows(path)]
+    pictures = {_picture(path, row): (path, line) for path, line, row in rows if row.get("image_tokens") is None}
+    codes = _encoded(pictures, checkpoint, kept, batch_size)
+    return [_lesson(path, line, row, checkpoint, codes) for path, line, row in rows]
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+    if path.suffix == ".jsonl":
+        yield from read_rows(path, ours=False)
+    elif path.suffix == ".parquet":
+        try:
+            yield from enumerate(read_parquet(path).to_dict("records"), start=1)
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot be read as .parquet: {one_line(error)}", path=path) from None
+    else:
+        raise UsageError(f"data: {path}: expected a .jsonl or .parquet file")
+
+
+def _picture(path: Path, row: Row) -> Path:
+    return path.parent / str(row.get("image"))
+
+
+def _key(picture: Path, checkpoint: Checkpoint) -> str:
+    """Names a picture as it is now, at the side length and by the codebook that encode it."""
+    try:
+        facts = picture.stat()
+    except OSError:
+        return ""
+    codebook = checkpoint.model.model.vqmodel.quantize.embedding.weight.float().sum().item()
+    text = f"{picture.absolute()} {facts.st_size} {facts.st_mtime_ns} {_side(checkpoint)} {codebook:.9g}"
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _side(checkpoint: Checkpoint) -> int:
+    return int(checkpoint.model.config.vision_config.image_size)
+
+
+def _encoded(
+    pictures: Mapping[Path, tuple[Path, int]], checkpoint: Checkpoint, kept: Path, batch_size: int
+) -> dict[Path, tuple[int, ...]]:
+    known = {row["key"]: tuple(row["codes"]) for _, row in read_rows(kept)} if kept.exists() else {}
+    keys = {picture: _key(picture, checkpoint) for picture in pictures}
+    todo = [picture for picture, key in keys.items() if key not in known]
+    for start in range(0, len(todo), batch_size):
+        part = todo[start : start + batch_size]
+        pixels_BHWC = torch.stack([_pixels(picture, *pictures[picture], _side(checkpoint)) for picture in part])
+        model = checkpoint.model.model.vqmodel
+        found = encode_pictures(model, pixels_BHWC.to(checkpoint.model.device)).tolist()
+        append_rows(kept, [{"key": keys[picture], "codes": row} for picture, row in zip(part, found, strict=True)])
+        known |= {keys[picture]: tuple(row) for picture, row in zip(part, found, strict=True)}
+    return {picture: known[key] for picture, key in keys.items()}
+
+
+def _pixels(picture: Path, path: Path, line: int, side: int) -> torch.Tensor:
+    """The picture squashed to the model's square, uint8 [H, W, 3]."""
+    try:
+        image = open_picture(picture).resize((side, side), Image.Resampling.BICUBIC)
+    except PictureError as error:
+        raise DataError(f"the picture cannot be read: {error}", path=path, line=line) from None
+    return torch.from_numpy(np.array(image))
+
+
+def _lesson(path: Path, line: int, row: Row, checkpoint: Checkpoint, codes: Mapping[Path, tuple[int, ...]]) -> Lesson:
+    prompt, chain = (_text(row, name, path, line) for name in ("prompt", "chain"))
+    given = row.get("image_tokens")
+    image = codes[_picture(path, row)] if given is None else tuple(int(code) for code in given)
+    expected = checkpoint.model.config.vision_config.num_image_tokens
+    highest = checkpoint.model.config.vq_config.num_embeddings - 1
+    if len(image) != expected or not all(0 <= code <= highest for code in image):
+        raise DataError(
+            f"expected {expected} image tokens in 0..{highest}, got {len(image)} in {min(image)}..{max(image)}"
+            if image
+            else f"expected {expected} image tokens, got none",
+            path=path,
+            line=line,
+        )
+    # The answer goes on after "Assistant:", so its first word carries a space.
+    written = f" {chain.strip().removesuffix(BEGIN_OF_IMAGE)}{BEGIN_OF_IMAGE}"
+    return Lesson(
+        tuple(encode_prompt(checkpoint.tokenizer, prompt, checkpoint.special)),
+        tuple(checkpoint.tokenizer.encode(written, add_special_tokens=False)),
+        image,
+    )
+
+
+def _text(row: Row, name: str, path: Path, line: int) -> str:
+    value = row.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"expected a text under {name!r}, got {json.dumps(value, default=str)}", path=path, line=line)
+    return value

@@ -1,0 +1,103 @@
+"""What one watches while a policy learns, from what a step leaves behind.
+
+Every mean over samples stands beside the share that has no value: a policy that learns to break its judge must be seen.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gotr1_eval.core.chain import parse_chain
+from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from training.advantage import Advantages
+from training.rollout import Rollout
+
+Metrics = dict[str, float]
+Report = Callable[[Metrics], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is kept of one sample of a rollout.
+
+    Attributes:
+        row, watched: outcomes by factor; of the reward, and of judges that are never trained on.
+        tokens: of the chain, as the policy wrote it.
+    """
+
+    row: Mapping[str, Outcome]
+    watched: Mapping[str, Outcome]
+    chain: str
+    tokens: int
+    truncated: bool
+
+
+def judged_samples(
+    rollout: Rollout, rows: Sequence[Mapping[str, Outcome]], watched: Sequence[Mapping[str, Outcome]]
+) -> list[Judged]:
+    """One of each sample of a rollout."""
+    tokens = rollout.actions.chain_BL.sum(dim=1).tolist()
+    facts = zip(rollout.samples, rows, watched, tokens, rollout.truncated, strict=True)
+    return [Judged(row, beside, sample.chain or "", count, cut) for sample, row, beside, count, cut in facts]
+
+
+def rollout_metrics(judged: Sequence[Judged], groups: Counter[str]) -> Metrics:
+    """Of the rollout of all processes: each factor, the groups dropped, the chains and what they plan."""
+    metrics: Metrics = {}
+    for factor in judged[0].row:
+        metrics |= _factor(f"reward/{factor}", [sample.row[factor] for sample in judged])
+    for factor in judged[0].watched:
+        metrics |= _factor(f"watched/{factor}", [sample.watched[factor] for sample in judged])
+    return metrics | {
+        **{f"groups/{name}": count for name, count in groups.items()},
+        "chain/tokens": statistics.fmean(sample.tokens for sample in judged),
+        "chain/truncated": sum(sample.truncated for sample in judged) / len(judged),
+        **_plans([sample.chain for sample in judged]),
+    }
+
+
+def group_counts(advantages: Advantages) -> Counter[str]:
+    """Groups that were learned from, and those dropped by reason."""
+    learned = int(advantages.learned_PG.any(dim=1).sum())
+    return Counter(learned=learned, too_few=advantages.too_few, too_even=advantages.too_even)
+
+
+def _factor(name: str, outcomes: Sequence[Outcome]) -> Metrics:
+    """Mean, spread and share of zeros over the scored; shares of the others, not applicable ones apart."""
+    values = [outcome.value for outcome in outcomes if isinstance(outcome, Score)]
+    without = [outcome.why for outcome in outcomes if isinstance(outcome, Unscored)]
+    beside = sum(why is Why.NOT_APPLICABLE for why in without)
+    shares = {
+        f"{name}/unscored": (len(without) - beside) / len(outcomes),
+        f"{name}/scored": len(values) / len(outcomes),
+    }
+    if not values:
+        return shares
+    return shares | {
+        f"{name}/mean": statistics.fmean(values),
+        f"{name}/spread": statistics.pstdev(values),
+        f"{name}/zeros": values.count(0.0) / len(values),
+    }
+
+
+def _plans(chains: Sequence[str]) -> Metrics:
+    """Planned boxes: how many a chain holds, and how large they are. Huge boxes are how R_RI is gamed."""
+    boxes = [[box for _, box in parse_chain(chain).boxed] for chain in chains]
+    areas = [box.area for plan in boxes for box in plan]
+    counts = {"plan/boxes": statistics.fmean(len(plan) for plan in boxes)}
+    return counts | ({"plan/area": statistics.fmean(areas)} if areas else {})
+
+
+def update_metrics(sums: Counter[str], norms: Sequence[float], learning_rate: float) -> Metrics:
+    """Of the last update of a rollout: means over the action tokens of each segment."""
+    metrics: Metrics = {"updates": len(norms), "grad_norm": norms[-1], "learning_rate": learning_rate}
+    for segment in ("text", "image"):
+        tokens = sums[f"{segment}/tokens"]
+        for name in ("entropy", "ratio", "clipped", "kl", "drift"):
+            if f"{segment}/{name}" in sums and tokens:
+                metrics[f"{segment}/{name}"] = sums[f"{segment}/{name}"] / tokens
+        metrics[f"{segment}/tokens"] = tokens
+    return metrics

@@ -1,0 +1,57 @@
+"""The prompts of a training run, mixed by stated shares; which ones a step takes depends on seed and step alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.prompt_files import read_prompts
+from gotr1_eval.shapes.prompts import CATEGORIES, prompts
+from training.settings import PromptSource
+
+
+class PromptMix:
+    """Prompts from several sources.
+
+    Each source is gone through in a shuffled order, again and again in new orders, so that none of its prompts comes
+    a third time before all have come twice.
+
+    Raises:
+        UsageError, DataError: a source cannot be read or is empty.
+    """
+
+    def __init__(self, sources: Sequence[PromptSource], seed: int) -> None:
+        self._lists = [read_source(source) for source in sources]
+        self._shares = [source.share for source in sources]
+        self._seed = seed
+
+    def step(self, step: int, count: int) -> list[str]:
+        """The prompts of a step: which source each comes from is drawn, by the shares."""
+        chosen = []
+        for place in range(step * count, (step + 1) * count):
+            source = random.Random(f"{self._seed} source {place}").choices(range(len(self._lists)), self._shares)[0]
+            chosen.append(self._at(source, place))
+        return chosen
+
+    def _at(self, source: int, place: int) -> str:
+        listed = self._lists[source]
+        epoch, at = divmod(place, len(listed))
+        return listed[_shuffled(len(listed), f"{self._seed} {source} {epoch}")[at]]
+
+
+def _shuffled(count: int, seed: str) -> list[int]:
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def read_source(source: PromptSource) -> tuple[str, ...]:
+    """The prompts of one source."""
+    if source.file is not None:
+        return tuple(prompt for listed in read_prompts(source.file).values() for prompt in listed)
+    wanted = source.shapes or CATEGORIES
+    for name in wanted:
+        if name not in CATEGORIES:
+            raise UsageError(f"prompts: the shapes world has no category {name!r} (known: {', '.join(CATEGORIES)})")
+    return tuple(prompt for category in wanted for prompt in prompts(category, "train"))

@@ -1,0 +1,126 @@
+"""A rollout: what the policy writes and paints for a step's prompts, and what the judges say of it.
+
+Shape suffixes: B sequences (prompt by prompt, the samples of a prompt side by side), L text positions, T image tokens,
+P prompts, G samples of a prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE
+from gotr1_eval.core.identifiers import sample_seed
+from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.protocols import Generated
+from gotr1_eval.core.types import Sample
+from gotr1_eval.models.janus.choosing import Choice
+from gotr1_eval.models.janus.loading import Checkpoint
+from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
+from gotr1_eval.models.janus.sequence import encode_prompt
+from training.policy import Actions, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What was sampled.
+
+    Attributes:
+        samples: prompt, chain and picture, as the judges take them.
+        actions: the same as ids, on the model's device.
+        truncated: of each sample, whether its chain hit the cap.
+    """
+
+    samples: list[Sample]
+    actions: Actions
+    truncated: list[bool]
+
+
+@torch.no_grad()
+def paint(
+    checkpoint: Checkpoint,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    sampling: Sampling,
+    *,
+    chain_cap: int,
+    tile: int,
+) -> Rollout:
+    """One sample for each prompt and seed, `tile` of them at a time."""
+    special, tokenizer = checkpoint.special, checkpoint.tokenizer
+    rows = [encode_prompt(tokenizer, prompt, special) for prompt in prompts]
+    chains: list[SampledChain] = []
+    ids, log_probs, pictures = [], [], []
+    for start in range(0, len(rows), tile):
+        part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
+        written = sample_chains(
+            checkpoint.model, part, part_seeds, special, cap=chain_cap, choice=Choice(sampling.text_temperature)
+        )
+        texts = [[*row, *chain.ids] for row, chain in zip(part, written, strict=True)]
+        painted = sample_images(
+            checkpoint.model,
+            texts,
+            part_seeds,
+            special,
+            guidance=sampling.guidance,
+            choice=Choice(sampling.image_temperature),
+        )
+        chains += written
+        ids.append(painted.ids_BT)
+        log_probs.append(painted.log_probs_BT)
+        pictures += [Image.fromarray(picture) for picture in decode_images(checkpoint.model, painted.ids_BT).numpy()]
+    actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), special.pad)
+    samples = [
+        Sample(id=str(index), prompt=prompt, chain=_text(tokenizer, chain), image=picture, seed=seed)
+        for index, (prompt, chain, picture, seed) in enumerate(zip(prompts, chains, pictures, seeds, strict=True))
+    ]
+    return Rollout(samples, actions, [chain.truncated for chain in chains])
+
+
+def _text(tokenizer: Any, chain: SampledChain) -> str:  # noqa: ANN401 - transformers is untyped
+    """What the policy wrote; an appended `<begin_of_image>` it did not write."""
+    ids = chain.ids[:-1] if chain.truncated else chain.ids
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=False)
+    return text
+
+
+def group_seeds(run_seed: int, step: int, prompt_indices: Sequence[int], group: int) -> list[int]:
+    """A seed for every member of every group; depends on the step and the prompt, not on who samples it."""
+    return [
+        sample_seed(run_seed, f"step {step}, prompt {prompt}, member {member}")
+        for prompt in prompt_indices
+        for member in range(group)
+    ]
+
+
+def rewards_of(outcomes: Sequence[Outcome], group: int) -> tuple[Tensor, Tensor]:
+    """(rewards, scored), float32 and bool [P, G]; an unscored sample has no reward at all."""
+    values = torch.tensor([outcome.value if isinstance(outcome, Score) else 0.0 for outcome in outcomes])
+    scored = torch.tensor([isinstance(outcome, Score) for outcome in outcomes])
+    return values.view(-1, group), scored.view(-1, group)
+
+
+class PolicyGenerator:
+    """The policy as it is now, as an ordinary generator: what a benchmark needs to measure it.
+
+    Attributes:
+        name, fingerprint: state the step, since the weights change under the same settings.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chain_cap: int, name: str) -> None:
+        self._checkpoint, self._sampling, self._cap = checkpoint, sampling, chain_cap
+        self.name = self.fingerprint = name
+
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
+        """See `gotr1_eval.core.protocols.Generator`."""
+        painted = paint(self._checkpoint, prompts, seeds, self._sampling, chain_cap=self._cap, tile=len(prompts))
+        return [
+            Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
+            for sample in painted.samples
+            if isinstance(sample.image, Image.Image) and sample.chain is not None
+        ]

@@ -1,0 +1,174 @@
+"""The settings of training runs: what a configuration file may say. Defaults are the paper's where it states them.
+
+Of GRPO the paper (section 4) gives 1,000 steps, batch 8 (read as 8 prompts), 16 samples a prompt, learning rate 1e-5
+cosine, LoRA r = alpha = 32, temperatures 1. It does not state beta, the clip ranges, the guidance while sampling, the
+optimizer's other numbers, the layers LoRA adapts or the cap of a chain: those are our choices.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from gotr1_eval.settings import Component, Settings
+from training.advantage import Scale
+from training.policy import ImageLogProb
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
+Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+# TOML has no null: "none" says it.
+_NoneWord = BeforeValidator(lambda value: None if value == "none" else value)
+
+
+class LoraSettings(Settings):
+    """Low-rank adapters on the language model's linear layers; everything else stays as it is."""
+
+    rank: PositiveInt = 32
+    alpha: PositiveInt = 32
+    targets: tuple[Target, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class ClipSettings(Settings):
+    """The ratio new/old is held in [1 - low, 1 + high]."""
+
+    low: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    high: PositiveFloat = 0.2
+
+
+class PromptSource(Settings):
+    """Where prompts come from: the train prompts of the shapes world, or a file with one prompt a line or row.
+
+    Attributes:
+        shapes: categories of the shapes world; all of them for an empty list.
+        file: a .txt (one prompt a line) or .jsonl (its ``prompt`` column).
+        share: of every step's prompts, in relation to the other sources' shares.
+    """
+
+    shapes: tuple[str, ...] | None = None
+    file: Path | None = None
+    share: PositiveFloat = 1.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> PromptSource:
+        if (self.shapes is None) == (self.file is None):
+            raise ValueError("give either shapes = [...] or file = '...'")
+        return self
+
+
+class SamplingSettings(Settings):
+    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn."""
+
+    guidance: NonNegative = 5.0
+    text_temperature: PositiveFloat = 1.0
+    image_temperature: PositiveFloat = 1.0
+    chain_cap: PositiveInt = 600
+    tile: PositiveInt = 64
+
+
+class EvaluationSettings(Settings):
+    """The held-out evaluation: so many val prompts of each category, one sample each, always the same seeds.
+
+    Before the first step, every `every` steps, and after the last.
+    """
+
+    every: PositiveInt = 25
+    suite: Component = Field(default_factory=lambda: {"use": "shapes"})
+    prompts_per_category: PositiveInt = 20
+
+
+class SftSettings(Settings):
+    """A supervised run: one sequence of prompt, chain and picture (paper section 4: 70,000 steps on GoT data).
+
+    Attributes:
+        ckpt: where the model starts.
+        data: .jsonl or .parquet files; see `training.lessons`.
+        micro_batch: sequences of one forward pass; `batch_size` is made of several.
+        prompt_dropout: share of rows turned into the sampler's unconditional row.
+        text_weight, image_weight: of the mean loss of a chain's token and of a picture's.
+        lora: "none" trains the language model, its heads and the image embeddings in full.
+    """
+
+    ckpt: str
+    data: tuple[Path, ...] = Field(min_length=1)
+    steps: PositiveInt = 70_000
+    batch_size: PositiveInt = 32
+    micro_batch: PositiveInt = 8
+    learning_rate: PositiveFloat = 1e-5
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    weight_decay: NonNegative = 0.01
+    prompt_dropout: Share = 0.1
+    text_weight: NonNegative = 1.0
+    image_weight: NonNegative = 1.0
+    lora: Annotated[LoraSettings | None, _NoneWord] = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"
+    gradient_checkpointing: bool = False
+    trackers: tuple[Tracker, ...] = ()
+    save_every: PositiveInt = 1000
+    keep: PositiveInt = 2
+    seed: int = 0
+
+
+class GrpoSettings(Settings):
+    """A whole run.
+
+    Attributes:
+        ckpt: where the policy starts.
+        rewards: a reward set, or one judge; its headline is what is maximised.
+        judge_model: of judges that ask one; as `--judge-model`.
+        watch: judges that are scored but never trained on.
+        updates: passes over a rollout.
+        micro_batch: sequences of one forward pass of the update.
+        beta: weight of the KL to where the policy started; 0 computes none.
+        kl: estimated from the sampled tokens, or exact over the vocabulary.
+        text_clip, image_clip: apart, since guided log-ratios move `guidance` times as fast.
+        text_weight, image_weight: of a token of the chain and of the picture.
+        scale, min_spread: see `training.advantage`.
+        lora: "none" trains the language model, its heads and the image embeddings in full.
+        trackers: besides metrics.jsonl; they need the extra `trackers`, or their own packages.
+        judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
+        max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
+    """
+
+    ckpt: str
+    rewards: str
+    prompts: tuple[PromptSource, ...] = Field(min_length=1)
+    judge_model: str | None = None
+    watch: tuple[str, ...] = ()
+    sampling: SamplingSettings = SamplingSettings()
+    steps: PositiveInt = 1000
+    prompts_per_step: PositiveInt = 8
+    samples_per_prompt: Annotated[int, Field(ge=2)] = 16
+    updates: PositiveInt = 1
+    micro_batch: PositiveInt = 8
+    learning_rate: PositiveFloat = 1e-5
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: NonNegative = 0.0
+    max_grad_norm: PositiveFloat = 1.0
+    beta: NonNegative = 0.01
+    kl: Literal["sampled", "exact"] = "sampled"
+    image_logprob: ImageLogProb = "guided"
+    text_clip: ClipSettings = ClipSettings()
+    image_clip: ClipSettings = ClipSettings()
+    text_weight: NonNegative = 1.0
+    image_weight: NonNegative = 1.0
+    scale: Scale = "group"
+    min_spread: NonNegative = 1e-3
+    lora: Annotated[LoraSettings | None, _NoneWord] = LoraSettings()
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"
+    gradient_checkpointing: bool = False
+    evaluation: Annotated[EvaluationSettings | None, _NoneWord] = EvaluationSettings()
+    save_every: PositiveInt = 50
+    keep: PositiveInt = 2
+    trackers: tuple[Tracker, ...] = ()
+    judge_patience: NonNegative = 600.0
+    max_unscored: Share = 0.5
+    window: PositiveInt = 10
+    seed: int = 0

@@ -1,0 +1,81 @@
+"""A supervised run in a folder: picks up where it stopped, and loses nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.models.janus.loading import Checkpoint
+from training import checkpoint as checkpoints
+from training.accelerating import start_accelerator
+from training.lessons import read_lessons
+from training.metrics import Report
+from training.policy import Policy, Sampling
+from training.settings import SftSettings
+from training.sft import Losses, SftOptions, adamw, train_sft
+from training.trained_parts import make_learner
+
+
+class SftTrainer:
+    """Trains a checkpoint on the rows of the settings' data files.
+
+    Attributes:
+        stopping: set it to end after the step under way, saved.
+    """
+
+    def __init__(
+        self, settings: SftSettings, folder: Path, checkpoint: Checkpoint, report: Report = lambda metrics: None
+    ) -> None:
+        """Reads the data; see `training.lessons` for its errors."""
+        self.settings, self.folder, self.report = settings, folder, report
+        self.lessons = read_lessons(settings.data, checkpoint, folder / "image_tokens.jsonl")
+        policy = Policy(checkpoint.model, Sampling(guidance=1.0), checkpoint.special.pad)
+        self.learner = make_learner(
+            checkpoint,
+            policy,
+            settings.lora,
+            ckpt=settings.ckpt,
+            gradient_checkpointing=settings.gradient_checkpointing,
+        )
+        self.options = SftOptions(
+            steps=settings.steps,
+            batch_size=settings.batch_size,
+            micro_batch=settings.micro_batch,
+            learning_rate=settings.learning_rate,
+            warmup_steps=settings.warmup_steps,
+            weight_decay=settings.weight_decay,
+            prompt_dropout=settings.prompt_dropout,
+            text_weight=settings.text_weight,
+            image_weight=settings.image_weight,
+            seed=settings.seed,
+        )
+        self.optimizer = adamw([each for each in policy.parameters() if each.requires_grad], self.options)
+        self.accelerator = start_accelerator(settings.device, settings.trackers, folder)
+        self.stopping = False
+        self.done = 0
+
+    def train(self) -> int:
+        """Run until the last step or until `stopping` is set; returns the number of steps done."""
+        self.done = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        model, pad = self.learner.checkpoint.model, self.learner.checkpoint.special.pad
+        train_sft(
+            model, self.lessons, pad, self.options,
+            start=self.done, optimizer=self.optimizer, after_step=self._after_step,
+        )  # fmt: skip
+        self.accelerator.end_training()
+        return self.done
+
+    def _after_step(self, done: int, losses: Losses) -> bool:
+        self.done = done
+        metrics = {
+            "step": done,
+            "text/loss": losses.text.item(),
+            "image/loss": losses.image.item(),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+        append_rows(self.folder / "metrics.jsonl", [metrics])
+        self.accelerator.log(metrics, step=done)
+        self.report(metrics)
+        if done % self.settings.save_every == 0 or done == self.settings.steps or self.stopping:
+            checkpoints.save(self.folder / "checkpoints", done, self.learner, self.optimizer, self.settings.keep)
+        return not self.stopping

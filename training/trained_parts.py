@@ -1,0 +1,120 @@
+"""Which weights learn, low-rank adapters or the whole language model, and the policy as it was before any did."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.loading import choose_device, quiet
+from training.policy import Policy
+from training.settings import LoraSettings
+
+_FROZEN = ("vqmodel", "vision_model", "aligner")
+"""Never trained: the picture tokenizer, and the tower that reads pictures, which generation does not use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A checkpoint whose weights learn.
+
+    Attributes:
+        checkpoint: what the sampler uses; always the weights as they are now.
+        policy: what scores actions, the same weights.
+        adapters: peft's wrapper, None where the model is trained in full.
+        frozen: the first policy, kept only for full training with a KL term; adapters are switched off instead.
+    """
+
+    checkpoint: Checkpoint
+    policy: Policy
+    adapters: Any
+    frozen: Policy | None
+
+    @contextmanager
+    def reference(self) -> Iterator[Policy]:
+        """The policy that training started from.
+
+        Raises:
+            RuntimeError: neither adapters nor a frozen copy were kept.
+        """
+        if self.adapters is not None:
+            with self.adapters.disable_adapter():
+                yield self.policy
+        elif self.frozen is not None:
+            yield self.frozen
+        else:
+            raise RuntimeError("no reference was kept, since beta is 0")
+
+    @property
+    def first_heads(self) -> Policy:
+        """Whose heads read the reference's states: no adapter touches a head."""
+        return self.frozen or self.policy
+
+    def save(self, folder: Path) -> None:
+        """Adapters in peft's layout, or a native checkpoint with its tokenizer; both readable as `--ckpt`."""
+        with quiet():
+            if self.adapters is not None:
+                self.adapters.save_pretrained(folder, save_embedding_layers=False)
+            else:
+                self.checkpoint.model.save_pretrained(folder)
+                self.checkpoint.tokenizer.save_pretrained(folder)
+
+
+def read_policy(ckpt: str, device: str, dtype: Literal["float32", "bfloat16"]) -> Checkpoint:
+    """The checkpoint that training starts from; see `gotr1_eval.models.janus.loading` for its errors."""
+    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    return load_checkpoint(checkpoint_folder(ckpt), device=choose_device(device), dtype=kind)
+
+
+def make_learner(
+    checkpoint: Checkpoint,
+    policy: Policy,
+    lora: LoraSettings | None,
+    *,
+    ckpt: str,
+    keep_first: bool = False,
+    gradient_checkpointing: bool = False,
+) -> Learner:
+    """Give the checkpoint's weights gradients where they are to learn.
+
+    Args:
+        ckpt: what the checkpoint was read from; adapters that are saved name it.
+        keep_first: a copy of a policy trained in full is kept as the reference; adapters need none.
+
+    Raises:
+        UsageError: adapters are asked for and peft is not installed.
+    """
+    frozen = copy.deepcopy(policy).requires_grad_(False) if keep_first and lora is None else None
+    adapters = None
+    if lora is not None:
+        adapters = _with_adapters(checkpoint.model, lora, ckpt)
+    else:
+        checkpoint.model.requires_grad_(True)
+        for part in _FROZEN:
+            getattr(checkpoint.model.model, part).requires_grad_(False)
+    if gradient_checkpointing:
+        checkpoint.model.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+    return Learner(checkpoint, policy, adapters, frozen)
+
+
+def _with_adapters(model: Any, lora: LoraSettings, ckpt: str) -> Any:  # noqa: ANN401 - transformers and peft are untyped
+    """peft's wrapper; the model itself now has the adapters inside."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ModuleNotFoundError:
+        raise UsageError(
+            "lora needs peft: pip install 'gotr1-eval[train]', or train in full with lora = 'none'"
+        ) from None
+    where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
+    base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where)
+    adapted = get_peft_model(model, config)
+    config.base_model_name_or_path = base  # after the fact: peft puts the model's own name there first
+    return adapted

@@ -1,0 +1,144 @@
+"""One update of the policy from one rollout: micro-batches in, one optimizer step out.
+
+Shape suffixes: B sequences, L text positions, T image tokens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch.nn.parallel import DistributedDataParallel
+
+from training.loss import Clip, clipped_loss, clipped_share, sampled_kl, weighted_sum
+from training.policy import Actions, SegmentScores, States, TokenScores
+from training.settings import ClipSettings, GrpoSettings
+from training.trained_parts import Learner
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The sequences of one micro-batch that teach something.
+
+    Attributes:
+        old: their scores before the first update of this rollout; None on the only update, where they are the new
+            ones.
+        reference: the first policy's scores and states; None without a KL term.
+        idle: there is nothing to learn; the pass is made only because other processes make one.
+    """
+
+    actions: Actions
+    advantages_B: Tensor
+    old: TokenScores | None = None
+    reference: tuple[TokenScores, States] | None = None
+    idle: bool = False
+
+    @property
+    def acted(self) -> tuple[Tensor, Tensor]:
+        """Bool [B, L] and [B, T]: which tokens of chain and picture are learned from."""
+        everywhere_BT = torch.ones_like(self.actions.image_BT, dtype=torch.bool)
+        return self.actions.chain_BL & (not self.idle), everywhere_BT & (not self.idle)
+
+
+def cut(actions: Actions, advantages_B: Tensor, learned_B: Tensor, size: int) -> list[Work]:
+    """Micro-batches of the sequences that teach something, shortest first: like lengths side by side pad little."""
+    lengths_B = actions.text.mask_BL.sum(dim=1)
+    rows = learned_B.nonzero()[:, 0]
+    rows = rows[lengths_B[rows].argsort(stable=True)]
+    return [Work(actions.select(part), advantages_B[part]) for part in torch.split(rows, size) if len(part)]
+
+
+def action_weight(work: list[Work], settings: GrpoSettings) -> float:
+    """D of this process: the weighted count of action tokens."""
+    text = sum(int(part.acted[0].sum()) for part in work)
+    image = sum(int(part.acted[1].sum()) for part in work)
+    return settings.text_weight * text + settings.image_weight * image
+
+
+@torch.no_grad()
+def with_old_and_reference(work: list[Work], learner: Learner, settings: GrpoSettings) -> list[Work]:
+    """The micro-batches with what the losses compare to, computed once a rollout."""
+    done = []
+    for part in work:
+        old = learner.policy(part.actions) if settings.updates > 1 else None
+        reference = None
+        if settings.beta:
+            with learner.reference() as first:
+                states = first.states(part.actions)
+                reference = (first.read(states, part.actions), states)
+        done.append(replace(part, old=old, reference=reference))
+    return done
+
+
+def losses(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Tensor, Counter[str]]:
+    """The weighted sum of the token losses of a micro-batch, and sums over its action tokens to be logged."""
+    text, text_sums = _segment_loss(
+        scores.text, part.old.text if part.old else None, part.reference[0].text if part.reference else None,
+        part.acted[0], part.actions.drawn_text_BL, part.advantages_B, settings.text_clip, settings.beta,
+    )  # fmt: skip
+    image, image_sums = _segment_loss(
+        scores.image, part.old.image if part.old else None, part.reference[0].image if part.reference else None,
+        part.acted[1], part.actions.drawn_image_BT, part.advantages_B, settings.image_clip, settings.beta,
+    )  # fmt: skip
+    named = {f"text/{name}": value for name, value in text_sums.items()}
+    named |= {f"image/{name}": value for name, value in image_sums.items()}
+    return settings.text_weight * text + settings.image_weight * image, Counter(named)
+
+
+def _segment_loss(
+    new: SegmentScores,
+    old: SegmentScores | None,
+    reference: SegmentScores | None,
+    actions_BS: Tensor,
+    drawn_BS: Tensor,
+    advantages_B: Tensor,
+    bounds: ClipSettings,
+    beta: float,
+) -> tuple[Tensor, dict[str, float]]:
+    clip = Clip(bounds.low, bounds.high)
+    now_BS, before_BS = new.log_probs_BS, (old or new).log_probs_BS.detach()
+    loss_BS = clipped_loss(now_BS, before_BS, advantages_B, clip)
+    sums = {
+        "tokens": float(actions_BS.sum()),
+        "drift": float(weighted_sum((now_BS.detach() - drawn_BS).abs(), actions_BS)),
+        "entropy": float(weighted_sum(new.entropy_BS, actions_BS)),
+        "ratio": float(weighted_sum((now_BS.detach() - before_BS).exp(), actions_BS)),
+        "clipped": float((clipped_share(now_BS.detach(), before_BS, advantages_B, clip) & actions_BS).sum()),
+    }
+    if reference is not None:
+        kl_BS = new.kl_BS if new.kl_BS is not None else sampled_kl(now_BS, reference.log_probs_BS)
+        loss_BS = loss_BS + beta * kl_BS
+        sums["kl"] = float(weighted_sum(kl_BS.detach(), actions_BS))
+    return weighted_sum(loss_BS, actions_BS), sums
+
+
+def accumulate(
+    policy: Module, work: Sequence[Work], settings: GrpoSettings, learner: Learner, scale: float
+) -> Counter[str]:
+    """Add the gradients of the micro-batches, each loss times `scale`; returns the sums to be logged.
+
+    Args:
+        policy: the learner's own, perhaps wrapped for data parallelism: then gradients meet at the last micro-batch.
+        scale: 1 / D, times the number of processes, since data parallelism averages their gradients.
+    """
+    sums: Counter[str] = Counter()
+    for place, part in enumerate(work, start=1):
+        reference = (learner.first_heads, part.reference[1]) if part.reference and settings.kl == "exact" else None
+        apart = place < len(work) and isinstance(policy, DistributedDataParallel)
+        with cast(DistributedDataParallel, policy).no_sync() if apart else nullcontext():
+            loss, logged = losses(policy(part.actions, reference), part, settings)
+            torch.autograd.backward(loss * scale)
+        sums.update(logged)
+    return sums
+
+
+def filled_up(work: list[Work], count: int, actions: Actions) -> list[Work]:
+    """As many micro-batches as every other process has, the missing ones without any action: all must meet."""
+    one = actions.select(torch.zeros(1, dtype=torch.int64, device=actions.image_BT.device))
+    return work + [Work(one, torch.zeros(1, device=one.image_BT.device), idle=True)] * (count - len(work))
