@@ -6,8 +6,6 @@ side 479, no side above 480.
 
 from __future__ import annotations
 
-import math
-
 from benchmarks.pixels import PixelBox
 from benchmarks.semantics import UndefinedScoreError
 
@@ -16,13 +14,15 @@ LONGER_SIDE = 480
 
 
 def unidet_frame(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of the resized picture that the official detectors see (model_bank.py; detectron2's resize)."""
-    scale = SHORTER_SIDE / min(width, height)
-    new_width, new_height = width * scale, height * scale
-    if max(new_width, new_height) > LONGER_SIDE:
-        shrink = LONGER_SIDE / max(new_width, new_height)
-        new_width, new_height = new_width * shrink, new_height * shrink
-    return math.floor(new_width + 0.5), math.floor(new_height + 0.5)
+    """(width, height) of the resized picture that the official detectors see (model_bank.py; torchvision's `Resize`).
+
+    Sides are cut to whole pixels, the shorter one after the longer one was. A side has at least one pixel.
+    """
+    short, long = sorted((width, height))
+    shorter, longer = SHORTER_SIDE, int(SHORTER_SIDE * long / short)
+    if longer > LONGER_SIDE:
+        shorter, longer = max(1, int(LONGER_SIDE * shorter / longer)), LONGER_SIDE
+    return (shorter, longer) if width <= height else (longer, shorter)
 
 
 def center(box: PixelBox) -> tuple[float, float]:

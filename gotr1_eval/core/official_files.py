@@ -150,20 +150,19 @@ def find_file(file: OfficialFile, folder: Path) -> Path | None:
     return next((folder / name for name in file.names if (folder / name).is_file()), None)
 
 
-def require_file(file: OfficialFile, setting: str, given: str | None) -> Path:
+def require_file(file: OfficialFile, what: str, given: Path | None) -> Path:
     """The path that a setting gives, or else the file in `weights_folder`.
 
     Raises:
         UsageError: there is none; says where it was looked for and how to get it.
     """
     if given is not None:
-        path = Path(given).expanduser()
-        if not path.is_file():
-            raise UsageError(f"{setting}: no file {path}; expected {file.name} ({how_to_get(file)})")
-        return path
+        if not given.expanduser().is_file():
+            raise UsageError(f"{what}: no file {given}; expected {file.name} ({how_to_get(file)})")
+        return given.expanduser()
     found = find_file(file, weights_folder())
     if found is None:
-        raise UsageError(f"{setting}: no {file.name} in {weights_folder()}; give its path, or {how_to_get(file)}")
+        raise UsageError(f"{what}: no {file.name} in {weights_folder()}; give its path, or: {how_to_get(file)}")
     return found
 
 

@@ -150,12 +150,12 @@ def test_selection_keeps_three_hundred_and_drops_what_is_empty():
     assert 3 not in (found.boxes[:, 0] / 10).tolist()
 
 
-def test_nothing_found_is_told_from_a_model_that_failed():
-    boxes = torch.tensor([[0.0, 0, 5, 5]])
-    empty = select(stages(boxes, torch.full((1, 3), -9.0)))
-    assert (len(empty.boxes), empty.finite) == (0, True)
-    failed = select(stages(boxes, torch.full((1, 3), math.nan)))
-    assert (len(failed.boxes), failed.finite) == (0, False)
+def test_rows_that_are_not_finite_are_dropped():
+    boxes = torch.tensor([[0.0, 0, 5, 5], [10.0, 0, 15, 5]])
+    assert select(stages(boxes, torch.full((2, 3), -9.0))).boxes.shape == (0, 4)
+    found = select(stages(boxes, torch.tensor([[math.nan, 9.0, 0.0], [9.0, -9.0, 0.0]])))
+    assert found.boxes.tolist() == boxes[1:].tolist()
+    assert select(stages(boxes[:0], torch.zeros(0, 3))).boxes.shape == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_weights_that_do_not_fit_are_named(files, change, words):
 def test_damaged_and_foreign_files(files):
     (files / "weights.pth").write_bytes(b"not weights")
     fails(files, DataError, "weights.pth")
-    with pytest.raises(UsageError, match=r"no file .*gone\.pth with the weights"):
+    with pytest.raises(UsageError, match=r"the weights: no file .*gone\.pth; expected"):
         build(Settings(weights=files / "gone.pth", labels=files / "labels.json"), None)
 
 
@@ -306,8 +306,10 @@ def test_labels_that_do_not_fit(files):
             _ = detector(files).vocabulary
 
 
-def test_a_model_without_finite_numbers_fails_loudly(files):
+@pytest.mark.parametrize("layer", ["fpn_lateral5", "fpn_output3"])
+def test_a_model_without_finite_numbers_fails_loudly(files, layer):
+    """Also where only one level is broken: the others' boxes would pass for all that is there."""
     content = torch.load(files / "weights.pth", weights_only=True)
-    content["model"]["backbone.fpn_lateral5.bias"].fill_(math.nan)
+    content["model"][f"backbone.{layer}.bias"].fill_(math.nan)
     torch.save(content, files / "weights.pth")
-    fails(files, BackendError, "no finite number")
+    fails(files, BackendError, "a feature is not finite")

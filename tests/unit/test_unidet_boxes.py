@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.t2i_compbench.frame import unidet_frame
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
 from gotr1_eval.models.detectors.unidet.cascade import Stage, pool, pooling_level
 from gotr1_eval.models.detectors.unidet.network import select
+from gotr1_eval.models.detectors.unidet.preprocessing import frame_size
 from gotr1_eval.models.detectors.unidet.proposals import cell_anchors, level_anchors, merge_levels
 from gotr1_eval.models.detectors.unidet.roi_align import roi_align
 from gotr1_eval.models.detectors.unidet.suppression import overlaps, suppress
@@ -194,22 +197,6 @@ def stage(boxes: torch.Tensor, logits: torch.Tensor) -> Stage:
     return Stage(boxes=boxes, logits=logits, deltas=torch.zeros_like(boxes), moved=boxes)
 
 
-def test_more_than_three_hundred_are_cut_off_by_score():
-    """400 boxes apart from one another, each of one class of three; the background's column is never chosen."""
-    corner = torch.stack([torch.arange(400.0) % 20 * 20, torch.arange(400.0) // 20 * 20], dim=1)
-    boxes = torch.cat([corner, corner + 10], dim=1)
-    logits = torch.full((400, 4), -20.0)
-    logits[:, 3] = 20.0
-    strength = torch.linspace(-2, 4, 400)[torch.randperm(400, generator=torch.Generator().manual_seed(0))]
-    logits[torch.arange(400), torch.arange(400) % 3] = strength
-    found = select([stage(boxes, logits)] * 3)
-    assert len(found.scores) == 300
-    best = strength.argsort(descending=True)[:300]
-    assert torch.equal(found.boxes, boxes[best])
-    assert torch.equal(found.classes, best % 3)
-    torch.testing.assert_close(found.scores, strength[best].sigmoid())
-
-
 def test_a_box_may_be_several_things_and_the_score_is_the_mean_of_the_stages():
     """The second box is suppressed as the first thing, the third is empty; the last column is the background."""
     box = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [3.0, 3.0, 3.0, 9.0]])
@@ -221,10 +208,8 @@ def test_a_box_may_be_several_things_and_the_score_is_the_mean_of_the_stages():
     assert found.scores.tolist() == pytest.approx([0.675, 0.45])
 
 
-def test_nothing_above_a_tenth_is_nothing_found():
-    boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0]])
-    found = select([stage(boxes, torch.tensor([[0.09, 0.0999, 0.9]]).logit())] * 3)
-    assert found.boxes.shape == (0, 4)
-    two = boxes.repeat(2, 1) + torch.tensor([[0.0], [20.0]])
-    broken = torch.tensor([[math.nan, 9.0, 0.0], [9.0, -9.0, 0.0]])
-    assert select([stage(two, broken)] * 3).boxes.tolist() == [two[1].tolist()]
+def test_the_benchmark_measures_in_the_frame_that_the_detector_answers_in():
+    """Both sides are cut, not rounded, the second time from what the first time left: 64x168 becomes 182x480."""
+    assert unidet_frame(64, 168) == (182, 480)
+    for size in itertools.product(range(1, 1400, 13), repeat=2):
+        assert unidet_frame(*size) == frame_size(size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.official_files import official_file, require_file
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -19,8 +19,9 @@ class Settings(StrictSettings):
     """Which weights, and how pictures are prepared.
 
     Attributes:
-        weights: the authors' .pth file, `Unified_learned_OCIM_R50_6x+2x.pth` or `Unified_learned_OCIM_RS200_6x+2x.pth`.
-        labels: `detection_features.pt` of T2I-CompBench's repository, or a .json list of the 722 names.
+        weights: the authors' .pth file, `Unified_learned_OCIM_R50_6x+2x.pth` or `Unified_learned_OCIM_RS200_6x+2x.pth`;
+            None looks for it under that name in the folder of `gotr1-eval weights`.
+        labels: `detection_features.pt` of T2I-CompBench's repository, or a .json list of the 722 names; None likewise.
         size: rs200 for 2D-spatial, r50 for 3D-spatial and numeracy.
         semantics: `reference` shows RS200 red as blue, as the official scripts do; `corrected` does not.
         precision: float16 is the scripts' own, and needs a GPU.
@@ -28,8 +29,8 @@ class Settings(StrictSettings):
         batch_size: pictures of equal size in one forward pass; halved for the call when memory runs out.
     """
 
-    weights: Path
-    labels: Path
+    weights: Path | None = None
+    labels: Path | None = None
     size: Literal["r50", "rs200"] = "rs200"
     semantics: Literal["reference", "corrected"] = "reference"
     precision: Literal["float32", "float16"] = "float32"
@@ -45,12 +46,11 @@ def build(settings: Settings, workshop: Workshop) -> UniDetDetector:
     """
     from gotr1_eval.models.detectors.unidet.detector import Files, UniDetDetector
 
-    for path, what in ((settings.weights, "the weights"), (settings.labels, "the names of the classes")):
-        if not path.is_file():
-            raise UsageError(f"unidet: no file {path} with {what}; see docs/detectors.md for where it comes from")
+    weights = require_file(official_file(f"unidet-{settings.size}"), "unidet: the weights", settings.weights)
+    labels = require_file(official_file("unidet-labels"), "unidet: the names of the classes", settings.labels)
     return UniDetDetector(
         settings.size,
-        Files(settings.weights, settings.labels),
+        Files(weights, labels),
         semantics=settings.semantics,
         half=settings.precision == "float16",
         device=settings.device,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -99,7 +99,7 @@ class UniDetDetector:
 
         Raises:
             LabelError: no class answers to a name.
-            BackendError: memory does not suffice for a single picture, or the model's numbers are not finite.
+            BackendError: memory does not suffice for a single picture, or a feature is not finite.
         """
         names = None if labels is None else [self._by_class(wanted) for wanted in labels]
         found = self.find(images)
@@ -122,7 +122,7 @@ class UniDetDetector:
             batches = in_batches(
                 [images[place] for place in places],
                 self._batch_size,
-                lambda pictures, size=size: self._run(pictures, size),  # type: ignore[misc]
+                partial(self._run, size=size),
                 self.name,
             )
             found |= zip(places, (one for batch in batches for one in batch), strict=True)
@@ -140,9 +140,7 @@ class UniDetDetector:
             torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half),
         ):
             answers = self.network(to_batch(planes, self._architecture, self._device), size)
-        if not all(found.finite for found in answers):
-            raise BackendError(f"{self.name}: the model gave no finite number for a picture")
-        return [Found(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu(), one.finite) for one in answers]
+        return [Found(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu()) for one in answers]
 
     def _by_class(self, wanted: Sequence[str]) -> dict[int, list[str]]:
         names: dict[int, list[str]] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from gotr1_eval.core.errors import BackendError
 from gotr1_eval.models.detectors.unidet.architecture import Architecture
 from gotr1_eval.models.detectors.unidet.boxes import has_area
 from gotr1_eval.models.detectors.unidet.cascade import Cascade, Stage
@@ -32,14 +33,11 @@ class Found:
         boxes: float32 [D, 4], in pixels of the picture as the model sees it.
         scores: float32 [D], in [0, 1].
         classes: int64 [D].
-        finite: whether any proposal came through with finite numbers; otherwise the model failed, and the picture is
-            not known to be empty.
     """
 
     boxes: torch.Tensor
     scores: torch.Tensor
     classes: torch.Tensor
-    finite: bool
 
 
 class UniDet(nn.Module):
@@ -60,8 +58,13 @@ class UniDet(nn.Module):
         Args:
             pixels_N3HW: normalised, and padded at the right and the bottom to multiples of 32.
             size: (width, height) without padding.
+
+        Raises:
+            BackendError: a feature is not finite: what is found then would be what is left, and not what is there.
         """
         pyramid = self.backbone(pixels_N3HW)
+        if not all(bool(level.isfinite().all()) for level in pyramid):
+            raise BackendError("unidet: a feature is not finite; the weights are damaged, or try precision float32")
         proposals = self.proposal_generator(pyramid, size)
         return [
             select(self.roi_heads([level[place] for level in pyramid], boxes_R4, size))
@@ -81,8 +84,8 @@ def mean_scores(stages: Sequence[Stage]) -> torch.Tensor:
 def select(stages: Sequence[Stage]) -> Found:
     """Every pair of box and class above the threshold, the overlapping ones of a class suppressed, at most 300.
 
-    The background competes with no class: its column is left out. Boxes that are empty go last, so that they count
-    among the 300, as in the reference.
+    The background competes with no class: its column is left out. As in the reference, a row with a number that is not
+    finite is dropped, and empty boxes are dropped after the 300 were counted.
     """
     boxes_R4, scores_RK = stages[-1].moved, mean_scores(stages)
     sound_R = boxes_R4.isfinite().all(dim=1) & scores_RK.isfinite().all(dim=1)
@@ -91,4 +94,4 @@ def select(stages: Sequence[Stage]) -> Found:
     boxes, scores = boxes_R4[rows], scores_RK[rows, classes]
     best = suppress(boxes, scores, classes, _OVERLAP)[:_MOST]
     best = best[has_area(boxes[best])]
-    return Found(boxes[best], scores[best].float(), classes[best], finite=bool(sound_R.any()))
+    return Found(boxes[best], scores[best].float(), classes[best])
