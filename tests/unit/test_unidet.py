@@ -1,4 +1,4 @@
-"""UniDet's parts against brute force, and the detector on a network small enough to build in every test."""
+"""UniDet's selection and pictures by hand, and the detector on a network small enough to build in every test."""
 
 from __future__ import annotations
 
@@ -18,106 +18,9 @@ from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_
 from gotr1_eval.models.detectors.unidet.cascade import Stage
 from gotr1_eval.models.detectors.unidet.network import UniDet, select
 from gotr1_eval.models.detectors.unidet.preprocessing import frame_size, resize, to_planes
-from gotr1_eval.models.detectors.unidet.roi_align import BINS, roi_align
-from gotr1_eval.models.detectors.unidet.suppression import suppress
 
 TINY = replace(R50, name="tiny", blocks=(1, 1, 1, 1), width=4, channels=8, head_width=16, classes=5)
 LABELS = ["cat", "table, desk", "dog", "mouse2, mouse", "cup"]
-
-
-def plain_iou(a, b):
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height
-    return width * height / union if union else math.nan
-
-
-def plain_suppress(boxes, scores, groups, threshold):
-    """Greedy suppression with a loop, in float64."""
-    kept = []
-    for place in sorted(range(len(boxes)), key=lambda place: -scores[place]):
-        if not any(
-            groups[other] == groups[place] and plain_iou(boxes[other], boxes[place]) > threshold for other in kept
-        ):
-            kept.append(place)
-    return kept
-
-
-def random_boxes(generator, count, side=100.0):
-    corners = generator.uniform(0, side, (count, 2, 2))
-    return np.concatenate([corners.min(1), corners.max(1)], axis=1)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_suppression_against_brute_force(seed):
-    generator = np.random.default_rng(seed)
-    # Coordinates and areas that float32 holds exactly, so that both compare the same quotients.
-    boxes = np.round(random_boxes(generator, 300))
-    scores = generator.integers(0, 40, 300) / 64
-    groups = generator.integers(0, 4, 300)
-    boxes[5] = boxes[6] = boxes[7]
-    groups[5:8] = 1
-    boxes[20:24, 2:] = boxes[20:24, :2]
-    found = suppress(torch.tensor(boxes, dtype=torch.float32), torch.tensor(scores), torch.tensor(groups), 0.5).tolist()
-    assert found == plain_suppress(boxes.tolist(), scores.tolist(), groups.tolist(), 0.5)
-
-
-def test_suppression_of_nothing_and_at_the_threshold():
-    none = suppress(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5)
-    assert none.tolist() == []
-    halves = torch.tensor([[0.0, 0, 2, 1], [0, 0, 1, 1]])
-    assert suppress(halves, torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64), 0.5).tolist() == [0, 1]
-    assert suppress(halves, torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64), 0.49).tolist() == [0]
-
-
-def plain_sample(cells, y, x):
-    """Bilinear, with the reference's rules at the border."""
-    _, height, width = cells.shape
-    if y < -1 or y > height or x < -1 or x > width:
-        return np.zeros(len(cells))
-    y, x = max(y, 0.0), max(x, 0.0)
-    low_y, low_x = min(int(y), height - 1), min(int(x), width - 1)
-    part_y, part_x = (0.0 if low_y >= height - 1 else y - low_y), (0.0 if low_x >= width - 1 else x - low_x)
-    high_y, high_x = min(low_y + 1, height - 1), min(low_x + 1, width - 1)
-    return (
-        cells[:, low_y, low_x] * (1 - part_y) * (1 - part_x)
-        + cells[:, low_y, high_x] * (1 - part_y) * part_x
-        + cells[:, high_y, low_x] * part_y * (1 - part_x)
-        + cells[:, high_y, high_x] * part_y * part_x
-    )
-
-
-def plain_roi_align(cells, box, scale):
-    x1, y1, x2, y2 = (value * scale - 0.5 for value in box)
-    bin_w, bin_h = (x2 - x1) / BINS, (y2 - y1) / BINS
-    across, down = math.ceil(bin_w), math.ceil(bin_h)
-    pooled = np.zeros((len(cells), BINS, BINS))
-    if across <= 0 or down <= 0:
-        return pooled
-    for row in range(BINS):
-        for column in range(BINS):
-            samples = [
-                plain_sample(
-                    cells, y1 + row * bin_h + (i + 0.5) * bin_h / down, x1 + column * bin_w + (j + 0.5) * bin_w / across
-                )
-                for i in range(down)
-                for j in range(across)
-            ]
-            pooled[:, row, column] = np.mean(samples, axis=0)
-    return pooled
-
-
-def test_roi_align_against_brute_force():
-    generator = np.random.default_rng(0)
-    cells = generator.normal(size=(3, 12, 17))
-    boxes = np.concatenate([
-        random_boxes(generator, 20, 130.0),
-        [[0, 0, 136, 96], [-40, -40, 20, 20], [120, 80, 400, 300], [300, 300, 310, 310]],
-        [[10, 10, 10, 50], [30, 30, 30, 30], [5, 5, 5.5, 5.5]],
-    ])  # fmt: skip
-    found = roi_align(torch.tensor(cells, dtype=torch.float32), torch.tensor(boxes, dtype=torch.float32), 1 / 8).numpy()
-    for box, pooled in zip(boxes, found, strict=True):
-        assert np.abs(pooled - plain_roi_align(cells, box, 1 / 8)).max() <= 2e-5
 
 
 def test_moving_a_box_cannot_overflow():
