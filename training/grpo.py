@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,14 +55,14 @@ Evaluate = Callable[[PolicyGenerator, int], Metrics]
 class Clock:
     """Where the seconds of a step go."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Counts what happens inside under `name`."""
         start = time.perf_counter()
         yield
-        self.seconds[name] += time.perf_counter() - start  # type: ignore[assignment]
+        self.seconds[name] += time.perf_counter() - start
 
 
 class GrpoTrainer:
