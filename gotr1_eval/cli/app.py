@@ -12,6 +12,7 @@ from gotr1_eval.cli import (
     compbench,
     convert,
     demo,
+    doctor,
     generate,
     geneval,
     listing,
@@ -48,6 +49,7 @@ app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.command("doctor")(doctor.doctor)
 app.add_typer(train.train, name="train")
 
 
