@@ -121,6 +121,17 @@ class Builder:
         filled: dict[str, Json] = {"vlm": dict(model), "grounder": {"use": "vlm", "vlm": dict(model)}}
         return {**spec, **{field: filled[field] for field in open_fields}}
 
+    def spec_of(self, built: object) -> dict[str, Json]:
+        """The settings of something that this builder built, from which another process can build it, too.
+
+        Raises:
+            UsageError: it was made elsewhere.
+        """
+        for (_, spec), live in self._built.items():
+            if live is built:
+                return dict(json.loads(spec))
+        raise UsageError(f"{type(built).__name__} was not built from settings, and cannot be built in other processes")
+
     def _build(self, registry: Registry, spec: Mapping[str, Json]) -> object:
         key = (registry.kind, json.dumps(spec, sort_keys=True, default=str))
         if key not in self._built:

@@ -34,6 +34,7 @@ from gotr1_eval.cli.official import (
 from gotr1_eval.cli.options import (
     AsJson,
     ChainCap,
+    EngineOption,
     Guidance,
     JudgeModel,
     Judges,
@@ -78,6 +79,7 @@ def compbench(
     seed: Seed = 0,
     tile: Tile = None,
     shard: ShardOption = None,
+    engine: EngineOption = "local",
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -141,6 +143,7 @@ def compbench(
         out=out,
         tile=tile,
         shard=shard,
+        engine=engine,
         retry=retry,
     )
     for line in [*lines, *(ceiling_lines(chosen, wanted.semantics) if official else [])]:

@@ -57,9 +57,7 @@ def hostile_run(tmp_path: Path) -> Path:
         return Unscored(why=Why.UNREADABLE, detail=HOSTILE, replies=reply)
 
     rewards = RewardSet({HOSTILE: ScriptedJudge(answer, name=HOSTILE)})
-    run_benchmark(
-        tmp_path / "run", samples, AsTheyAre(tmp_path / HOSTILE.replace("/", "")), rewards, asked={"suite": HOSTILE}
-    )
+    run_benchmark(tmp_path / "run", samples, AsTheyAre(HOSTILE), rewards, asked={"suite": HOSTILE})
     return tmp_path / "run"
 
 
