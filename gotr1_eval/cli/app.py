@@ -11,6 +11,7 @@ from gotr1_eval.cli import (
     compare,
     compbench,
     convert,
+    data,
     demo,
     generate,
     geneval,
@@ -48,6 +49,7 @@ app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.add_typer(data.data, name="data")
 app.add_typer(train.train, name="train")
 
 
