@@ -29,7 +29,10 @@ CATEGORIES = ("numeracy",)
 
 
 class Settings(StrictSettings):
-    """The detector, the folder with the benchmark's ``new_objects.txt`` (None: the fetched one), the source of the words, whose semantics."""
+    """The detector, the folder with ``new_objects.txt``, the source of the words, and whose semantics.
+
+    Without a folder the lists are those that `gotr1-eval data fetch` brought.
+    """
 
     detector: Component
     data: Path | None = None

@@ -31,7 +31,10 @@ CATEGORIES = ("complex",)
 
 
 class Settings(StrictSettings):
-    """The three metrics' models, the folder with the benchmark's lists of kinds (None: the fetched one), and whose semantics."""
+    """The three metrics' models, the folder with the benchmark's lists of kinds, and whose semantics.
+
+    Without a folder the lists are those that `gotr1-eval data fetch` brought.
+    """
 
     yes_no: Component
     detector: Component
