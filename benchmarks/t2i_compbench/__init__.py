@@ -15,7 +15,7 @@ CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial
 
 
 class Settings(StrictSettings):
-    """Where the prompt lists lie: a folder with ``<category>_val.txt``, one prompt a line; None for the fetched ones."""
+    """Where the lists lie: a folder with ``<category>_val.txt``, one prompt a line; None for the fetched ones."""
 
     data: Path | None = None
 
