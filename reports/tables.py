@@ -46,27 +46,31 @@ def summarise_run(run: RunData, min_coverage: float = 0.95) -> Table:
     Args:
         min_coverage: below this share of scored samples the table calls itself incomplete.
     """
-    categories = list(run.expected)
-    rows = {category: _row(run, [[category]]) for category in categories}
-    if len(categories) > 1:
-        rows[ALL] = _row(run, [categories])
-        if run.info.identity.get("suite") == "geneval":
-            rows[TASK_MEAN] = _row(run, [[category] for category in categories])
+    rows = {
+        name: {
+            column.name: summarise_tasks(judged_samples(run, task, column.name) for task in tasks)
+            for column in run.judges
+        }
+        for name, tasks in row_tasks(run).items()
+    }
     return Table(run.judges, rows, min_coverage)
 
 
-def _row(run: RunData, tasks: Sequence[Sequence[str]]) -> dict[str, Summary]:
-    """A summary a judge of the tasks' mean; a task is one category or several pooled."""
-    return {
-        column.name: summarise_tasks(_judged(run, categories, run.outcomes[column.name]) for categories in tasks)
-        for column in run.judges
-    }
+def row_tasks(run: RunData) -> dict[str, list[list[str]]]:
+    """Row -> the tasks whose means it is the mean of; a task is one category, or several pooled."""
+    categories = list(run.expected)
+    rows = {category: [[category]] for category in categories}
+    if len(categories) > 1:
+        rows[ALL] = [categories]
+        if run.info.identity.get("suite") == "geneval":
+            rows[TASK_MEAN] = [[category] for category in categories]
+    return rows
 
 
-def _judged(
-    run: RunData, categories: Sequence[str], outcomes: Mapping[str, Outcome]
-) -> list[tuple[str, Outcome | None]]:
-    """The outcomes of the samples of these categories, and None for those that were asked for and are not there."""
+def judged_samples(run: RunData, categories: Sequence[str], judge: str) -> list[tuple[str, Outcome | None]]:
+    """(prompt's identity, outcome) of every sample of these categories, None for one that was asked for and is not
+    there."""
+    outcomes = run.outcomes[judge]
     samples = [sample for sample in run.samples.values() if run.category(sample) in categories]
     expected = sum(run.expected[category] for category in categories)
     # The prompt's identity is the sample's id without the image index: prompts may repeat in a list.

@@ -18,6 +18,7 @@ from gotr1_eval.cli import (
     listing,
     merge,
     phrases,
+    precision,
     report,
     score,
     serve,
@@ -45,6 +46,7 @@ app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("precision")(precision.precision)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)

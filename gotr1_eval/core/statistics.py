@@ -64,16 +64,9 @@ def summarise(outcomes: Judged, seed: int = 0) -> Summary:
 
 def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
     """The mean of the tasks' means, each task with a score counting alike; prompts are drawn within their task."""
-    groups: list[list[list[float]]] = []
-    counts: Counter[str] = Counter()
-    for outcomes in tasks:
-        values: dict[str, list[float]] = {}
-        for prompt, outcome in outcomes:
-            counts[_kind(outcome)] += 1
-            if isinstance(outcome, Score):
-                values.setdefault(prompt, []).append(outcome.value)
-        if values:
-            groups.append(list(values.values()))
+    judged = [list(outcomes) for outcomes in tasks]
+    counts = Counter(_kind(outcome) for outcomes in judged for _, outcome in outcomes)
+    groups = [values for outcomes in judged if (values := scored_groups(outcomes))]
     low, high = overall_bootstrap(groups, seed)
     analytic_low, analytic_high = overall_analytic(groups)
     seeds_low, seeds_high = overall_seeds(groups)
@@ -90,6 +83,15 @@ def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
         seeds_low=seeds_low,
         seeds_high=seeds_high,
     )
+
+
+def scored_groups(outcomes: Judged) -> list[list[float]]:
+    """The values of each prompt that has any."""
+    values: dict[str, list[float]] = {}
+    for prompt, outcome in outcomes:
+        if isinstance(outcome, Score):
+            values.setdefault(prompt, []).append(outcome.value)
+    return list(values.values())
 
 
 def _kind(outcome: Outcome | None) -> str:
