@@ -51,9 +51,10 @@ class PlannedMean:
         if images is not None:
             lines.append(f"±{half_width:g} over prompts takes {images} pictures a prompt")
         else:
+            needed = plan.prompts_for(half_width, self.images)
             lines.append(
-                f"±{half_width:g} over prompts: no number of pictures is enough, the {plan.prompts} prompts alone leave "
-                f"±{plan.floor:.4f}; it takes {plan.prompts_for(half_width, self.images)} such prompts of {now} pictures"
+                f"±{half_width:g} over prompts: no number of pictures is enough, the {plan.prompts} prompts alone "
+                f"leave ±{plan.floor:.4f}; it takes {needed} such prompts of {now} pictures"
             )
         seeds = plan.images_for_seeds(half_width)
         return [*lines, f"±{half_width:g} over seeds, with these prompts fixed, takes {seeds} pictures a prompt"]
