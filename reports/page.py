@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gotr1_eval.core.runs import write_atomically
 from reports.gallery import choose, make_card
+from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.tables import Table
 
@@ -36,6 +37,8 @@ def render_page(run: RunData, table: Table) -> str:
         groups={category: [make_card(run, sample) for sample in samples] for category, samples in chosen.items()},
         shown=sum(map(len, chosen.values())),
         warnings=_warnings(run, table),
+        peers=peers_of(run, table),
+        ceilings=ceiling_lines(run),
     )
 
 

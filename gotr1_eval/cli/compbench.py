@@ -26,7 +26,6 @@ from gotr1_eval.cli.official import (
     PhraseSource,
     SemanticsOption,
     YesNoModel,
-    ceiling_lines,
     compbench_judges,
     read_models,
     with_official,
@@ -120,6 +119,8 @@ def compbench(
         )
     model = judge_model_spec(judge_model, reply_cache, judges)
     asks = judges is not None or not official
+    if judges is None and asks:
+        lines.append(f"no --judges given: judged by the suite's reward set {prompts.reward_set}")
     rewards = with_official(official, builder.reward_set(judges or prompts.reward_set, model) if asks else None)
     if dry_run:
         show_dry_run(builder, generator, plan, rewards, as_json=as_json)
@@ -145,6 +146,6 @@ def compbench(
         shard=shard,
         retry=retry,
     )
-    for line in [*lines, *(ceiling_lines(chosen, wanted.semantics) if official else [])]:
+    for line in lines:
         err.print(f"note: {line}", markup=False, soft_wrap=True)
     finish(folder, min_coverage=min_coverage, as_json=as_json)

@@ -41,12 +41,6 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 """Judge -> (its column, its categories, the models it needs)."""
 WITHOUT_PHRASES = ("non_spatial",)
 WITH_DATA = ("numeracy", "three_in_one")
-CEILINGS = {
-    "spatial": (0.65, "a third of its prompts name an object that no label of UniDet equals"),
-    "3d_spatial": (0.95, "20 of its 300 prompts name an object that no label of UniDet holds"),
-    "complex": (0.68, "most of its prompts are a mean with CLIP's cosine, which pictures carry to about 0.35"),
-}
-"""Category -> about the most that perfect pictures could score under `reference` with UniDet's labels, and why."""
 
 
 def component_spec(text: str, option: str) -> dict[str, Json]:
@@ -130,17 +124,6 @@ def compbench_judges(
             spec |= {"data": str(data)} if name in WITH_DATA and data is not None else {}
             judges[column] = builder.judge(spec)
     return judges, lines
-
-
-def ceiling_lines(categories: Sequence[str], semantics: Semantics) -> list[str]:
-    """What perfect pictures could score, for the categories that cannot reach 1."""
-    if semantics == "corrected":
-        return []
-    return [
-        f"{category}: perfect pictures score about {CEILINGS[category][0]:.2f} here, not 1: {CEILINGS[category][1]}"
-        for category in categories
-        if category in CEILINGS
-    ]
 
 
 def with_official(judges: Mapping[str, Judge], rewards: RewardSet | None) -> RewardSet:
