@@ -11,12 +11,14 @@ from gotr1_eval.cli import (
     compare,
     compbench,
     convert,
+    data,
     demo,
     generate,
     geneval,
     listing,
     merge,
     phrases,
+    precision,
     report,
     score,
     serve,
@@ -44,10 +46,12 @@ app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("precision")(precision.precision)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.add_typer(data.data, name="data")
 app.add_typer(train.train, name="train")
 
 
