@@ -14,6 +14,7 @@ from gotr1_eval.cli import (
     demo,
     generate,
     geneval,
+    leaderboard,
     listing,
     merge,
     phrases,
@@ -44,6 +45,7 @@ app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("leaderboard")(leaderboard.leaderboard)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
