@@ -11,7 +11,6 @@ from reports.documents import Cell, Document, Grid, Record
 from reports.origins import Origin, footer, origin, run_labels
 from reports.run_data import RunData
 
-
 READING = (
     "Means with 95 % intervals over prompts and the number of scored samples. #k: k - 1 runs are better beyond noise "
     "(permutation tests over prompts, Holm's correction over the pairs of runs in a column); equal ranks are ties."
