@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from gotr1_eval.cli import (
+    analyse,
     audit,
     compare,
     compbench,
@@ -45,6 +46,7 @@ app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("analyse")(analyse.analyse)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
