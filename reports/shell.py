@@ -1,8 +1,9 @@
-"""What every page has in common: one HTML file with style, script and data inside, and a policy that forbids the rest.
+"""What every page has in common: one HTML file, everything inside, all else forbidden.
 
-A page is a Jinja template that extends `shell.html`. Its style and its script are files of the templates folder, inlined
-and named to the browser by their hashes, so that no other script and no other style runs, whatever a prompt, a chain
-or a reply holds. There are therefore no style attributes: what varies is a class, an SVG attribute, or set by the script.
+A page is a Jinja template that extends `shell.html`. Its style and its script are files of the templates folder,
+inlined and named to the browser by their hashes: no other script and no other style runs, whatever a prompt, a chain
+or a reply holds. There are therefore no style attributes: what varies is a class, an SVG attribute, or set by the
+script.
 """
 
 from __future__ import annotations
@@ -44,12 +45,13 @@ def render(
 def policy(style: str, script: str, *, beside: bool = False) -> str:
     """The Content-Security-Policy: this style, this script, pictures inside the page, and nothing else."""
     allowed = [f"'{_hash(script)}'", *(["'strict-dynamic'"] if beside else [])] if script else ["'none'"]
+    pictures = "data: 'self'" if beside else "data:"
     return "; ".join(
         [
             "default-src 'none'",
             "base-uri 'none'",
             "form-action 'none'",
-            f"img-src data:{' ' + chr(39) + 'self' + chr(39) if beside else ''}",
+            f"img-src {pictures}",
             f"style-src '{_hash(style)}'",
             f"script-src {' '.join(allowed)}",
         ]

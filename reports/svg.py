@@ -1,7 +1,7 @@
 """Plots written by hand as SVG: a few kilobytes each, text that can be selected, colours that follow the page's.
 
-Colours are classes of `shell.css` (`bar`, `line`, `dot`, `band`, `grid`, `s0` ... `s5` for series); a plot holds numbers
-and escaped text only.
+Colours are classes of `shell.css` (`bar`, `line`, `dot`, `band`, `grid`, `s0` ... `s5` for series); a plot holds
+numbers and escaped text only.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ Point = tuple[float, float]
 
 def plain(value: float, decimals: int = 3) -> str:
     """A number as tables print it; very small and very large ones in the short scientific form."""
-    if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.{decimals}g}"
-    return f"{value:.{decimals}f}"
+    form = "f" if value == 0 or 1e-3 <= abs(value) < 1e5 else "g"
+    return minus(f"{value:.{decimals}{form}}")
+
+
+def minus(number: str) -> str:
+    """A written number with a true minus sign, and none before a zero."""
+    return (number if float(number) else number.lstrip("-+")).replace("-", "−")
 
 
 def tag(name: str, *inside: str, **attributes: str | float | None) -> str:
@@ -79,18 +83,18 @@ class Axis:
 
 
 def round_steps(low: float, high: float, most: int = 5) -> list[float]:
-    """Round values between two numbers, at most so many."""
+    """Round values between two numbers, at most so many steps apart."""
     if not high > low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(power * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (power * factor) <= most - 1 + 1e-9)
+    step = next(power * factor for factor in (1, 2, 5, 10) if (high - low) / (power * factor) <= most + 1e-9)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 
 
 def tick_text(value: float) -> str:
     """A tick's label, as short as it is exact."""
-    return f"{value:.6g}"
+    return minus(f"{value:.6g}")
 
 
 def frame(x: Axis, y: Axis, x_name: str = "", y_name: str = "", most: int = 5) -> str:
