@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from gotr1_eval.cli import (
+    analyse,
     audit,
     compare,
     compbench,
@@ -15,6 +16,7 @@ from gotr1_eval.cli import (
     demo,
     generate,
     geneval,
+    leaderboard,
     listing,
     merge,
     phrases,
@@ -47,6 +49,8 @@ app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("precision")(precision.precision)
+app.command("analyse")(analyse.analyse)
+app.command("leaderboard")(leaderboard.leaderboard)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)

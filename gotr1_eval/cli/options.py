@@ -45,6 +45,10 @@ MinCoverage = Annotated[
     float, typer.Option("--min-coverage", min=0.0, max=1.0, help="Exit with an error when fewer are scored.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+Export = Annotated[
+    list[Path] | None,
+    typer.Option("--export", help="Also write to this file; its ending says how: .md, .tex, .csv, .json. Repeatable."),
+]
 Retry = Annotated[
     str | None,
     typer.Option("--retry", help=f"Judge unscored samples again, by reason: {', '.join(Why)}; separated by commas."),
