@@ -23,7 +23,8 @@ JudgeModel = Annotated[
     str | None,
     typer.Option(
         "--judge-model",
-        help="For judges that ask: a checkpoint folder, a hub repository, or http://host:port/v1#model.",
+        help="For judges that ask: a checkpoint folder, a hub repository, http://host:port/v1#model (several addresses "
+        "with commas), or a .toml file of its settings.",
     ),
 ]
 ReplyCache = Annotated[
