@@ -17,9 +17,11 @@ from gotr1_eval.cli import (
     listing,
     merge,
     phrases,
+    rate,
     report,
     score,
     serve,
+    study,
     tiny_janus,
     train,
     weights,
@@ -44,6 +46,8 @@ app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
+app.command("rate")(rate.rate)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)

@@ -57,6 +57,16 @@ class Dimension:
         """Whether the value lies on the scale; any number between its ends does."""
         return self.low <= value <= self.high
 
+    def marks(self) -> tuple[float, ...]:
+        """Every mark that a rater can give, in rising order."""
+        return tuple(
+            self.low + place * self.step for place in range(int((self.high - self.low) / self.step + 1e-9) + 1)
+        )
+
+    def shown_by(self, *, chain: bool, image: bool) -> bool:
+        """Whether something with a chain, a picture or both shows what the dimension needs."""
+        return all({"chain": chain, "plan": chain, "image": image}[need] for need in self.needs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -66,6 +76,7 @@ class Item:
         item: its id, the sample's id in the run it was drawn from; after the run's name and a slash where the study
             was drawn from several runs.
         image: a file, relative to the study's folder or absolute; None when there is no picture.
+        generator: the model; the run's name where the study was drawn from several runs.
         inclusion_probability: chance, in (0, 1], with which the design draws this item.
         stratum: the cell of the design it was drawn from.
         cluster: the prompt's identity; items of one cluster are alike.
@@ -108,8 +119,8 @@ class Study:
 
     def dimensions_of(self, item: Item) -> tuple[Dimension, ...]:
         """Those dimensions for which the item shows what they need."""
-        shown = {"chain": item.chain is not None, "plan": item.chain is not None, "image": item.image is not None}
-        return tuple(dimension for dimension in self.dimensions if all(shown[need] for need in dimension.needs))
+        chain, image = item.chain is not None, item.image is not None
+        return tuple(dimension for dimension in self.dimensions if dimension.shown_by(chain=chain, image=image))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
