@@ -21,9 +21,11 @@ from gotr1_eval.cli import (
     merge,
     phrases,
     precision,
+    rate,
     report,
     score,
     serve,
+    study,
     tiny_janus,
     train,
     weights,
@@ -51,6 +53,8 @@ app.command("compare")(compare.compare)
 app.command("precision")(precision.precision)
 app.command("analyse")(analyse.analyse)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("study")(study.study)
+app.command("rate")(rate.rate)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
