@@ -78,15 +78,13 @@ def _judged(run: RunData) -> dict[str, dict[str, Outcome]]:
 
 def _facts(run: RunData, judged: Mapping[str, Mapping[str, Outcome]]) -> dict[str, JudgeFacts]:
     """Factor -> range of its judge, and whether it did not apply to some sample."""
-    setup: Any = run.info.setup
-    ranges = {row["factor"]: (float(row["range"][0]), float(row["range"][1])) for row in setup["judges"]}
     absent = {
         factor
         for outcomes in judged.values()
         for factor, outcome in outcomes.items()
         if isinstance(outcome, Unscored) and outcome.why is Why.NOT_APPLICABLE
     }
-    return {factor: (span, factor in absent) for factor, span in ranges.items() if factor != TOTAL}
+    return {column.factor: (column.range, column.factor in absent) for column in run.judges if column.factor != TOTAL}
 
 
 def _own_settings(run: RunData, rewards: str | None) -> TotalSettings | None:

@@ -22,6 +22,10 @@ def compare(
     judges: Annotated[
         str | None, typer.Option("--judges", help="Only these judges, by full name or factor (such as total).")
     ] = None,
+    means: Annotated[
+        Path | None,
+        typer.Option("--means", help="A CSV file of known means (model, category, score, perhaps judge): unpaired."),
+    ] = None,
     export: Annotated[
         list[Path] | None,
         typer.Option(
@@ -30,7 +34,10 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs of the same prompts: per category better, worse, or within noise."""
+    """Compare runs of the same prompts: per category better, worse, or within noise.
+
+    With --means every run is laid beside known means instead, such as a published table: above, below, or within noise.
+    """
     from gotr1_eval.cli.documents import command_line
     from gotr1_eval.cli.terminal import err, out
     from reports.comparison.document import comparison_document
@@ -40,8 +47,11 @@ def compare(
     from reports.run_data import load_run
 
     check_endings(export or [], [PAGE])
+    if means is not None:
+        _against_means(runs, means, judges, export or [], as_json=as_json)
+        return
     if len(runs) < 2:
-        raise UsageError("compare: give at least two run folders")
+        raise UsageError("compare: give at least two run folders, or one and a table of --means")
     loaded = [load_run(folder) for folder in runs]
     found = [compare_runs(loaded[0], other, split_names(judges)) for other in loaded[1:]]
     for path in export or []:
@@ -73,3 +83,20 @@ def _show(comparison: Comparison) -> None:
         for moved in (*judge.risen, *judge.fallen):
             line = f"    {moved.difference:+.3f}  {moved.prompt[:90]!r} ({moved.identity})"
             out.print(line, style="dim", markup=False, soft_wrap=True)
+
+
+def _against_means(runs: list[Path], means: Path, judges: str | None, export: list[Path], *, as_json: bool) -> None:
+    from gotr1_eval.cli.documents import command_line, finish_document
+    from reports.comparison.means_table import means_document
+    from reports.comparison.unpaired import against_means, read_means
+    from reports.documents import check_endings
+    from reports.run_data import load_run
+
+    check_endings(export)
+    names = split_names(judges)
+    if len(names) > 1:
+        raise UsageError("compare: with --means name one judge at most")
+    known = read_means(means)
+    loaded = [load_run(folder) for folder in runs]
+    found = [against_means(run, known, *names) for run in loaded]
+    finish_document(means_document(loaded, found, command_line()), export, as_json=as_json)

@@ -48,7 +48,7 @@ def _independent(a: Values, b: Values) -> tuple[float, float]:
     # scipy.special holds the distribution; scipy.stats takes seconds to import.
     from scipy.special import stdtr
 
-    (mean_a, error_a, prompts_a), (mean_b, error_b, prompts_b) = _clustered(a), _clustered(b)
+    (mean_a, error_a, prompts_a), (mean_b, error_b, prompts_b) = clustered_mean(a), clustered_mean(b)
     difference, error = mean_b - mean_a, math.hypot(error_a, error_b)
     freedom = min(prompts_a, prompts_b) - 1
     if freedom < 1 or error == 0:
@@ -56,7 +56,7 @@ def _independent(a: Values, b: Values) -> tuple[float, float]:
     return difference, 2.0 * float(stdtr(freedom, -abs(difference) / error))
 
 
-def _clustered(values: Values) -> tuple[float, float, int]:
+def clustered_mean(values: Values) -> tuple[float, float, int]:
     """Mean, its standard error with prompts as clusters, and their number."""
     groups: dict[str, list[float]] = {}
     for sample, value in values.items():

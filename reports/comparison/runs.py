@@ -109,10 +109,10 @@ def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = ()) -> Comparis
         column.name for column in sorted(shared, key=lambda column: column.factor != "total")
     )
     prints = [{column.name: column.fingerprint for column in run.judges} for run in (a, b)]
-    label_a, label_b = run_labels([a, b])
+    labels = run_labels([a, b])
     return Comparison(
-        label_a,
-        label_b,
+        labels[0],
+        labels[1],
         tuple(_judge(a, b, name, prints[0][name] != prints[1][name]) for name in chosen),
         only_a=len(set(a.samples) - set(b.samples)),
         only_b=len(set(b.samples) - set(a.samples)),
