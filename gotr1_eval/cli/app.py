@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from gotr1_eval.cli import (
+    agreement,
     audit,
     compare,
     compbench,
@@ -42,6 +43,7 @@ app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("audit")(audit.audit)
+app.command("agreement")(agreement.agreement)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
