@@ -103,9 +103,9 @@ def _against_people(
     for dimension, marked in people.values.items():
         if not judges.who() or not any(consensus(said, options.people) is not None for said in marked.values()):
             continue
-        for category, units in _categories(marked, items):
-            ceiling = Ceiling(units, options.people, draws)
-            for judge in judges_of(judges, dimension, people.served_by):
+        parts = [(*part, Ceiling(part[1], options.people, draws)) for part in _categories(marked, items)]
+        for judge in judges_of(judges, dimension, people.served_by):
+            for category, units, ceiling in parts:
                 yield judge_row(
                     judge,
                     units,
