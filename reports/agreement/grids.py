@@ -46,8 +46,8 @@ def grids(agreement: Agreement) -> list[Grid]:
         _people(agreement.people),
         _judges(
             "Judges against people",
-            f"Against the {agreement.options.people} of people's marks. Unscored items are left out and counted; had all "
-            "been scored, the number would lie within its bounds. Ties: up to this difference two scores are equal.",
+            f"Against the {agreement.options.people} of people's marks. Unscored items are left out and counted; had "
+            "all been scored, the number would lie within its bounds. Ties: up to this difference two scores are equal.",
             agreement.judges,
         ),
         _ceiling(agreement.judges),

@@ -110,15 +110,17 @@ class Marks:
                 self.add(dimension, Unit(item), who, value)
                 self.counts[f"rated items without a row, taken as {value:g}"] += 1
 
-    def update(self, other: Marks) -> None:
-        """Take over the marks of another table by other people or judges; facts known here stay."""
-        for dimension, units in other.values.items():
-            for unit, marks in units.items():
-                self.values.setdefault(dimension, {}).setdefault(unit, {}).update(marks)
+    def merge(self, other: Marks) -> None:
+        """Take over the marks of another table, about other items or by others; facts known here stay."""
+        for (dimension, who), units in other.repeats.items():
+            for unit, again in units.items():
+                for repeat, mark in again.items():
+                    self.add(dimension, unit, who, mark, repeat)
         for item, facts in other.items.items():
             self.learn(item, facts)
-        self.unscored |= other.unscored
-        self.not_applicable |= other.not_applicable
-        self.repeats |= other.repeats
+        for key, why in other.unscored.items():
+            self.unscored.setdefault(key, {}).update(why)
+        for key, items in other.not_applicable.items():
+            self.not_applicable.setdefault(key, set()).update(items)
         self.left_out += other.left_out
         self.counts += other.counts

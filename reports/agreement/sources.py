@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.outcome import Score, Why
+from gotr1_eval.core.outcome import Outcome, Score, Why
 from gotr1_eval.core.runs import read_judgments
 from reports.agreement.files import read_file
 from reports.agreement.mapping import ANY, MappingFile, TableMapping, Value
@@ -45,33 +45,47 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     people = _people(rated, mapping, folder)
     judges = Marks()
     for path in runs:
-        judges.update(read_run(path))
+        _add_run(judges, read_run(path, people.items), path)
     for spec, files in _score_tables(judged, mapping):
-        judges.update(_scores(files, spec, folder, people))
+        judges.merge(_scores(files, spec, folder, people))
     if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":
         judges = _scores_of(read_study(rated[0]))
     _check(people, judges, paths)
     return Sources(people, judges)
 
 
-def read_run(folder: Path) -> Marks:
-    """The scores of a run's judges, totals included, with every repeat."""
+def read_run(folder: Path, rated: Container[str] = ()) -> Marks:
+    """The scores of a run's judges, totals included, with every repeat.
+
+    Args:
+        rated: items that people rated; where a study was drawn from several runs they begin with the run's name.
+    """
     run = load_run(folder)
+    prefix = f"{run.folder.name}/"
+    plain = not any(prefix + sample in rated for sample in run.samples)
+    names = {sample: sample if plain else prefix + sample for sample in run.samples}
     marks = Marks()
     for sample in run.samples.values():
-        marks.learn(sample.id, ItemFacts(sample.id.rpartition("/")[0] or sample.prompt, run.category(sample)))
+        marks.learn(names[sample.id], ItemFacts(sample.id.rpartition("/")[0] or sample.prompt, run.category(sample)))
     current = {(column.name, column.fingerprint) for column in run.judges}
     for judgment in read_judgments(folder).values():
-        if (judgment.judge, judgment.fingerprint) not in current or judgment.sample not in run.samples:
-            continue
-        outcome = judgment.outcome
-        if isinstance(outcome, Score):
-            marks.add(ANY, Unit(judgment.sample), judgment.judge, outcome.value, judgment.repeat)
-        elif outcome.why is Why.NOT_APPLICABLE:
-            marks.not_applicable.setdefault((ANY, judgment.judge), set()).add(judgment.sample)
-        elif judgment.repeat == 0:
-            marks.miss(ANY, judgment.judge, judgment.sample, outcome.why.value)
+        if (judgment.judge, judgment.fingerprint) in current and judgment.sample in names:
+            _keep_outcome(marks, judgment.judge, names[judgment.sample], judgment.outcome, judgment.repeat)
     return marks
+
+
+def _keep_outcome(marks: Marks, judge: str, item: str, outcome: Outcome, repeat: int) -> None:
+    if isinstance(outcome, Score):
+        marks.add(ANY, Unit(item), judge, outcome.value, repeat)
+    elif repeat == 0:
+        _keep_reason(marks, judge, item, outcome.why.value)
+
+
+def _keep_reason(marks: Marks, judge: str, item: str, why: str) -> None:
+    if why == Why.NOT_APPLICABLE.value:
+        marks.not_applicable.setdefault((ANY, judge), set()).add(item)
+    else:
+        marks.miss(ANY, judge, item, why)
 
 
 def read_study_ratings(folder: Path) -> Marks:
@@ -87,7 +101,7 @@ def read_study_ratings(folder: Path) -> Marks:
     _check_ratings(study, path)
     marks = Marks()
     for dimension in study.dimensions:
-        marks.update(read_table([path], _dimension_mapping(dimension), "rater", folder))
+        marks.merge(read_table([path], _dimension_mapping(dimension), "rater", folder))
         marks.served_by[dimension.name] = dimension.judge
     marks.counts.pop("rows passed over by `where`", None)
     for item in study.items:
@@ -157,6 +171,8 @@ def _scores_of(study: Study) -> Marks:
         marks.learn(item.item, ItemFacts(item.cluster or item.item, item.category))
         for judge, score in item.scores.items():
             marks.add(ANY, Unit(item.item), judge, float(score))
+        for judge, why in item.unscored.items():
+            _keep_reason(marks, judge, item.item, why)
     return marks
 
 
@@ -174,6 +190,16 @@ def _dimension_mapping(dimension: Dimension) -> TableMapping:
         by="rater",
         values={dimension.name: Value(column=("value",), low=dimension.low, high=dimension.high)},
     )
+
+
+def _add_run(judges: Marks, run: Marks, folder: Path) -> None:
+    for _, judge in run.who():
+        if (ANY, judge) in judges.who() and judges.items.keys() & run.items.keys():
+            raise UsageError(
+                f"agreement: {folder} and a run before it hold scores of {judge!r} for the same samples; "
+                "`gotr1-eval compare` holds two runs against each other"
+            )
+    judges.merge(run)
 
 
 def _check(people: Marks, judges: Marks, paths: Sequence[Path]) -> None:
