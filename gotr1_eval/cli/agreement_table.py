@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gotr1_eval.cli.terminal import err, out
-from reports.agreement.analysis import Agreement
+from reports.agreement.analysis import Agreement, Options, analyse
 from reports.agreement.as_json import agreement_json
-from reports.agreement.grids import Cell, Grid, grids
+from reports.agreement.grids import Cell, Grid, grids, retest_grid
+from reports.agreement.marks import Marks
+from reports.agreement.sources import read_run
 
 WIDE = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -25,18 +28,28 @@ def show_agreement(agreement: Agreement, *, as_json: bool) -> None:
         text = json.dumps(agreement_json(agreement), indent=2, ensure_ascii=False, allow_nan=False)
         out.print(text, markup=False, soft_wrap=True)
         return
-    wide = out if out.is_terminal else Console(highlight=False, width=WIDE)
     for grid in grids(agreement):
-        out.print(grid.title, style="bold", markup=False)
-        out.print(grid.lead, style="dim", markup=False)
-        wide.print(_table(grid))
-        out.print()
+        _show(grid)
     for note in agreement.notes:
         out.print(note, style="dim", markup=False, soft_wrap=True)
     for line in agreement.left_out[:MOST_LINES]:
         err.print(f"left out: {line}", markup=False, soft_wrap=True)
     if len(agreement.left_out) > MOST_LINES:
         err.print(f"left out: {len(agreement.left_out) - MOST_LINES} more (--json names all)", markup=False)
+
+
+def show_retest(run: Path) -> None:
+    """How far the judges of a run agree with themselves."""
+    found = analyse(Marks(), read_run(run), Options())
+    _show(retest_grid(found.retest))
+
+
+def _show(grid: Grid) -> None:
+    wide = out if out.is_terminal else Console(highlight=False, width=WIDE)
+    for text, style in ((grid.title, "bold"), (grid.lead, "dim")):
+        out.print(text, style=style, markup=False, soft_wrap=True)
+    wide.print(_table(grid))
+    out.print()
 
 
 def _table(grid: Grid) -> Table:

@@ -9,6 +9,7 @@ import typer
 from gotr1_eval.cli import (
     agreement,
     audit,
+    calibrate,
     compare,
     compbench,
     convert,
@@ -19,6 +20,7 @@ from gotr1_eval.cli import (
     merge,
     phrases,
     report,
+    retest,
     score,
     serve,
     tiny_janus,
@@ -44,12 +46,14 @@ app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("agreement")(agreement.agreement)
+app.command("retest")(retest.retest)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.add_typer(calibrate.calibrate, name="calibrate")
 app.add_typer(train.train, name="train")
 
 

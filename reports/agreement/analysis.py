@@ -12,7 +12,7 @@ from reports.agreement.ceiling import Ceiling
 from reports.agreement.correlations import Average
 from reports.agreement.judged import AverageRow, JudgeMarks, JudgeRow, average_row, judge_row
 from reports.agreement.mapping import ANY
-from reports.agreement.marks import ItemFacts, Mark, Marks, Unit
+from reports.agreement.marks import ItemFacts, Mark, Marks, Unit, base_name
 from reports.agreement.people import PeopleRow, consensus, people_row
 
 ALL = "all"
@@ -126,7 +126,7 @@ def judges_of(judges: Marks, dimension: str, served_by: Mapping[str, str]) -> li
     own = [(other, who) for other, who in scored if other == dimension]
     named = {who for _, who in own}
     for other, who in scored:
-        judge = who.partition("[")[0]
+        judge = base_name(who)
         serves = served_by.get(dimension) == judge or judge not in served_by.values()
         if other == ANY and who not in named and serves:
             own.append((other, who))

@@ -47,7 +47,7 @@ def grids(agreement: Agreement) -> list[Grid]:
         _judges(
             "Judges against people",
             f"Against the {agreement.options.people} of people's marks. Unscored items are left out and counted; had "
-            "all been scored, the number would lie within its bounds. Ties: up to this difference two scores are equal.",
+            "all been scored, the number would lie within its bounds. Ties: up to this difference, scores are equal.",
             agreement.judges,
         ),
         _ceiling(agreement.judges),
@@ -57,7 +57,7 @@ def grids(agreement: Agreement) -> list[Grid]:
             "On the items that both scored.",
             agreement.between,
         ),
-        _retest(agreement.retest),
+        retest_grid(agreement.retest),
     )
     return [grid for grid in found if grid.rows]
 
@@ -170,7 +170,8 @@ def _average_cell(row: AverageRow, name: str) -> Cell:
     return estimate_cell(row.coefficients[name], f"{row.categories[name]} of {row.of} categories")
 
 
-def _retest(rows: Sequence[PeopleRow]) -> Grid:
+def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
+    """Test and retest; `rows` as `Agreement.retest` has them."""
     return Grid(
         "Judges against themselves",
         "Repeated judgments of the same items. Identical: share of pairs of repeats with the same score.",

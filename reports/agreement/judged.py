@@ -139,7 +139,8 @@ def compare(scores: Floats, people: Floats, weights: Floats) -> tuple[dict[str, 
     best = calibrated_accuracy(scores, people, weights[0])
     if best is None:
         return found | {PAIRWISE: np.full(len(weights), np.nan)}, None
-    return found | {PAIRWISE: accuracies(scores, people, best.epsilon, weights)}, best.epsilon
+    drawn = accuracies(scores, people, best.epsilon, weights[1:])
+    return found | {PAIRWISE: np.append(best.accuracy, drawn)}, best.epsilon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

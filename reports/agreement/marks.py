@@ -11,6 +11,11 @@ Mark = float | str
 """A number, or a word where only equal and unequal count."""
 
 
+def base_name(judge: str) -> str:
+    """A judge's name without its model and calibration: "spatial" of "spatial[Qwen]+calibrated[first]"."""
+    return judge.partition("[")[0].partition("+")[0]
+
+
 class Unit(NamedTuple):
     """What is marked: an item, or a part of it where one dimension asks about several (object 0, object 1)."""
 
