@@ -8,7 +8,9 @@ import typer
 
 from gotr1_eval.cli import (
     analyse,
+    agreement,
     audit,
+    calibrate,
     compare,
     compbench,
     convert,
@@ -23,6 +25,7 @@ from gotr1_eval.cli import (
     precision,
     rate,
     report,
+    retest,
     score,
     serve,
     study,
@@ -48,6 +51,8 @@ app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("audit")(audit.audit)
+app.command("agreement")(agreement.agreement)
+app.command("retest")(retest.retest)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("precision")(precision.precision)
@@ -60,6 +65,7 @@ app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
 app.add_typer(data.data, name="data")
+app.add_typer(calibrate.calibrate, name="calibrate")
 app.add_typer(train.train, name="train")
 
 
