@@ -19,9 +19,8 @@ def show_peers(groups: Sequence[Peers]) -> None:
             _show_rows(group)
             for remark in group.remarks:
                 out.print(remark, style="dim", markup=False, soft_wrap=True)
-    if not groups:
-        return
-    for metric, faults in groups[0].faults.items():
+    against = {metric: faults for group in groups for metric, faults in group.faults.items()}
+    for metric, faults in against.items():
         if faults:
             line = f"* {metric}: not comparable with published numbers: {'; '.join(faults)}"
             out.print(line, style="dim", markup=False, soft_wrap=True)
@@ -34,11 +33,12 @@ def _show_rows(group: Peers) -> None:
     grid.add_column("model")
     for metric in group.own:
         grid.add_column(Text(f"{metric}{'*' if group.faults[metric] else ''}"), justify="right")
-    own = [Text("-" if value is None else f"{value:.4f}", style="bold") for value in group.own.values()]
+    own = [Text("-" if value is None else group.show(value), style="bold") for value in group.own.values()]
     grid.add_row(Text("this run", style="bold"), *own)
     for row in rows:
         name = f"{row.model} [{sources.index(row.source) + 1}]{' †' if row.transcribed else ''}"
-        grid.add_row(Text(name), *(Text(str(row.values.get(metric, "-"))) for metric in group.own))
+        values = [row.values.get(metric) for metric in group.own]
+        grid.add_row(Text(name), *(Text("-" if value is None else group.show(value)) for value in values))
     out.print(grid)
     for number, source in enumerate(sources, start=1):
         out.print(f"[{number}] {source}", style="dim", markup=False, soft_wrap=True)

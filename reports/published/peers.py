@@ -46,7 +46,7 @@ class Peers:
     """A run's own scores, and those published under one protocol.
 
     Attributes:
-        own: metric -> the run's mean, in the order of the columns; None where nothing was scored.
+        own: metric that the protocol has -> the run's mean, in the order of the columns; None where nothing was scored.
         faults: metric -> why the run's mean is not comparable with these rows; empty where it is.
         remarks: what else a reader should know.
     """
@@ -61,6 +61,10 @@ class Peers:
     def comparable(self) -> list[str]:
         """The metrics whose numbers may be laid beside the rows."""
         return [metric for metric in self.own if not self.faults[metric]]
+
+    def show(self, value: float) -> str:
+        """A score with as many decimals as the protocol's tables have."""
+        return f"{value:.{2 if self.protocol == 'GenEval' else 4}f}"
 
 
 def peers_of(run: RunData, table: Table) -> list[Peers]:
@@ -79,11 +83,14 @@ def peers_of(run: RunData, table: Table) -> list[Peers]:
     if OVERALL in own:
         faults[OVERALL] = _overall_faults(faults)
     found = []
-    for protocol in PROTOCOLS.get(suite, ()) if own else ():
+    for protocol in PROTOCOLS.get(suite, ()):
         rows = [row for row in published(protocol) if row.values.keys() & own.keys()]
-        remarks = [*_image_remark(run, suite), *([DUPLICATES] if "color" in own else [])]
-        found.append(Peers(protocol=protocol, own=own, faults=faults, remarks=remarks, rows=rows))
-    return found
+        known = [metric for metric in own if any(metric in row.values for row in rows)]
+        remarks = [*_image_remark(run, suite), *([DUPLICATES] if "color" in known else [])]
+        ours = {metric: own[metric] for metric in known}
+        against = {metric: faults[metric] for metric in known}
+        found.append(Peers(protocol=protocol, own=ours, faults=against, remarks=remarks, rows=rows))
+    return [group for group in found if group.own]
 
 
 def ceiling_lines(run: RunData) -> list[str]:
