@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import typer
 
 from gotr1_eval.cli import (
-    analyse,
     agreement,
+    analyse,
     audit,
     calibrate,
     compare,
