@@ -64,24 +64,25 @@ def _known(run: Path) -> tuple[dict[str, Sample], dict[str, list[Judgment]]]:
     return read_samples(run), judged
 
 
-def paint_part(part: Part, painter: Painter, run: Path, tile: int) -> bool:
-    """Make the samples that the part lacks, tile by tile as `benchmarks.stages.generate` does; whether any was."""
-    painted = False
+def paint_part(part: Part, painter: Painter, run: Path, tile: int) -> None:
+    """Make the samples that the part lacks, tile by tile as `benchmarks.stages.generate` does."""
     for start in range(0, len(part.samples), tile):
         planned = part.samples[start : start + tile]
         if any(sample.generator is None or lacking(sample) for sample in planned):
             part.samples[start : start + tile] = painter.paint(planned, run)
-            painted = True
-    return painted
 
 
-def judge_part(part: Part, rewards: RewardSet, tile: int, retry: Collection[Why] = ()) -> bool:
-    """Judge what the part's samples lack, tile by tile as `benchmarks.stages.judge` does; whether anything did."""
+def judge_part(part: Part, rewards: RewardSet, tile: int, retry: Collection[Why] = ()) -> None:
+    """Judge what the part's samples lack, tile by tile as `benchmarks.stages.judge` does.
+
+    What was judged before an error (a budget that is spent) is in the part all the same.
+    """
     kept = kept_keys(part.judgments, retry)
-    judged = False
     for samples in tiles(part.samples, tile):
         work = TileWork(samples, rewards, part.judgments, kept)
         if not work.complete():
-            part.judgments |= {judgment.key: judgment for judgment in work.judge()}
-            judged = True
-    return judged
+            fresh: list[Judgment] = []
+            try:
+                work.judge(fresh)
+            finally:
+                part.judgments |= {judgment.key: judgment for judgment in fresh}

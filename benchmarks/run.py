@@ -121,7 +121,13 @@ def run_setup(plan: Survey, generator: str, rewards: RewardSet) -> dict[str, Jso
     ]
     if (total := rewards.total) is not None:
         judges.append(
-            {"factor": "total", "name": total.name, "fingerprint": total.fingerprint, "range": list(total.range)}
+            {
+                "factor": "total",
+                "name": total.name,
+                "fingerprint": total.fingerprint,
+                "range": list(total.range),
+                "settings": total.settings.model_dump(mode="json"),
+            }
         )
     return {
         "generator": generator,

@@ -1,4 +1,4 @@
-"""A judge that ends its own process, as a machine that fails does: the first times it sees a marked prompt, or always."""
+"""A judge that ends its own process, as a failing machine does: so many times, at marked prompts."""
 
 from __future__ import annotations
 

@@ -58,9 +58,9 @@ def score(
             f"{source} holds pictures without chains, which no judge scores without a model; name judges, for example "
             "--judges prompt_image --judge-model MODEL (see gotr1-eval list judges)"
         )
-    rewards = builder.reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache))
+    rewards = builder.reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache, judges))
     folder = out or Path("runs", safe_name(f"score-{samples.name}"))
-    with Bars() as bars:
+    with Bars(builder.traffic) as bars:
         runs.run(
             folder,
             samples,

@@ -75,14 +75,14 @@ class PartWorker:
         columns = [(judge.name, judge.fingerprint) for judge in rewards.judges.values()]
         if rewards.total is not None:
             columns.append((rewards.total.name, rewards.total.fingerprint))
-        changed = False
+        before = (list(part.samples), dict(part.judgments))
         try:
             if self._paints:
-                changed = paint_part(part, work.recipe.painter(self._builder), work.parts.run, work.tile)
+                paint_part(part, work.recipe.painter(self._builder), work.parts.run, work.tile)
             if self._judges:
-                changed = judge_part(part, rewards, work.tile, work.retry) or changed
+                judge_part(part, rewards, work.tile, work.retry)
         finally:
-            if changed:
+            if (part.samples, part.judgments) != before:
                 work.parts.write(number, part, columns)
         return len(part.samples)
 
