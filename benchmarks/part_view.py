@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from gotr1_eval.core.parts import PartFolder
-from gotr1_eval.core.runs import read_info
-
-
-def parts_of(folder: Path) -> PartFolder | None:
-    """The parts that hold a run's rows, None where its JSON lines do (or where there is no run)."""
-    if not (folder / "run.json").exists():
-        return None
-    facts: Any = read_info(folder).setup.get("parts")
-    return PartFolder(str(facts["place"]), folder) if isinstance(facts, Mapping) else None
+from gotr1_eval.core.parts import PartFolder, parts_of
 
 
 def write_view(parts: PartFolder) -> int:

@@ -15,11 +15,17 @@ from gotr1_eval.settings import Settings as StrictSettings
 
 
 class Settings(StrictSettings):
-    """Dies at prompts that hold `deadly`, so many times in all; the folder `graves` counts."""
+    """Dies at prompts that hold `deadly`, so many times in all; the folder `graves` counts.
+
+    Attributes:
+        log: a file to which the ids of judged samples are added.
+        seconds: what a tile takes.
+    """
 
     graves: Path
     deadly: str = "deadly"
-    deaths: int = 1
+    deaths: int = 0
+    log: Path | None = None
     seconds: float = 0.0
 
 
@@ -40,6 +46,9 @@ class DyingJudge:
         if marked and len(list(graves.iterdir())) < self.settings.deaths:
             (graves / f"{os.getpid()}-{time.monotonic_ns()}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.settings.log is not None:
+            with self.settings.log.open("a") as log:
+                log.write("".join(f"{sample.id}\n" for sample in samples))
         return [Score(value=len(sample.prompt) / 100) for sample in samples]
 
 

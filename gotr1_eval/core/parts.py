@@ -15,7 +15,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.jsonl import dump
 from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.runs import read_info
 from gotr1_eval.core.types import Sample
 
 if TYPE_CHECKING:
@@ -148,6 +149,14 @@ class PartFolder:
             return {name: table.column(name).to_pylist() for name in names}
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"cannot be read as a part of a run: {one_line(error)}", path=path) from None
+
+
+def parts_of(folder: Path) -> PartFolder | None:
+    """The parts that hold a run's rows, None where its JSON lines do (or where there is no run)."""
+    if not (folder / "run.json").exists():
+        return None
+    facts: Any = read_info(folder).setup.get("parts")
+    return PartFolder(str(facts["place"]), folder) if isinstance(facts, Mapping) else None
 
 
 def _name(number: int) -> str:

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from benchmarks.painters import Painter
-from benchmarks.part_view import parts_of, write_view
+from benchmarks.part_view import write_view
 from benchmarks.part_work import lay_out, part_size
 from benchmarks.run import TILE, run_identity, run_setup, survey, tile_of
 from benchmarks.stages import Progress
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.parts import PartFolder
+from gotr1_eval.core.parts import PartFolder, parts_of
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.engines.ray_cluster import cluster

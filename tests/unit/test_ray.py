@@ -2,177 +2,152 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from benchmarks.painters import AsTheyAre, GeneratorPainter, Painter
+from benchmarks.painters import AsTheyAre, GeneratorPainter
 from benchmarks.plan import plan_samples
 from benchmarks.shapes import ShapesSuite
 from benchmarks.stages import Silent
 from gotr1_eval.build import Builder
-from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.jsonl import append_rows, read_rows
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.runs import read_judgments, read_samples
 from gotr1_eval.engines import open_engine
 from gotr1_eval.manifest import Manifest
-from reports.run_data import load_run
-from reports.tables import summarise_run, table_json
 from rewards.reward_set import RewardSet
+from tests.run_rows import picture_manifest, run_rows
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),  # Ray copies its own settings, old ones too
 ]
-
-CHAIN = "A red circle (0,400),(200,600) and a blue square (800,400),(1000,600)"
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'gotr1-eval[ray]'")
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    """A cluster of two processors for all tests here; its files are removed with it."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'gotr1-eval[ray]'")
+def cluster() -> Iterator[None]:
+    """Two processors, shared by the tests here; its files are removed with it."""
     folder = tempfile.mkdtemp(prefix="ray-")  # Ray's sockets need a short path, which tmp_path is not
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        import ray
-
-        ray.init(
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            object_store_memory=80 * 2**20,
-            _temp_dir=folder,
-            logging_level="ERROR",
-        )
-        yield ray
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+        ray.init(address="local", num_cpus=2, object_store_memory=80 * 2**20, _temp_dir=folder, **quiet)
+        yield
         ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def pictures(folder: Path, count: int) -> Path:
-    """A manifest of so many small pictures: prompts repeat, one picture is missing, one is none."""
-    folder.mkdir(exist_ok=True)
-    colours = ("red", "green", "blue")
-    rows = []
-    for index in range(count):
-        colour = colours[index % 3]
-        name = f"{index}.png"
-        if index not in (3, 4):
-            Image.new("RGB", (16, 16), colour).save(folder / name)
-        prompt = f"a {colour} circle on the left of a blue square"
-        rows.append({"prompt": prompt, "image": name, "chain": CHAIN, "category": colour, "row": index})
-    (folder / "4.png").write_bytes(b"no picture")
-    append_rows(folder / "list.jsonl", rows)
-    return folder / "list.jsonl"
+def score(engine: str, source: Path, folder: Path, judge: dict[str, Any] | None = None, **settings: Any) -> Path:
+    """Score a manifest by cheap judges, and by the judge of these settings where there are any."""
+    builder, manifest = Builder(), Manifest(source)
+    judges = dict(builder.reward_set("geometric,shapes_prompt_image").judges)
+    if judge is not None:
+        graves = folder.with_name("graves")
+        graves.mkdir(exist_ok=True)
+        judges["dying"] = builder.judge({"use": "tests.dying_judge", "graves": str(graves), **judge})
+    runs = open_engine({"use": engine, **settings}, builder)
+    painter = AsTheyAre(manifest.place)
+    return runs.run(folder, manifest, painter, RewardSet(judges), asked={}, tile=8, progress=Silent())
 
 
-def run(
-    engine: dict[str, Any],
-    folder: Path,
-    plan: Any,
-    painter: Painter,
-    builder: Builder,
-    rewards: RewardSet,
-    tile: int | None = 8,
-) -> Path:
-    runs = open_engine(engine, builder)
-    return runs.run(folder, plan, painter, rewards, asked={}, tile=tile, progress=Silent())
-
-
-def score(
-    engine: str, source: Path, folder: Path, judges: str = "geometric,shapes_prompt_image", **settings: Any
-) -> Path:
-    builder = Builder()
-    manifest = Manifest(source)
-    rewards = builder.reward_set(judges)
-    return run({"use": engine, **settings}, folder, manifest, AsTheyAre(manifest.place), builder, rewards)
-
-
-def rows(folder: Path) -> tuple[list[Any], list[Any]]:
-    """The lines of a run without what differs between two runs of one engine: seconds."""
-    samples = [row for _, row in read_rows(folder / "samples.jsonl")]
-    judged = [{**row, "seconds": 0} for _, row in read_rows(folder / "judgments.jsonl")]
-    assert len({row["id"] for row in samples}) == len(samples)
-    key = lambda row: (row["sample"], row["judge"], row["fingerprint"])  # noqa: E731
-    assert len({key(row) for row in judged}) == len(judged)
-    return samples, sorted(judged, key=key)
-
-
-def test_score_equals_the_local_engine_row_for_row(ray: Any, tmp_path: Path):
-    source = pictures(tmp_path / "pictures", 50)
-    local = score("local", source, tmp_path / "local")
-    there = score("ray", source, tmp_path / "ray", part=16)
-    assert rows(there) == rows(local)
+def test_dying_workers_lose_nothing_and_the_rows_equal_the_local_ones(cluster: None, tmp_path: Path):
+    source = picture_manifest(tmp_path / "pictures", 50)
+    local = score("local", source, tmp_path / "local", {})
+    there = score("ray", source, tmp_path / "ray", {"deadly": "green", "deaths": 2}, part=16, workers=2)
+    assert len(list((tmp_path / "graves").iterdir())) == 2
+    assert run_rows(there) == run_rows(local)
     assert len(list((there / "parts").glob("*.parquet"))) == 4
-    tables = [table_json(summarise_run(load_run(folder))) for folder in (local, there)]
-    assert tables[0] == tables[1]
 
 
-def test_the_engines_go_on_with_each_others_runs(ray: Any, tmp_path: Path):
-    source = pictures(tmp_path / "pictures", 24)
-    folder = score("local", source, tmp_path / "run", "geometric")
-    score("ray", source, tmp_path / "run", "geometric,shapes_prompt_image", part=8)
-    assert len(read_judgments(folder)) == 48
-    seconds = {key: judgment.seconds for key, judgment in read_judgments(folder).items()}
-    (folder / "samples.jsonl").unlink()
-    (folder / "judgments.jsonl").unlink()
-    score("local", source, tmp_path / "run", "geometric,shapes_prompt_image")
-    assert {key: judgment.seconds for key, judgment in read_judgments(folder).items()} == seconds
-    assert rows(folder) == rows(score("local", source, tmp_path / "fresh"))
+def test_ray_goes_on_with_a_local_run(cluster: None, tmp_path: Path):
+    source = picture_manifest(tmp_path / "pictures", 24)
+    log = tmp_path / "log"
+    folder = score("local", source, tmp_path / "run", {"log": str(log)})
+    lines = (folder / "judgments.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "judgments.jsonl").write_bytes(b"".join(lines[:-20]))  # the last tile, but for a judge and a bit
+    score("ray", source, tmp_path / "run", {"log": str(log)}, part=8)
+    assert len(read_judgments(folder)) == 72
+    assert Counter(log.read_text().split()).total() == 24 + 8
 
 
-def test_pictures_and_judgments_of_a_generator_equal_the_local_ones(ray: Any, tmp_path: Path):
+KILLED = """
+import os, sys
+from pathlib import Path
+from tests.unit.test_ray import score
+import ray
+source, folder, log = map(Path, sys.argv[1:])
+ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20,
+         _temp_dir=os.environ["FOLDER"])
+score("ray", source, folder, {"log": str(log), "seconds": 0.3}, part=8, workers=2)
+"""
+
+
+def test_a_killed_driver_is_gone_on_with(cluster: None, tmp_path: Path):
+    source, log = picture_manifest(tmp_path / "pictures", 80), tmp_path / "log"
+    temporary = tempfile.mkdtemp(prefix="ray-")
+    environment = {"FOLDER": temporary, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", KILLED, str(source), str(tmp_path / "run"), str(log)]
+    with subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL) as driver:
+        while driver.poll() is None and (not log.exists() or len(log.read_text().split()) < 24):
+            time.sleep(0.02)
+        assert driver.poll() is None
+        driver.send_signal(signal.SIGKILL)
+    wait_until_gone(temporary)
+    before = Counter(log.read_text().split())
+    score("ray", source, tmp_path / "run", {"log": str(log), "seconds": 0.3}, part=8)
+    judged = Counter(log.read_text().split())
+    assert len(judged) == 80
+    assert judged.total() <= 80 + 3 * 8  # what the two workers held, and a part that was judged but not written yet
+    assert before.total() >= 24
+    assert max(judged.values()) <= 2
+    samples, judgments = run_rows(tmp_path / "run")
+    assert len(samples) == 80
+    assert len(judgments) == 240
+
+
+def wait_until_gone(marker: str) -> None:
+    """Until no process has this text in its command line; the cluster of a killed driver ends by itself."""
+    for _ in range(600):
+        commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+        if not any(marker.encode() in command for command in commands):
+            shutil.rmtree(marker, ignore_errors=True)
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"processes of {marker} are still there")
+
+
+def test_pictures_and_judgments_of_a_generator_equal_the_local_ones(cluster: None, tmp_path: Path):
     plan = plan_samples(ShapesSuite(), ["color", "spatial"], images_per_prompt=2, limit=2, seed=0)
     spec = {"use": "janus", "ckpt": "tiny-janus", "guidance": 2.0, "chain_cap": 60}
 
     def paint(engine: str, judges: str | None, **settings: Any) -> Path:
         builder = Builder()
-        rewards = builder.reward_set(judges) if judges else RewardSet({})
+        runs = open_engine({"use": engine, **settings}, builder)
         painter = GeneratorPainter(builder.generator(spec))
-        return run({"use": engine, **settings}, tmp_path / engine, plan, painter, builder, rewards, tile=4)
+        rewards = builder.reward_set(judges) if judges else RewardSet({})
+        return runs.run(tmp_path / engine, plan, painter, rewards, asked={}, tile=4, progress=Silent())
 
     for judges in (None, "shapes"):
-        local, there = paint("local", judges), paint("ray", judges, worker_cpus=0.5)
-        assert rows(there) == rows(local)
+        local, there = paint("local", judges), paint("ray", judges)
+        assert run_rows(there) == run_rows(local)
     samples = read_samples(there)
     for name, sample in read_samples(local).items():
         assert sample.image.read_bytes() == samples[name].image.read_bytes()
 
 
-def dying(folder: Path, source: Path, graves: Path, deaths: int) -> Path:
-    builder = Builder()
-    spec = {"use": "tests.dying_judge", "graves": str(graves), "deadly": "green", "deaths": deaths}
-    graves.mkdir(exist_ok=True)
-    judges = {"dying": builder.judge(spec), "geometric": builder.judge({"use": "geometric"})}
-    manifest = Manifest(source)
-    engine = {"use": "ray", "part": 8, "workers": 2}
-    return run(engine, folder, manifest, AsTheyAre(manifest.place), builder, RewardSet(judges))
-
-
-def test_a_worker_that_dies_loses_nothing_and_repeats_nothing(ray: Any, tmp_path: Path):
-    source = pictures(tmp_path / "pictures", 40)
-    folder = dying(tmp_path / "run", source, tmp_path / "graves", deaths=2)
-    assert len(list((tmp_path / "graves").iterdir())) == 2
-    samples, judged = rows(folder)
-    assert len(samples) == 40
-    assert len(judged) == 80
-    assert {row["id"] for row in samples} == {sample.id for sample in Manifest(source)}
-
-
-def test_a_part_that_kills_every_worker_ends_the_run(ray: Any, tmp_path: Path):
-    source = pictures(tmp_path / "pictures", 8)
-    with pytest.raises(RunError, match="part 0 of the run has killed 3 workers"):
-        dying(tmp_path / "run", source, tmp_path / "graves", deaths=100)
-
-
-def test_what_cannot_be_is_one_line(ray: Any, tmp_path: Path):
-    source = pictures(tmp_path / "pictures", 8)
-    with pytest.raises(UsageError, match="cluster has 0; set worker_gpus="):
+def test_what_the_cluster_lacks_is_said(cluster: None, tmp_path: Path):
+    source = picture_manifest(tmp_path / "pictures", 8)
+    with pytest.raises(UsageError, match="and the cluster has 0; set worker_gpus="):
         score("ray", source, tmp_path / "run", worker_gpus=1)
