@@ -15,7 +15,10 @@ import pytest
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.web.rating_store import CANNOT, Answer, RatingStore, SessionTaken, Value, item_key, order_for, tidy_name
-from reports.agreement.study_folder import Rating, Study
+from reports.agreement.mapping import TableMapping
+from reports.agreement.marks import Unit
+from reports.agreement.reading import read_table
+from reports.agreement.study_folder import Rating, Study, write_ratings
 from tests.rating_study import written_study
 
 
@@ -50,6 +53,16 @@ def test_the_last_answer_counts_and_none_is_lost(store: RatingStore):
     with sqlite3.connect(store.path) as database:
         assert database.execute("SELECT COUNT(*) FROM answers").fetchone() == (6,)
     database.close()
+
+
+def test_the_export_is_read_by_agreement(tmp_path: Path, store: RatingStore):
+    _, session = store.begin("Ann")
+    store.save(session, answer(3.0, "first"))
+    store.save(session, answer(CANNOT, "second", dimension="prompt_image"))
+    path = write_ratings(store.ratings(), tmp_path)
+    marks = read_table([path], TableMapping(), "rater", tmp_path)
+    assert marks.values == {"clarity": {Unit("run-a/secret-category/1"): {"Ann": 3.0}}}
+    assert marks.counts["rows"] == 2
 
 
 def test_an_answer_sent_twice_is_one(store: RatingStore):
