@@ -33,7 +33,7 @@ def serve(
     if token is None and not is_loopback(host):
         raise UsageError(f"--host {host} is reachable from elsewhere: set {TOKEN}, or listen on 127.0.0.1")
     uvicorn.run(
-        create_app(Builder().reward_set(judges, judge_model_spec(judge_model, None)), token=token),
+        create_app(Builder().reward_set(judges, judge_model_spec(judge_model, None, judges)), token=token),
         host=host,
         port=port,
         log_level="warning",
