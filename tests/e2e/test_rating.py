@@ -167,6 +167,11 @@ def test_two_raters_at_once_and_a_killed_server(tmp_path: Path, browser: Browser
                 saved(bob)
                 assert len(clicked) == 16
                 assert exported(folder, study) == clicked
+    (folder / "out.csv").rename(folder / "ratings.csv")
+    run(["agreement", *(str(tmp_path / name) for name in ("one", "two")), str(folder)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "geometric" in said
+    assert "2 raters" in said
 
 
 @needs_browser

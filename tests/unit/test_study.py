@@ -25,7 +25,7 @@ CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.
 def painted(folder: Path, judges: dict[str, str] | None = None, prompts: int = 8, pictures: bool = True) -> Path:
     """A run of two categories with a picture a prompt; every fifth sample is unscored."""
     judges = {"semantic": "semantic[qwen]", "total": "total[x]"} if judges is None else judges
-    rows = [{"factor": factor, "name": name, "fingerprint": "f"} for factor, name in judges.items()]
+    rows = [{"factor": factor, "name": name, "fingerprint": "f", "range": [0, 1]} for factor, name in judges.items()]
     setup = {"judges": rows, "expected": {"color": prompts, "spatial": prompts}, "generator": "secret-model"}
     with RunStore.open(folder, RunInfo(identity={"suite": "s"}, setup=setup)) as store:
         samples, judgments = [], []
@@ -102,6 +102,11 @@ def test_what_is_asked_follows_the_judges(tmp_path: Path):
         "clarity",
     ]
     study = made(tmp_path, run, out="b", dimensions=["clarity", "spatial", "prompt_image"])
+    ruled = painted(tmp_path / "r", {"spatial": "geometric[x]", "prompt_image": "shapes_prompt_image"})
+    assert [(one.name, one.judge) for one in made(tmp_path, ruled, out="c").dimensions] == [
+        ("spatial", "geometric"),
+        ("prompt_image", "shapes_prompt_image"),
+    ]
     assert [(one.name, one.judge, one.low, one.high, one.needs) for one in study.dimensions] == [
         ("clarity", "semantic", 0, 10, ("chain",)),
         ("spatial", "spatial", 1, 10, ("plan",)),
