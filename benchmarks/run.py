@@ -90,7 +90,13 @@ def _setup(plan: Sequence[Sample], generator: str, rewards: RewardSet) -> dict[s
     ]
     if (total := rewards.total) is not None:
         judges.append(
-            {"factor": "total", "name": total.name, "fingerprint": total.fingerprint, "range": list(total.range)}
+            {
+                "factor": "total",
+                "name": total.name,
+                "fingerprint": total.fingerprint,
+                "range": list(total.range),
+                "settings": total.settings.model_dump(mode="json"),
+            }
         )
     expected = Counter(str(sample.meta.get("category", "all")) for sample in plan)
     return {

@@ -27,6 +27,7 @@ _PUBLIC = {
     "GeometricJudge": "rewards.geometric",
     "ReasoningImageJudge": "rewards.reasoning_image",
     "Total": "rewards.total",
+    "analyse_run": "gotr1_eval.analysis",
     "score_images": "gotr1_eval.scoring",
     "score_samples": "gotr1_eval.scoring",
     "load_run": "reports.run_data",

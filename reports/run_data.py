@@ -15,11 +15,12 @@ from gotr1_eval.core.types import Sample
 
 @dataclass(frozen=True, slots=True)
 class JudgeColumn:
-    """One judge of a run, as the tables show it."""
+    """One judge of a run, as the tables show it; `range` is what it declares its values to lie in."""
 
     factor: str
     name: str
     fingerprint: str
+    range: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ def load_run(folder: Path) -> RunData:
     info = read_info(folder)
     setup: Mapping[str, Any] = info.setup
     try:
-        judges = tuple(JudgeColumn(row["factor"], row["name"], row["fingerprint"]) for row in setup["judges"])
+        judges = tuple(_judge(row) for row in setup["judges"])
         expected = {str(category): int(count) for category, count in setup["expected"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"not a run description ({error!r})", path=folder / "run.json") from None
     outcomes: dict[str, dict[str, Outcome]] = {column.name: {} for column in judges}
     current = {(column.name, column.fingerprint) for column in judges}
@@ -62,3 +63,8 @@ def load_run(folder: Path) -> RunData:
         if (judgment.judge, judgment.fingerprint) in current and judgment.repeat == 0:
             outcomes[judgment.judge][judgment.sample] = judgment.outcome
     return RunData(folder, info, read_samples(folder), judges, outcomes, expected)
+
+
+def _judge(row: Mapping[str, Any]) -> JudgeColumn:
+    low, high = row["range"]
+    return JudgeColumn(row["factor"], row["name"], row["fingerprint"], (float(low), float(high)))

@@ -10,8 +10,11 @@ SHOWN = 20
 """Unscored samples, and odd pictures, that are named in the terminal."""
 
 
-def finish(folder: Path, *, min_coverage: float, as_json: bool) -> None:
+def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool = False) -> None:
     """Write the page and print the table of a finished run.
+
+    Args:
+        everything: the page shows all samples, with files beside it.
 
     Raises:
         RunError: a cell of the table has fewer scored samples than `min_coverage`; everything is saved all the same.
@@ -26,7 +29,7 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool) -> None:
 
     run = load_run(folder)
     table = summarise_run(run, min_coverage)
-    page = write_page(run, table)
+    page = write_page(run, table, everything=everything)
     write_scores(run)
     show_table(table, as_json=as_json)
     if not as_json:

@@ -23,7 +23,8 @@ JudgeModel = Annotated[
     str | None,
     typer.Option(
         "--judge-model",
-        help="For judges that ask: a checkpoint folder, a hub repository, or http://host:port/v1#model.",
+        help="For judges that ask: a checkpoint folder, a hub repository, http://host:port/v1#model (several addresses "
+        "with commas), or a .toml file of its settings.",
     ),
 ]
 ReplyCache = Annotated[
@@ -45,6 +46,10 @@ MinCoverage = Annotated[
     float, typer.Option("--min-coverage", min=0.0, max=1.0, help="Exit with an error when fewer are scored.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+Export = Annotated[
+    list[Path] | None,
+    typer.Option("--export", help="Also write to this file; its ending says how: .md, .tex, .csv, .json. Repeatable."),
+]
 Retry = Annotated[
     str | None,
     typer.Option("--retry", help=f"Judge unscored samples again, by reason: {', '.join(Why)}; separated by commas."),

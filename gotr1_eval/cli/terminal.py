@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -29,16 +30,33 @@ class _Rate(ProgressColumn):
         return Text("" if not speed else f"{speed:.1f}/s", style="progress.data.speed")
 
 
-class Bars:
-    """Shows the stages of a run; satisfies `benchmarks.stages.Progress`. Everything goes to stderr."""
+class _Traffic(ProgressColumn):
+    """What judge servers are doing."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Callable[[], str]) -> None:
+        super().__init__()
+        self._traffic = traffic
+
+    def render(self, task: Task) -> Text:
+        return Text(self._traffic(), style="dim")
+
+
+class Bars:
+    """Shows the stages of a run; satisfies `benchmarks.stages.Progress`. Everything goes to stderr.
+
+    Args:
+        traffic: what judge servers are doing, shown beside the bar, and once more where all went well.
+    """
+
+    def __init__(self, traffic: Callable[[], str] = str) -> None:
+        self._traffic = traffic
         self._progress = Progress(
             TextColumn("{task.description:<9}"),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
+            _Traffic(traffic),
             console=err,
             disable=not err.is_terminal,
         )
@@ -52,6 +70,8 @@ class Bars:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if kind is None and (told := self._traffic()):
+            err.print(told, markup=False, soft_wrap=True)
 
     def start(self, stage: str, total: int, done: int) -> None:
         """A new bar; says in words how much was there already."""

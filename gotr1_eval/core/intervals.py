@@ -30,31 +30,52 @@ def overall_mean(tasks: Sequence[Groups]) -> float | None:
 
 
 def prompt_bootstrap(groups: Groups, seed: int = 0) -> Interval:
-    """Percentile bootstrap of the mean over all values, drawing whole prompts; (None, None) below two of them."""
+    """Expanded percentile bootstrap of the mean over all values, drawing whole prompts; (None, None) below two."""
     return overall_bootstrap([groups], seed)
 
 
 def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
     """The same for a mean of task means, each task counting alike: prompts are drawn within their task.
 
-    (None, None) where a task has fewer than two prompts.
+    Expanded as for the task with the fewest prompts; (None, None) where one has fewer than two.
     """
     if not tasks or any(len(groups) < 2 for groups in tasks):
         return NONE
     generator = np.random.default_rng(seed)
-    return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0))
+    return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0), min(map(len, tasks)))
+
+
+def drawn_counts(prompts: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """[DRAWS, prompts]: how often each prompt stands in a draw of as many prompts with replacement."""
+    chosen = generator.integers(0, prompts, size=(DRAWS, prompts))
+    cells = chosen + np.arange(DRAWS)[:, None] * prompts
+    return np.bincount(cells.ravel(), minlength=DRAWS * prompts).reshape(DRAWS, prompts).astype(np.float64)
+
+
+def tail(prompts: int) -> float:
+    """The share of draws to cut off at each end, so that the interval has Student's reach and not a shorter one.
+
+    Plain percentiles (2.5 % at each end) are too close by sqrt((P - 1) / P) and by the normal quantile in place of
+    Student's: for ten prompts they hold the truth 90 times of a hundred instead of 95. See Hesterberg, "What Teachers
+    Should Know About the Bootstrap" (2015), on the expanded percentile interval.
+    """
+    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
+    from scipy.special import ndtr, stdtrit
+
+    return float(ndtr(math.sqrt(prompts / (prompts - 1)) * stdtrit(prompts - 1, 0.025)))
 
 
 def _drawn_means(groups: Groups, generator: np.random.Generator) -> NDArray[np.float64]:
     sums = np.array([math.fsum(group) for group in groups])
-    counts = np.array([len(group) for group in groups])
-    chosen = generator.integers(0, len(groups), size=(DRAWS, len(groups)))
-    means: NDArray[np.float64] = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    sizes = np.array([len(group) for group in groups])
+    counts = drawn_counts(len(groups), generator)
+    means: NDArray[np.float64] = (counts @ sums) / (counts @ sizes)
     return means
 
 
-def _percentiles(means: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(means, (2.5, 97.5))
+def _percentiles(means: NDArray[np.float64], prompts: int) -> Interval:
+    cut = tail(prompts)
+    low, high = np.quantile(means, (cut, 1 - cut))
     return float(low), float(high)
 
 

@@ -16,7 +16,7 @@ class Summary:
 
     Attributes:
         mean: over the scored samples; None when there is none.
-        low, high: 95 % interval over prompts (percentile bootstrap, prompts drawn whole); None below two prompts.
+        low, high: 95 % interval over prompts (expanded percentile bootstrap of whole prompts); None below two prompts.
         analytic_low, analytic_high: the same interval in the analytic form.
         seeds_low, seeds_high: 95 % interval over seeds with these prompts fixed; None where a prompt has one score.
         scored, unscored, not_applicable, missing: how many samples ended how; missing ones have no judgment at all.
