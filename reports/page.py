@@ -10,6 +10,7 @@ from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import curves, gallery, head, plots, scores
+from reports.run_page.landmarks import landmarks
 from reports.run_page.standing import chosen_samples, find_standings
 from reports.tables import Table
 
@@ -52,6 +53,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         "chunk": gallery.CHUNK,
         "colours": shell.COLOURS,
     }
+    peers = peers_of(run, table)
+    published = landmarks(peers)
     training = curves.training_folder(run.folder)
     return shell.render(
         "run.html",
@@ -62,15 +65,15 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         run=run,
         facts=head.facts(run),
         warnings=head.warnings(run, table, training),
-        judges=scores.judge_rows(table, {}),
-        published=False,
+        judges=scores.judge_rows(table, published),
+        published=bool(published),
         distributions=plots.distributions(run, standings),
         correlations=plots.correlations(run, standings),
         lengths=plots.chain_lengths(run, standings),
         curves=curves.training_curves(training) if training is not None else [],
         data=data,
         selection=_selection(len(run.samples), len(details), bool(rest)),
-        peers=peers_of(run, table),
+        peers=peers,
         ceilings=ceiling_lines(run),
     )
 

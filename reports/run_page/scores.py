@@ -9,7 +9,7 @@ from html import escape
 from gotr1_eval.core.statistics import Summary
 from reports import svg
 from reports.run_data import JudgeColumn
-from reports.tables import ALL, Table
+from reports.tables import ALL, TASK_MEAN, Table
 
 WIDTH, HEIGHT = 170, 18
 
@@ -70,11 +70,16 @@ def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeR
     others = [row.value for rows in beside.values() for row in rows]
     axis = bar_axis(column.range, [*highs, *lows, *others])
     rows = tuple(
-        ScoreRow(category, category == ALL and len(cells) > 1, cell, _bar(axis, category, cell, beside[category]),
-                 beside[category])
+        ScoreRow(
+            category=category,
+            pooled=category in (ALL, TASK_MEAN) and len(cells) > 1,
+            cell=cell,
+            bar=_bar(axis, category, cell, beside[category]),
+            published=beside[category],
+        )
         for category, cell in due.items()
-    )  # fmt: skip
-    absent = tuple(name for name in cells if name not in due and name != ALL)
+    )
+    absent = tuple(name for name in cells if name not in due and name not in (ALL, TASK_MEAN))
     return JudgeRows(column, rows, (axis.low, axis.high), absent)
 
 
