@@ -10,7 +10,6 @@ from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import curves, gallery, head, plots, scores
-from reports.run_page.landmarks import landmarks
 from reports.run_page.standing import chosen_samples, find_standings
 from reports.tables import Table
 
@@ -53,9 +52,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         "chunk": gallery.CHUNK,
         "colours": shell.COLOURS,
     }
-    peers = peers_of(run, table)
-    published = landmarks(peers)
-    training = curves.training_folder(run.folder)
+    training, peers = curves.training_folder(run.folder), peers_of(run, table)
     return shell.render(
         "run.html",
         styles=["run.css"],
@@ -65,8 +62,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         run=run,
         facts=head.facts(run),
         warnings=head.warnings(run, table, training),
-        judges=scores.judge_rows(table, published),
-        published=bool(published),
+        judges=scores.judge_rows(table, scores.published_beside(run, peers)),
         distributions=plots.distributions(run, standings),
         correlations=plots.correlations(run, standings),
         lengths=plots.chain_lengths(run, standings),
@@ -74,6 +70,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         data=data,
         selection=_selection(len(run.samples), len(details), bool(rest)),
         peers=peers,
+        fault_lines=scores.fault_lines,
         ceilings=ceiling_lines(run),
     )
 
@@ -85,4 +82,4 @@ def _selection(number: int, held: int, all_shown: bool) -> str:
     chosen = "the worst, the best, those the judges disagree on most, some left unscored, and the rest at random"
     if all_shown:
         return f"All {number:,} samples; {held} are in this file ({chosen}), the others in the folder beside it."
-    return f"{held} of {number:,} samples: {chosen}. `gotr1-eval report --all` shows all of them."
+    return f"{held} of {number:,} samples: {chosen}. With --all, gotr1-eval report shows all of them."
