@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.painters import Painter
+from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
@@ -82,6 +83,9 @@ def judge(
 
     Args:
         retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
+
+    Raises:
+        BudgetError: a model's budget is spent; what was judged until then is saved.
     """
     known = store.judgments()
     kept = {key for key, judgment in known.items() if judgment.final and not _wanted_again(judgment.outcome, retry)}
@@ -89,7 +93,13 @@ def judge(
     todo = [part for part in work if not part.complete()]
     progress.start("judge", len(samples), len(samples) - sum(len(part.samples) for part in todo))
     for part in todo:
-        store.append_judgments(part.judge())
+        done: list[Judgment] = []
+        try:
+            part.judge(done)
+        except BudgetError:
+            store.append_judgments(done)  # what was paid for is kept
+            raise
+        store.append_judgments(done)
         progress.advance(len(part.samples))
 
 
@@ -113,9 +123,8 @@ class _TileWork:
             makers.append((self.rewards.total.name, self.rewards.total.fingerprint))
         return all((sample.id, *maker, 0) in self.kept for sample in self.samples for maker in makers)
 
-    def judge(self) -> list[Judgment]:
-        """The new judgments of all judges, then the totals."""
-        fresh: list[Judgment] = []
+    def judge(self, fresh: list[Judgment]) -> None:
+        """Add the new judgments of all judges, one judge after the other, then the totals."""
         outcomes: dict[str, dict[str, Outcome]] = {sample.id: {} for sample in self.samples}
         for factor, maker in self.rewards.judges.items():
             keys = {sample.id: (sample.id, maker.name, maker.fingerprint, 0) for sample in self.samples}
@@ -127,7 +136,7 @@ class _TileWork:
             for sample in self.samples:
                 if keys[sample.id] in self.kept:
                     outcomes[sample.id][factor] = self.known[keys[sample.id]].outcome
-        return fresh + list(self._totals(outcomes))
+        fresh += self._totals(outcomes)
 
     def _totals(self, outcomes: dict[str, dict[str, Outcome]]) -> Iterator[Judgment]:
         total = self.rewards.total

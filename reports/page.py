@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gotr1_eval.core.runs import write_atomically
 from reports import shell
+from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import curves, gallery, head, plots, scores
 from reports.run_page.standing import chosen_samples, find_standings
@@ -69,6 +70,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         curves=curves.training_curves(training) if training is not None else [],
         data=data,
         selection=_selection(len(run.samples), len(details), bool(rest)),
+        peers=peers_of(run, table),
+        ceilings=ceiling_lines(run),
     )
 
 

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import typer
 
 from gotr1_eval.cli import (
+    agreement,
     analyse,
     audit,
+    calibrate,
     compare,
     compbench,
     convert,
+    data,
     demo,
     generate,
     geneval,
@@ -19,9 +22,13 @@ from gotr1_eval.cli import (
     listing,
     merge,
     phrases,
+    precision,
+    rate,
     report,
+    retest,
     score,
     serve,
+    study,
     tiny_janus,
     train,
     weights,
@@ -44,14 +51,21 @@ app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("audit")(audit.audit)
+app.command("agreement")(agreement.agreement)
+app.command("retest")(retest.retest)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("precision")(precision.precision)
 app.command("analyse")(analyse.analyse)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("study")(study.study)
+app.command("rate")(rate.rate)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.add_typer(data.data, name="data")
+app.add_typer(calibrate.calibrate, name="calibrate")
 app.add_typer(train.train, name="train")
 
 

@@ -74,7 +74,7 @@ def run_plan(
 
     painter = _painter(builder, generator, images)
     folder = out or Path("runs", safe_name(f"{suite.name}-{painter.name}-{seed}"))
-    with Bars() as bars:
+    with Bars(builder.traffic) as bars:
         return run_benchmark(
             folder,
             plan,

@@ -19,9 +19,11 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool
     Raises:
         RunError: a cell of the table has fewer scored samples than `min_coverage`; everything is saved all the same.
     """
+    from gotr1_eval.cli.peers import show_peers
     from gotr1_eval.cli.terminal import err, show_table
     from reports.export import remark_lines, unscored_lines, write_scores
     from reports.page import write_page
+    from reports.published.peers import ceiling_lines, peers_of
     from reports.run_data import load_run
     from reports.tables import summarise_run
 
@@ -30,6 +32,10 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool
     page = write_page(run, table, everything=everything)
     write_scores(run)
     show_table(table, as_json=as_json)
+    if not as_json:
+        show_peers(peers_of(run, table))
+    for line in ceiling_lines(run):
+        err.print(f"note: {line}", markup=False, soft_wrap=True)
     for word, lines in (("note", remark_lines(run)), ("unscored", unscored_lines(run))):
         for line in lines[:SHOWN]:
             err.print(f"{word}: {line}", markup=False, soft_wrap=True)

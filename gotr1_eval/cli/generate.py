@@ -17,7 +17,9 @@ def generate(
     suite: Annotated[
         str, typer.Option(help="Whose prompts: t2i-compbench, geneval or shapes; or a .txt or .jsonl file.")
     ],
-    data: Annotated[Path | None, typer.Option(help="Folder with the suite's prompt lists.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the suite's prompt lists; by default those of `data fetch`.")
+    ] = None,
     categories: Annotated[str | None, typer.Option(help="Only these categories, separated by commas.")] = None,
     images_per_prompt: Annotated[int | None, typer.Option(min=1, help="By default the suite's own number.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many prompts of each category.")] = None,

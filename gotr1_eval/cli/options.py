@@ -23,7 +23,8 @@ JudgeModel = Annotated[
     str | None,
     typer.Option(
         "--judge-model",
-        help="For judges that ask: a checkpoint folder, a hub repository, or http://host:port/v1#model.",
+        help="For judges that ask: a checkpoint folder, a hub repository, http://host:port/v1#model (several addresses "
+        "with commas), or a .toml file of its settings.",
     ),
 ]
 ReplyCache = Annotated[
@@ -82,10 +83,19 @@ def retry_reasons(text: str | None) -> Sequence[Why]:
     return [Why(name) for name in names]
 
 
-def judge_model_spec(text: str | None, reply_cache: Path | None) -> dict[str, Json] | None:
-    """The model that --judge-model and --reply-cache describe, None where none is named."""
+def judge_model_spec(text: str | None, reply_cache: Path | None, judges: str | None) -> dict[str, Json] | None:
+    """The model that --judge-model and --reply-cache describe, None where none is named.
+
+    Raises:
+        UsageError: a model without --judges: which judges ask it is the user's choice, and no default asks any.
+    """
     from gotr1_eval.build import read_judge_model
 
     if text is None and reply_cache is not None:
         raise UsageError("--reply-cache keeps the replies of the model that --judge-model names; name one")
+    if text is not None and judges is None:
+        raise UsageError(
+            f"--judge-model {text}: say with --judges which judges ask it, for example --judges prompt_image or "
+            "--judges paper_without_hps (see `gotr1-eval list judges` and `list rewards`)"
+        )
     return None if text is None else read_judge_model(text, reply_cache)

@@ -48,9 +48,10 @@ def score(
             f"{source} holds pictures without chains, which no judge scores without a model; name judges, for example "
             "--judges prompt_image --judge-model MODEL (see gotr1-eval list judges)"
         )
-    rewards = Builder().reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache))
+    builder = Builder()
+    rewards = builder.reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache, judges))
     folder = out or Path("runs", safe_name(f"score-{source.absolute().stem}"))
-    with Bars() as bars:
+    with Bars(builder.traffic) as bars:
         run_benchmark(
             folder,
             samples,

@@ -24,11 +24,14 @@ Groups = Sequence[Sequence[float]]
 NONE: Interval = (None, None)
 
 
+def overall_mean(tasks: Sequence[Groups]) -> float | None:
+    """The mean of the tasks' means, of one task the mean over all its values; None without a task."""
+    return _mean_of_means(tasks) if tasks else None
+
+
 def prompt_bootstrap(groups: Groups, seed: int = 0) -> Interval:
     """Expanded percentile bootstrap of the mean over all values, drawing whole prompts; (None, None) below two."""
-    if len(groups) < 2:
-        return NONE
-    return _percentiles(_drawn_means(groups, np.random.default_rng(seed)), len(groups))
+    return overall_bootstrap([groups], seed)
 
 
 def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
@@ -83,18 +86,18 @@ def prompt_analytic(groups: Groups) -> Interval:
     quantile is the normal distribution's, or Student's with P - 1 degrees of freedom below 50 prompts. (None, None)
     below two prompts.
     """
-    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
-    from scipy.special import ndtri, stdtrit
+    return overall_analytic([groups])
 
-    prompts = len(groups)
-    if prompts < 2:
+
+def overall_analytic(tasks: Sequence[Groups]) -> Interval:
+    """The same for a mean of task means: the tasks' errors are independent. Below 50 prompts in all Student's t has as
+    many degrees of freedom as there are prompts, less one a task. (None, None) where a task has fewer than two prompts.
+    """
+    if not tasks or any(len(groups) < 2 for groups in tasks):
         return NONE
-    number = sum(map(len, groups))
-    mean = math.fsum(value for group in groups for value in group) / number
-    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
-    error = math.sqrt(squares * prompts / (prompts - 1)) / number
-    quantile = float(stdtrit(prompts - 1, 0.975)) if prompts < FEW else float(ndtri(0.975))
-    return mean - quantile * error, mean + quantile * error
+    error = math.hypot(*map(_prompt_error, tasks)) / len(tasks)
+    prompts = sum(map(len, tasks))
+    return _around(tasks, error, prompts - len(tasks), few=prompts < FEW)
 
 
 def seed_analytic(groups: Groups) -> Interval:
@@ -102,14 +105,47 @@ def seed_analytic(groups: Groups) -> Interval:
 
     Only the spread within prompts counts. (None, None) where a prompt has a single value, which says nothing about it.
     """
+    return overall_seeds([groups])
+
+
+def overall_seeds(tasks: Sequence[Groups]) -> Interval:
+    """The same for a mean of task means."""
+    if not tasks or any(not groups or any(len(group) < 2 for group in groups) for groups in tasks):
+        return NONE
+    error = math.hypot(*map(_seed_error, tasks)) / len(tasks)
+    freedom = sum(len(group) - 1 for groups in tasks for group in groups)
+    return _around(tasks, error, freedom, few=freedom < FEW)
+
+
+def quantile(freedom: int, *, few: bool) -> float:
+    """How many standard errors a 95 % interval reaches: Student's t for few observations, else the normal's 1.96."""
     # scipy.special holds the quantiles; scipy.stats takes seconds to import.
     from scipy.special import ndtri, stdtrit
 
-    if not groups or any(len(group) < 2 for group in groups):
-        return NONE
-    number = sum(map(len, groups))
-    mean = math.fsum(value for group in groups for value in group) / number
-    variance = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups) / number**2
-    freedom = number - len(groups)
-    quantile = float(stdtrit(freedom, 0.975)) if freedom < FEW else float(ndtri(0.975))
-    return mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance)
+    return float(stdtrit(freedom, 0.975)) if few else float(ndtri(0.975))
+
+
+def _around(tasks: Sequence[Groups], error: float, freedom: int, *, few: bool) -> Interval:
+    middle, reach = _mean_of_means(tasks), quantile(freedom, few=few) * error
+    return middle - reach, middle + reach
+
+
+def _mean_of_means(tasks: Sequence[Groups]) -> float:
+    return math.fsum(map(_mean, tasks)) / len(tasks)
+
+
+def _mean(groups: Groups) -> float:
+    return math.fsum(value for group in groups for value in group) / sum(map(len, groups))
+
+
+def _prompt_error(groups: Groups) -> float:
+    """Standard error of the mean over all values, other prompts being drawn."""
+    prompts, mean = len(groups), _mean(groups)
+    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
+    return math.sqrt(squares * prompts / (prompts - 1)) / sum(map(len, groups))
+
+
+def _seed_error(groups: Groups) -> float:
+    """Standard error of the mean over all values, other seeds being drawn for these prompts."""
+    squares = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups)
+    return math.sqrt(squares) / sum(map(len, groups))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gotr1_eval.core.intervals import prompt_analytic, prompt_bootstrap, seed_analytic
+from gotr1_eval.core.intervals import overall_analytic, overall_bootstrap, overall_mean, overall_seeds
 from gotr1_eval.core.outcome import Outcome, Score, Why
 
 
@@ -49,39 +49,54 @@ class Summary:
         )
 
 
-def summarise(outcomes: Iterable[tuple[str, Outcome | None]], seed: int = 0) -> Summary:
-    """Mean, counts and interval.
+Judged = Iterable[tuple[str, Outcome | None]]
+"""(prompt's identity, outcome) of every expected sample; None where there is no judgment."""
+
+
+def summarise(outcomes: Judged, seed: int = 0) -> Summary:
+    """Mean, counts and intervals.
 
     Args:
-        outcomes: (prompt's identity, outcome) of every expected sample; None where there is no judgment.
         seed: of the bootstrap.
     """
-    values: dict[str, list[float]] = {}
-    unscored = not_applicable = missing = 0
-    for prompt, outcome in outcomes:
-        if outcome is None:
-            missing += 1
-        elif isinstance(outcome, Score):
-            values.setdefault(prompt, []).append(outcome.value)
-        elif outcome.why is Why.NOT_APPLICABLE:
-            not_applicable += 1
-        else:
-            unscored += 1
-    flat = [value for group in values.values() for value in group]
-    groups = list(values.values())
-    low, high = prompt_bootstrap(groups, seed)
-    analytic_low, analytic_high = prompt_analytic(groups)
-    seeds_low, seeds_high = seed_analytic(groups)
+    return summarise_tasks([outcomes], seed)
+
+
+def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
+    """The mean of the tasks' means, each task with a score counting alike; prompts are drawn within their task."""
+    judged = [list(outcomes) for outcomes in tasks]
+    counts = Counter(_kind(outcome) for outcomes in judged for _, outcome in outcomes)
+    groups = [values for outcomes in judged if (values := scored_groups(outcomes))]
+    low, high = overall_bootstrap(groups, seed)
+    analytic_low, analytic_high = overall_analytic(groups)
+    seeds_low, seeds_high = overall_seeds(groups)
     return Summary(
-        mean=math.fsum(flat) / len(flat) if flat else None,
+        mean=overall_mean(groups),
         low=low,
         high=high,
-        scored=len(flat),
-        unscored=unscored,
-        not_applicable=not_applicable,
-        missing=missing,
+        scored=counts["scored"],
+        unscored=counts["unscored"],
+        not_applicable=counts["not applicable"],
+        missing=counts["missing"],
         analytic_low=analytic_low,
         analytic_high=analytic_high,
         seeds_low=seeds_low,
         seeds_high=seeds_high,
     )
+
+
+def scored_groups(outcomes: Judged) -> list[list[float]]:
+    """The values of each prompt that has any."""
+    values: dict[str, list[float]] = {}
+    for prompt, outcome in outcomes:
+        if isinstance(outcome, Score):
+            values.setdefault(prompt, []).append(outcome.value)
+    return list(values.values())
+
+
+def _kind(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "missing"
+    if isinstance(outcome, Score):
+        return "scored"
+    return "not applicable" if outcome.why is Why.NOT_APPLICABLE else "unscored"

@@ -1,6 +1,7 @@
 "use strict";
 // The gallery: filters, sorts and pages the samples. Whatever comes from the run is set as text, never as HTML.
 
+performance.mark("start");
 const CARDS = 24;
 const run = JSON.parse(document.getElementById("run-data").textContent);
 const rows = run.rows;
@@ -279,3 +280,4 @@ function showBoxes(changed) {
 }
 
 start();
+performance.measure("gallery", "start");

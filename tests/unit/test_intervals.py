@@ -9,7 +9,10 @@ from scipy import stats
 
 from gotr1_eval.core.intervals import (
     drawn_counts,
+    overall_analytic,
     overall_bootstrap,
+    overall_mean,
+    overall_seeds,
     prompt_analytic,
     prompt_bootstrap,
     seed_analytic,
@@ -83,6 +86,21 @@ def test_overall_scores_are_drawn_within_their_task(groups: list[list[float]]):
     assert low is not None
     assert high is not None
     assert (high - low) / 2 == pytest.approx(1.96 * np.hypot(*parts) / 2, rel=0.1)
+
+
+def test_overall_scores_in_the_analytic_forms_by_hand():
+    """Task means 0.75 and 0.5. Over prompts: sample variances of the two prompt means are 0.125 and 0.5, the errors'
+    squares 0.0625 and 0.25, that of the half sum (0.0625 + 0.25) / 4 with 4 - 2 degrees of freedom. Over seeds: only
+    the first prompt of the first task varies, 2 * 0.5 / 4 ** 2 = 0.0625, over 4, with 4 degrees of freedom."""
+    tasks = [[[0.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]]]
+    assert overall_mean(tasks) == 0.625
+    reach = stats.t.ppf(0.975, 2) * np.sqrt(0.3125 / 4)
+    assert overall_analytic(tasks) == pytest.approx((0.625 - reach, 0.625 + reach))
+    reach = stats.t.ppf(0.975, 4) * np.sqrt(0.0625 / 4)
+    assert overall_seeds(tasks) == pytest.approx((0.625 - reach, 0.625 + reach))
+    assert overall_mean([]) is None
+    assert overall_analytic([]) == overall_analytic([tasks[0], [[1.0]]]) == (None, None)
+    assert overall_seeds([]) == overall_seeds([tasks[0], [[1.0]]]) == (None, None)
 
 
 def test_the_cut_is_hesterbergs():
