@@ -81,7 +81,7 @@ def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
 def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
     """[draws]: Spearman's coefficient alone; NaN where a draw leaves a column without variance."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        ranks_x, ranks_y = (_Groups.of(column).ranks(weights) for column in (x, y))
+        ranks_x, ranks_y = (Groups.of(column).ranks(weights) for column in (x, y))
         found: Floats = np.clip(_pearson(ranks_x, ranks_y, weights), -1.0, 1.0)
     return found
 
