@@ -7,17 +7,21 @@ its own; metrics that are each made for a single category share one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.types import Sample
 from reports.comparison.ranks import ranks
 from reports.origins import run_labels
 from reports.run_data import RunData
-from reports.tables import ALL, summarise_run
+from reports.tables import ALL, TASK_MEAN, summarise_run
 
+SUMS = (ALL, TASK_MEAN)
+"""Columns that sum up others."""
 EACH = "one metric a category"
 """Title of the board of metrics that are each made for a single category."""
 
@@ -92,12 +96,11 @@ def _columns(run: RunData, judges: Collection[str]) -> Iterable[tuple[Column, Su
     for judge in run.judges:
         if judges and judge.name not in judges and judge.factor not in judges:
             continue
-        judged = [row[judge.name] for category, row in rows.items() if category != ALL]
+        due = {name: cell for name, row in rows.items() if (cell := row[judge.name]).coverage < 1 or cell.scored}
         # A metric of one category has nothing to sum up.
-        of_all = sum(cell.scored + cell.unscored + cell.missing > 0 for cell in judged) != 1
-        for category, row in rows.items():
-            summary = row[judge.name]
-            if summary.scored + summary.unscored + summary.missing and (category != ALL or of_all):
+        sums = sum(name in run.expected for name in due) > 1
+        for category, summary in due.items():
+            if category in run.expected or sums:
                 yield Column(category, judge.name, judge.fingerprint, suite), summary
 
 
@@ -119,7 +122,7 @@ def _grouped(numbers: Numbers) -> dict[str, list[Column]]:
 def _board(title: str, columns: Sequence[Column], numbers: Numbers, runs: Mapping[str, RunData]) -> Board:
     notes = []
     if title != EACH and len({tuple(sorted(numbers[column])) for column in columns}) > 1:
-        columns = [column for column in columns if column.category != ALL]
+        columns = [column for column in columns if column.category not in SUMS]
         notes.append("no column for all categories: the runs do not cover the same ones")
     notes += [note for column in columns for note in _other_samples(column, numbers, runs)]
     rows: dict[str, dict[Column, Entry]] = {label: {} for label in runs}
@@ -127,7 +130,7 @@ def _board(title: str, columns: Sequence[Column], numbers: Numbers, runs: Mappin
         standing = ranks({label: _values(runs[label], column) for label in numbers[column]})
         for label, summary in numbers[column].items():
             rows[label][column] = Entry(summary, standing.get(label))
-    deciding = columns[-1] if columns[-1].category == ALL else columns[0]
+    deciding = columns[-1] if columns[-1].category in SUMS else columns[0]
     ordered = sorted(((label, row) for label, row in rows.items() if row), key=lambda row: _height(row[1], deciding))
     return Board(title, tuple(columns), dict(ordered), tuple(notes))
 
@@ -138,13 +141,22 @@ def _height(row: Mapping[Column, Entry], deciding: Column) -> float:
 
 
 def _values(run: RunData, column: Column) -> dict[str, float]:
+    """Sample id -> score; for a mean of tasks each weighted so that their mean is that mean."""
     outcomes = run.outcomes[column.judge]
-    found = ((sample, outcomes.get(sample.id)) for sample in run.samples.values())
-    return {
+    found = {
         sample.id: outcome.value
-        for sample, outcome in found
-        if isinstance(outcome, Score) and column.category in (ALL, run.category(sample))
+        for sample in run.samples.values()
+        if isinstance(outcome := outcomes.get(sample.id), Score) and _belongs(run, sample, column.category)
     }
+    if column.category != TASK_MEAN:
+        return found
+    sizes = Counter(run.category(run.samples[identity]) for identity in found)
+    share = len(found) / len(sizes) if sizes else 0.0
+    return {identity: value * share / sizes[run.category(run.samples[identity])] for identity, value in found.items()}
+
+
+def _belongs(run: RunData, sample: Sample, category: str) -> bool:
+    return category in SUMS or run.category(sample) == category
 
 
 def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]) -> Iterable[str]:
@@ -159,4 +171,4 @@ def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]
 
 
 def _ids(run: RunData, category: str) -> set[str]:
-    return {sample.id for sample in run.samples.values() if category in (ALL, run.category(sample))}
+    return {sample.id for sample in run.samples.values() if _belongs(run, sample, category)}
