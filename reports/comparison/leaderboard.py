@@ -7,21 +7,17 @@ its own; metrics that are each made for a single category share one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gotr1_eval.core.errors import UsageError, nearest_name
-from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics import Summary
-from gotr1_eval.core.types import Sample
 from reports.comparison.ranks import ranks
+from reports.comparison.values import SUMS, belongs, scores_of
 from reports.origins import run_labels
 from reports.run_data import RunData
-from reports.tables import ALL, TASK_MEAN, summarise_run
+from reports.tables import summarise_run
 
-SUMS = (ALL, TASK_MEAN)
-"""Columns that sum up others."""
 EACH = "one metric a category"
 """Title of the board of metrics that are each made for a single category."""
 
@@ -127,7 +123,7 @@ def _board(title: str, columns: Sequence[Column], numbers: Numbers, runs: Mappin
     notes += [note for column in columns for note in _other_samples(column, numbers, runs)]
     rows: dict[str, dict[Column, Entry]] = {label: {} for label in runs}
     for column in columns:
-        standing = ranks({label: _values(runs[label], column) for label in numbers[column]})
+        standing = ranks({label: scores_of(runs[label], column.judge, column.category) for label in numbers[column]})
         for label, summary in numbers[column].items():
             rows[label][column] = Entry(summary, standing.get(label))
     deciding = columns[-1] if columns[-1].category in SUMS else columns[0]
@@ -138,25 +134,6 @@ def _board(title: str, columns: Sequence[Column], numbers: Numbers, runs: Mappin
 def _height(row: Mapping[Column, Entry], deciding: Column) -> float:
     entry = row.get(deciding)
     return -entry.summary.mean if entry is not None and entry.summary.mean is not None else float("inf")
-
-
-def _values(run: RunData, column: Column) -> dict[str, float]:
-    """Sample id -> score; for a mean of tasks each weighted so that their mean is that mean."""
-    outcomes = run.outcomes[column.judge]
-    found = {
-        sample.id: outcome.value
-        for sample in run.samples.values()
-        if isinstance(outcome := outcomes.get(sample.id), Score) and _belongs(run, sample, column.category)
-    }
-    if column.category != TASK_MEAN:
-        return found
-    sizes = Counter(run.category(run.samples[identity]) for identity in found)
-    share = len(found) / len(sizes) if sizes else 0.0
-    return {identity: value * share / sizes[run.category(run.samples[identity])] for identity, value in found.items()}
-
-
-def _belongs(run: RunData, sample: Sample, category: str) -> bool:
-    return category in SUMS or run.category(sample) == category
 
 
 def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]) -> Iterable[str]:
@@ -171,4 +148,4 @@ def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]
 
 
 def _ids(run: RunData, category: str) -> set[str]:
-    return {sample.id for sample in run.samples.values() if _belongs(run, sample, category)}
+    return {sample.id for sample in run.samples.values() if belongs(run, sample, category)}
