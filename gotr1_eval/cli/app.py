@@ -8,21 +8,28 @@ import typer
 
 from gotr1_eval.cli import (
     agreement,
+    analyse,
     audit,
     calibrate,
     compare,
     compbench,
     convert,
+    data,
     demo,
+    doctor,
     generate,
     geneval,
+    leaderboard,
     listing,
     merge,
     phrases,
+    precision,
+    rate,
     report,
     retest,
     score,
     serve,
+    study,
     tiny_janus,
     train,
     weights,
@@ -49,10 +56,17 @@ app.command("agreement")(agreement.agreement)
 app.command("retest")(retest.retest)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("precision")(precision.precision)
+app.command("analyse")(analyse.analyse)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("study")(study.study)
+app.command("rate")(rate.rate)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.command("doctor")(doctor.doctor)
+app.add_typer(data.data, name="data")
 app.add_typer(calibrate.calibrate, name="calibrate")
 app.add_typer(train.train, name="train")
 

@@ -71,6 +71,21 @@ def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
     return {name: np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan) for name, values in found.items()}
 
 
+def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """[draws]: Pearson's coefficient alone; NaN where a draw leaves a column without variance."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = np.clip(_pearson(_standardised(x)[None], _standardised(y)[None], weights), -1.0, 1.0)
+    return found
+
+
+def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """[draws]: Spearman's coefficient alone; NaN where a draw leaves a column without variance."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ranks_x, ranks_y = (Groups.of(column).ranks(weights) for column in (x, y))
+        found: Floats = np.clip(_pearson(ranks_x, ranks_y, weights), -1.0, 1.0)
+    return found
+
+
 def why_undefined(x: Floats, y: Floats) -> str:
     """Why no coefficient is defined; empty where all are."""
     if len(x) < 2:
