@@ -17,6 +17,7 @@ from gotr1_eval.cli import (
     listing,
     merge,
     phrases,
+    plan,
     report,
     score,
     serve,
@@ -47,6 +48,7 @@ app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
+app.command("plan")(plan.plan)
 app.command("weights")(weights.weights)
 app.add_typer(train.train, name="train")
 
