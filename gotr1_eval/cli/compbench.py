@@ -33,6 +33,7 @@ from gotr1_eval.cli.official import (
 from gotr1_eval.cli.options import (
     AsJson,
     ChainCap,
+    EngineOption,
     Guidance,
     JudgeModel,
     Judges,
@@ -79,6 +80,7 @@ def compbench(
     seed: Seed = 0,
     tile: Tile = None,
     shard: ShardOption = None,
+    engine: EngineOption = "local",
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -144,6 +146,7 @@ def compbench(
         out=out,
         tile=tile,
         shard=shard,
+        engine=engine,
         retry=retry,
     )
     for line in lines:

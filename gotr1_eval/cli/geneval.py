@@ -23,6 +23,7 @@ from gotr1_eval.cli.official import Detections, Detector, EncoderModel, Semantic
 from gotr1_eval.cli.options import (
     AsJson,
     ChainCap,
+    EngineOption,
     Guidance,
     JudgeModel,
     Judges,
@@ -67,6 +68,7 @@ def geneval(
     seed: Seed = 0,
     tile: Tile = None,
     shard: ShardOption = None,
+    engine: EngineOption = "local",
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -118,6 +120,7 @@ def geneval(
         out=out,
         tile=tile,
         shard=shard,
+        engine=engine,
         retry=retry,
     )
     _write_official(folder, judge.name)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.types import Json
+
+if TYPE_CHECKING:
+    from gotr1_eval.build import Builder
+    from gotr1_eval.engines import Engine
 
 Out = Annotated[
     Path | None, typer.Option("--out", help="The run folder; by default runs/ and a name made of the settings.")
@@ -39,6 +43,13 @@ Tile = Annotated[
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", help="Only this part of the run, such as 1/4; `gotr1-eval merge` puts the parts together."),
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="local (this process), or ray with its settings, such as ray,workers=8,worker_gpus=0.5 (docs/scaling.md).",
+    ),
 ]
 Guidance = Annotated[float | None, typer.Option(min=0.0, help="Guidance weight of the image tokens; 5 unless given.")]
 ChainCap = Annotated[int | None, typer.Option(min=1, help="Most tokens of a chain; 600 unless given.")]
@@ -81,6 +92,14 @@ def retry_reasons(text: str | None) -> Sequence[Why]:
             hint = nearest_name(name, known)
             raise UsageError(f"--retry: no reason named {name!r}{hint} (known: {', '.join(known)})")
     return [Why(name) for name in names]
+
+
+def read_engine(text: str, builder: Builder, shard: str | None = None) -> Engine:
+    """The engine that --engine names, for the part that --shard names."""
+    from gotr1_eval.cli.official import component_spec
+    from gotr1_eval.engines import open_engine
+
+    return open_engine(component_spec(text, "--engine"), builder, shard)
 
 
 def judge_model_spec(text: str | None, reply_cache: Path | None, judges: str | None) -> dict[str, Json] | None:

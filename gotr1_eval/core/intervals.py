@@ -8,7 +8,7 @@ that tells two runs of one model apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,13 @@ FEW = 50
 """Prompts under which the analytic form takes Student's t instead of the normal distribution."""
 
 Interval = tuple[float | None, float | None]
-Groups = Sequence[Sequence[float]]
-"""A list of values a prompt; none is empty."""
+MANY = 100_000
+"""Prompts from which the bootstrap gives way to the analytic form: the two agree, and draws would take minutes."""
+CELLS = 8_000_000
+"""Draws times prompts that are held at once."""
+
+Groups = Collection[Sequence[float]]
+"""A list of values a prompt; none is empty. May be iterated over several times."""
 NONE: Interval = (None, None)
 
 
@@ -37,19 +42,22 @@ def prompt_bootstrap(groups: Groups, seed: int = 0) -> Interval:
 def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
     """The same for a mean of task means, each task counting alike: prompts are drawn within their task.
 
-    Expanded as for the task with the fewest prompts; (None, None) where one has fewer than two.
+    Expanded as for the task with the fewest prompts; (None, None) where one has fewer than two. The analytic form
+    where a task has `MANY` prompts.
     """
     if not tasks or any(len(groups) < 2 for groups in tasks):
         return NONE
+    if any(len(groups) >= MANY for groups in tasks):
+        return overall_analytic(tasks)
     generator = np.random.default_rng(seed)
     return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0), min(map(len, tasks)))
 
 
-def drawn_counts(prompts: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """[DRAWS, prompts]: how often each prompt stands in a draw of as many prompts with replacement."""
-    chosen = generator.integers(0, prompts, size=(DRAWS, prompts))
-    cells = chosen + np.arange(DRAWS)[:, None] * prompts
-    return np.bincount(cells.ravel(), minlength=DRAWS * prompts).reshape(DRAWS, prompts).astype(np.float64)
+def drawn_counts(prompts: int, generator: np.random.Generator, draws: int = DRAWS) -> NDArray[np.float64]:
+    """[draws, prompts]: how often each prompt stands in a draw of as many prompts with replacement."""
+    chosen = generator.integers(0, prompts, size=(draws, prompts))
+    cells = chosen + np.arange(draws)[:, None] * prompts
+    return np.bincount(cells.ravel(), minlength=draws * prompts).reshape(draws, prompts).astype(np.float64)
 
 
 def tail(prompts: int) -> float:
@@ -68,9 +76,12 @@ def tail(prompts: int) -> float:
 def _drawn_means(groups: Groups, generator: np.random.Generator) -> NDArray[np.float64]:
     sums = np.array([math.fsum(group) for group in groups])
     sizes = np.array([len(group) for group in groups])
-    counts = drawn_counts(len(groups), generator)
-    means: NDArray[np.float64] = (counts @ sums) / (counts @ sizes)
-    return means
+    at_once = max(CELLS // len(groups), 1)
+    means = []
+    for start in range(0, DRAWS, at_once):
+        counts = drawn_counts(len(groups), generator, min(at_once, DRAWS - start))
+        means.append((counts @ sums) / (counts @ sizes))
+    return np.concatenate(means)
 
 
 def _percentiles(means: NDArray[np.float64], prompts: int) -> Interval:

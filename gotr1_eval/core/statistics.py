@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gotr1_eval.core.intervals import overall_analytic, overall_bootstrap, overall_mean, overall_seeds
+from gotr1_eval.core.intervals import Groups, overall_analytic, overall_bootstrap, overall_mean, overall_seeds
 from gotr1_eval.core.outcome import Outcome, Score, Why
 
 
@@ -65,8 +65,13 @@ def summarise(outcomes: Judged, seed: int = 0) -> Summary:
 def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
     """The mean of the tasks' means, each task with a score counting alike; prompts are drawn within their task."""
     judged = [list(outcomes) for outcomes in tasks]
-    counts = Counter(_kind(outcome) for outcomes in judged for _, outcome in outcomes)
+    counts = Counter(kind(outcome) for outcomes in judged for _, outcome in outcomes)
     groups = [values for outcomes in judged if (values := scored_groups(outcomes))]
+    return summarise_groups(groups, counts, seed)
+
+
+def summarise_groups(groups: Sequence[Groups], counts: Mapping[str, int], seed: int = 0) -> Summary:
+    """The same from each task's values by prompt, and from how many samples are of which `kind`."""
     low, high = overall_bootstrap(groups, seed)
     analytic_low, analytic_high = overall_analytic(groups)
     seeds_low, seeds_high = overall_seeds(groups)
@@ -74,10 +79,10 @@ def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
         mean=overall_mean(groups),
         low=low,
         high=high,
-        scored=counts["scored"],
-        unscored=counts["unscored"],
-        not_applicable=counts["not applicable"],
-        missing=counts["missing"],
+        scored=counts.get("scored", 0),
+        unscored=counts.get("unscored", 0),
+        not_applicable=counts.get("not applicable", 0),
+        missing=counts.get("missing", 0),
         analytic_low=analytic_low,
         analytic_high=analytic_high,
         seeds_low=seeds_low,
@@ -94,7 +99,8 @@ def scored_groups(outcomes: Judged) -> list[list[float]]:
     return list(values.values())
 
 
-def _kind(outcome: Outcome | None) -> str:
+def kind(outcome: Outcome | None) -> str:
+    """How a sample ended: scored, unscored, not applicable or missing."""
     if outcome is None:
         return "missing"
     if isinstance(outcome, Score):

@@ -19,7 +19,7 @@ SEMANTICS = {
 def facts(run: RunData) -> list[tuple[str, str]]:
     """(what, how) of the run, in the order of reading."""
     identity, asked = run.info.identity, sum(run.expected.values())
-    made = len(run.samples)
+    made = len(run.samples) + run.left_out
     found: list[tuple[str, Json]] = [
         ("Generator", run.info.setup.get("generator")),
         ("Suite", identity.get("suite")),
@@ -43,6 +43,11 @@ def semantics(run: RunData) -> list[str]:
 def warnings(run: RunData, table: Table, training: Path | None) -> list[str]:
     """What a reader must know before believing the table."""
     found = [f"Incomplete: {gap}, needed {table.min_coverage:.0%}." for gap in table.gaps]
+    if run.left_out:
+        whole = len(run.samples) + run.left_out
+        found.append(
+            f"The table is of all {whole:,} samples; everything else here is of {len(run.samples):,}, taken evenly."
+        )
     suite = run.info.identity.get("suite")
     if isinstance(suite, str) and suite.startswith("shapes"):
         found.append("The shapes world is drawn and computed; nothing here is a result about real pictures.")
