@@ -28,6 +28,8 @@ from gotr1_eval.settings import Settings, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
 
+_MODELS = {"detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES}
+
 
 class Builder:
     """Builds plug-ins from ``{"use": name, ...}``; the `Workshop` that plug-ins are handed.
@@ -113,6 +115,10 @@ class Builder:
         if judge_model is not None and specs == settings.judges:
             raise UsageError(f"--judge-model: no judge of {name!r} asks a model that is left open")
         return specs
+
+    def check_settings(self, kind: str, spec: Mapping[str, Json]) -> None:
+        """Read a model's settings and build nothing; `kind` is ``detector``, ``encoder``, ``yes_no``, ..."""
+        self._read(_MODELS[kind], spec)
 
     def _with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
         """The judge's settings with the common model filled in where it asks one."""

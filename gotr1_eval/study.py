@@ -7,10 +7,11 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name
 from gotr1_eval.core.pictures import PictureError, open_picture
+from reports.agreement.marks import base_name
 from reports.agreement.population import draw_study
 from reports.agreement.study_folder import Dimension, Study, write_study
 from reports.run_data import RunData, load_run
-from rewards.human_rubric import FACTORS, questions
+from rewards.human_rubric import NAMES, questions
 
 
 def make_study(
@@ -56,24 +57,26 @@ def study_dimensions(
     Raises:
         UsageError: an unknown name, or the runs have no judge with a rubric and nothing is named.
     """
-    judges = {column.factor: column.name for run in reversed(runs) for column in run.judges if column.factor in FACTORS}
-    if not judges and "geometric" in {column.factor for run in runs for column in run.judges}:
-        judges["spatial"] = "geometric"
-    judges |= {name: name for name in wanted if name in FACTORS and name not in judges}
-    known = questions(judges or dict.fromkeys(FACTORS if wanted else (), ""), own_prompts)
-    names = {name for one in known for name in (one.name, one.factor)}
+    judges = {column.factor: column.name for run in reversed(runs) for column in run.judges if column.factor in NAMES}
+    if "geometric" in {column.factor for run in runs for column in run.judges}:
+        judges.setdefault("spatial", "geometric")
+    known = {name for names in NAMES.values() for name in names}
     for name in wanted:
-        if name not in names:
+        if name not in known:
             raise UsageError(
-                f"--dimensions: no {name!r}{nearest_name(name, names)} (known: {', '.join(sorted(names))})"
+                f"--dimensions: no {name!r}{nearest_name(name, known)} (known: {', '.join(sorted(known))})"
             )
-    chosen = [one for one in known if not wanted or one.name in wanted or one.factor in wanted]
+    if wanted:
+        judges = {factor: judges.get(factor, factor) for factor, names in NAMES.items() if {*names} & {*wanted}}
+    asked = questions(judges, own_prompts)
+    chosen = [one for one in asked if not wanted or one.name in wanted or one.factor in wanted]
     if not chosen:
         raise UsageError(
-            f"study: no judge of these runs has a rubric; name what to ask: --dimensions {','.join(FACTORS)}"
+            f"study: no judge of these runs has a rubric; name what to ask: --dimensions {','.join(NAMES)}"
         )
     return [
-        Dimension(name=q.name, judge=q.factor, rubric=q.rubric, low=q.low, high=q.high, needs=q.needs) for q in chosen
+        Dimension(name=q.name, judge=base_name(q.judge), rubric=q.rubric, low=q.low, high=q.high, needs=q.needs)
+        for q in chosen
     ]
 
 

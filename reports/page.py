@@ -52,7 +52,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         "chunk": gallery.CHUNK,
         "colours": shell.COLOURS,
     }
-    training = curves.training_folder(run.folder)
+    training, peers = curves.training_folder(run.folder), peers_of(run, table)
     return shell.render(
         "run.html",
         styles=["run.css"],
@@ -62,15 +62,15 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         run=run,
         facts=head.facts(run),
         warnings=head.warnings(run, table, training),
-        judges=scores.judge_rows(table, {}),
-        published=False,
+        judges=scores.judge_rows(table, scores.published_beside(run, peers)),
         distributions=plots.distributions(run, standings),
         correlations=plots.correlations(run, standings),
         lengths=plots.chain_lengths(run, standings),
         curves=curves.training_curves(training) if training is not None else [],
         data=data,
         selection=_selection(len(run.samples), len(details), bool(rest)),
-        peers=peers_of(run, table),
+        peers=peers,
+        fault_lines=scores.fault_lines,
         ceilings=ceiling_lines(run),
     )
 
@@ -82,4 +82,4 @@ def _selection(number: int, held: int, all_shown: bool) -> str:
     chosen = "the worst, the best, those the judges disagree on most, some left unscored, and the rest at random"
     if all_shown:
         return f"All {number:,} samples; {held} are in this file ({chosen}), the others in the folder beside it."
-    return f"{held} of {number:,} samples: {chosen}. `gotr1-eval report --all` shows all of them."
+    return f"{held} of {number:,} samples: {chosen}. With --all, gotr1-eval report shows all of them."

@@ -38,12 +38,14 @@ class Question:
     Attributes:
         name: of the dimension.
         factor: the reward it belongs to.
+        judge: full name of the judge that scores the same thing.
         low, high: ends of the scale, in steps of 1.
         needs: what must be shown for it, of "chain", "plan", "image".
     """
 
     name: str
     factor: str
+    judge: str
     rubric: str
     low: int
     high: int
@@ -55,14 +57,20 @@ _KINDS: Mapping[str, tuple[type[RubricJudge], tuple[str, ...]]] = {
     "spatial": (SpatialJudge, ("plan",)),
     "prompt_image": (PromptImageJudge, ("image",)),
 }
-FACTORS = ("semantic", "spatial", "reasoning_image", "prompt_image")
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "semantic": ("semantic", *DIMENSIONS),
+    "spatial": ("spatial",),
+    "reasoning_image": ("reasoning_image",),
+    "prompt_image": ("prompt_image",),
+}
+"""Reward -> what its dimensions may be called, itself first."""
 
 
 def questions(judges: Mapping[str, str], own_prompts: Mapping[str, Path]) -> list[Question]:
     """The questions of some rewards.
 
     Args:
-        judges: factor -> full name of the judge that scored it; only `FACTORS` have a rubric.
+        judges: factor -> full name of the judge that scored it; only those of `NAMES` have a rubric.
         own_prompts: factor -> the prompt file that its judge was given.
 
     Raises:
@@ -71,14 +79,13 @@ def questions(judges: Mapping[str, str], own_prompts: Mapping[str, Path]) -> lis
     for factor in own_prompts:
         if factor not in judges:
             raise UsageError(f"--rubric: no judge {factor!r} to study{nearest_name(factor, judges)}")
-    return [one for factor in FACTORS if factor in judges for one in _of_factor(factor, judges[factor], own_prompts)]
+    return [one for factor in NAMES if factor in judges for one in _of_factor(factor, judges[factor], own_prompts)]
 
 
 def _of_factor(factor: str, judge: str, own_prompts: Mapping[str, Path]) -> list[Question]:
     if factor == "reasoning_image":
-        return [
-            Question(name=factor, factor=factor, rubric=GROUNDING, low=0, high=10, needs=("plan", "image")),
-        ]
+        needed = ("plan", "image")
+        return [Question(name=factor, factor=factor, judge=judge, rubric=GROUNDING, low=0, high=10, needs=needed)]
     kind, needs = _KINDS[factor]
     single = judge.startswith("semantic_single")
     names = DIMENSIONS if factor == "semantic" and not single else ("score",)
@@ -89,6 +96,7 @@ def _of_factor(factor: str, judge: str, own_prompts: Mapping[str, Path]) -> list
         Question(
             name=factor if name == "score" else name,
             factor=factor,
+            judge=judge,
             rubric=rubric_text(prompt.text, name, names),
             low=kind.lowest,
             high=kind.highest,

@@ -16,6 +16,7 @@ from gotr1_eval.cli import (
     convert,
     data,
     demo,
+    doctor,
     generate,
     geneval,
     leaderboard,
@@ -64,6 +65,7 @@ app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("weights")(weights.weights)
+app.command("doctor")(doctor.doctor)
 app.add_typer(data.data, name="data")
 app.add_typer(calibrate.calibrate, name="calibrate")
 app.add_typer(train.train, name="train")

@@ -72,7 +72,7 @@ def _show(study: Study) -> None:
 
     from gotr1_eval.cli.terminal import out
 
-    models = list(dict.fromkeys(str(item.generator) for item in study.items))
+    models = sorted({str(item.generator) for item in study.items})
     counts = Counter((item.category, str(item.generator)) for item in study.items)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("category", *models, "items"):

@@ -37,7 +37,7 @@ def weights(
     files = _chosen(names)
     if fetch:
         for file in files:
-            if file.key in names or not _is_dispensable(file, folder):
+            if file.key in (names or []) or not _is_dispensable(file, folder):
                 _download(file, folder)
     _show(files, folder, as_json=as_json)
 

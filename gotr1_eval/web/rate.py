@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from importlib import resources
@@ -38,6 +39,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_log = logging.getLogger("uvicorn.error")
 _FILES = {"/": ("rate.html", "text/html"), "/rate.css": ("rate.css", "text/css")}
 _FILES |= {f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("rate", "rate_saving", "rate_view")}
 
@@ -83,7 +85,9 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
 
     @app.exception_handler(DataError)
     def unusable(request: Request, error: DataError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 503)
+        # Whoever runs the server must know where; whoever rates must not, for paths name models.
+        _log.error("%s", error)
+        return JSONResponse({"detail": str(error).removeprefix(f"{error.path}: ")}, 503)
 
     @app.exception_handler(UsageError)
     def unfit(request: Request, error: UsageError) -> JSONResponse:

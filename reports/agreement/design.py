@@ -161,9 +161,8 @@ def _whole(chances: Floats, count: int) -> list[int]:
     return [int(amount) for amount in amounts]
 
 
-def draw_items(cells: Sequence[Cell], prompts: Sequence[str], count: int, seed: int) -> tuple[list[int], list[float]]:
-    """(places of the drawn samples in random order, every sample's inclusion probability)."""
-    amounts = inclusion_amounts(cells, prompts, count)
+def draw_places(amounts: Sequence[int], cells: Sequence[Cell], prompts: Sequence[str], seed: int) -> list[int]:
+    """Places of the drawn samples, in random order."""
     generator = np.random.default_rng(seed)
     order = [int(place) for place in generator.permutation(len(cells))]
     drawn = draw(
@@ -172,5 +171,4 @@ def draw_items(cells: Sequence[Cell], prompts: Sequence[str], count: int, seed: 
         [(cells[place].category, prompts[place]) for place in order],
         lambda probability: bool(generator.random() < probability),
     )
-    places = [place for place, taken in zip(order, drawn, strict=True) if taken]
-    return places, [amount / UNIT for amount in amounts]
+    return [place for place, taken in zip(order, drawn, strict=True) if taken]

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.agreement.alpha import LEVELS
-from reports.agreement.analysis import Agreement
+from reports.agreement.analysis import ALL, Agreement
 from reports.agreement.bootstrap import Estimate
 from reports.agreement.bounds import Bounds
 from reports.agreement.judged import PAIRWISE, AverageRow, JudgeRow
+from reports.agreement.mapping import ANY
 from reports.agreement.people import PeopleRow
 
 SHOWN = {"pearson": "Pearson", "spearman": "Spearman", "kendall_b": "Kendall tau-b", PAIRWISE: "pairwise accuracy"}
@@ -54,8 +55,8 @@ def grids(agreement: Agreement) -> list[Grid]:
         _averages(agreement),
         _judges(
             "Judges against judges",
-            "On the items that both scored.",
-            agreement.between,
+            "On the items that both scored, all categories together.",
+            [row for row in agreement.between if row.category == ALL],
         ),
         retest_grid(agreement.retest),
     )
@@ -79,7 +80,7 @@ def _people(rows: Sequence[PeopleRow]) -> Grid:
         ("dimension", "category", *(f"alpha {level}" for level in levels), "pairs", "mean", "units"),
         [
             [
-                Cell(row.dimension),
+                _dimension(row.dimension),
                 Cell(row.category),
                 *(estimate_cell(row.alpha[level]) if level in row.alpha else Cell("-") for level in levels),
                 estimate_cell(row.pairwise),
@@ -89,6 +90,10 @@ def _people(rows: Sequence[PeopleRow]) -> Grid:
             for row in rows
         ],
     )
+
+
+def _dimension(name: str) -> Cell:
+    return Cell("any" if name == ANY else name)
 
 
 def _units(row: PeopleRow) -> Cell:
@@ -103,7 +108,10 @@ def _judges(title: str, lead: str, rows: Sequence[JudgeRow]) -> Grid:
         lead,
         3,
         ("dimension", "judge", "category", *SHOWN.values(), "n"),
-        [[Cell(row.dimension), _name(row), Cell(row.category), *_coefficients(row), _counts(row)] for row in rows],
+        [
+            [_dimension(row.dimension), _name(row), Cell(row.category), *_coefficients(row), _counts(row)]
+            for row in rows
+        ],
     )
 
 
@@ -135,7 +143,7 @@ def _ceiling(rows: Iterable[JudgeRow]) -> Grid:
     for row in rows:
         if row.ceiling is None or not row.ceiling.raters:
             continue
-        place = [Cell(row.dimension), Cell(row.category)]
+        place = [_dimension(row.dimension), Cell(row.category)]
         raters = Cell("people", (f"{row.ceiling.raters} raters",))
         lines.setdefault((row.dimension, row.category, ""), [*place, raters, *_of(row.ceiling.coefficients)])
         lines[row.dimension, row.category, row.judge] = [*place, Cell(row.judge), *_of(row.beside_ceiling)]
@@ -160,7 +168,7 @@ def _averages(agreement: Agreement) -> Grid:
         2,
         ("dimension", "judge", *SHOWN.values()),
         [
-            [Cell(row.dimension), Cell(row.judge), *(_average_cell(row, name) for name in SHOWN)]
+            [_dimension(row.dimension), Cell(row.judge), *(_average_cell(row, name) for name in SHOWN)]
             for row in agreement.averages
         ],
     )
@@ -179,7 +187,7 @@ def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
         ("dimension", "judge", "identical", "alpha interval", "repeats", "items"),
         [
             [
-                Cell(row.dimension),
+                _dimension(row.dimension),
                 Cell(row.category),
                 estimate_cell(row.pairwise),
                 estimate_cell(row.alpha["interval"]) if "interval" in row.alpha else Cell("-"),

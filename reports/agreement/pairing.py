@@ -44,6 +44,9 @@ def pair(sources: Sources, judge: str | None, dimension: str | None, by: str) ->
     people = sources.people
     dimension = _chosen("dimension", dimension, list(people.values))
     judges = {one.name: one for one in judges_of(sources.judges, dimension, people.served_by)}
+    serving = [name for name in judges if base_name(name) == people.served_by.get(dimension) and CALIBRATED not in name]
+    if judge is None and len(serving) == 1:
+        judge = serving[0]
     found = judges[_chosen("judge", judge, list(judges))]
     if CALIBRATED in found.name:
         raise UsageError(f"calibrate: {found.name} is calibrated; name the judge itself, and the file by --calibration")

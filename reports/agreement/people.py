@@ -61,7 +61,7 @@ def people_row(dimension: str, category: str, units: Mapping[Unit, Mapping[str, 
         alpha=_alphas(marks, weights, numeric),
         pairwise=_unit_mean([_agreeing_pairs(said) for said in marks], weights, "no unit has two ratings"),
         majority_share=_unit_mean([max(Counter(said).values()) / len(said) for said in marks], weights, "no ratings"),
-        mean=estimate((weights @ sums) / (weights @ lengths)) if numeric else Estimate(None, why=words),
+        mean=estimate(_ratio(weights @ sums, weights @ lengths)) if numeric else Estimate(None, why=words),
         majority_vote=_unit_mean([_vote(said) for said in marks], weights, "no ratings")
         if binary
         else Estimate(None, why="the marks are not 0 and 1"),
@@ -111,6 +111,9 @@ def _unit_mean(values: Sequence[float], weights: Floats, why: str) -> Estimate:
     known = ~np.isnan(numbers)
     if not known.any():
         return Estimate(None, why=why)
-    totals = weights[:, known].sum(axis=1)
-    sums = weights[:, known] @ numbers[known]
-    return estimate(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))
+    return estimate(_ratio(weights[:, known] @ numbers[known], weights[:, known].sum(axis=1)))
+
+
+def _ratio(sums: Floats, totals: Floats) -> Floats:
+    """NaN where a draw holds nothing."""
+    return np.asarray(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))

@@ -11,7 +11,8 @@ from pathlib import Path
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.outcome import Score, Unscored
 from gotr1_eval.core.types import Sample
-from reports.agreement.design import Cell, draw_items, score_ranges
+from reports.agreement.dependent_rounding import UNIT
+from reports.agreement.design import Cell, draw_places, inclusion_amounts, score_ranges
 from reports.agreement.power import effective_items
 from reports.agreement.study_folder import Dimension, Item, Study
 from reports.run_data import RunData
@@ -58,8 +59,10 @@ def draw_study(
         why = ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "the runs are empty"
         raise UsageError(f"study: no sample can be rated on {', '.join(d.name for d in dimensions)} ({why})")
     cells = _cells(samples, judge, ranges)
-    places, chances = draw_items(cells, [sample.prompt for _, sample in samples], count, seed)
-    items = [replace(_item(*samples[p], cells[p], several), inclusion_probability=chances[p]) for p in places]
+    prompts = [sample.prompt for _, sample in samples]
+    amounts = inclusion_amounts(cells, prompts, count)
+    places = draw_places(amounts, cells, prompts, seed)
+    items = [replace(_item(*samples[p], cells[p], several), inclusion_probability=amounts[p] / UNIT) for p in places]
     items = [item if item.image is None else replace(item, image=_picture_name(seed, item)) for item in items]
     study = Study(
         name=name,

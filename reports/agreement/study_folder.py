@@ -21,8 +21,10 @@ from typing import Any
 
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.jsonl import dump, read_rows
+from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
+from reports.agreement.marks import base_name
 
 FORMAT = 1
 RATING_COLUMNS = ("item", "rater", "dimension", "value", "seconds", "timestamp")
@@ -118,9 +120,10 @@ class Study:
     setup: Mapping[str, Json] = field(default_factory=dict)
 
     def dimensions_of(self, item: Item) -> tuple[Dimension, ...]:
-        """Those dimensions for which the item shows what they need."""
+        """Those for which the item shows what they need, and to which their judge did not say "not applicable"."""
         chain, image = item.chain is not None, item.image is not None
-        return tuple(dimension for dimension in self.dimensions if dimension.shown_by(chain=chain, image=image))
+        idle = {base_name(judge) for judge, why in item.unscored.items() if why == Why.NOT_APPLICABLE.value}
+        return tuple(one for one in self.dimensions if one.judge not in idle and one.shown_by(chain=chain, image=image))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,12 +47,14 @@ class Peers:
 
     Attributes:
         own: metric that the protocol has -> the run's mean, in the order of the columns; None where nothing was scored.
+        cells: metric -> (judge, row) of the run's table where that mean stands.
         faults: metric -> why the run's mean is not comparable with these rows; empty where it is.
         remarks: what else a reader should know.
     """
 
     protocol: str
     own: Mapping[str, float | None]
+    cells: Mapping[str, tuple[str, str]]
     faults: Mapping[str, Sequence[str]]
     remarks: Sequence[str]
     rows: Sequence[Peer]
@@ -70,26 +72,33 @@ class Peers:
 def peers_of(run: RunData, table: Table) -> list[Peers]:
     """What is published for the metrics of a run, a protocol each; empty for runs without an official metric."""
     suite = str(run.info.identity.get("suite"))
-    own: dict[str, float | None] = {}
+    cells: dict[str, tuple[str, str]] = {}
     faults: dict[str, list[str]] = {}
     for metric, judge, name in _official(run):
         cell = table.rows[metric][judge]
-        own[metric] = cell.mean
+        cells[metric] = judge, metric
         faults[metric] = [*name.faults, *filter(None, [list_fault(run, metric)])]
         if cell.coverage < table.min_coverage:
             faults[metric].append(f"only {cell.coverage:.1%} scored")
         if metric in CATEGORIES["geneval"] and TASK_MEAN in table.rows:
-            own[OVERALL] = table.rows[TASK_MEAN][judge].mean
-    if OVERALL in own:
+            cells[OVERALL] = judge, TASK_MEAN
+    if OVERALL in cells:
         faults[OVERALL] = _overall_faults(faults)
     found = []
     for protocol in PROTOCOLS.get(suite, ()):
-        rows = [row for row in published(protocol) if row.values.keys() & own.keys()]
-        known = [metric for metric in own if any(metric in row.values for row in rows)]
+        rows = [row for row in published(protocol) if row.values.keys() & cells.keys()]
+        known = [metric for metric in cells if any(metric in row.values for row in rows)]
         remarks = [*_image_remark(run, suite), *([DUPLICATES] if "color" in known else [])]
-        ours = {metric: own[metric] for metric in known}
-        against = {metric: faults[metric] for metric in known}
-        found.append(Peers(protocol=protocol, own=ours, faults=against, remarks=remarks, rows=rows))
+        found.append(
+            Peers(
+                protocol=protocol,
+                own={metric: table.rows[cells[metric][1]][cells[metric][0]].mean for metric in known},
+                cells={metric: cells[metric] for metric in known},
+                faults={metric: faults[metric] for metric in known},
+                remarks=remarks,
+                rows=rows,
+            )
+        )
     return [group for group in found if group.own]
 
 

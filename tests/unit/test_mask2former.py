@@ -25,7 +25,7 @@ from gotr1_eval.models.detectors._coco import NAMES, class_place
 from gotr1_eval.models.detectors._mask2former_pictures import Frame
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from tests.conftest import shared_parameters
-from tests.tiny_mask2former import mmdet_tensors, tiny_config, tiny_model, write_folder
+from tests.tiny_mask2former import as_in_3x, mmdet_tensors, tiny_config, tiny_model, write_folder
 from tests.unit.test_mask2former_masks import plain_rows
 from tests.unit.test_mask2former_pictures import plain_resize
 
@@ -258,13 +258,6 @@ def test_openmmlabs_file_is_the_same_model(tiny_file: Callable[..., Path], check
     for name, tensor in finder.loaded.state_dict().items():
         assert torch.equal(tensor, expected[name]) or "swin.layernorm" in name, name
     assert finder.detect(IMAGES[:2]) == detector(checkpoint).detect(IMAGES[:2])
-
-
-def as_in_3x(name: str) -> str:
-    name = name.replace("ffns.0.", "ffn.") if name.startswith("panoptic_head") else name
-    if "pixel_decoder" in name:
-        return name.replace("attentions.0.", "self_attn.")
-    return name.replace("attentions.0.", "cross_attn.").replace("attentions.1.", "self_attn.")
 
 
 def test_the_official_files_have_the_plain_name(tiny_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):

@@ -236,6 +236,9 @@ def test_terminal_and_page_show_them(short_lists: None, tmp_path: Path, capsys: 
     found = load_run(tmp_path / "run")
     page = render_page(found, summarise_run(found))
     assert "Published: T2I-CompBench++" in page
+    assert '<span>Janus-Pro-1B <b>0.097</b> <span class="soft">T2I-CompBench; GoT-R1, arXiv' in page
+    assert "<span>GoT-R1-7B <b>0.331</b></span>" in page
+    assert "GoT-R1-7B <b>0.814</b>" not in page
     assert "color is not comparable: noun phrases builtin, published with spacy." in page
     assert "GoT-R1-7B[training run 1]" in page
     assert "T2I-R1 (Janus-Pro-7B) †" in page

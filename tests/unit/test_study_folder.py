@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ def test_what_is_written_is_read(tmp_path: Path):
     there = read_study(tmp_path)
     assert there == study()
     assert [there.dimensions_of(item) for item in there.items] == [(DIMENSION,), ()]
+    beside = replace(there.items[0], unscored={"spatial[m]": "not_applicable"})
+    failed = replace(there.items[0], unscored={"spatial[m]": "refused", "other": "not_applicable"})
+    assert [there.dimensions_of(item) for item in (beside, failed)] == [(), (DIMENSION,)]
 
 
 def test_ratings_keep_commas_quotes_and_line_breaks(tmp_path: Path):

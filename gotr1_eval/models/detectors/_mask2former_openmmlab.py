@@ -16,6 +16,7 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.official_files import file_sha256, interchangeable, official_file
+from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.models.detectors._coco import NAMES
 from gotr1_eval.models.detectors._mask2former_folder import IMMATERIAL
 from gotr1_eval.models.detectors._mask2former_names import to_transformers
@@ -28,6 +29,7 @@ OFFICIAL = {file.hash_start for file in (_USUAL, *interchangeable(_USUAL))}
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.pth")
 _CLASSES_KEY = "panoptic_head.cls_embed.weight"
 _PANOPTIC_ROWS = 134
+_CONSTANTS = "relative_position_index"
 
 
 def swin_small() -> Mask2FormerConfig:
@@ -74,6 +76,11 @@ class OpenMmlabFile:
         known = self.digest[:8] in OFFICIAL
         return "mask2former-openmmlab" if known else f"mask2former-openmmlab,sha256 {self.digest[:8]}"
 
+    def count_tensors(self) -> TensorCount:
+        """Those of the file, and those that are no tables of constants; raises DataError."""
+        names = list(read_tensors(self._path))
+        return TensorCount(len(names), sum(not name.endswith(_CONSTANTS) for name in names))
+
     def load(self) -> Any:  # noqa: ANN401 - transformers is untyped
         """The model in float32 on the CPU; DataError for a damaged file or another model's."""
         _ = self.digest
@@ -103,7 +110,7 @@ def load_openmmlab(path: Path, config: Mask2FormerConfig) -> Any:  # noqa: ANN40
 
 def _check_complete(path: Path, model: Any, tensors: dict[str, torch.Tensor], unknown: tuple[str, ...]) -> None:  # noqa: ANN401
     """Takes the tables of constants out of `tensors`; raises DataError unless what is left fills the model."""
-    constants = {name: table for name, table in model.named_buffers() if name.endswith("relative_position_index")}
+    constants = {name: table for name, table in model.named_buffers() if name.endswith(_CONSTANTS)}
     foreign = [name for name in constants.keys() & tensors.keys() if not _same(tensors.pop(name), constants[name])]
     wanted = model.state_dict()
     faults = {

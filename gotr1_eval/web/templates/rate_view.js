@@ -84,6 +84,7 @@ export function showAnswers(given, current) {
   [...find("questions").children].forEach((part, place) => {
     const value = given[part.dataset.dimension];
     part.classList.toggle("current", place === current);
+    part.setAttribute("aria-current", String(place === current));
     part.classList.toggle("answered", value !== undefined);
     for (const button of part.querySelectorAll("[data-value]")) {
       button.setAttribute("aria-pressed", String(value !== undefined && button.dataset.value === String(value)));
