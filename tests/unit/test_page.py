@@ -171,6 +171,10 @@ def test_all_of_them_lie_beside_the_page(run_folder: Path, tmp_path: Path, monke
     data = data_of(page)
     assert len(data["rows"]["id"]) == 80
     assert data["beside"] == "all_files"
+    policy = next(facts["content"] for tag, facts in tags(page) if facts.get("http-equiv"))
+    assert policy is not None
+    assert "img-src data: 'self'" in policy
+    assert re.search(r"script-src 'sha256-\S+' 'strict-dynamic'$", policy)
     files = tmp_path / "all_files"
     chunks = [(files / f"{number}.js").read_text("utf-8") for number in range(3)]
     beside = [detail for chunk in chunks for detail in json.loads(re.sub(r"^\S+ |\);\n$", "", chunk))]
