@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from reports.page import render_page, write_page
 from reports.published.peers import peers_of
 from reports.run_data import load_run
-from reports.run_page.scores import judge_rows, published_beside
+from reports.run_page.scores import judge_rows, overview, published_beside
 from reports.tables import summarise_run
 from tests.report_runs import varied_run, write_run
 
@@ -95,6 +96,19 @@ def test_the_page_shows_table_plots_and_samples(run_folder: Path):
     data = data_of(page)
     assert len(data["rows"]["id"]) == len(data["details"]) == 80
     assert all(detail["picture"].startswith("data:image/png") for detail in data["details"].values())
+
+
+def test_the_overview_is_there_where_judges_apply(run_folder: Path):
+    table = summarise_run(load_run(run_folder))
+    groups = judge_rows(table, {})
+    found = overview(groups)
+    assert list(found) == ["color", "spatial", "numeracy", "all"]
+    assert found["color"] == [
+        table.rows["color"][f"judge[{name}]"] for name in ("total", "semantic", "reasoning_image")
+    ]
+    assert overview(groups[:1]) == {}
+    scarce = [replace(group, rows=(group.rows[place],)) for place, group in enumerate(groups)]
+    assert overview(scarce) == {}
 
 
 def test_details_hold_what_a_sample_is_judged_by(run_folder: Path):
