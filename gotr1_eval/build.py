@@ -22,9 +22,9 @@ from gotr1_eval.core.plugins import (
     YES_NO,
     Registry,
 )
-from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Suite, TokenBudget, Vlm
+from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Served, Suite, TokenBudget, Vlm
 from gotr1_eval.core.types import Json
-from gotr1_eval.settings import Settings, read_settings
+from gotr1_eval.settings import Settings, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
 
@@ -47,6 +47,10 @@ class Builder:
     def vlm(self, spec: Mapping[str, Json]) -> Vlm:
         """A language-vision model, built once per spec."""
         return cast(Vlm, self._build(VLMS, spec))
+
+    def traffic(self) -> str:
+        """What the servers behind models are doing, for a line of progress; empty where there are none."""
+        return "; ".join(built.traffic() for built in tuple(self._built.values()) if isinstance(built, Served))
 
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:
         """An encoder, built once per spec."""
@@ -127,6 +131,17 @@ class Builder:
         filled: dict[str, Json] = {"vlm": dict(model), "grounder": {"use": "vlm", "vlm": dict(model)}}
         return {**spec, **{field: filled[field] for field in open_fields}}
 
+    def spec_of(self, built: object) -> dict[str, Json]:
+        """The settings of something that this builder built, from which another process can build it, too.
+
+        Raises:
+            UsageError: it was made elsewhere.
+        """
+        for (_, spec), live in self._built.items():
+            if live is built:
+                return dict(json.loads(spec))
+        raise UsageError(f"{type(built).__name__} was not built from settings, and cannot be built in other processes")
+
     def _build(self, registry: Registry, spec: Mapping[str, Json]) -> object:
         key = (registry.kind, json.dumps(spec, sort_keys=True, default=str))
         if key not in self._built:
@@ -146,24 +161,30 @@ def read_judge_model(text: str, reply_cache: Path | None = None) -> dict[str, Js
     """The settings of the model that ``--judge-model`` names.
 
     Args:
-        text: a checkpoint folder, a repository on the Hugging Face hub, or a server and its model,
-            ``http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-7B-Instruct``.
+        text: a checkpoint folder, a repository on the Hugging Face hub, servers and their model,
+            ``http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-7B-Instruct`` (several addresses with commas between them), or
+            a ``.toml`` file with the settings of a language-vision model.
         reply_cache: file in which replies are kept; None keeps none.
 
     Raises:
         UsageError: a server without the name of its model.
+        DataError: the file is no TOML.
     """
-    if text.startswith(("http://", "https://")):
-        url, _, model = text.partition("#")
+    spec: dict[str, Json]
+    if text.endswith(".toml"):
+        spec = {"use": "openai_compatible", **read_toml(Path(text))}
+    elif text.startswith(("http://", "https://")):
+        servers, _, model = text.partition("#")
         if not model:
             raise UsageError(
                 f"--judge-model {text}: which model? append its name, as in {text}#Qwen/Qwen2.5-VL-7B-Instruct"
             )
-        spec: dict[str, Json] = {"use": "openai_compatible", "base_url": url, "model": model}
-        if family := _box_family(model):
-            spec["family"] = family
+        urls: list[Json] = [url.strip() for url in servers.split(",")]
+        spec = {"use": "openai_compatible", "base_url": urls if len(urls) > 1 else urls[0], "model": model}
     else:
         spec = {"use": "qwen" if _is_qwen(text) else "transformers_auto", "model": text}
+    if spec["use"] == "openai_compatible" and (family := _box_family(str(spec.get("model", "")))):
+        spec = {"family": family, **spec}
     return spec if reply_cache is None else {"use": "cached", "vlm": spec, "path": str(reply_cache)}
 
 

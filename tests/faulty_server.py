@@ -20,15 +20,24 @@ class FaultyServer(ThreadingHTTPServer):
 
     One fault a request: a state (500), a state with Retry-After ("429:0.2"), "slow", "busy", "cut", "half", "not json",
     "odd json", "empty", "abort" or "filter"; a fault given as a bare string, not in a list, lasts for ever.
+
+    Attributes:
+        mood: a fault of every request that has none of its own; besides those above "hang" (silence until the mood
+            changes) and "babble" (an answer in good form whose text means nothing).
+        model: the name that replies state; None states none.
+        tokens: that replies say question and answer had; None says nothing.
     """
 
     daemon_threads = True
 
-    def __init__(self, faults: Mapping[str, list[str] | str], next_tokens: Next | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, faults: Mapping[str, list[str] | str], next_tokens: Next | None, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.faults = {name: fault if isinstance(fault, str) else list(fault) for name, fault in faults.items()}
         self.next_tokens = next_tokens
         self.text: Callable[[str], str] = lambda question: f"echo: {question}"
+        self.mood = ""
+        self.model: str | None = None
+        self.tokens: tuple[int, int] | None = None
         self.bodies: list[dict[str, Any]] = []
         self.asked: Counter[str] = Counter()
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -43,8 +52,8 @@ class FaultyServer(ThreadingHTTPServer):
         with self.lock:
             given = self.faults.get(question, "")
             if isinstance(given, str):
-                return given
-            return given.pop(0) if given else ""
+                return given or self.mood
+            return given.pop(0) if given else self.mood
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that have given up are part of the plan."""
@@ -81,19 +90,28 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "cut":
             self.close_connection = True
             return None
+        if fault == "hang":
+            while self.server.mood == "hang":
+                time.sleep(0.02)
         if fault in ("slow", "busy"):
             time.sleep(1.6 if fault == "slow" else 0.05)
         if fault == "not json":
             return self._send(200, b"<html>all is well</html>")
         if fault == "odd json":
             return self._send(200, b'{"choices": []}')
-        text = None if fault in ("empty", "filter") else self.server.text(question)
+        text = None if fault in ("empty", "filter") else "!!!!!!" if fault == "babble" else self.server.text(question)
         choice: dict[str, Any] = {"message": {"content": text}, "finish_reason": "stop"}
         if fault in ("filter", "abort"):
             choice["finish_reason"] = "content_filter" if fault == "filter" else "abort"
         if body.get("logprobs") and self.server.next_tokens is not None:
             choice["logprobs"] = {"content": [{"top_logprobs": self._listed(body)}]}
-        content = json.dumps({"choices": [choice]}).encode()
+        reply: dict[str, Any] = {"choices": [choice]}
+        if self.server.model is not None:
+            reply["model"] = self.server.model
+        if self.server.tokens is not None:
+            asked, answered = self.server.tokens
+            reply["usage"] = {"prompt_tokens": asked, "completion_tokens": answered}
+        content = json.dumps(reply).encode()
         return self._send(200, content, cut=fault == "half")
 
     def _listed(self, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -116,10 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def faulty_server(
-    faults: Mapping[str, list[str] | str] | None = None, next_tokens: Next | None = None
+    faults: Mapping[str, list[str] | str] | None = None, next_tokens: Next | None = None, port: int = 0
 ) -> Iterator[FaultyServer]:
-    """A running server, stopped at the end."""
-    server = FaultyServer(faults or {}, next_tokens)
+    """A running server, stopped at the end; at any free port, unless one is given."""
+    server = FaultyServer(faults or {}, next_tokens, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -42,22 +42,28 @@ class ClipSettings(Settings):
 
 
 class PromptSource(Settings):
-    """Where prompts come from: the train prompts of the shapes world, or a file with one prompt a line or row.
+    """Where prompts come from: train prompts of the shapes world or of T2I-CompBench, or a file of one's own.
 
     Attributes:
         shapes: categories of the shapes world; all of them for an empty list.
+        t2i_compbench: categories of T2I-CompBench likewise.
+        data: the folder with its ``<category>_train.txt``; None for the lists that `gotr1-eval data fetch` brought.
         file: a .txt (one prompt a line) or .jsonl (its ``prompt`` column).
         share: of every step's prompts, in relation to the other sources' shares.
     """
 
     shapes: tuple[str, ...] | None = None
+    t2i_compbench: tuple[str, ...] | None = None
+    data: Path | None = None
     file: Path | None = None
     share: PositiveFloat = 1.0
 
     @model_validator(mode="after")
     def _one_source(self) -> PromptSource:
-        if (self.shapes is None) == (self.file is None):
-            raise ValueError("give either shapes = [...] or file = '...'")
+        if sum(source is not None for source in (self.shapes, self.t2i_compbench, self.file)) != 1:
+            raise ValueError("give one of shapes = [...], t2i_compbench = [...] and file = '...'")
+        if self.data is not None and self.t2i_compbench is None:
+            raise ValueError("data = '...' is the folder of t2i_compbench's lists; name its categories, or [] for all")
         return self
 
 
@@ -122,6 +128,8 @@ class GrpoSettings(Settings):
         ckpt: where the policy starts.
         rewards: a reward set, or one judge; its headline is what is maximised.
         judge_model: of judges that ask one; as `--judge-model`.
+        judge_while_painting: judges that read the chain alone and ask a server begin before the pictures are there;
+            the rewards are the same.
         watch: judges that are scored but never trained on.
         updates: passes over a rollout.
         micro_batch: sequences of one forward pass of the update.
@@ -140,6 +148,7 @@ class GrpoSettings(Settings):
     rewards: str
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
+    judge_while_painting: bool = False
     watch: tuple[str, ...] = ()
     sampling: SamplingSettings = SamplingSettings()
     steps: PositiveInt = 1000

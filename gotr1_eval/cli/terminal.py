@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -16,6 +17,9 @@ from reports.tables import Table, table_json
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+INTERVALS = (
+    "95 % intervals: prompts (other prompts of the kind, bootstrap), seeds (other pictures of these very prompts)"
+)
 
 
 class _Rate(ProgressColumn):
@@ -26,16 +30,33 @@ class _Rate(ProgressColumn):
         return Text("" if not speed else f"{speed:.1f}/s", style="progress.data.speed")
 
 
-class Bars:
-    """Shows the stages of a run; satisfies `benchmarks.stages.Progress`. Everything goes to stderr."""
+class _Traffic(ProgressColumn):
+    """What judge servers are doing."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Callable[[], str]) -> None:
+        super().__init__()
+        self._traffic = traffic
+
+    def render(self, task: Task) -> Text:
+        return Text(self._traffic(), style="dim")
+
+
+class Bars:
+    """Shows the stages of a run; satisfies `benchmarks.stages.Progress`. Everything goes to stderr.
+
+    Args:
+        traffic: what judge servers are doing, shown beside the bar, and once more where all went well.
+    """
+
+    def __init__(self, traffic: Callable[[], str] = str) -> None:
+        self._traffic = traffic
         self._progress = Progress(
             TextColumn("{task.description:<9}"),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
+            _Traffic(traffic),
             console=err,
             disable=not err.is_terminal,
         )
@@ -49,6 +70,8 @@ class Bars:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if kind is None and (told := self._traffic()):
+            err.print(told, markup=False, soft_wrap=True)
 
     def start(self, stage: str, total: int, done: int) -> None:
         """A new bar; says in words how much was there already."""
@@ -73,6 +96,8 @@ def show_table(table: Table, *, as_json: bool) -> None:
     for category, row in table.rows.items():
         grid.add_row(Text(category), *(_cell(row[column.name]) for column in table.judges))
     out.print(grid)
+    if any(cell.low is not None for row in table.rows.values() for cell in row.values()):
+        out.print(INTERVALS, style="dim", markup=False, soft_wrap=True)
     for column in table.judges:
         if column.name != column.factor:
             out.print(f"{column.factor.replace('_', ' ')}: {column.name}", style="dim", markup=False, soft_wrap=True)
@@ -90,9 +115,13 @@ def show_estimate(counts: Estimate, *, as_json: bool) -> None:
 
 
 def _cell(summary: Summary) -> Text:
-    """The mean over its counts; a count of zero is left out, except of those that were scored."""
+    """The mean over its intervals and counts; a count of zero is left out, except of those that were scored."""
     mean = Text("-" if summary.mean is None else f"{summary.mean:.3f}")
+    spans = {"prompts": (summary.low, summary.high), "seeds": (summary.seeds_low, summary.seeds_high)}
+    lines = [
+        f"{name} [{low:.3f}, {high:.3f}]" for name, (low, high) in spans.items() if low is not None and high is not None
+    ]
     counts = [f"n={summary.scored}"]
     named = {"unscored": summary.unscored, "n/a": summary.not_applicable, "missing": summary.missing}
     counts += [f"{name} {count}" for name, count in named.items() if count]
-    return mean.append(f"\n{', '.join(counts)}", style="dim")
+    return mean.append("".join(f"\n{line}" for line in [*lines, ", ".join(counts)]), style="dim")

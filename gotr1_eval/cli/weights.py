@@ -33,7 +33,8 @@ def weights(
     if fetch and not names:
         raise UsageError("--download needs to know what: name benchmarks or files, as in `weights spatial --download`")
     folder = (folder or weights_folder()).expanduser()
-    files = _chosen(names or [])
+    names = names or []
+    files = _chosen(names)
     if fetch:
         for file in files:
             if file.key in (names or []) or not _is_dispensable(file, folder):

@@ -6,6 +6,7 @@
     |-- DataError       a file does not hold what it should; names file and line      (exit 2)
     |-- BackendError    a model or a server failed; the sample is not to blame        (exit 1)
     `-- RunError        the run itself cannot go on or is incomplete                  (exit 1)
+        `-- BudgetError the allowance for a model is spent; what was done is saved    (exit 3)
 
 The command line prints one line for each of these and no traceback; anything else is a bug and shows its traceback.
 """
@@ -60,6 +61,12 @@ class BackendError(GotR1Error):
 
 class RunError(GotR1Error):
     """A run folder cannot be used, or a run ended incomplete."""
+
+
+class BudgetError(RunError):
+    """The tokens or the money that a model may cost are spent; everything before is saved, and a resume goes on."""
+
+    exit_code = 3
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

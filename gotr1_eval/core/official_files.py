@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gotr1_eval.core.cache import cache_folder
 from gotr1_eval.core.errors import UsageError
 
 FOLDER_VARIABLE = "GOTR1_EVAL_WEIGHTS"
@@ -152,10 +153,8 @@ def interchangeable(file: OfficialFile) -> tuple[OfficialFile, ...]:
 
 def weights_folder() -> Path:
     """Where files are kept and looked for when nothing else is said: $GOTR1_EVAL_WEIGHTS, or a folder of the cache."""
-    if chosen := os.environ.get(FOLDER_VARIABLE):
-        return Path(chosen).expanduser()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "gotr1-eval" / "weights"
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen).expanduser() if chosen else cache_folder("weights")
 
 
 def find_file(file: OfficialFile, folder: Path) -> Path | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +144,15 @@ class Vlm(Protocol):
         Raises:
             UsageError: choices were given and the model cannot score them.
         """
+        ...
+
+
+@runtime_checkable
+class Served(Protocol):
+    """What a model behind servers offers beside a `Vlm`."""
+
+    def traffic(self) -> str:
+        """What the servers are doing, for a line of progress."""
         ...
 
 

@@ -75,3 +75,45 @@ def test_a_missing_model_stops_at_once_with_one_line(tmp_path: Path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "404" in done.stderr
+
+
+def test_one_of_three_servers_may_be_gone(tmp_path: Path):
+    with faulty_server() as gone:
+        pass
+    with faulty_server() as one, faulty_server() as two:
+        command = prepared(tmp_path, one)
+        two.text = one.text
+        (tmp_path / "judge.toml").write_text(
+            f'base_url = {json.dumps([gone.url, one.url, two.url])}\nmodel = "judge"\nfirst_wait_s = 0.05\n'
+        )
+        done = start(*command, "--judge-model", "judge.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    cell = json.loads(done.stdout)["rows"]["all"]["prompt_image[judge]"]
+    assert (cell["mean"], cell["scored"], cell["unscored"]) == (pytest.approx(0.7), 6, 0)
+    assert f"judge server {gone.url} is left out: no answer" in done.stderr
+    assert "judge: servers 2/3, 0 under way, 0 queued" in done.stderr
+    assert min(sum(server.asked.values()) for server in (one, two)) >= 2
+
+
+def test_a_spent_budget_stops_the_run_and_the_next_one_goes_on(tmp_path: Path):
+    with faulty_server() as server:
+        command = prepared(tmp_path, server)
+        server.tokens = (90, 10)
+        (tmp_path / "set.toml").write_text(SET.format(url=server.url) + "budget_tokens = 400\nworkers = 1\n")
+        codes, kept = [], []
+        for _ in range(4):
+            done = start(*command, cwd=tmp_path)
+            codes.append(done.returncode)
+            kept.append(sum("value" in row for row in rows(tmp_path / "run/judgments.jsonl")))
+            if done.returncode != 3:
+                break
+            assert done.stderr.splitlines()[-1].startswith("gotr1-eval: the judge model's budget is spent (400 of 400")
+        assert codes == [3, 0], "the check and three pictures, then the check and the other three"
+        assert kept == [3, 6]
+        cell = json.loads(done.stdout)["rows"]["all"]["prompt_image[judge]"]
+        assert (cell["scored"], cell["unscored"]) == (6, 0)
+    assert sum(server.asked.values()) == 8, "two checks; no picture was paid for twice"
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

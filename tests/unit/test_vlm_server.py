@@ -168,7 +168,7 @@ def test_what_is_sent_to_servers_without_extensions():
 def test_the_key_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret")
     with faulty_server() as server:
-        assert served(server, api_key_env="MY_KEY")._client.api_key == "secret"
+        assert served(server, api_key_env="MY_KEY")._fleet.servers[0].client.api_key == "secret"
 
 
 def tokens_after(begun: str) -> dict[str, float]:

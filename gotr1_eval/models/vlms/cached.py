@@ -31,33 +31,34 @@ class CachedVlm:
     both exist to hear the model once more.
 
     Attributes:
+        vlm: the other model.
         hits: replies that came from disk so far.
     """
 
     def __init__(self, vlm: Vlm, path: Path) -> None:
         """Raises DataError when there is such a file and it is no cache of replies."""
-        self._vlm = vlm
+        self.vlm = vlm
         self._cache = ReplyCache(path)
         self.hits = 0
 
     @property
     def name(self) -> str:
         """The model's own."""
-        return self._vlm.name
+        return self.vlm.name
 
     @property
     def fingerprint(self) -> str:
         """The model's own: where a reply was kept does not change it."""
-        return self._vlm.fingerprint
+        return self.vlm.fingerprint
 
     @property
     def scores_choices(self) -> bool:
         """The model's own."""
-        return self._vlm.scores_choices
+        return self.vlm.scores_choices
 
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """The model's own."""
-        return self._vlm.box_frame(size)
+        return self.vlm.box_frame(size)
 
     def reply(self, requests: Sequence[Request]) -> list[Reply | Unscored]:
         """One reply a request, in order; the model is asked once for all that is not on disk."""
@@ -65,7 +66,7 @@ class CachedVlm:
         keys = [request_key(fingerprint, request) if _may_be_kept(request) else None for request in requests]
         known = self._cache.get([key for key in keys if key is not None])
         open_ = [place for place, key in enumerate(keys) if key is None or key not in known]
-        asked = dict(zip(open_, self._vlm.reply([requests[place] for place in open_]), strict=True)) if open_ else {}
+        asked = dict(zip(open_, self.vlm.reply([requests[place] for place in open_]), strict=True)) if open_ else {}
         self._cache.put(
             {
                 key: reply

@@ -1,78 +1,44 @@
-"""Any model behind an OpenAI-compatible server: vLLM, SGLang, transformers serve, or a vendor's own."""
+"""Any model behind OpenAI-compatible servers: vLLM, SGLang, transformers serve, or a vendor's own; one or a fleet."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import BackendError, BudgetError, UsageError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
+from gotr1_eval.models.vlms.budget import Budget
 from gotr1_eval.models.vlms.exclusive import exclusive
+from gotr1_eval.models.vlms.fleet import Fleet, Server
+from gotr1_eval.models.vlms.health import Health
 from gotr1_eval.models.vlms.resizing import smart_resized
-from gotr1_eval.models.vlms.retrying import Patience, RejectedError, ask_patiently
+from gotr1_eval.models.vlms.retrying import PassingError, Patience, RejectedError
+from gotr1_eval.models.vlms.server_settings import Settings
 from gotr1_eval.models.vlms.stepwise import Listed, TooLikelyToLeaveOutError, score_by_steps
 from gotr1_eval.models.vlms.wire import Answer, ask_for_tokens, picture_url, read_answer, write_body
-from gotr1_eval.settings import Settings as StrictSettings
+
+__all__ = ["ServedVlm", "Settings", "build"]
 
 VERSION = 1
 _PLAIN_SAMPLING = {"repetition_penalty": 1.0, "top_k": -1}
 """Sent lest the server takes others from the checkpoint: the repetition penalty of Qwen2.5-VL's, 1.05, bends scores."""
 
 
-class Settings(StrictSettings):
-    """Which server and model, and how patiently to ask.
-
-    Attributes:
-        base_url: with the version, ``http://127.0.0.1:8000/v1``.
-        model: the name under which the server offers it.
-        revision: of the model behind that name, where you know it; part of the fingerprint, not sent.
-        api_key_env: environment variable with the key; servers of your own need none.
-        family: how the model answers boxes: `qwen2.5-vl` in pixels after its own resizing, `pixels` of the picture as
-            sent, `thousand` in thousandths.
-        min_pixels: of Qwen2.5-VL's resizing, as the server is set; the defaults are the released model's.
-        max_pixels: the same.
-        workers: requests under way at a time.
-        timeout_s: seconds of silence after which an attempt has failed.
-        retries: attempts after the first one.
-        first_wait_s: seconds before the first retry, doubled before each further one.
-        log_probs: whether the server lists log-probabilities (checked before the first request with choices).
-        listed_tokens: how many of the likeliest tokens to ask for; vLLM allows 20 unless told otherwise.
-        extensions: whether the server knows what vLLM and SGLang add to OpenAI's requests: going on with a begun
-            answer, and switching off the penalties that a checkpoint's own settings may hold.
-        extra_body: sent with every request beside what OpenAI defines, such as ``{min_p = 0.0}``.
-    """
-
-    base_url: str
-    model: str
-    revision: str = ""
-    api_key_env: str = "OPENAI_API_KEY"
-    family: Literal["qwen2.5-vl", "thousand", "pixels"] | None = None
-    min_pixels: int = Field(56 * 56, ge=1)
-    max_pixels: int = Field(28 * 28 * 16384, ge=1)
-    workers: int = Field(16, ge=1)
-    timeout_s: float = Field(120.0, gt=0)
-    retries: int = Field(5, ge=0)
-    first_wait_s: float = Field(1.0, ge=0)
-    log_probs: bool = True
-    listed_tokens: int = Field(20, ge=1)
-    extensions: bool = True
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-
-
 class ServedVlm:
-    """A model behind a server; see `gotr1_eval.core.protocols.Vlm`. The address is not part of its fingerprint."""
+    """A model behind servers; see `gotr1_eval.core.protocols.Vlm`. No address is part of its fingerprint."""
 
     def __init__(self, settings: Settings) -> None:
         """Asks nothing yet."""
         self._settings = settings
-        self._patience = Patience(retries=settings.retries, first_wait_s=settings.first_wait_s)
+        self._budget = Budget(settings.budget_tokens, settings.budget_cost, (settings.price_in, settings.price_out))
+        self._reported: str | None = None
+        self._starting = threading.Lock()
         self._answers = False
         self._lists_tokens = False
         self.name = settings.model.rstrip("/").rpartition("/")[2]
@@ -101,49 +67,67 @@ class ServedVlm:
         return (float(width), float(height))
 
     def check(self, *, choices: bool = False) -> None:
-        """Ask the server one short question, so that what cannot work shows at the start.
+        """Ask every server one short question, so that what cannot work shows at the start.
 
         Args:
             choices: whether log-probabilities are going to be needed.
 
         Raises:
-            UsageError: address, model name or key are wrong, or the server lists no log-probabilities.
-            BackendError: the server does not answer.
+            UsageError: address, model name or key are wrong, a server lists no log-probabilities or counts no tokens
+                where they are needed, or two servers say that they serve different models.
+            BackendError: no server answers.
         """
         if choices and not self.scores_choices:
             raise UsageError(f"{self.name}: choices need a server with log-probabilities and the setting 'log_probs'")
-        body = write_body(self._settings.model, Request(prompt="Answer with one digit.", max_tokens=1), {})
+        body = self._question(choices=choices)
         try:
-            answer = self._post(ask_for_tokens(body, self._settings.listed_tokens) if choices else body)
+            found = self._fleet.ask_everyone(lambda server: self._send(server, body))
         except RejectedError as error:
             raise UsageError(
-                f"{self._settings.base_url} rejects the simplest question: {error}; for other servers than vLLM and "
-                "SGLang set extensions = false"
+                f"the simplest question is rejected: {error}; for other servers than vLLM and SGLang set extensions = "
+                "false"
             ) from None
-        except BackendError as error:
-            raise BackendError(f"{self._settings.base_url}: {error}") from None
-        if choices and answer.listed is None:
-            raise UsageError(
-                f"{self._settings.base_url} returns no log-probabilities, which choices need (transformers serve "
-                "never does); use vLLM or SGLang, or a judge that reads text"
-            )
+        for server, answer in found:
+            if choices and answer.listed is None:
+                raise UsageError(
+                    f"{server.url} returns no log-probabilities, which choices need (transformers serve never does); "
+                    "use vLLM or SGLang, or a judge that reads text"
+                )
+            if self._budget.limited and answer.tokens is None:
+                raise UsageError(f"{server.url} does not count tokens ('usage'), which a budget needs")
+        self._agree(found)
         self._answers, self._lists_tokens = True, self._lists_tokens or choices
+
+    def traffic(self) -> str:
+        """What the servers are doing, for a line of progress."""
+        return f"{self.name}: {self._fleet.traffic()}, {self._budget}"
 
     def reply(self, requests: Sequence[Request]) -> list[Reply | Unscored]:
         """One reply a request, in order; what fails at last is `Unscored(BACKEND)` with the reason.
 
         Raises:
             UsageError: address, model name or key are wrong, or a request needs what the server does not offer.
-            BackendError: the server answers nothing at all.
+            BackendError: no server answers anything at all.
+            BudgetError: the budget was spent before; what is left open when it ends midway is `Unscored(BACKEND)`.
         """
         if not requests:
             return []
         choices = any(request.choices for request in requests)
-        if not self._answers or (choices and not self._lists_tokens):
-            self.check(choices=choices)
+        with self._starting:
+            if not self._answers or (choices and not self._lists_tokens):
+                self.check(choices=choices)
+        if not all(request.followups for request in requests):
+            self._budget.check()  # a second round completes what was begun before the budget was spent
         urls = {id(image): picture_url(image) for image in _distinct(requests)}
-        with ThreadPoolExecutor(self._settings.workers) as pool:
-            under_way = [pool.submit(self._reply, request, urls) for request in requests]
+        workers = self._settings.workers * len(self._fleet.servers)
+        with self._fleet.expecting(len(requests)) as done, ThreadPoolExecutor(workers) as pool:
+
+            def answer(request: Request) -> Reply | Unscored:
+                reply = self._reply(request, urls)
+                done()
+                return reply
+
+            under_way = [pool.submit(answer, request) for request in requests]
             try:
                 return [future.result() for future in under_way]
             finally:
@@ -153,11 +137,12 @@ class ServedVlm:
         try:
             if request.choices:
                 return self._score(request, urls)
-            answer = self._post(write_body(self._settings.model, request, urls))
+            server, answer = self._post(write_body(self._settings.model, request, urls), last=_rejected(request))
         except TooLikelyToLeaveOutError as error:
             return Unscored(why=Why.UNREADABLE, detail=str(error))
-        except BackendError as error:
+        except (BackendError, BudgetError) as error:
             return Unscored(why=Why.BACKEND, detail=str(error))
+        self._fleet.remember(hash((request.prompt, answer.text)), server)
         reply = Reply(text=answer.text, model=self.name, finish=answer.finish)
         if answer.refused:
             return Unscored(why=Why.REFUSED, detail="the server declined to answer", replies=(reply,))
@@ -166,33 +151,86 @@ class ServedVlm:
     def _score(self, request: Request, urls: Mapping[int, str]) -> Reply:
         def list_next(spelled: str) -> Listed:
             body = write_body(self._settings.model, request, urls, spelled=spelled)
-            listed = self._post(ask_for_tokens(body, self._settings.listed_tokens)).listed
-            if listed is None:
-                raise BackendError("the server returned no log-probabilities this time")
+            listed = self._post(ask_for_tokens(body, self._settings.listed_tokens))[1].listed
+            assert listed is not None
             return listed
 
         scores, paths = score_by_steps(list_next, request.choices)
         return Reply(text="", model=self.name, finish="choices", choice_log_probs=exclusive(scores, paths))
 
-    def _post(self, body: Mapping[str, Any]) -> Answer:
+    def _post(self, body: Mapping[str, Any], last: int | None = None) -> tuple[Server, Answer]:
+        """The answer and who gave it, as long as the budget lasts; `last` is the key of an unreadable answer."""
         if "continue_final_message" in body and not self._settings.extensions:
             raise UsageError(f"{self.name}: the server does not go on with begun answers (setting 'extensions')")
-        create = self._client.chat.completions.with_raw_response.create
+
+        def call(server: Server) -> tuple[Server, Answer]:
+            self._budget.check()
+            answer = self._send(server, body)
+            if "logprobs" in body and answer.listed is None:
+                raise BackendError("the server returned no log-probabilities this time")
+            return server, answer
+
+        return self._fleet.ask(call, last=last)
+
+    def _send(self, server: Server, body: Mapping[str, Any]) -> Answer:
+        """One attempt at one server."""
+        create = server.client.chat.completions.with_raw_response.create
         known = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "logprobs", "top_logprobs"}
         sent = {name: value for name, value in body.items() if name in known}
         extra = {name: value for name, value in body.items() if name not in known}
         extra = {**(_PLAIN_SAMPLING if self._settings.extensions else {}), **extra, **self._settings.extra_body}
-        return ask_patiently(
-            lambda: read_answer(create(**sent, extra_body=extra or None).http_response.content), self._patience
-        )
+        answer = read_answer(create(**sent, extra_body=extra or None).http_response.content)
+        if answer.tokens is not None:
+            self._budget.spend(*answer.tokens)
+        if self._reported is not None and answer.model is not None and answer.model != self._reported:
+            raise PassingError(f"it now says that it is {answer.model!r}, not {self._reported!r}")
+        return answer
 
-    @cached_property
-    def _client(self) -> Any:  # noqa: ANN401 - the client's type would load its package
+    def _question(self, *, choices: bool) -> dict[str, Any]:
+        """The short question of checks and probes."""
+        body = write_body(self._settings.model, Request(prompt="Answer with one digit.", max_tokens=1), {})
+        return ask_for_tokens(body, self._settings.listed_tokens) if choices else body
+
+    def _probe(self, server: Server) -> Answer:
+        return self._send(server, self._question(choices=self._lists_tokens))
+
+    def _agree(self, found: Sequence[tuple[Server, Answer]]) -> None:
+        """Hold the servers of a fleet to one model, as far as they say which one they serve."""
+        told: dict[str, str] = {}
+        for server, answer in found:
+            if answer.model is not None:
+                told.setdefault(answer.model, server.url)
+        if len(told) > 1:
+            raise UsageError(
+                "the servers of a fleet must serve one model under one name: "
+                + ", ".join(f"{url} says it is {model!r}" for model, url in told.items())
+            )
+        if len(self._fleet.servers) > 1 and told:
+            self._reported = next(iter(told))
+
+    def _server(self, url: str) -> Server:
         from openai import OpenAI
 
         # Retries are our own: the client's are not counted in what we report, and end too early.
-        key = os.environ.get(self._settings.api_key_env) or "none"
-        return OpenAI(base_url=self._settings.base_url, api_key=key, timeout=self._settings.timeout_s, max_retries=0)
+        settings, key = self._settings, os.environ.get(self._settings.api_key_env) or "none"
+        client = OpenAI(base_url=url, api_key=key, timeout=settings.timeout_s, max_retries=0)
+        return Server(url, client, Health(first_pause_s=settings.probe_s))
+
+    @cached_property
+    def _fleet(self) -> Fleet:
+        settings = self._settings
+        return Fleet(
+            [self._server(url) for url in settings.base_url],
+            workers=settings.workers,
+            patience=Patience(retries=settings.retries, first_wait_s=settings.first_wait_s),
+            eject_after=settings.eject_after,
+            probe=self._probe,
+        )
+
+
+def _rejected(request: Request) -> int | None:
+    """Key of the answer that a second round complains of."""
+    return hash((request.prompt, request.followups[-1][0])) if request.followups else None
 
 
 def _distinct(requests: Sequence[Request]) -> list[Any]:

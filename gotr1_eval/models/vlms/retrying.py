@@ -14,7 +14,8 @@ from typing import TypeVar
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
 
 T = TypeVar("T")
-_PASSING = frozenset({408, 409, 425, 429})
+_BUSY = 429
+_PASSING = frozenset({408, 409, 425, _BUSY})
 _MEANT_FOR_ALL = frozenset({401, 403, 404, 405})
 
 
@@ -43,37 +44,61 @@ class RejectedError(BackendError):
     """The server understood the request and will never answer it."""
 
 
-def ask_patiently(call: Callable[[], T], patience: Patience, *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """What `call` returns, once it does.
+class PassingError(BackendError):
+    """This attempt failed; a later one, or another server, may do better.
 
-    Retried are lost connections, time-outs, replies that are no chat completion, and the states 408, 409, 425, 429 and
-    5xx; `Retry-After` is honoured.
+    Attributes:
+        asked_for: seconds that the server asked to be left alone, None where it did not say.
+        busy: the server is well and has too much to do.
+    """
+
+    def __init__(self, message: str, *, asked_for: float | None = None, busy: bool = False) -> None:
+        super().__init__(message)
+        self.asked_for, self.busy = asked_for, busy
+
+
+def ask_once(call: Callable[[], T]) -> T:
+    """What `call` returns, its failures in our words.
 
     Raises:
         UsageError: the state 401, 403, 404 or 405: key, model name or address are wrong for every request.
         RejectedError: another state 4xx.
-        BackendError: every attempt failed; the message tells the last failure and the number of attempts.
+        PassingError: a lost connection, a time-out, a reply that is no chat completion, or the states 408, 409, 425,
+            429 and 5xx.
     """
     from openai import APIConnectionError, APIStatusError
 
+    try:
+        return call()
+    except APIConnectionError as error:
+        cause = one_line(error.__cause__ or error, 120) or type(error).__name__
+        raise PassingError(f"no answer ({cause})") from None
+    except APIStatusError as error:
+        state, failure = error.status_code, f"state {error.status_code} ({one_line(error.message, 160)})"
+        _stop_where_final(state, failure)
+        raise PassingError(failure, asked_for=retry_after(error.response.headers), busy=state == _BUSY) from None
+    except (RejectedError, PassingError):
+        raise
+    except BackendError as error:
+        raise PassingError(str(error)) from None
+
+
+def ask_patiently(call: Callable[[], T], patience: Patience, *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """What `call` returns, once it does; what passes is waited for, and `Retry-After` honoured.
+
+    Raises:
+        UsageError, RejectedError: see `ask_once`.
+        BackendError: every attempt failed; the message tells the last failure and the number of attempts.
+    """
     attempt = 0
     while True:
-        asked_for = None
         try:
-            return call()
-        except APIConnectionError as error:
-            failure = f"no answer ({one_line(error.__cause__ or error, 120) or type(error).__name__})"
-        except APIStatusError as error:
-            failure = f"state {error.status_code} ({one_line(error.message, 160)})"
-            asked_for = retry_after(error.response.headers)
-            _stop_where_final(error.status_code, failure)
-        except RejectedError:
-            raise
-        except BackendError as error:
-            failure = str(error)
-        if attempt == patience.retries:
-            raise BackendError(f"{failure}; gave up after {attempt + 1} attempts")
-        sleep(patience.wait(attempt, asked_for))
+            return ask_once(call)
+        except PassingError as failure:
+            if attempt == patience.retries:
+                raise BackendError(f"{failure}; gave up after {attempt + 1} attempts") from None
+            wait = patience.wait(attempt, failure.asked_for)
+        sleep(wait)
         attempt += 1
 
 

@@ -28,12 +28,16 @@ class Answer:
         finish: why the answer ended.
         refused: the server, or the model by its own channel, declined to answer.
         listed: (text, natural log-probability) of the likeliest first tokens; None where the server lists none.
+        model: the name of the model that the server says it is; None where it says nothing.
+        tokens: of question and answer, as the server counts them; None where it does not.
     """
 
     text: str
     finish: str | None
     refused: bool
     listed: tuple[tuple[str, float], ...] | None
+    model: str | None = None
+    tokens: tuple[int, int] | None = None
 
 
 def picture_url(image: Image.Image) -> str:
@@ -86,7 +90,8 @@ def read_answer(content: bytes) -> Answer:
         BackendError: the reply is not JSON, or not of the form of a chat completion.
     """
     try:
-        choice = json.loads(content)["choices"][0]
+        whole = json.loads(content)
+        choice = whole["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason")
         text, refusal = message.get("content"), message.get("refusal")
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -102,7 +107,16 @@ def read_answer(content: bytes) -> Answer:
         finish=finish if isinstance(finish, str) else None,
         refused=refused,
         listed=_read_listed(choice.get("logprobs")),
+        model=named if isinstance(named := whole.get("model"), str) and named else None,
+        tokens=_read_tokens(whole.get("usage")),
     )
+
+
+def _read_tokens(usage: object) -> tuple[int, int] | None:
+    """(of the question, of the answer), None where the server does not count them."""
+    counts = [usage.get(f"{kind}_tokens") for kind in ("prompt", "completion")] if isinstance(usage, dict) else []
+    whole = [count for count in counts if isinstance(count, int) and count >= 0]
+    return (whole[0], whole[1]) if len(whole) == 2 else None
 
 
 def _read_listed(log_probs: object) -> tuple[tuple[str, float], ...] | None:

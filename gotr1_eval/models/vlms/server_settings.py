@@ -1,0 +1,71 @@
+"""Settings of a model behind one server or several."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from gotr1_eval.settings import Settings as StrictSettings
+
+_Urls = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
+
+
+class Settings(StrictSettings):
+    """Which servers and model, how patiently to ask, and what it may cost.
+
+    Attributes:
+        base_url: with the version, ``http://127.0.0.1:8000/v1``; a list is a fleet of servers that offer the same
+            model and revision under the same name.
+        model: the name under which every server offers it.
+        revision: of the model behind that name, where you know it; part of the fingerprint, not sent.
+        api_key_env: environment variable with the key; servers of your own need none.
+        family: how the model answers boxes: `qwen2.5-vl` in pixels after its own resizing, `pixels` of the picture as
+            sent, `thousand` in thousandths.
+        min_pixels: of Qwen2.5-VL's resizing, as the server is set; the defaults are the released model's.
+        max_pixels: the same.
+        workers: requests under way at a time, on each server.
+        timeout_s: seconds of silence after which an attempt has failed.
+        retries: attempts after the first one; in a fleet an attempt asks every well server once.
+        first_wait_s: seconds before the first retry, doubled before each further one.
+        eject_after: failures in a row after which a server of a fleet is left out.
+        probe_s: seconds after which a server that was left out is asked again, doubled each time, at most a minute.
+        budget_tokens: tokens of questions and answers, as the servers count them, after which the run stops.
+        budget_cost: the same in money, by the prices.
+        price_in, price_out: of a million tokens of questions, and of answers.
+        log_probs: whether the servers list log-probabilities (checked before the first request with choices).
+        listed_tokens: how many of the likeliest tokens to ask for; vLLM allows 20 unless told otherwise.
+        extensions: whether the servers know what vLLM and SGLang add to OpenAI's requests: going on with a begun
+            answer, and switching off the penalties that a checkpoint's own settings may hold.
+        extra_body: sent with every request beside what OpenAI defines, such as ``{min_p = 0.0}``.
+    """
+
+    base_url: _Urls = Field(min_length=1)
+    model: str
+    revision: str = ""
+    api_key_env: str = "OPENAI_API_KEY"
+    family: Literal["qwen2.5-vl", "thousand", "pixels"] | None = None
+    min_pixels: int = Field(56 * 56, ge=1)
+    max_pixels: int = Field(28 * 28 * 16384, ge=1)
+    workers: int = Field(16, ge=1)
+    timeout_s: float = Field(120.0, gt=0)
+    retries: int = Field(5, ge=0)
+    first_wait_s: float = Field(1.0, ge=0)
+    eject_after: int = Field(3, ge=1)
+    probe_s: float = Field(1.0, gt=0)
+    budget_tokens: int | None = Field(None, ge=1)
+    budget_cost: float | None = Field(None, gt=0)
+    price_in: float = Field(0.0, ge=0)
+    price_out: float = Field(0.0, ge=0)
+    log_probs: bool = True
+    listed_tokens: int = Field(20, ge=1)
+    extensions: bool = True
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Settings:
+        if len(set(self.base_url)) < len(self.base_url):
+            raise ValueError("a server is named twice")
+        if self.budget_cost is not None and self.price_in == self.price_out == 0:
+            raise ValueError("budget_cost needs price_in and price_out, of a million tokens")
+        return self
