@@ -98,5 +98,6 @@ def _environment() -> jinja2.Environment:
     environment.filters["script_json"] = lambda value: markupsafe.Markup(script_json(value))
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["number"] = svg.plain
+    environment.filters["tick"] = svg.tick_text
     environment.globals["colour_class"] = colour_class
     return environment

@@ -21,13 +21,19 @@ Judges = Mapping[str, Callable[[Sample], Outcome]]
 CATEGORIES = ("color", "spatial", "numeracy")
 
 
-def write_run(folder: Path, samples: Sequence[Sample], judges: Judges, suite: str = "pictures") -> Path:
-    """A finished run of these samples and judges."""
+def write_run(
+    folder: Path,
+    samples: Sequence[Sample],
+    judges: Judges,
+    suite: str = "pictures",
+    name: Callable[[str], str] = "judge[{}]".format,
+) -> Path:
+    """A finished run of these samples and judges; `name` calls a factor's judge."""
     expected = Counter(str(sample.meta["category"]) for sample in samples)
     setup = {
         "generator": "painter",
         "judges": [
-            {"factor": factor, "name": f"judge[{factor}]", "fingerprint": f"{factor}-1", "range": [0.0, 1.0]}
+            {"factor": factor, "name": name(factor), "fingerprint": f"{factor}-1", "range": [0.0, 1.0]}
             for factor in judges
         ],
         "expected": dict(expected),
@@ -37,7 +43,7 @@ def write_run(folder: Path, samples: Sequence[Sample], judges: Judges, suite: st
     with RunStore.open(folder, RunInfo(identity={"suite": suite, "seed": 0}, setup=setup)) as store:
         store.append_samples(samples)
         store.append_judgments(
-            Judgment(sample=sample.id, judge=f"judge[{factor}]", fingerprint=f"{factor}-1", outcome=judge(sample))
+            Judgment(sample=sample.id, judge=name(factor), fingerprint=f"{factor}-1", outcome=judge(sample))
             for factor, judge in judges.items()
             for sample in samples
         )

@@ -26,6 +26,9 @@ def compare(
         Path | None,
         typer.Option("--means", help="A CSV file of known means (model, category, score, perhaps judge): unpaired."),
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Lay each run's official metrics beside published scores: unpaired.")
+    ] = False,
     export: Annotated[
         list[Path] | None,
         typer.Option(
@@ -36,7 +39,7 @@ def compare(
 ) -> None:
     """Compare runs of the same prompts: per category better, worse, or within noise.
 
-    With --means every run is laid beside known means instead, such as a published table: above, below, or within noise.
+    With --means or --published every run is laid beside known means instead: above, below, or within its own noise.
     """
     from gotr1_eval.cli.documents import command_line
     from gotr1_eval.cli.terminal import err, out
@@ -47,11 +50,13 @@ def compare(
     from reports.run_data import load_run
 
     check_endings(export or [], [PAGE])
-    if means is not None:
+    if means is not None and published:
+        raise UsageError("compare: --means and --published are two tables; choose one")
+    if means is not None or published:
         _against_means(runs, means, judges, export or [], as_json=as_json)
         return
     if len(runs) < 2:
-        raise UsageError("compare: give at least two run folders, or one and a table of --means")
+        raise UsageError("compare: give at least two run folders, or one and --means or --published")
     loaded = [load_run(folder) for folder in runs]
     found = [compare_runs(loaded[0], other, split_names(judges)) for other in loaded[1:]]
     for path in export or []:
@@ -85,18 +90,26 @@ def _show(comparison: Comparison) -> None:
             out.print(line, style="dim", markup=False, soft_wrap=True)
 
 
-def _against_means(runs: list[Path], means: Path, judges: str | None, export: list[Path], *, as_json: bool) -> None:
+def _against_means(
+    runs: list[Path], means: Path | None, judges: str | None, export: list[Path], *, as_json: bool
+) -> None:
+    """Every run beside the means of a file, or beside published ones where there is no file."""
     from gotr1_eval.cli.documents import command_line, finish_document
-    from reports.comparison.means_table import means_document
+    from reports.comparison.means_table import RunAgainstMeans, means_document
+    from reports.comparison.published_means import published_means
     from reports.comparison.unpaired import against_means, read_means
     from reports.documents import check_endings
     from reports.run_data import load_run
 
     check_endings(export)
     names = split_names(judges)
-    if len(names) > 1:
-        raise UsageError("compare: with --means name one judge at most")
-    known = read_means(means)
+    if len(names) > 1 or (names and means is None):
+        raise UsageError("compare: --means takes one judge at most, --published none: it compares official metrics")
     loaded = [load_run(folder) for folder in runs]
-    found = [against_means(run, known, *names) for run in loaded]
-    finish_document(means_document(loaded, found, command_line()), export, as_json=as_json)
+    if means is not None:
+        known = read_means(means)
+        found = [RunAgainstMeans(run, against_means(run, known, *names)) for run in loaded]
+    else:
+        beside = [(run, *published_means(run)) for run in loaded]
+        found = [RunAgainstMeans(run, against_means(run, rows), left_out) for run, rows, left_out in beside]
+    finish_document(means_document(found, command_line()), export, as_json=as_json)

@@ -12,7 +12,7 @@ from gotr1_eval.core.types import Json
 from reports.analysis.factors import Again, Decided, again, decided
 from reports.analysis.relations import Column, Relation, plan_columns, relate
 from reports.run_data import RunData
-from reports.tables import summarise_run
+from reports.tables import ALL, summarise_run
 
 TOTAL = "total"
 
@@ -77,7 +77,8 @@ def analyse(run: RunData, remade: Remade, seed: int = 0) -> Analysis:
     own = _values(remade.totals.get(remade.own, {}))
     plan = plan_columns(list(run.samples.values()))
     everything = {**columns, **plan}
-    overall = list(summarise_run(run).rows.values())[-1]
+    rows = summarise_run(run).rows
+    overall = rows[ALL] if ALL in rows else next(iter(rows.values()))
     return Analysis(
         own=remade.own,
         means={column.factor: overall[column.name] for column in run.judges},

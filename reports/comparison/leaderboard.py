@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gotr1_eval.core.errors import UsageError, nearest_name
-from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics import Summary
 from reports.comparison.ranks import ranks
+from reports.comparison.values import SUMS, belongs, scores_of
 from reports.origins import run_labels
 from reports.run_data import RunData
-from reports.tables import ALL, summarise_run
+from reports.tables import summarise_run
 
 EACH = "one metric a category"
 """Title of the board of metrics that are each made for a single category."""
@@ -92,12 +92,11 @@ def _columns(run: RunData, judges: Collection[str]) -> Iterable[tuple[Column, Su
     for judge in run.judges:
         if judges and judge.name not in judges and judge.factor not in judges:
             continue
-        judged = [row[judge.name] for category, row in rows.items() if category != ALL]
+        due = {name: cell for name, row in rows.items() if (cell := row[judge.name]).coverage < 1 or cell.scored}
         # A metric of one category has nothing to sum up.
-        of_all = sum(cell.scored + cell.unscored + cell.missing > 0 for cell in judged) != 1
-        for category, row in rows.items():
-            summary = row[judge.name]
-            if summary.scored + summary.unscored + summary.missing and (category != ALL or of_all):
+        sums = sum(name in run.expected for name in due) > 1
+        for category, summary in due.items():
+            if category in run.expected or sums:
                 yield Column(category, judge.name, judge.fingerprint, suite), summary
 
 
@@ -119,15 +118,15 @@ def _grouped(numbers: Numbers) -> dict[str, list[Column]]:
 def _board(title: str, columns: Sequence[Column], numbers: Numbers, runs: Mapping[str, RunData]) -> Board:
     notes = []
     if title != EACH and len({tuple(sorted(numbers[column])) for column in columns}) > 1:
-        columns = [column for column in columns if column.category != ALL]
+        columns = [column for column in columns if column.category not in SUMS]
         notes.append("no column for all categories: the runs do not cover the same ones")
     notes += [note for column in columns for note in _other_samples(column, numbers, runs)]
     rows: dict[str, dict[Column, Entry]] = {label: {} for label in runs}
     for column in columns:
-        standing = ranks({label: _values(runs[label], column) for label in numbers[column]})
+        standing = ranks({label: scores_of(runs[label], column.judge, column.category) for label in numbers[column]})
         for label, summary in numbers[column].items():
             rows[label][column] = Entry(summary, standing.get(label))
-    deciding = columns[-1] if columns[-1].category == ALL else columns[0]
+    deciding = columns[-1] if columns[-1].category in SUMS else columns[0]
     ordered = sorted(((label, row) for label, row in rows.items() if row), key=lambda row: _height(row[1], deciding))
     return Board(title, tuple(columns), dict(ordered), tuple(notes))
 
@@ -135,16 +134,6 @@ def _board(title: str, columns: Sequence[Column], numbers: Numbers, runs: Mappin
 def _height(row: Mapping[Column, Entry], deciding: Column) -> float:
     entry = row.get(deciding)
     return -entry.summary.mean if entry is not None and entry.summary.mean is not None else float("inf")
-
-
-def _values(run: RunData, column: Column) -> dict[str, float]:
-    outcomes = run.outcomes[column.judge]
-    found = ((sample, outcomes.get(sample.id)) for sample in run.samples.values())
-    return {
-        sample.id: outcome.value
-        for sample, outcome in found
-        if isinstance(outcome, Score) and column.category in (ALL, run.category(sample))
-    }
 
 
 def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]) -> Iterable[str]:
@@ -159,4 +148,4 @@ def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]
 
 
 def _ids(run: RunData, category: str) -> set[str]:
-    return {sample.id for sample in run.samples.values() if category in (ALL, run.category(sample))}
+    return {sample.id for sample in run.samples.values() if belongs(run, sample, category)}

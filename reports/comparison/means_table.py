@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from gotr1_eval.core.statistics import Summary
 from reports.comparison.unpaired import AgainstMean
@@ -17,22 +17,34 @@ CAVEAT = (
 )
 
 
-def means_document(runs: Sequence[RunData], found: Sequence[Sequence[AgainstMean]], command: str = "") -> Document:
+@dataclass(frozen=True, slots=True)
+class RunAgainstMeans:
+    """One run's means against known ones; `left_out` says which of its numbers were not compared, and why."""
+
+    run: RunData
+    rows: Sequence[AgainstMean]
+    left_out: Sequence[str] = ()
+
+
+def means_document(found: Sequence[RunAgainstMeans], command: str = "") -> Document:
     """One table a run."""
-    labels = run_labels(runs)
-    origins = {label: origin(run, label) for label, run in zip(labels, runs, strict=True)}
-    by_run = dict(zip(labels, found, strict=True))
+    labels = run_labels([entry.run for entry in found])
+    origins = [origin(entry.run, label) for entry, label in zip(found, labels, strict=True)]
+    by_run = list(zip(labels, found, origins, strict=True))
     return Document(
         title=f"{', '.join(labels)} against known means",
-        grids=tuple(_grid(label, rows) for label, rows in by_run.items()),
+        grids=tuple(_grid(label, entry) for label, entry, _ in by_run),
         notes=(CAVEAT,),
-        footer=footer(list(origins.values()), command),
-        records=tuple(_record(label, row, origins[label]) for label, rows in by_run.items() for row in rows),
-        json={label: [row.json() for row in rows] for label, rows in by_run.items()},
+        footer=footer(origins, command),
+        records=tuple(_record(label, row, made) for label, entry, made in by_run for row in entry.rows),
+        json={
+            label: {"rows": [row.json() for row in entry.rows], "left_out": list(entry.left_out)}
+            for label, entry, _ in by_run
+        },
     )
 
 
-def _grid(label: str, rows: Sequence[AgainstMean]) -> Grid:
+def _grid(label: str, entry: RunAgainstMeans) -> Grid:
     cells = tuple(
         (
             Cell(row.known.category),
@@ -41,10 +53,12 @@ def _grid(label: str, rows: Sequence[AgainstMean]) -> Grid:
             _own(row.own),
             Cell(row.verdict, strong=row.verdict != "within noise"),
         )
-        for row in rows
+        for row in entry.rows
     )
-    judges = ", ".join(dict.fromkeys(row.judge for row in rows))
-    return Grid(f"{label}: {judges}", ("category", "known", "its mean", "own mean", "own is"), cells)
+    judges = ", ".join(dict.fromkeys(row.judge for row in entry.rows))
+    return Grid(
+        f"{label}: {judges}", ("category", "known", "its mean", "own mean", "own is"), cells, tuple(entry.left_out)
+    )
 
 
 def _own(own: Summary) -> Cell:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics import Summary
 from gotr1_eval.core.types import Json
 from reports.comparison.paired import LEVEL, holm
 from reports.comparison.ranks import clustered_mean
+from reports.comparison.values import scores_of
 from reports.run_data import JudgeColumn, RunData
-from reports.tables import ALL, summarise_run
+from reports.tables import summarise_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +148,7 @@ def _p(run: RunData, known: KnownMean, judge: str) -> float:
     # scipy.special holds the distribution; scipy.stats takes seconds to import.
     from scipy.special import stdtr
 
-    values = {
-        sample: outcome.value
-        for sample, outcome in run.outcomes[judge].items()
-        if isinstance(outcome, Score) and known.category in (ALL, run.category(run.samples[sample]))
-    }
+    values = scores_of(run, judge, known.category)
     mean, error, prompts = clustered_mean(values)
     if prompts < 2:
         return 1.0

@@ -1,4 +1,4 @@
-"""The table of scores: a group of rows a judge, a row a category, with intervals, counts and published numbers."""
+"""The table of scores: a group of rows a judge, a row a category, with intervals, counts, published marks."""
 
 from __future__ import annotations
 
@@ -8,34 +8,27 @@ from html import escape
 
 from gotr1_eval.core.statistics import Summary
 from reports import svg
-from reports.run_data import JudgeColumn
+from reports.published.metrics import CATEGORIES, read_name
+from reports.published.peers import Peers
+from reports.run_data import JudgeColumn, RunData
 from reports.tables import ALL, TASK_MEAN, Table
 
 WIDTH, HEIGHT = 170, 18
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedScore:
-    """A number from a paper that may stand beside a cell: who, how much, where it is printed."""
-
-    label: str
-    value: float
-    source: str = ""
-
-
-Published = Mapping[tuple[str, str], Sequence[PublishedScore]]
-"""(judge name, category) -> published numbers, of cells that have any."""
+Published = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
+"""(judge name, category) -> (model, published score) of those that the cell may be compared with."""
+POOLED = (ALL, TASK_MEAN)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One category under one judge."""
+    """One category under one judge, or several together."""
 
     category: str
     pooled: bool
     cell: Summary
     bar: str
-    published: tuple[PublishedScore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +52,55 @@ def judge_rows(table: Table, published: Published) -> list[JudgeRows]:
     return [_of_judge(table, column, published) for column in columns]
 
 
+def overview(groups: Sequence[JudgeRows]) -> dict[str, list[Summary | None]]:
+    """Row -> each judge's cell, None where it does not apply: the means at a glance, where most judges apply to most
+    categories. Empty where they do not, or where there is one judge or one row only."""
+    names = dict.fromkeys(row.category for group in groups for row in group.rows)
+    names = dict.fromkeys(sorted(names, key=lambda name: name in POOLED))
+    by_judge = [{row.category: row.cell for row in group.rows} for group in groups]
+    filled = sum(map(len, by_judge))
+    if len(groups) < 2 or len(names) < 2 or 2 * filled < len(groups) * len(names):
+        return {}
+    return {name: [cells.get(name) for cells in by_judge] for name in names}
+
+
+def published_beside(run: RunData, peers: Sequence[Peers]) -> dict[tuple[str, str], list[tuple[str, float]]]:
+    """The scores of published models, without ablations, that the run's own may be compared with."""
+    found: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for column in run.judges:
+        name = read_name(column.name)
+        for category in CATEGORIES[name.metric] if name else ():
+            for group in peers:
+                if category in group.comparable:
+                    rows = [(peer.model, peer.values[category]) for peer in group.rows
+                            if peer.main and category in peer.values]  # fmt: skip
+                    found.setdefault((column.name, category), []).extend(rows)
+    return found
+
+
+def fault_lines(peers: Peers) -> list[tuple[list[str], str]]:
+    """(metrics, what stands against comparing them): a line for the metrics that share their faults."""
+    found: dict[str, list[str]] = {}
+    for metric, faults in peers.faults.items():
+        if faults:
+            found.setdefault("; ".join(faults), []).append(metric)
+    return [(metrics, fault) for fault, metrics in found.items()]
+
+
 def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeRows:
     cells = {category: row[column.name] for category, row in table.rows.items()}
+    pooled = POOLED if len(cells) > 1 else ()
     due = {name: cell for name, cell in cells.items() if cell.scored or cell.unscored or cell.missing}
-    if len(due) == 2 and ALL in due and len(cells) > 2:
-        del due[ALL]
-    beside = {category: tuple(published.get((column.name, category), ())) for category in due}
-    highs = [cell.high or cell.mean or 0.0 for cell in due.values()]
-    lows = [cell.low or cell.mean or 0.0 for cell in due.values()]
-    others = [row.value for rows in beside.values() for row in rows]
-    axis = bar_axis(column.range, [*highs, *lows, *others])
+    if len([name for name in due if name not in pooled]) == 1:
+        due = {name: cell for name, cell in due.items() if name not in pooled}
+    others = {category: published.get((column.name, category), ()) for category in due}
+    ends = [end for cell in due.values() for end in (cell.low, cell.high, cell.mean) if end is not None]
+    axis = bar_axis(column.range, [*ends, *(value for rows in others.values() for _, value in rows)])
     rows = tuple(
-        ScoreRow(
-            category=category,
-            pooled=category in (ALL, TASK_MEAN) and len(cells) > 1,
-            cell=cell,
-            bar=_bar(axis, category, cell, beside[category]),
-            published=beside[category],
-        )
+        ScoreRow(category, category in pooled, cell, _bar(axis, category, cell, others[category]))
         for category, cell in due.items()
     )
-    absent = tuple(name for name in cells if name not in due and name not in (ALL, TASK_MEAN))
+    absent = tuple(name for name in cells if name not in due and name not in pooled)
     return JudgeRows(column, rows, (axis.low, axis.high), absent)
 
 
@@ -97,7 +118,7 @@ def _rounds() -> list[float]:
     return [factor * 10.0**power for power in range(-4, 9) for factor in (1, 2, 5)]
 
 
-def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[PublishedScore]) -> str:
+def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[tuple[str, float]]) -> str:
     """Bar to the mean, whisker over prompts, a diamond for each published number."""
     middle = HEIGHT / 2
     parts = [svg.tag("rect", x=axis.start, y=middle - 4, width=axis.end - axis.start, height=8, class_="track")]
@@ -109,7 +130,8 @@ def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[Publi
         if cell.low is not None and cell.high is not None:
             parts.append(svg.whisker(axis, middle, cell.low, cell.high))
             words += f", over prompts {svg.plain(cell.low)} to {svg.plain(cell.high)}"
-    for row in published:
-        diamond = f"M{svg.short(axis(row.value))} {svg.short(middle - 5)}l5 5l-5 5l-5 -5z"
-        parts.append(svg.tag("path", svg.tag("title", escape(row.label)), d=diamond, class_="mark"))
+    for model, value in published:
+        diamond = f"M{svg.short(axis(value))} {svg.short(middle - 4)}l4 4l-4 4l-4 -4z"
+        name = svg.tag("title", escape(f"{model}: {value}"))
+        parts.append(svg.tag("path", name, d=diamond, class_="mark"))
     return svg.picture(WIDTH, HEIGHT, words, *parts)

@@ -5,6 +5,7 @@ performance.mark("start");
 const CARDS = 24;
 const run = JSON.parse(document.getElementById("run-data").textContent);
 const rows = run.rows;
+const judges = run.judges.map((_, judge) => judge);
 const byId = (id) => document.getElementById(id);
 
 function make(tag, properties, ...children) {
@@ -61,7 +62,7 @@ function unscored(row, judge) {
 function matches(row, { judge, category, outcome, from, to, defect, words }) {
   if (category !== null && rows.category[row] !== category) return false;
   if (outcome === "unscored" && !unscored(row, judge)) return false;
-  if (outcome === "by any" && !run.judges.some((_, other) => unscored(row, other))) return false;
+  if (outcome === "by any" && !judges.some((other) => unscored(row, other))) return false;
   if (/^\d/.test(outcome) && rows.outcomes[judge][row] !== Number(outcome)) return false;
   const score = rows.scores[judge][row];
   if ((from !== null || to !== null) && score === null) return false;
@@ -112,19 +113,21 @@ function headline(row, judge) {
   return make("dd", { className: kind, textContent: score !== null ? score.toFixed(3) : words });
 }
 
+const applies = (row, judge) => run.outcomes[rows.outcomes[judge][row]] !== "not applicable";
+
 function scoreList(row) {
   const list = make("dl", { className: "values" });
-  run.judges.forEach((_, judge) => {
+  for (const judge of judges.filter((judge) => judge === state.judge || applies(row, judge))) {
     list.append(make("div", { className: judge === state.judge ? "chosen" : "" },
       make("dt", { textContent: factor(judge) }), headline(row, judge)));
-  });
+  }
   return list;
 }
 
 function card(row) {
   const prompt = make("button", { type: "button", textContent: rows.prompt[row], onclick: () => open(row) });
   const place = make("div", { className: "place", onclick: () => open(row) }, make("div", { className: "view square" }));
-  const facts = [run.categories[rows.category[row]], rows.reason[row] && `chosen as ${rows.reason[row]}`];
+  const facts = [run.categories[rows.category[row]], rows.reason[row] && `chosen: ${rows.reason[row]}`];
   detailsOf(row).then((details) => place.replaceChildren(
     details && !details.picture && details.planned.length ? plan(details) : view(details)));
   return make("article", {}, place, make("h3", {}, prompt),
@@ -226,7 +229,14 @@ async function open(row) {
   if (details.planned.length) byId("sample-plan").replaceChildren(make("h4", { textContent: "Plan" }), plan(details));
   byId("sample-text").replaceChildren(...(details.chain.length ? [make("h4", { textContent: "Chain" }), chain(details)] : []),
     ...(rows.defects[row].length ? [make("p", { className: "warn", textContent: `Chain: ${rows.defects[row].map((number) => run.defects[number]).join(", ")}` })] : []),
-    ...run.judges.map((_, judge) => verdict(details, row, judge)), facts(details));
+    ...judges.filter((judge) => applies(row, judge)).map((judge) => verdict(details, row, judge)), ...others(details, row), facts(details));
+}
+
+// Judges that have nothing to say of this prompt take a line each and no more.
+function others(details, row) {
+  const lines = judges.filter((judge) => !applies(row, judge)).map((judge) => make("p", { className: "soft small",
+    textContent: `${factor(judge)} is not applicable: ${details.verdicts[judge].note || "nothing to judge"}` }));
+  return lines.length ? [make("section", { className: "verdict" }, ...lines)] : [];
 }
 
 function facts({ facts: known }) {
@@ -247,7 +257,7 @@ function fill(select, options) {
 
 function start() {
   const used = new Set(rows.outcomes.flat());
-  fill(byId("judge"), run.judges.map((_, judge) => [judge, factor(judge)]));
+  fill(byId("judge"), judges.map((judge) => [judge, factor(judge)]));
   [...byId("judge").options].forEach((option, judge) => { option.defaultSelected = run.judges[judge].factor === "total"; });
   fill(byId("category"), run.categories.map((name, number) => [number, name]));
   fill(byId("outcome"), [["unscored", "unscored"], ["by any", "unscored by any judge"],

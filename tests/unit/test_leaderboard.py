@@ -16,6 +16,7 @@ from reports.comparison.leaderboard import EACH, leaderboard
 from reports.comparison.leaderboard_tables import board_json, leaderboard_document
 from reports.comparison.ranks import compare_two, ranks
 from reports.documents import csv_text, markdown
+from reports.run_data import load_run
 from reports.tables import summarise_run
 from tests.made_runs import made_run, scattered
 
@@ -88,8 +89,6 @@ def test_another_setup_or_other_prompts_never_share_a_column(tmp_path: Path):
     (tmp_path / "b" / "run.json").write_text(text)
     judged = (tmp_path / "b" / "judgments.jsonl").read_text().replace("one-1", "one-2")
     (tmp_path / "b" / "judgments.jsonl").write_text(judged)
-    from reports.run_data import load_run
-
     boards = leaderboard([a, load_run(tmp_path / "b")])
     assert [board.title for board in boards] == ["one, set up as one-1, on shapes", "one, set up as one-2, on shapes"]
     assert [list(board.rows) for board in boards] == [["a"], ["b"]]
@@ -122,6 +121,31 @@ def test_runs_of_other_samples_are_told(tmp_path: Path):
     (board,) = leaderboard([a, c])
     assert [column.category for column in board.columns] == ["color", "spatial"]
     assert board.notes[0].startswith("no column for all categories")
+
+
+def test_a_mean_of_tasks_ranks_by_the_mean_of_tasks(tmp_path: Path):
+    """Better in a small task and worse in a large one: pooled samples say the reverse."""
+
+    def task(large, small):
+        answers = {"color": scattered(large, 0.02, 1), "spatial": scattered(small, 0.02, 2)}
+
+        def answer(sample):
+            category = sample.id.split("/")[1]
+            few = category == "spatial" and int(sample.id.split("/")[2]) >= 30
+            return Unscored(why=Why.UNDEFINED) if few else answers[category](sample)
+
+        return answer
+
+    runs = []
+    for name, large, small in (("a", 0.6, 0.3), ("b", 0.5, 0.5)):
+        made_run(tmp_path / name, {"one": task(large, small)}, prompts=100, images=1)
+        text = (tmp_path / name / "run.json").read_text().replace('"suite": "shapes"', '"suite": "geneval"')
+        (tmp_path / name / "run.json").write_text(text)
+        runs.append(load_run(tmp_path / name))
+    (board,) = leaderboard(runs)
+    ranked = {column.category: {name: row[column].rank for name, row in board.rows.items()} for column in board.columns}
+    assert ranked["all"] == {"a": 1, "b": 2}
+    assert ranked["mean of tasks"] == {"a": 2, "b": 1}
 
 
 def test_holes_stay_in_sight(tmp_path: Path):

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Sample
 from reports.page import render_page, write_page
+from reports.published.peers import peers_of
 from reports.run_data import load_run
-from reports.run_page.scores import PublishedScore, judge_rows
+from reports.run_page.scores import judge_rows, overview, published_beside
 from reports.tables import summarise_run
 from tests.report_runs import varied_run, write_run
 
@@ -96,6 +98,19 @@ def test_the_page_shows_table_plots_and_samples(run_folder: Path):
     assert all(detail["picture"].startswith("data:image/png") for detail in data["details"].values())
 
 
+def test_the_overview_is_there_where_judges_apply(run_folder: Path):
+    table = summarise_run(load_run(run_folder))
+    groups = judge_rows(table, {})
+    found = overview(groups)
+    assert list(found) == ["color", "spatial", "numeracy", "all"]
+    assert found["color"] == [
+        table.rows["color"][f"judge[{name}]"] for name in ("total", "semantic", "reasoning_image")
+    ]
+    assert overview(groups[:1]) == {}
+    scarce = [replace(group, rows=(group.rows[place],)) for place, group in enumerate(groups)]
+    assert overview(scarce) == {}
+
+
 def test_details_hold_what_a_sample_is_judged_by(run_folder: Path):
     data = data_of(page_of(run_folder))
     detail = data["details"]["0"]
@@ -170,6 +185,10 @@ def test_all_of_them_lie_beside_the_page(run_folder: Path, tmp_path: Path, monke
     data = data_of(page)
     assert len(data["rows"]["id"]) == 80
     assert data["beside"] == "all_files"
+    policy = next(facts["content"] for tag, facts in tags(page) if facts.get("http-equiv"))
+    assert policy is not None
+    assert "img-src data: 'self'" in policy
+    assert re.search(r"script-src 'sha256-\S+' 'strict-dynamic'$", policy)
     files = tmp_path / "all_files"
     chunks = [(files / f"{number}.js").read_text("utf-8") for number in range(3)]
     beside = [detail for chunk in chunks for detail in json.loads(re.sub(r"^\S+ |\);\n$", "", chunk))]
@@ -189,12 +208,48 @@ def test_a_page_without_its_room_holds_fewer(run_folder: Path, monkeypatch: pyte
     assert f"{held} of 80 samples" in page
 
 
-def test_published_numbers_stand_beside_their_cell(run_folder: Path):
+def test_published_scores_are_marks_on_the_bar_of_their_cell(run_folder: Path):
     table = summarise_run(load_run(run_folder))
-    published = {("judge[total]", "color"): [PublishedScore("A <b>paper</b>", 0.95, "Table 1")]}
-    total, *others = judge_rows(table, published)
+    total, *others = judge_rows(table, {("judge[total]", "color"): [("A <b>model</b>", 0.95)]})
     assert total.judge.factor == "total"
-    assert [row.published for row in total.rows if row.published] == [tuple(published["judge[total]", "color"])]
     assert total.scale == (0.0, 1.0)
-    assert "<title>A &lt;b&gt;paper&lt;/b&gt;</title>" in next(row.bar for row in total.rows if row.published)
-    assert not [row for group in others for row in group.rows if row.published]
+    marked = [row for row in total.rows if 'class="mark"' in row.bar]
+    assert [row.category for row in marked] == ["color"]
+    assert "<title>A &lt;b&gt;model&lt;/b&gt;: 0.95</title>" in marked[0].bar
+    assert not [row for group in others for row in group.rows if 'class="mark"' in row.bar]
+
+
+def official_run(folder: Path) -> Path:
+    """T2I-CompBench's official judge of colours over its whole list, a picture a prompt."""
+    name = "attribute[blip-vqa, spacy, reference]"
+    samples = [
+        Sample(id=f"t2i-compbench/{category}/{place:05d}/0", prompt=f"{category} {place}", meta={"category": category})
+        for category in ("color", "spatial")
+        for place in range(4)
+    ]
+
+    def judge(sample: Sample) -> Outcome:
+        if sample.meta["category"] == "color":
+            return Score(value=0.5)
+        return Unscored(why=Why.NOT_APPLICABLE, detail="a metric of the category color")
+
+    return write_run(folder, samples, {"attribute": judge}, suite="t2i-compbench", name=lambda factor: name)
+
+
+def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = load_run(official_run(tmp_path / "run"))
+    table = summarise_run(run)
+    page = render_page(run, table)
+    assert "Published: T2I-CompBench++" in page
+    assert "Not comparable: color; 4 of its 300 prompts" in page
+    assert "not applicable to spatial" in page
+    assert "reference: as the official scripts compute" in page
+    assert published_beside(run, peers_of(run, table)) == {}
+    monkeypatch.setattr("reports.published.peers.list_fault", lambda run, metric: "")
+    beside = published_beside(run, peers_of(run, table))
+    [models] = beside.values()
+    assert list(beside) == [("attribute[blip-vqa, spacy, reference]", "color")]
+    assert len(models) > 10
+    [group] = judge_rows(table, beside)
+    assert [row.category for row in group.rows] == ["color"]
+    assert group.rows[0].bar.count('class="mark"') == len(models)

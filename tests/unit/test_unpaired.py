@@ -10,9 +10,16 @@ import statsmodels.api
 from statsmodels.stats.multitest import multipletests
 
 from gotr1_eval.core.errors import DataError, UsageError
-from reports.comparison.means_table import CAVEAT, means_document
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.runs import RunInfo
+from gotr1_eval.core.types import Sample
+from reports.comparison.means_table import CAVEAT, RunAgainstMeans, means_document
+from reports.comparison.published_means import published_means
 from reports.comparison.unpaired import KnownMean, against_means, read_means
 from reports.documents import markdown
+from reports.published import prompt_lists
+from reports.published.prompt_lists import list_digest
+from reports.run_data import JudgeColumn, RunData
 from tests.made_runs import made_run, scattered
 
 
@@ -44,7 +51,7 @@ def test_verdicts_and_holm(run):
     assert [row.adjusted_p for row in rows] == pytest.approx(multipletests(alone, method="holm")[1])
     own = rows[0].own.mean
     assert against_means(run, [KnownMean(model="m", category="color", score=own)], "one")[0].verdict == "within noise"
-    text = markdown(means_document([run], [rows], "compare a --means m.csv"))
+    text = markdown(means_document([RunAgainstMeans(run, rows)], "compare a --means m.csv"))
     assert "**above**" in text
     assert CAVEAT.partition(";")[0] in text
 
@@ -85,3 +92,40 @@ def test_bad_tables_are_refused(text: str, words: str, tmp_path: Path):
         read_means(tmp_path / "means.csv")
     with pytest.raises(DataError, match="No such file"):
         read_means(tmp_path / "none.csv")
+
+
+COLOR = "attribute[blip-vqa, spacy, reference]"
+SPATIAL = "spatial[mask2former, builtin, reference]"
+
+
+def official_run(value: float) -> RunData:
+    """Three prompts of T2I-CompBench's color and spatial lists, ten pictures each."""
+    samples, outcomes = {}, {COLOR: {}, SPATIAL: {}}
+    for category, judge in (("color", COLOR), ("spatial", SPATIAL)):
+        for prompt in range(3):
+            for image in range(10):
+                identity = f"t2i-compbench/{category}/{prompt:05d}/{image}"
+                samples[identity] = Sample(id=identity, prompt=f"{category} {prompt}", meta={"category": category})
+                outcomes[judge][identity] = Score(value=value + 0.01 * prompt)
+    info = RunInfo(identity={"suite": "t2i-compbench", "images_per_prompt": 10}, setup={})
+    columns = tuple(JudgeColumn(judge, judge, "1") for judge in (COLOR, SPATIAL))
+    return RunData(Path("official"), info, samples, columns, outcomes, {"color": 30, "spatial": 30})
+
+
+def test_published_scores_stand_beside_official_metrics_only(monkeypatch: pytest.MonkeyPatch):
+    digest = list_digest([f"color {number}" for number in range(3)])
+    monkeypatch.setattr(prompt_lists, "LISTS", {**prompt_lists.LISTS, "color": (3, digest), "spatial": (3, "other")})
+    run = official_run(0.95)
+    means, notes = published_means(run)
+    assert {mean.category for mean in means} == {"color"}
+    assert any(mean.model.startswith("GoT-R1-7B (T2I-CompBench;") and mean.score == 0.8139 for mean in means)
+    assert {row.verdict for row in against_means(run, means)} == {"above"}
+    assert notes[0].startswith("spatial: not comparable with published numbers: detector mask2former")
+    assert published_means(run)[0][0].judge == COLOR
+
+
+def test_without_the_published_list_nothing_is_compared():
+    with pytest.raises(
+        UsageError, match=r"nothing of official may be laid beside published numbers .*3 of its 300 prompts"
+    ):
+        published_means(official_run(0.5))
