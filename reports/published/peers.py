@@ -47,14 +47,12 @@ class Peers:
 
     Attributes:
         own: metric that the protocol has -> the run's mean, in the order of the columns; None where nothing was scored.
-        cells: metric -> (judge, row) of the run's table where that mean stands.
         faults: metric -> why the run's mean is not comparable with these rows; empty where it is.
         remarks: what else a reader should know.
     """
 
     protocol: str
     own: Mapping[str, float | None]
-    cells: Mapping[str, tuple[str, str]]
     faults: Mapping[str, Sequence[str]]
     remarks: Sequence[str]
     rows: Sequence[Peer]
@@ -93,7 +91,6 @@ def peers_of(run: RunData, table: Table) -> list[Peers]:
             Peers(
                 protocol=protocol,
                 own={metric: table.rows[cells[metric][1]][cells[metric][0]].mean for metric in known},
-                cells={metric: cells[metric] for metric in known},
                 faults={metric: faults[metric] for metric in known},
                 remarks=remarks,
                 rows=rows,
