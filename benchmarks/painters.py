@@ -12,7 +12,7 @@ from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.pictures import PictureError, picture_remarks
 from gotr1_eval.core.protocols import Generator
-from gotr1_eval.core.runs import RunStore
+from gotr1_eval.core.runs import save_image
 from gotr1_eval.core.types import Json, Sample
 
 
@@ -33,8 +33,8 @@ class Painter(Protocol):
         """How many samples to make together, at most so many."""
         ...
 
-    def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
-        """The samples of one tile, completed, in order."""
+    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
+        """The samples of one tile, completed, in order; pictures that are made go into the run folder."""
         ...
 
 
@@ -67,7 +67,7 @@ class GeneratorPainter:
         """What the generator says, where it plans its memory."""
         return self.generator.fitting_tile(most) if isinstance(self.generator, PlansMemory) else most
 
-    def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
+    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """One generator call for the tile."""
         prompts = [sample.prompt for sample in planned]
         generated = self.generator.generate(prompts, [sample.seed or 0 for sample in planned])
@@ -77,7 +77,7 @@ class GeneratorPainter:
             replace(
                 sample,
                 chain=made.chain,
-                image=store.save_image(sample.id, made.image),
+                image=save_image(run, sample.id, made.image),
                 generator=self.name,
                 meta={**sample.meta, **made.meta, "truncated": made.truncated},
             )
@@ -109,7 +109,7 @@ class FolderPainter(_NoModel):
         stamps = [picture_stamp(path) for path in self._pictures.files()]
         self.fingerprint = f"folder:{fingerprint({'pictures': [*sorted(stamps)]})}"
 
-    def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
+    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """Looks the pictures up by prompt and image index."""
         return [replace(sample, image=self._pictures.find(sample), generator=self.name) for sample in planned]
 
@@ -117,11 +117,11 @@ class FolderPainter(_NoModel):
 class AsTheyAre(_NoModel):
     """Leaves the samples as a manifest gave them."""
 
-    def __init__(self, source: Path) -> None:
-        self.name = f"given:{source.name}"
-        self.fingerprint = f"given:{source.absolute()}"
+    def __init__(self, source: str) -> None:
+        self.name = f"given:{source.rpartition('/')[2]}"
+        self.fingerprint = f"given:{source}"
 
-    def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
+    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples themselves, with whatever is odd about their pictures noted in `meta`."""
         return [
             replace(sample, generator=self.name, meta={**sample.meta, "picture_remarks": _remarks(sample)})

@@ -8,11 +8,13 @@ import platform
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from benchmarks.painters import Painter, picture_stamp
+from benchmarks.part_view import bring_view_up_to_date
 from benchmarks.shards import Shard
 from benchmarks.stages import Progress, Silent, generate, judge
 from gotr1_eval.core.outcome import Why
@@ -55,48 +57,82 @@ def run_benchmark(
     """
     progress = progress or Silent()
     folder = shard.folder(folder) if shard is not None else folder
-    tile = tile or _tile_of(folder) or painter.fitting_tile(TILE)
-    identity: dict[str, Json] = {**asked, "tile": tile, "pictures": painter.fingerprint, "plan": _plan_hash(plan)}
+    tile = tile or tile_of(folder) or painter.fitting_tile(TILE)
+    facts = survey(plan)
+    identity = run_identity(asked, facts, painter, tile)
     if shard is not None:
         identity["shard"] = str(shard)
         plan = shard.take(plan, tile)
-    with RunStore.open(folder, RunInfo(identity=identity, setup=_setup(plan, painter.name, rewards))) as store:
+        facts = survey(plan)
+    bring_view_up_to_date(folder)
+    with RunStore.open(folder, RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))) as store:
         samples = generate(store, plan, painter, tile=tile, progress=progress)
         if rewards.judges:
             judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
     return folder
 
 
-def _tile_of(folder: Path) -> int | None:
+def tile_of(folder: Path) -> int | None:
     """The tile of the run that the folder holds, None where it holds none."""
     tile = read_info(folder).identity.get("tile") if (folder / "run.json").exists() else None
     return tile if isinstance(tile, int) else None
 
 
-def _plan_hash(plan: Sequence[Sample]) -> str:
-    """Changes when anything about any sample of the plan does, also the content of a picture that is given."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A plan in few facts.
+
+    Attributes:
+        digest: changes when anything about any sample does, also the content of a picture that is given.
+        expected: category -> number of samples.
+    """
+
+    digest: str
+    expected: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """Samples of the plan."""
+        return sum(self.expected.values())
+
+
+def survey(plan: Iterable[Sample]) -> Survey:
+    """The facts of a plan, in one pass that keeps none of its samples."""
     digest = hashlib.sha256()
+    expected: Counter[str] = Counter()
     for sample in plan:
         picture = picture_stamp(sample.image) if isinstance(sample.image, Path) else None
         facts = [sample.id, sample.prompt, sample.seed, sample.chain, picture, dict(sample.meta)]
         digest.update(json.dumps(facts, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+        expected[str(sample.meta.get("category", "all"))] += 1
+    return Survey(digest.hexdigest()[:16], expected)
 
 
-def _setup(plan: Sequence[Sample], generator: str, rewards: RewardSet) -> dict[str, Json]:
+def run_identity(asked: Mapping[str, Json], plan: Survey, painter: Painter, tile: int) -> dict[str, Json]:
+    """What decides the samples of a run; the same whatever the engine."""
+    return {**asked, "tile": tile, "pictures": painter.fingerprint, "plan": plan.digest}
+
+
+def run_setup(plan: Survey, generator: str, rewards: RewardSet) -> dict[str, Json]:
+    """What run.json says besides the identity."""
     judges: list[Json] = [
         {"factor": factor, "name": maker.name, "fingerprint": maker.fingerprint, "range": list(maker.range)}
         for factor, maker in rewards.judges.items()
     ]
     if (total := rewards.total) is not None:
         judges.append(
-            {"factor": "total", "name": total.name, "fingerprint": total.fingerprint, "range": list(total.range)}
+            {
+                "factor": "total",
+                "name": total.name,
+                "fingerprint": total.fingerprint,
+                "range": list(total.range),
+                "settings": total.settings.model_dump(mode="json"),
+            }
         )
-    expected = Counter(str(sample.meta.get("category", "all")) for sample in plan)
     return {
         "generator": generator,
         "judges": judges,
-        "expected": dict(expected),
+        "expected": dict(plan.expected),
         "command": " ".join(map(shlex.quote, sys.argv[1:])),
         "versions": {"python": platform.python_version(), **_versions()},
     }

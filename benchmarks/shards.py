@@ -71,7 +71,7 @@ def merge(out: Path) -> int:
     for folder, info in zip(shards, infos, strict=True):
         if _without_shard(info) != identity:
             raise DataError(f"the shard is of another run than {shards[0].name}", path=folder / "run.json")
-    expected = sum((Counter(_expected(info)) for info in infos), Counter())
+    expected = sum((Counter(expected_of(info)) for info in infos), Counter())
     setup: dict[str, Json] = {**infos[0].setup, "expected": dict(expected), "merged": [each.name for each in shards]}
     if (out / "run.json").exists():
         raise UsageError(f"{out} holds a run already; nothing was merged")
@@ -79,7 +79,7 @@ def merge(out: Path) -> int:
     with RunStore.open(out, RunInfo(identity=identity, setup=setup)) as store:
         for folder, info in zip(shards, infos, strict=True):
             samples = list(read_samples(folder).values())
-            if len(samples) < sum(_expected(info).values()):
+            if len(samples) < sum(expected_of(info).values()):
                 raise DataError(f"the shard has {len(samples)} samples only; let it finish first", path=folder)
             shutil.copytree(folder / "images", out / "images", copy_function=_link, dirs_exist_ok=True)
             store.append_samples([_moved(sample, folder, out) for sample in samples])
@@ -111,7 +111,8 @@ def _without_shard(info: RunInfo) -> dict[str, Json]:
     return {key: value for key, value in info.identity.items() if key != "shard"}
 
 
-def _expected(info: RunInfo) -> dict[str, int]:
+def expected_of(info: RunInfo) -> dict[str, int]:
+    """Category -> samples that a run, or a shard, was asked for."""
     expected = info.setup.get("expected")
     return {str(name): int(str(count)) for name, count in expected.items()} if isinstance(expected, dict) else {}
 

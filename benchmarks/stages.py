@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
 from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.remote_pictures import AtHand, at_hand
 from gotr1_eval.core.runs import RunStore, tiles
 from gotr1_eval.core.types import Sample
 from rewards.reward_set import RewardSet
@@ -55,17 +56,17 @@ def generate(
         All samples of the plan, in order.
     """
     made = store.samples()
-    todo = [part for part in tiles(plan, tile) if any(_lacking(made.get(sample.id)) for sample in part)]
+    todo = [part for part in tiles(plan, tile) if any(lacking(made.get(sample.id)) for sample in part)]
     progress.start("generate", len(plan), len(plan) - sum(map(len, todo)))
     for part in todo:
-        finished = painter.paint(part, store)
+        finished = painter.paint(part, store.folder)
         store.append_samples(finished)
         made |= {sample.id: sample for sample in finished}
         progress.advance(len(part))
     return [made[sample.id] for sample in plan]
 
 
-def _lacking(sample: Sample | None) -> bool:
+def lacking(sample: Sample | None) -> bool:
     """Whether a sample was not made yet, or its picture has been deleted since."""
     return sample is None or (isinstance(sample.image, Path) and not sample.image.exists())
 
@@ -88,8 +89,8 @@ def judge(
         BudgetError: a model's budget is spent; what was judged until then is saved.
     """
     known = store.judgments()
-    kept = {key for key, judgment in known.items() if judgment.final and not _wanted_again(judgment.outcome, retry)}
-    work = [_TileWork(part, rewards, known, kept) for part in tiles(samples, tile)]
+    kept = kept_keys(known, retry)
+    work = [TileWork(part, rewards, known, kept) for part in tiles(samples, tile)]
     todo = [part for part in work if not part.complete()]
     progress.start("judge", len(samples), len(samples) - sum(len(part.samples) for part in todo))
     for part in todo:
@@ -103,12 +104,17 @@ def judge(
         progress.advance(len(part.samples))
 
 
+def kept_keys(known: Mapping[Key, Judgment], retry: Collection[Why]) -> set[Key]:
+    """The judgments that are not asked for again."""
+    return {key for key, judgment in known.items() if judgment.final and not _wanted_again(judgment.outcome, retry)}
+
+
 def _wanted_again(outcome: Outcome, retry: Collection[Why]) -> bool:
     return isinstance(outcome, Unscored) and outcome.why in retry
 
 
 @dataclass(slots=True)
-class _TileWork:
+class TileWork:
     """The judgments that one tile still needs."""
 
     samples: Sequence[Sample]
@@ -125,11 +131,15 @@ class _TileWork:
 
     def judge(self, fresh: list[Judgment]) -> None:
         """Add the new judgments of all judges, one judge after the other, then the totals."""
+        with at_hand(self.samples) as found:
+            self._judge(found, fresh)
+
+    def _judge(self, found: AtHand, fresh: list[Judgment]) -> None:
         outcomes: dict[str, dict[str, Outcome]] = {sample.id: {} for sample in self.samples}
         for factor, maker in self.rewards.judges.items():
             keys = {sample.id: (sample.id, maker.name, maker.fingerprint, 0) for sample in self.samples}
-            needed = [sample for sample in self.samples if keys[sample.id] not in self.kept]
-            judged = list(_judge_batch(maker, needed))
+            needed = [sample for sample in found.samples if keys[sample.id] not in self.kept]
+            judged = list(_judge_batch(maker, needed, found.lost))
             fresh += judged
             for judgment in judged:
                 outcomes[judgment.sample][factor] = judgment.outcome
@@ -150,12 +160,14 @@ class _TileWork:
                 yield judgment
 
 
-def _judge_batch(judge: Judge, samples: Sequence[Sample]) -> Iterator[Judgment]:
-    """One judge over the samples of one tile."""
+def _judge_batch(judge: Judge, samples: Sequence[Sample], lost: Mapping[str, Unscored]) -> Iterator[Judgment]:
+    """One judge over the samples of one tile; those whose pictures were lost are not shown to it."""
     start = time.perf_counter()
-    outcomes = judge_batch(judge, samples)
+    shown = [sample for sample in samples if sample.id not in lost]
+    judged = iter(judge_batch(judge, shown))
     seconds = (time.perf_counter() - start) / max(len(samples), 1)
-    for sample, outcome in zip(samples, outcomes, strict=True):
+    for sample in samples:
+        outcome = lost[sample.id] if sample.id in lost else next(judged)
         yield Judgment(
             sample=sample.id, judge=judge.name, fingerprint=judge.fingerprint, outcome=outcome, seconds=seconds
         )

@@ -27,9 +27,14 @@ _PUBLIC = {
     "GeometricJudge": "rewards.geometric",
     "ReasoningImageJudge": "rewards.reasoning_image",
     "Total": "rewards.total",
+    "analyse_run": "gotr1_eval.analysis",
     "score_images": "gotr1_eval.scoring",
     "score_samples": "gotr1_eval.scoring",
-    "load_run": "reports.run_data",
+    "load_run": "reports.frames",
+    "plot_scores": "reports.figures",
+    "plot_distributions": "reports.figures",
+    "plot_factors": "reports.figures",
+    "plot_against_plan": "reports.figures",
     "write_page": "reports.page",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605

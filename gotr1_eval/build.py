@@ -28,6 +28,8 @@ from gotr1_eval.settings import Settings, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
 
+_MODELS = {"detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES}
+
 
 class Builder:
     """Builds plug-ins from ``{"use": name, ...}``; the `Workshop` that plug-ins are handed.
@@ -114,6 +116,10 @@ class Builder:
             raise UsageError(f"--judge-model: no judge of {name!r} asks a model that is left open")
         return specs
 
+    def check_settings(self, kind: str, spec: Mapping[str, Json]) -> None:
+        """Read a model's settings and build nothing; `kind` is ``detector``, ``encoder``, ``yes_no``, ..."""
+        self._read(_MODELS[kind], spec)
+
     def _with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
         """The judge's settings with the common model filled in where it asks one."""
         name = str(spec.get("use", ""))
@@ -124,6 +130,17 @@ class Builder:
             raise UsageError(f"judge {name!r} asks a language-vision model; name one with --judge-model")
         filled: dict[str, Json] = {"vlm": dict(model), "grounder": {"use": "vlm", "vlm": dict(model)}}
         return {**spec, **{field: filled[field] for field in open_fields}}
+
+    def spec_of(self, built: object) -> dict[str, Json]:
+        """The settings of something that this builder built, from which another process can build it, too.
+
+        Raises:
+            UsageError: it was made elsewhere.
+        """
+        for (_, spec), live in self._built.items():
+            if live is built:
+                return dict(json.loads(spec))
+        raise UsageError(f"{type(built).__name__} was not built from settings, and cannot be built in other processes")
 
     def _build(self, registry: Registry, spec: Mapping[str, Json]) -> object:
         key = (registry.kind, json.dumps(spec, sort_keys=True, default=str))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -43,11 +43,26 @@ def read_settings(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            hint = nearest_name(str(first["loc"][-1]), kind.model_fields)
-            known = ", ".join(kind.model_fields) or "none"
+            fields = _settings_at(kind, first["loc"]).model_fields
+            hint = nearest_name(str(first["loc"][-1]), fields)
+            known = ", ".join(fields) or "none"
             raise UsageError(f"{where}: unknown setting {key!r}{hint} (known: {known})") from None
         came = "" if first["type"] == "missing" else f", got {one_line(repr(first['input']), 80)}"
         raise UsageError(f"{where}: setting {key!r}: {first['msg']}{came}") from None
+
+
+def _settings_at(kind: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel]:
+    """The class in which a setting was unknown; keys of tables in between have no class of their own."""
+    for part in place[:-1]:
+        field = kind.model_fields.get(str(part))
+        kind = (_nested(field.annotation) if field else None) or kind
+    return kind
+
+
+def _nested(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 (any annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_nested, get_args(annotation))), None)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

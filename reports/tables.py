@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from gotr1_eval.core.outcome import Outcome
-from gotr1_eval.core.statistics import Summary, summarise
+from gotr1_eval.core.statistics import Summary, summarise_tasks
 from gotr1_eval.core.types import Json
 from reports.run_data import JudgeColumn, RunData
 
 ALL = "all"
-"""The last row of a table with several categories: all samples pooled."""
+"""The row of a table with several categories that pools all samples."""
+TASK_MEAN = "mean of tasks"
+"""The row below it for GenEval, whose overall score is the mean of the tasks' means, each task counting alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Table:
     """The numbers of a run.
 
     Attributes:
-        rows: category -> judge name -> summary; with several categories the last row is `ALL`.
+        rows: category -> judge name -> summary; with several categories there is `ALL`, and for GenEval `TASK_MEAN`.
         min_coverage: the share of samples that must be scored.
     """
 
@@ -44,24 +46,36 @@ def summarise_run(run: RunData, min_coverage: float = 0.95) -> Table:
     Args:
         min_coverage: below this share of scored samples the table calls itself incomplete.
     """
-    categories = list(run.expected)
-    rows = {category: _row(run, category) for category in categories}
-    if len(categories) > 1:
-        rows[ALL] = _row(run, None)
+    rows = {
+        name: {
+            column.name: summarise_tasks(judged_samples(run, task, column.name) for task in tasks)
+            for column in run.judges
+        }
+        for name, tasks in row_tasks(run).items()
+    }
     return Table(run.judges, rows, min_coverage)
 
 
-def _row(run: RunData, category: str | None) -> dict[str, Summary]:
-    samples = [sample for sample in run.samples.values() if category in (None, run.category(sample))]
-    expected = sum(run.expected.values()) if category is None else run.expected[category]
-    row = {}
-    for column in run.judges:
-        outcomes = run.outcomes[column.name]
-        # The prompt's identity is the sample's id without the image index: prompts may repeat in a list.
-        judged: list[tuple[str, Outcome | None]] = [(s.id.rpartition("/")[0], outcomes.get(s.id)) for s in samples]
-        judged += [("", None)] * max(expected - len(samples), 0)
-        row[column.name] = summarise(judged)
-    return row
+def row_tasks(run: RunData) -> dict[str, list[list[str]]]:
+    """Row -> the tasks whose means it is the mean of; a task is one category, or several pooled."""
+    categories = list(run.expected)
+    rows = {category: [[category]] for category in categories}
+    if len(categories) > 1:
+        rows[ALL] = [categories]
+        if run.info.identity.get("suite") == "geneval":
+            rows[TASK_MEAN] = [[category] for category in categories]
+    return rows
+
+
+def judged_samples(run: RunData, categories: Sequence[str], judge: str) -> list[tuple[str, Outcome | None]]:
+    """(prompt's identity, outcome) of every sample of these categories, None for one that was asked for and is not
+    there."""
+    outcomes = run.outcomes[judge]
+    samples = [sample for sample in run.samples.values() if run.category(sample) in categories]
+    expected = sum(run.expected[category] for category in categories)
+    # The prompt's identity is the sample's id without the image index: prompts may repeat in a list.
+    judged: list[tuple[str, Outcome | None]] = [(s.id.rpartition("/")[0], outcomes.get(s.id)) for s in samples]
+    return judged + [("", None)] * max(expected - len(samples), 0)
 
 
 def table_json(table: Table) -> dict[str, Json]:

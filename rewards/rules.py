@@ -33,19 +33,26 @@ OF_CHAIN = ("semantic", "spatial")
 _CHAIN_AND_IMAGE = (*OF_CHAIN, "reasoning_image", "prompt_image")
 
 
-def _terms(values: Values) -> list[float]:
+def _terms(values: Values) -> dict[str, float]:
     """The paper's terms: R_PR, the mean of the judges of the chain that are there, and every other factor."""
-    of_chain = [values[name] for name in OF_CHAIN if name in values]
-    others = [value for name, value in values.items() if name not in OF_CHAIN]
-    return [sum(of_chain) / len(of_chain), *others] if of_chain else others
+    of_chain = [name for name in OF_CHAIN if name in values]
+    others = {name: value for name, value in values.items() if name not in OF_CHAIN}
+    if not of_chain:
+        return others
+    return {" + ".join(of_chain): sum(values[name] for name in of_chain) / len(of_chain), **others}
+
+
+def _factors(values: Values) -> dict[str, float]:
+    return dict(values)
 
 
 def _product(values: Values) -> float:
-    return math.prod(_terms(values))
+    return math.prod(_terms(values).values())
 
 
 def _readme(values: Values) -> float:
-    return (values["semantic"] + values["spatial"]) * values["reasoning_image"] * values["prompt_image"]
+    of_chain = [values[name] for name in OF_CHAIN if name in values]
+    return math.fsum(of_chain) * math.prod(value for name, value in values.items() if name not in OF_CHAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +61,26 @@ class Rule:
 
     Attributes:
         factors: the names of the judges it needs.
-        combine: their values, each in [0, 1], to the total.
+        combine: their values, each in [0, 1], to the total; without some of them, to the total of an ablation.
         highest: the greatest value it can give.
-        needs_all: it has no reading without one of its factors.
+        needs_all: where a factor does not apply to a sample, the rest is no total on the same scale.
+        terms: what is multiplied or added, by name.
     """
 
     factors: tuple[str, ...]
     combine: Callable[[Values], float] = _product
     highest: float = 1.0
     needs_all: bool = False
+    terms: Callable[[Values], dict[str, float]] = _terms
 
 
 RULES: dict[str, Rule] = {
     "paper": Rule((*_CHAIN_AND_IMAGE, "aesthetic")),
     "paper_without_hps": Rule(_CHAIN_AND_IMAGE),
     "readme": Rule(_CHAIN_AND_IMAGE, _readme, highest=2.0, needs_all=True),
-    "geometric_mean": Rule(_CHAIN_AND_IMAGE, lambda values: math.prod(values.values()) ** (1 / len(values))),
+    "geometric_mean": Rule(
+        _CHAIN_AND_IMAGE, lambda values: math.prod(values.values()) ** (1 / len(values)), terms=_factors
+    ),
     "pr_only": Rule(OF_CHAIN),
     "ri_only": Rule(("reasoning_image",)),
     "pi_only": Rule(("prompt_image",)),
@@ -78,7 +89,7 @@ RULES: dict[str, Rule] = {
     "ri_pi": Rule(("reasoning_image", "prompt_image")),
     "without_spatial": Rule(("semantic", "reasoning_image", "prompt_image")),
     "without_semantic": Rule(("spatial", "reasoning_image", "prompt_image")),
-    "sum": Rule(_CHAIN_AND_IMAGE, lambda values: sum(_terms(values)), highest=3.0),
+    "sum": Rule(_CHAIN_AND_IMAGE, lambda values: sum(_terms(values).values()), highest=3.0),
 }
 WEIGHTED = "weighted"
 
@@ -104,6 +115,9 @@ def find_rule(name: str, weights: Mapping[str, float]) -> Rule:
 
 def _weighted(weights: dict[str, float]) -> Rule:
     def combine(values: Values) -> float:
-        return sum(weight * values[factor] for factor, weight in weights.items())
+        return sum(terms(values).values())
 
-    return Rule(tuple(weights), combine, highest=sum(weights.values()), needs_all=True)
+    def terms(values: Values) -> dict[str, float]:
+        return {factor: weight * values[factor] for factor, weight in weights.items() if factor in values}
+
+    return Rule(tuple(weights), combine, highest=sum(weights.values()), needs_all=True, terms=terms)

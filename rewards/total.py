@@ -62,6 +62,7 @@ class Total:
         judges: Mapping[str, JudgeFacts],
         makers: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
+        self.settings = settings
         self.rule = find_rule(settings.rule, settings.weights)
         self.maps = {factor: read_map(text) for factor, text in settings.maps.items()}
         self.optional = frozenset(settings.when_applicable)
@@ -90,6 +91,21 @@ class Total:
         Args:
             outcomes: factor name -> outcome, at least for every factor of the rule.
         """
+        raw = self._raw(outcomes)
+        if isinstance(raw, Unscored):
+            return raw
+        absent = ", ".join(name for name in self.rule.factors if name not in raw)
+        values = self._mapped(raw)
+        parts = values | {f"{name}, raw": raw[name] for name in raw if name in self.maps}
+        note = f"does not apply: {absent}" if absent else ""
+        return Score(value=self.rule.combine(values), parts=parts, note=note)
+
+    def values(self, outcomes: Mapping[str, Outcome]) -> dict[str, float] | None:
+        """The factors of one sample as they enter the rule, those that do not apply left out; None where unscored."""
+        raw = self._raw(outcomes)
+        return None if isinstance(raw, Unscored) else self._mapped(raw)
+
+    def _raw(self, outcomes: Mapping[str, Outcome]) -> dict[str, float] | Unscored:
         raw: dict[str, float] = {}
         for name in self.rule.factors:
             outcome = outcomes[name]
@@ -97,13 +113,12 @@ class Total:
                 raw[name] = outcome.value
             elif not (outcome.why is Why.NOT_APPLICABLE and name in self.optional):
                 return Unscored(why=outcome.why, detail=f"factor {name} is unscored: {outcome.detail}")
-        absent = ", ".join(name for name in self.rule.factors if name not in raw)
         if not raw:
-            return Unscored(why=Why.NOT_APPLICABLE, detail=f"no factor applies: {absent}")
-        values = {name: self.maps[name](value) if name in self.maps else value for name, value in raw.items()}
-        parts = values | {f"{name}, raw": raw[name] for name in raw if name in self.maps}
-        note = f"does not apply: {absent}" if absent else ""
-        return Score(value=self.rule.combine(values), parts=parts, note=note)
+            return Unscored(why=Why.NOT_APPLICABLE, detail=f"no factor applies: {', '.join(self.rule.factors)}")
+        return raw
+
+    def _mapped(self, raw: Mapping[str, float]) -> dict[str, float]:
+        return {name: self.maps[name](value) if name in self.maps else value for name, value in raw.items()}
 
 
 def _check_settings(settings: TotalSettings, rule: Rule) -> None:

@@ -43,14 +43,27 @@ def started_browser() -> Iterator[Browser]:
 
 @contextmanager
 def open_page(
-    browser: Browser, url: str, size: tuple[int, int] = LAPTOP, colours: Literal["light", "dark"] = "light"
+    browser: Browser,
+    url: str,
+    size: tuple[int, int] = LAPTOP,
+    colours: Literal["light", "dark"] = "light",
+    tolerated: str | None = None,
 ) -> Iterator[Page]:
-    """A page in a window of its own, closed again; every error it met fails the test."""
+    """A page in a window of its own, closed again; every error it met fails the test.
+
+    Args:
+        tolerated: what an error on the console may hold all the same, where a test provokes it.
+    """
     width, height = size
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=colours)
     page = context.new_page()
     errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+
+    def note(message: Any) -> None:
+        if message.type == "error" and (tolerated is None or tolerated not in message.text):
+            errors.append(message.text)
+
+    page.on("console", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     origin = url.split("/", 3)[:3]
 

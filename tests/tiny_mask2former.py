@@ -125,3 +125,11 @@ def mmdet_tensors(model: Any) -> dict[str, torch.Tensor]:
     for layer in range(3):
         both(f"panoptic_head.mask_embed.{2 * layer}", f"{QUERIES}mask_predictor.mask_embedder.{layer}.0")
     return {name: tensor.clone() for name, tensor in made.items()}
+
+
+def as_in_3x(name: str) -> str:
+    """What mmdet 3.x calls a tensor of 2.x."""
+    name = name.replace("ffns.0.", "ffn.") if name.startswith("panoptic_head") else name
+    if "pixel_decoder" in name:
+        return name.replace("attentions.0.", "self_attn.")
+    return name.replace("attentions.0.", "cross_attn.").replace("attentions.1.", "self_attn.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.prompt_files import read_prompts
+from gotr1_eval.core.public_data import require_data
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from training.settings import PromptSource
+
+_TRAIN = "_train.txt"
 
 
 class PromptMix:
@@ -49,9 +53,27 @@ def _shuffled(count: int, seed: str) -> list[int]:
 def read_source(source: PromptSource) -> tuple[str, ...]:
     """The prompts of one source."""
     if source.file is not None:
-        return tuple(prompt for listed in read_prompts(source.file).values() for prompt in listed)
+        return _of_file(source.file)
+    if source.t2i_compbench is not None:
+        return _compbench(source.t2i_compbench, require_data("t2i-compbench", source.data))
     wanted = source.shapes or CATEGORIES
     for name in wanted:
         if name not in CATEGORIES:
             raise UsageError(f"prompts: the shapes world has no category {name!r} (known: {', '.join(CATEGORIES)})")
     return tuple(prompt for category in wanted for prompt in prompts(category, "train"))
+
+
+def _of_file(file: Path) -> tuple[str, ...]:
+    return tuple(prompt for listed in read_prompts(file).values() for prompt in listed)
+
+
+def _compbench(wanted: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The train prompts of these categories of T2I-CompBench, of all for none."""
+    known = sorted(path.name.removesuffix(_TRAIN) for path in folder.glob(f"*{_TRAIN}"))
+    for name in wanted:
+        if name not in known:
+            there = ", ".join(known) or f"none in {folder}"
+            raise UsageError(f"prompts: T2I-CompBench has no train prompts of {name!r} (known: {there})")
+    if not known:
+        raise UsageError(f"prompts: no <category>{_TRAIN} in {folder}")
+    return tuple(prompt for name in wanted or known for prompt in _of_file(folder / f"{name}{_TRAIN}"))

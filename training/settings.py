@@ -42,22 +42,28 @@ class ClipSettings(Settings):
 
 
 class PromptSource(Settings):
-    """Where prompts come from: the train prompts of the shapes world, or a file with one prompt a line or row.
+    """Where prompts come from: train prompts of the shapes world or of T2I-CompBench, or a file of one's own.
 
     Attributes:
         shapes: categories of the shapes world; all of them for an empty list.
+        t2i_compbench: categories of T2I-CompBench likewise.
+        data: the folder with its ``<category>_train.txt``; None for the lists that `gotr1-eval data fetch` brought.
         file: a .txt (one prompt a line) or .jsonl (its ``prompt`` column).
         share: of every step's prompts, in relation to the other sources' shares.
     """
 
     shapes: tuple[str, ...] | None = None
+    t2i_compbench: tuple[str, ...] | None = None
+    data: Path | None = None
     file: Path | None = None
     share: PositiveFloat = 1.0
 
     @model_validator(mode="after")
     def _one_source(self) -> PromptSource:
-        if (self.shapes is None) == (self.file is None):
-            raise ValueError("give either shapes = [...] or file = '...'")
+        if sum(source is not None for source in (self.shapes, self.t2i_compbench, self.file)) != 1:
+            raise ValueError("give one of shapes = [...], t2i_compbench = [...] and file = '...'")
+        if self.data is not None and self.t2i_compbench is None:
+            raise ValueError("data = '...' is the folder of t2i_compbench's lists; name its categories, or [] for all")
         return self
 
 

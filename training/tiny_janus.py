@@ -23,7 +23,7 @@ from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from training.sft import Lesson, Losses, SftOptions, train_sft
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
 from training.tiny_tokenizer import train_tokenizer
-from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
+from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq
 
 Progress = Callable[[str], None]
 
@@ -51,15 +51,13 @@ class Recipe:
         corpus: examples of prompt, chain and picture in each supervised round.
         vq_pictures: how many of their pictures the picture tokenizer sees, and as many random ones besides: in the
             corpus few objects have a texture.
-        vq: of the picture tokenizer as a whole.
-        decoder: of its decoder alone, once the codes are settled.
+        vq: of the picture tokenizer.
         sft: of chain and picture, one round after the other, each with examples of its own.
     """
 
     corpus: int = 24_000
     vq_pictures: int = 8_000
-    vq: VqOptions = field(default_factory=lambda: VqOptions(steps=2400, bfloat16=True))
-    decoder: VqOptions = field(default_factory=lambda: VqOptions(steps=800, bfloat16=True))
+    vq: VqOptions = field(default_factory=lambda: VqOptions(steps=1000, bfloat16=True))
     sft: tuple[SftOptions, ...] = (
         SftOptions(steps=1800, bfloat16=True),
         SftOptions(steps=1700, learning_rate=1.5e-3, prompt_dropout=0.08, image_weight=1.5, bfloat16=True),
@@ -159,7 +157,6 @@ def learn_pictures(
     reset_convolutions(tokenizer)
     tokenizer.train()
     train_vq(tokenizer, pictures_BHWC, replace(recipe.vq, seed=seed), progress)
-    tune_decoder(tokenizer, pictures_BHWC, replace(recipe.decoder, seed=seed), progress)
     # The next stage learns these codes: they have to come from the weights as they will be read back.
     return tokenizer.eval().to(WEIGHTS_DTYPE).to(torch.float32)
 

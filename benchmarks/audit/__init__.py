@@ -27,7 +27,7 @@ from benchmarks.audit.examined import VARIANT, VARIANT_SETTINGS, Examined
 from benchmarks.run import run_benchmark
 from benchmarks.stages import Progress
 from gotr1_eval.core.protocols import Judge
-from gotr1_eval.core.runs import RunStore
+from gotr1_eval.core.runs import save_image
 from gotr1_eval.core.types import Sample
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet
@@ -54,13 +54,13 @@ class AuditPainter:
         """Any number of drawings fits."""
         return most
 
-    def paint(self, planned: Sequence[Sample], store: RunStore) -> list[Sample]:
+    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples with their pictures, where they have any."""
-        return [self._paint(sample, store) for sample in planned]
+        return [self._paint(sample, run) for sample in planned]
 
-    def _paint(self, sample: Sample, store: RunStore) -> Sample:
+    def _paint(self, sample: Sample, run: Path) -> Sample:
         draw = self._pictures.get(sample.id)
-        image = None if draw is None else store.save_image(sample.id, draw())
+        image = None if draw is None else save_image(run, sample.id, draw())
         return replace(sample, image=image, generator=self.name)
 
 

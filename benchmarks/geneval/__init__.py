@@ -1,4 +1,4 @@
-"""The GenEval suite: 553 prompts of six tasks, read from the user's copy of its metadata."""
+"""The GenEval suite: 553 prompts of six tasks, of its fetched metadata or the user's copy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.geneval.metadata import TAGS, Task, read_tasks
-from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -16,7 +17,7 @@ METADATA = "evaluation_metadata.jsonl"
 
 
 class Settings(StrictSettings):
-    """Where the metadata lies: the file, or a folder with ``evaluation_metadata.jsonl``."""
+    """Where the metadata lies: the file, or a folder with ``evaluation_metadata.jsonl``; None for the fetched one."""
 
     data: Path | None = None
 
@@ -55,14 +56,5 @@ class GenEvalSuite:
 
 
 def build(settings: Settings, workshop: Workshop) -> GenEvalSuite:
-    """The suite.
-
-    Raises:
-        UsageError: no file was given.
-    """
-    if settings.data is None:
-        raise UsageError(
-            f"the geneval suite needs its prompts: pass --data DIR with {METADATA} "
-            "(prompts/ of github.com/djghosh13/geneval)"
-        )
-    return GenEvalSuite(settings.data)
+    """The suite; raises UsageError when no file is given and none was fetched."""
+    return GenEvalSuite(require_data(GenEvalSuite.name, settings.data))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.layouts import geneval_row
 from gotr1_eval.core.errors import DataError, one_line
-from gotr1_eval.core.intervals import Interval, overall_bootstrap
+from gotr1_eval.core.intervals import Groups, Interval, overall_bootstrap, overall_seeds
 from gotr1_eval.core.jsonl import dump, read_rows
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.pictures import picture_size
@@ -33,6 +33,23 @@ class Result:
     correct: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """95 % intervals of a mean, (None, None) where there are too few prompts, or pictures of a prompt."""
+
+    prompts: Interval
+    seeds: Interval
+
+    def json(self) -> dict[str, Json]:
+        """By name."""
+        return {"over_prompts": list(self.prompts), "over_seeds": list(self.seeds)}
+
+    def __str__(self) -> str:
+        spans = (("prompts", *self.prompts), ("seeds", *self.seeds))
+        known = [f"over {name} [{low:.4f}, {high:.4f}]" for name, low, high in spans if low is not None]
+        return f", 95 % {', '.join(known)}" if known else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenEvalSummary:
     """GenEval's numbers, each a share in [0, 1].
@@ -42,8 +59,8 @@ class GenEvalSummary:
         correct_images: share of pictures that are right.
         any_correct: share of prompts with at least one picture that is right, which the official script calls correct.
         all_correct: share of prompts of which every picture is right.
-        overall_interval: 95 % interval of the overall score, prompts drawn within their task; (None, None) where a task
-            has fewer than two prompts.
+        intervals: tag -> the 95 % intervals of its mean, over prompts and over seeds.
+        overall_intervals: those of the overall score, prompts drawn within their task.
     """
 
     images: int
@@ -52,7 +69,8 @@ class GenEvalSummary:
     correct_images: float
     any_correct: float
     all_correct: float
-    overall_interval: Interval
+    intervals: Mapping[str, Intervals]
+    overall_intervals: Intervals
 
     @property
     def overall(self) -> float:
@@ -63,23 +81,22 @@ class GenEvalSummary:
     def json(self) -> dict[str, Json]:
         """The numbers as JSON values."""
         tasks: dict[str, Json] = {
-            tag: {"mean": right / number, "correct": right, "images": number}
+            tag: {"mean": right / number, **self.intervals[tag].json(), "correct": right, "images": number}
             for tag, (right, number) in self.tasks.items()
         }
-        shares = {key: value for key, value in asdict(self).items() if key not in ("tasks", "overall_interval")}
-        return {"overall": self.overall, "overall_interval": list(self.overall_interval), **shares, "tasks": tasks}
+        names = ("images", "prompts", "correct_images", "any_correct", "all_correct")
+        counts: dict[str, Json] = {name: getattr(self, name) for name in names}
+        return {"overall": self.overall, **self.overall_intervals.json(), **counts, "tasks": tasks}
 
     def __str__(self) -> str:
-        low, high = self.overall_interval
-        interval = "" if low is None else f", 95 % over prompts [{low:.5f}, {high:.5f}]"
-        tasks = [f"{tag:<16} = {r / n:.2%} ({r} / {n})" for tag, (r, n) in self.tasks.items()]
+        tasks = [f"{tag:<16} = {r / n:.2%} ({r} / {n}){self.intervals[tag]}" for tag, (r, n) in self.tasks.items()]
         return "\n".join(
             [
                 f"images: {self.images}, {self.correct_images:.2%} correct",
                 f"prompts: {self.prompts}, {self.any_correct:.2%} with any image correct, "
                 f"{self.all_correct:.2%} with all images correct",
                 *tasks,
-                f"overall (mean of {len(tasks)} task means): {self.overall:.5f}{interval}",
+                f"overall (mean of {len(tasks)} task means): {self.overall:.5f}{self.overall_intervals}",
             ]
         )
 
@@ -103,8 +120,13 @@ def summarise_results(results: Sequence[Result]) -> GenEvalSummary | None:
         correct_images=sum(result.correct for result in results) / len(results),
         any_correct=sum(any(verdicts) for verdicts in prompts.values()) / len(prompts),
         all_correct=sum(all(verdicts) for verdicts in prompts.values()) / len(prompts),
-        overall_interval=overall_bootstrap([list(groups.values()) for groups in by_tag.values()]),
+        intervals={tag: _intervals([list(groups.values())]) for tag, groups in by_tag.items()},
+        overall_intervals=_intervals([list(groups.values()) for groups in by_tag.values()]),
     )
+
+
+def _intervals(tasks: Sequence[Groups]) -> Intervals:
+    return Intervals(overall_bootstrap(tasks), overall_seeds(tasks))
 
 
 def read_results(path: Path) -> list[Result]:

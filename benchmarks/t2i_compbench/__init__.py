@@ -1,4 +1,4 @@
-"""The T2I-CompBench(++) suite: its eight prompt lists, read from the user's copy."""
+"""The T2I-CompBench(++) suite: its eight prompt lists, fetched once, or the user's copy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
-from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -15,7 +15,7 @@ CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial
 
 
 class Settings(StrictSettings):
-    """Where the prompt lists lie: a folder with ``<category>_val.txt``, one prompt a line."""
+    """Where the lists lie: a folder with ``<category>_val.txt``, one prompt a line; None for the fetched ones."""
 
     data: Path | None = None
 
@@ -48,14 +48,5 @@ class CompBenchSuite:
 
 
 def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:
-    """The suite.
-
-    Raises:
-        UsageError: no folder was given.
-    """
-    if settings.data is None:
-        raise UsageError(
-            "the t2i-compbench suite needs its prompt lists: pass --data DIR with color_val.txt, spatial_val.txt, ... "
-            "(examples/dataset of github.com/Karine-Huang/T2I-CompBench)"
-        )
-    return CompBenchSuite(settings.data)
+    """The suite; raises UsageError when no folder is given and none was fetched."""
+    return CompBenchSuite(require_data(CompBenchSuite.name, settings.data))

@@ -99,14 +99,20 @@ def _corrected(words: Sequence[str], vocabulary: Vocabulary) -> list[Count]:
     folded = [word.lower() for word in words]
     counts = []
     for place, word in enumerate(folded):
-        if word not in NUMBERS:
-            continue
-        for noun in folded[place + 1 : place + 1 + REACH]:
-            if noun in NUMBERS:
-                break
-            if _known(noun, vocabulary):
-                in_plurals = noun in vocabulary.plurals
-                name = vocabulary.singulars[vocabulary.plurals.index(noun)] if in_plurals else noun
-                counts.append(Count(name, NUMBERS[word]))
-                break
+        noun = _object_after(folded, place, vocabulary) if word in NUMBERS else None
+        if noun is not None:
+            in_plurals = noun in vocabulary.plurals
+            name = vocabulary.singulars[vocabulary.plurals.index(noun)] if in_plurals else noun
+            counts.append(Count(name, NUMBERS[word]))
     return counts
+
+
+def _object_after(words: Sequence[str], place: int, vocabulary: Vocabulary) -> str | None:
+    """The nearest object behind a number, before the next number; a name of two words before its last word alone."""
+    for start in range(place + 1, min(place + 1 + REACH, len(words))):
+        if words[start] in NUMBERS:
+            return None
+        for name in (" ".join(words[start : start + 2]), words[start]):
+            if _known(name, vocabulary):
+                return name
+    return None

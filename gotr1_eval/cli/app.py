@@ -7,20 +7,30 @@ from collections.abc import Sequence
 import typer
 
 from gotr1_eval.cli import (
+    agreement,
+    analyse,
     audit,
+    calibrate,
     compare,
     compbench,
     convert,
+    data,
     demo,
+    doctor,
     generate,
     geneval,
+    leaderboard,
     listing,
     merge,
     phrases,
     plan,
+    precision,
+    rate,
     report,
+    retest,
     score,
     serve,
+    study,
     tiny_janus,
     train,
     weights,
@@ -43,13 +53,23 @@ app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("audit")(audit.audit)
+app.command("agreement")(agreement.agreement)
+app.command("retest")(retest.retest)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("precision")(precision.precision)
+app.command("analyse")(analyse.analyse)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("study")(study.study)
+app.command("rate")(rate.rate)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
 app.command("plan")(plan.plan)
 app.command("weights")(weights.weights)
+app.command("doctor")(doctor.doctor)
+app.add_typer(data.data, name="data")
+app.add_typer(calibrate.calibrate, name="calibrate")
 app.add_typer(train.train, name="train")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gotr1_eval.cli.options import retry_reasons
+from gotr1_eval.cli.options import read_engine, retry_reasons
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.types import Json, Sample
@@ -65,24 +65,23 @@ def run_plan(
     out: Path | None,
     tile: int | None,
     shard: str | None,
+    engine: str,
     retry: str | None,
 ) -> Path:
     """Generate and judge, or resume; returns the folder of the run, or of its part."""
-    from benchmarks.run import run_benchmark
-    from benchmarks.shards import read_shard
     from gotr1_eval.cli.terminal import Bars
 
+    runs = read_engine(engine, builder, shard)
     painter = _painter(builder, generator, images)
     folder = out or Path("runs", safe_name(f"{suite.name}-{painter.name}-{seed}"))
     with Bars(builder.traffic) as bars:
-        return run_benchmark(
+        return runs.run(
             folder,
             plan,
             painter,
             rewards,
             asked=asked,
             tile=tile,
-            shard=read_shard(shard),
             progress=bars,
             retry=retry_reasons(retry),
         )

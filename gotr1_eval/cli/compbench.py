@@ -26,7 +26,6 @@ from gotr1_eval.cli.official import (
     PhraseSource,
     SemanticsOption,
     YesNoModel,
-    ceiling_lines,
     compbench_judges,
     read_models,
     with_official,
@@ -34,6 +33,7 @@ from gotr1_eval.cli.official import (
 from gotr1_eval.cli.options import (
     AsJson,
     ChainCap,
+    EngineOption,
     Guidance,
     JudgeModel,
     Judges,
@@ -54,9 +54,14 @@ from gotr1_eval.core.types import Json
 def compbench(
     ckpt: Ckpt = None,
     suite: Annotated[
-        str, typer.Option(help="t2i-compbench or shapes, or a .txt or .jsonl file of prompts.")
+        str,
+        typer.Option(
+            help="t2i-compbench or shapes, or a .txt, .jsonl, .csv or .parquet file of prompts (pattern, URL)."
+        ),
     ] = "t2i-compbench",
-    data: Annotated[Path | None, typer.Option(help="Folder with the suite's prompt lists.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the suite's prompt lists; by default those of `data fetch`.")
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Judge pictures made elsewhere, named <prompt>_<6 digits>.png.")
     ] = None,
@@ -78,6 +83,7 @@ def compbench(
     seed: Seed = 0,
     tile: Tile = None,
     shard: ShardOption = None,
+    engine: EngineOption = "local",
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -116,8 +122,10 @@ def compbench(
             "--images: pictures without chains need a judge that looks at pictures; name models of the official "
             "metrics (--detector, --detections, --yes-no, --encoder, --depth), or a judge with --judges"
         )
-    model = judge_model_spec(judge_model, reply_cache)
-    asks = judges is not None or not official or model is not None
+    model = judge_model_spec(judge_model, reply_cache, judges)
+    asks = judges is not None or not official
+    if judges is None and asks:
+        lines.append(f"no --judges given: judged by the suite's reward set {prompts.reward_set}")
     rewards = with_official(official, builder.reward_set(judges or prompts.reward_set, model) if asks else None)
     if dry_run:
         show_dry_run(builder, generator, plan, rewards, as_json=as_json)
@@ -141,8 +149,9 @@ def compbench(
         out=out,
         tile=tile,
         shard=shard,
+        engine=engine,
         retry=retry,
     )
-    for line in [*lines, *(ceiling_lines(chosen, wanted.semantics) if official else [])]:
+    for line in lines:
         err.print(f"note: {line}", markup=False, soft_wrap=True)
     finish(folder, min_coverage=min_coverage, as_json=as_json)

@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gotr1_eval.core.errors import RunError
+
+if TYPE_CHECKING:
+    from reports.large_run import Digest
 
 SHOWN = 20
 """Unscored samples, and odd pictures, that are named in the terminal."""
 
 
-def finish(folder: Path, *, min_coverage: float, as_json: bool) -> None:
+def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool = False) -> None:
     """Write the page and print the table of a finished run.
+
+    Args:
+        everything: the page shows all samples, with files beside it.
 
     Raises:
         RunError: a cell of the table has fewer scored samples than `min_coverage`; everything is saved all the same.
     """
+    from gotr1_eval.cli.peers import show_peers
     from gotr1_eval.cli.terminal import err, show_table
-    from reports.export import remark_lines, unscored_lines, write_scores
     from reports.page import write_page
-    from reports.run_data import load_run
-    from reports.tables import summarise_run
+    from reports.published.peers import ceiling_lines, peers_of
 
-    run = load_run(folder)
-    table = summarise_run(run, min_coverage)
-    page = write_page(run, table)
-    write_scores(run)
+    told = _digest(folder, min_coverage)
+    run, table = told.run, told.table
+    page = write_page(run, table, everything=everything)
     show_table(table, as_json=as_json)
-    for word, lines in (("note", remark_lines(run)), ("unscored", unscored_lines(run))):
-        for line in lines[:SHOWN]:
+    if not as_json:
+        show_peers(peers_of(run, table))
+    for line in ceiling_lines(run):
+        err.print(f"note: {line}", markup=False, soft_wrap=True)
+    for word, lines in (("note", told.remarks), ("unscored", told.unscored)):
+        for line in lines.first[:SHOWN]:
             err.print(f"{word}: {line}", markup=False, soft_wrap=True)
-        if len(lines) > SHOWN:
-            err.print(f"{word}: and {len(lines) - SHOWN} more", markup=False)
+        if lines.count > SHOWN:
+            err.print(f"{word}: and {lines.count - SHOWN} more", markup=False)
     if all(cell.mean is None for row in table.rows.values() for cell in row.values()):
         err.print("note: nothing was scored; the reasons are in the report", markup=False)
     err.print(f"report: {page}", markup=False, soft_wrap=True)
@@ -40,3 +49,22 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool) -> None:
             f"{folder}: {len(table.gaps)} of the table's cells have under {min_coverage:.0%} of their samples scored "
             "(see the reasons in the report); the run is saved and marked incomplete"
         )
+
+
+def _digest(folder: Path, min_coverage: float) -> Digest:
+    """What there is to tell. Runs in parts, of any size, are read part by part; their parts are the table of scores."""
+    from gotr1_eval.core.parts import parts_of
+    from reports.export import remark_lines, unscored_lines, write_scores
+    from reports.large_run import Digest, Lines, digest
+    from reports.run_data import load_run
+    from reports.tables import summarise_run
+
+    parts = parts_of(folder)
+    if parts is not None:
+        return digest(folder, parts, min_coverage)
+    run = load_run(folder)
+    write_scores(run)
+    remarks, unscored = Lines(), Lines()
+    remarks.add(remark_lines(run))
+    unscored.add(unscored_lines(run))
+    return Digest(summarise_run(run, min_coverage), run, remarks, unscored)

@@ -23,6 +23,7 @@ from gotr1_eval.cli.official import Detections, Detector, EncoderModel, Semantic
 from gotr1_eval.cli.options import (
     AsJson,
     ChainCap,
+    EngineOption,
     Guidance,
     JudgeModel,
     Judges,
@@ -44,7 +45,10 @@ COLUMN = "official_geneval"
 
 def geneval(
     ckpt: Ckpt = None,
-    data: Annotated[Path | None, typer.Option(help="evaluation_metadata.jsonl, or the folder that holds it.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="evaluation_metadata.jsonl, or its folder; by default that of `data fetch`."),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Judge pictures made elsewhere: <5 digits>/metadata.jsonl and samples/.")
     ] = None,
@@ -64,6 +68,7 @@ def geneval(
     seed: Seed = 0,
     tile: Tile = None,
     shard: ShardOption = None,
+    engine: EngineOption = "local",
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -91,9 +96,7 @@ def geneval(
     if "detector" not in wanted.models:
         raise UsageError("geneval needs --detector (see `gotr1-eval list detectors`) or --detections FILE")
     judge = builder.judge({"use": "geneval", "semantics": wanted.semantics, **wanted.models})
-    model = judge_model_spec(judge_model, reply_cache)
-    if judges is None and model is not None:
-        raise UsageError("--judge-model: name the judges that ask it with --judges")
+    model = judge_model_spec(judge_model, reply_cache, judges)
     rewards = with_official({COLUMN: judge}, builder.reward_set(judges, model) if judges else None)
     if dry_run:
         show_dry_run(builder, generator, plan, rewards, as_json=as_json)
@@ -117,6 +120,7 @@ def geneval(
         out=out,
         tile=tile,
         shard=shard,
+        engine=engine,
         retry=retry,
     )
     _write_official(folder, judge.name)

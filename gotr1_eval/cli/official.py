@@ -41,8 +41,6 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 """Judge -> (its column, its categories, the models it needs)."""
 WITHOUT_PHRASES = ("non_spatial",)
 WITH_DATA = ("numeracy", "three_in_one")
-CEILINGS = {"spatial": 0.65, "complex": 0.68}
-"""Category -> the most that perfect pictures could score under `reference` with UniDet's labels, about."""
 
 
 def component_spec(text: str, option: str) -> dict[str, Json]:
@@ -123,20 +121,9 @@ def compbench_judges(
             spec: dict[str, Json] = {"use": name, "semantics": wanted.semantics}
             spec |= {need: wanted.models[need] for need in needs}
             spec |= {} if name in WITHOUT_PHRASES else {"phrases": wanted.phrases}
-            spec |= {"data": str(data)} if name in WITH_DATA else {}
+            spec |= {"data": str(data)} if name in WITH_DATA and data is not None else {}
             judges[column] = builder.judge(spec)
     return judges, lines
-
-
-def ceiling_lines(categories: Sequence[str], semantics: Semantics) -> list[str]:
-    """What perfect pictures could score, for the categories that cannot reach 1."""
-    if semantics == "corrected":
-        return []
-    return [
-        f"{category}: perfect pictures score about {CEILINGS[category]:.2f} here, not 1 (docs/metrics.md)"
-        for category in categories
-        if category in CEILINGS
-    ]
 
 
 def with_official(judges: Mapping[str, Judge], rewards: RewardSet | None) -> RewardSet:

@@ -11,7 +11,9 @@ from gotr1_eval.core.errors import UsageError
 
 
 def phrases(
-    data: Annotated[Path, typer.Option(help="Folder with the prompt lists, <category>_val.txt.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with <category>_val.txt; by default that of `data fetch`.")
+    ] = None,
     source: Annotated[str, typer.Option(help="Source of the parses, as --phrases of compbench.")] = "builtin",
     freeze: Annotated[Path | None, typer.Option(help="Write the parses to this file, for --phrases frozen.")] = None,
     compare: Annotated[str | None, typer.Option(help="Another source; prints where its noun phrases differ.")] = None,
@@ -22,11 +24,13 @@ def phrases(
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.official import component_spec
     from gotr1_eval.cli.terminal import out
+    from gotr1_eval.core.public_data import require_data
     from gotr1_eval.models.phrases.frozen import freeze as write_parses
 
     if (freeze is None) == (compare is None):
         raise UsageError("phrases: give either --freeze FILE or --compare SOURCE")
     builder = Builder()
+    data = require_data("t2i-compbench", data)
     lists = [data / f"{category}_val.txt" for category in CATEGORIES]
     prompts = [prompt for path in lists if path.exists() for prompt in read_prompts(path)]
     if not prompts:

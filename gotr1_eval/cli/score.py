@@ -9,6 +9,7 @@ import typer
 
 from gotr1_eval.cli.options import (
     AsJson,
+    EngineOption,
     JudgeModel,
     Judges,
     MinCoverage,
@@ -17,6 +18,7 @@ from gotr1_eval.cli.options import (
     Retry,
     Tile,
     judge_model_spec,
+    read_engine,
     retry_reasons,
 )
 from gotr1_eval.core.errors import UsageError
@@ -24,11 +26,18 @@ from gotr1_eval.core.identifiers import safe_name
 
 
 def score(
-    source: Annotated[Path, typer.Argument(help="A folder of pictures, or a .csv, .jsonl or .parquet manifest.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of pictures, or a .csv, .jsonl or .parquet manifest; also a folder of manifests, a pattern, "
+            "or a URL (s3://...)."
+        ),
+    ],
     judges: Judges = None,
     judge_model: JudgeModel = None,
     reply_cache: ReplyCache = None,
     tile: Tile = None,
+    engine: EngineOption = "local",
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
     retry: Retry = None,
@@ -36,28 +45,28 @@ def score(
 ) -> None:
     """Judge pictures and chains made elsewhere: prompt, image and chain from a manifest or from file names."""
     from benchmarks.painters import AsTheyAre
-    from benchmarks.run import run_benchmark
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.finish import finish
     from gotr1_eval.cli.terminal import Bars
-    from gotr1_eval.scoring import read_manifest
+    from gotr1_eval.manifest import Manifest
 
-    samples = read_manifest(source)
+    builder = Builder()
+    runs = read_engine(engine, builder)
+    samples = Manifest(source)
     if judges is None and all(sample.chain is None for sample in samples):
         raise UsageError(
             f"{source} holds pictures without chains, which no judge scores without a model; name judges, for example "
             "--judges prompt_image --judge-model MODEL (see gotr1-eval list judges)"
         )
-    builder = Builder()
-    rewards = builder.reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache))
-    folder = out or Path("runs", safe_name(f"score-{source.absolute().stem}"))
+    rewards = builder.reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache, judges))
+    folder = out or Path("runs", safe_name(f"score-{samples.name}"))
     with Bars(builder.traffic) as bars:
-        run_benchmark(
+        runs.run(
             folder,
             samples,
-            AsTheyAre(source),
+            AsTheyAre(samples.place),
             rewards,
-            asked={"source": str(source.absolute())},
+            asked={"source": samples.place},
             tile=tile,
             progress=bars,
             retry=retry_reasons(retry),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from gotr1_eval.cli.options import JudgeModel, judge_model_spec
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.web.addresses import is_loopback
 
 TOKEN = "GOTR1_EVAL_TOKEN"
 
@@ -30,18 +30,11 @@ def serve(
     from gotr1_eval.build import Builder
 
     token = os.environ.get(TOKEN) or None
-    if token is None and not _loopback(host):
+    if token is None and not is_loopback(host):
         raise UsageError(f"--host {host} is reachable from elsewhere: set {TOKEN}, or listen on 127.0.0.1")
     uvicorn.run(
-        create_app(Builder().reward_set(judges, judge_model_spec(judge_model, None)), token=token),
+        create_app(Builder().reward_set(judges, judge_model_spec(judge_model, None, judges)), token=token),
         host=host,
         port=port,
         log_level="warning",
     )
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -17,6 +17,9 @@ from reports.tables import Table, table_json
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+INTERVALS = (
+    "95 % intervals: prompts (other prompts of the kind, bootstrap), seeds (other pictures of these very prompts)"
+)
 
 
 class _Rate(ProgressColumn):
@@ -93,6 +96,8 @@ def show_table(table: Table, *, as_json: bool) -> None:
     for category, row in table.rows.items():
         grid.add_row(Text(category), *(_cell(row[column.name]) for column in table.judges))
     out.print(grid)
+    if any(cell.low is not None for row in table.rows.values() for cell in row.values()):
+        out.print(INTERVALS, style="dim", markup=False, soft_wrap=True)
     for column in table.judges:
         if column.name != column.factor:
             out.print(f"{column.factor.replace('_', ' ')}: {column.name}", style="dim", markup=False, soft_wrap=True)
@@ -110,9 +115,13 @@ def show_estimate(counts: Estimate, *, as_json: bool) -> None:
 
 
 def _cell(summary: Summary) -> Text:
-    """The mean over its counts; a count of zero is left out, except of those that were scored."""
+    """The mean over its intervals and counts; a count of zero is left out, except of those that were scored."""
     mean = Text("-" if summary.mean is None else f"{summary.mean:.3f}")
+    spans = {"prompts": (summary.low, summary.high), "seeds": (summary.seeds_low, summary.seeds_high)}
+    lines = [
+        f"{name} [{low:.3f}, {high:.3f}]" for name, (low, high) in spans.items() if low is not None and high is not None
+    ]
     counts = [f"n={summary.scored}"]
     named = {"unscored": summary.unscored, "n/a": summary.not_applicable, "missing": summary.missing}
     counts += [f"{name} {count}" for name, count in named.items() if count]
-    return mean.append(f"\n{', '.join(counts)}", style="dim")
+    return mean.append("".join(f"\n{line}" for line in [*lines, ", ".join(counts)]), style="dim")

@@ -33,10 +33,12 @@ def weights(
     if fetch and not names:
         raise UsageError("--download needs to know what: name benchmarks or files, as in `weights spatial --download`")
     folder = (folder or weights_folder()).expanduser()
-    files = _chosen(names or [])
+    names = names or []
+    files = _chosen(names)
     if fetch:
         for file in files:
-            _download(file, folder)
+            if file.key in (names or []) or not _is_dispensable(file, folder):
+                _download(file, folder)
     _show(files, folder, as_json=as_json)
 
 
@@ -53,6 +55,13 @@ def _chosen(names: Sequence[str]) -> list[OfficialFile]:
                 f"files: {', '.join(keys)})"
             )
     return [file for file in FILES if not names or file.key in names or any(one in names for one in file.made_for)]
+
+
+def _is_dispensable(file: OfficialFile, folder: Path) -> bool:
+    """Whether another file does as well: the usual one, or one that is here."""
+    from gotr1_eval.core.official_files import find_file, interchangeable
+
+    return file.instead_of is not None or any(find_file(other, folder) for other in interchangeable(file))
 
 
 def _download(file: OfficialFile, folder: Path) -> None:
@@ -83,7 +92,7 @@ def _show(files: Sequence[OfficialFile], folder: Path, *, as_json: bool) -> None
         return
     out.print(f"looked in {folder}", markup=False, soft_wrap=True)
     for file in files:
-        for line in _lines(file, found[file.key]):
+        for line in _lines(file, found[file.key], folder):
             out.print(line, markup=False, soft_wrap=True)
 
 
@@ -97,6 +106,7 @@ def _row(file: OfficialFile, found: Path | None) -> dict[str, object]:
         "host": file.host,
         "url": file.url,
         "sha256_begins": file.hash_start,
+        "instead_of": file.instead_of,
         "found": None if found is None else str(found),
         "bytes": None if found is None or file.on_hub else found.stat().st_size,
         "fault": None if found is None else file_fault(file, found) or None,
@@ -104,9 +114,9 @@ def _row(file: OfficialFile, found: Path | None) -> dict[str, object]:
     }
 
 
-def _lines(file: OfficialFile, found: Path | None) -> list[str]:
+def _lines(file: OfficialFile, found: Path | None, folder: Path) -> list[str]:
     """What a person wants to know about a file: what for, whether it is here, and else how to get it."""
-    from gotr1_eval.core.official_files import file_fault, how_to_get
+    from gotr1_eval.core.official_files import file_fault, find_file, how_to_get, interchangeable
 
     uses: dict[str, list[str]] = {}
     for benchmark, use in file.made_for.items():
@@ -115,6 +125,9 @@ def _lines(file: OfficialFile, found: Path | None) -> list[str]:
     lines = [f"{file.key}: {file.name}", f"  for    {made_for}", f"  from   {file.host}"]
     known = "sha256 unknown" if file.hash_start is None else f"sha256 begins with {file.hash_start}"
     if found is None:
+        for other in interchangeable(file):
+            if find_file(other, folder):
+                return [*lines, f"  not needed: {other.key} is here, of the same weights"]
         return [*lines, f"  known  size unknown, {known}", f"  MISSING  {how_to_get(file)}"]
     if fault := file_fault(file, found):
         return [*lines, f"  WRONG  {found}: {fault}"]

@@ -35,6 +35,8 @@ def download(url: str, path: Path, check: Callable[[Path], str], report: Report 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, partial, report)
+    except urllib.error.HTTPError as error:
+        raise BackendError(f"{url}: the server answers {error.code} {one_line(error.reason, 80)}") from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise BackendError(f"{url}: {one_line(error, 160)}; start again to go on where it stopped") from None
     except OSError as error:

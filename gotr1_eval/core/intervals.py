@@ -8,7 +8,7 @@ that tells two runs of one model apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,39 +19,74 @@ FEW = 50
 """Prompts under which the analytic form takes Student's t instead of the normal distribution."""
 
 Interval = tuple[float | None, float | None]
-Groups = Sequence[Sequence[float]]
-"""A list of values a prompt; none is empty."""
+MANY = 100_000
+"""Prompts from which the bootstrap gives way to the analytic form: the two agree, and draws would take minutes."""
+CELLS = 8_000_000
+"""Draws times prompts that are held at once."""
+
+Groups = Collection[Sequence[float]]
+"""A list of values a prompt; none is empty. May be iterated over several times."""
 NONE: Interval = (None, None)
 
 
+def overall_mean(tasks: Sequence[Groups]) -> float | None:
+    """The mean of the tasks' means, of one task the mean over all its values; None without a task."""
+    return _mean_of_means(tasks) if tasks else None
+
+
 def prompt_bootstrap(groups: Groups, seed: int = 0) -> Interval:
-    """Percentile bootstrap of the mean over all values, drawing whole prompts; (None, None) below two of them."""
-    if len(groups) < 2:
-        return NONE
-    return _percentiles(_drawn_means(groups, np.random.default_rng(seed)))
+    """Expanded percentile bootstrap of the mean over all values, drawing whole prompts; (None, None) below two."""
+    return overall_bootstrap([groups], seed)
 
 
 def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
     """The same for a mean of task means, each task counting alike: prompts are drawn within their task.
 
-    (None, None) where a task has fewer than two prompts.
+    Expanded as for the task with the fewest prompts; (None, None) where one has fewer than two. The analytic form
+    where a task has `MANY` prompts.
     """
     if not tasks or any(len(groups) < 2 for groups in tasks):
         return NONE
+    if any(len(groups) >= MANY for groups in tasks):
+        return overall_analytic(tasks)
     generator = np.random.default_rng(seed)
-    return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0))
+    return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0), min(map(len, tasks)))
+
+
+def drawn_counts(prompts: int, generator: np.random.Generator, draws: int = DRAWS) -> NDArray[np.float64]:
+    """[draws, prompts]: how often each prompt stands in a draw of as many prompts with replacement."""
+    chosen = generator.integers(0, prompts, size=(draws, prompts))
+    cells = chosen + np.arange(draws)[:, None] * prompts
+    return np.bincount(cells.ravel(), minlength=draws * prompts).reshape(draws, prompts).astype(np.float64)
+
+
+def tail(prompts: int) -> float:
+    """The share of draws to cut off at each end, so that the interval has Student's reach and not a shorter one.
+
+    Plain percentiles (2.5 % at each end) are too close by sqrt((P - 1) / P) and by the normal quantile in place of
+    Student's: for ten prompts they hold the truth 90 times of a hundred instead of 95. See Hesterberg, "What Teachers
+    Should Know About the Bootstrap" (2015), on the expanded percentile interval.
+    """
+    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
+    from scipy.special import ndtr, stdtrit
+
+    return float(ndtr(math.sqrt(prompts / (prompts - 1)) * stdtrit(prompts - 1, 0.025)))
 
 
 def _drawn_means(groups: Groups, generator: np.random.Generator) -> NDArray[np.float64]:
     sums = np.array([math.fsum(group) for group in groups])
-    counts = np.array([len(group) for group in groups])
-    chosen = generator.integers(0, len(groups), size=(DRAWS, len(groups)))
-    means: NDArray[np.float64] = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
-    return means
+    sizes = np.array([len(group) for group in groups])
+    at_once = max(CELLS // len(groups), 1)
+    means = []
+    for start in range(0, DRAWS, at_once):
+        counts = drawn_counts(len(groups), generator, min(at_once, DRAWS - start))
+        means.append((counts @ sums) / (counts @ sizes))
+    return np.concatenate(means)
 
 
-def _percentiles(means: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(means, (2.5, 97.5))
+def _percentiles(means: NDArray[np.float64], prompts: int) -> Interval:
+    cut = tail(prompts)
+    low, high = np.quantile(means, (cut, 1 - cut))
     return float(low), float(high)
 
 
@@ -62,18 +97,18 @@ def prompt_analytic(groups: Groups) -> Interval:
     quantile is the normal distribution's, or Student's with P - 1 degrees of freedom below 50 prompts. (None, None)
     below two prompts.
     """
-    # scipy.special holds the quantiles; scipy.stats takes seconds to import.
-    from scipy.special import ndtri, stdtrit
+    return overall_analytic([groups])
 
-    prompts = len(groups)
-    if prompts < 2:
+
+def overall_analytic(tasks: Sequence[Groups]) -> Interval:
+    """The same for a mean of task means: the tasks' errors are independent. Below 50 prompts in all Student's t has as
+    many degrees of freedom as there are prompts, less one a task. (None, None) where a task has fewer than two prompts.
+    """
+    if not tasks or any(len(groups) < 2 for groups in tasks):
         return NONE
-    number = sum(map(len, groups))
-    mean = math.fsum(value for group in groups for value in group) / number
-    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
-    error = math.sqrt(squares * prompts / (prompts - 1)) / number
-    quantile = float(stdtrit(prompts - 1, 0.975)) if prompts < FEW else float(ndtri(0.975))
-    return mean - quantile * error, mean + quantile * error
+    error = math.hypot(*map(_prompt_error, tasks)) / len(tasks)
+    prompts = sum(map(len, tasks))
+    return _around(tasks, error, prompts - len(tasks), few=prompts < FEW)
 
 
 def seed_analytic(groups: Groups) -> Interval:
@@ -81,14 +116,47 @@ def seed_analytic(groups: Groups) -> Interval:
 
     Only the spread within prompts counts. (None, None) where a prompt has a single value, which says nothing about it.
     """
+    return overall_seeds([groups])
+
+
+def overall_seeds(tasks: Sequence[Groups]) -> Interval:
+    """The same for a mean of task means."""
+    if not tasks or any(not groups or any(len(group) < 2 for group in groups) for groups in tasks):
+        return NONE
+    error = math.hypot(*map(_seed_error, tasks)) / len(tasks)
+    freedom = sum(len(group) - 1 for groups in tasks for group in groups)
+    return _around(tasks, error, freedom, few=freedom < FEW)
+
+
+def quantile(freedom: int, *, few: bool) -> float:
+    """How many standard errors a 95 % interval reaches: Student's t for few observations, else the normal's 1.96."""
     # scipy.special holds the quantiles; scipy.stats takes seconds to import.
     from scipy.special import ndtri, stdtrit
 
-    if not groups or any(len(group) < 2 for group in groups):
-        return NONE
-    number = sum(map(len, groups))
-    mean = math.fsum(value for group in groups for value in group) / number
-    variance = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups) / number**2
-    freedom = number - len(groups)
-    quantile = float(stdtrit(freedom, 0.975)) if freedom < FEW else float(ndtri(0.975))
-    return mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance)
+    return float(stdtrit(freedom, 0.975)) if few else float(ndtri(0.975))
+
+
+def _around(tasks: Sequence[Groups], error: float, freedom: int, *, few: bool) -> Interval:
+    middle, reach = _mean_of_means(tasks), quantile(freedom, few=few) * error
+    return middle - reach, middle + reach
+
+
+def _mean_of_means(tasks: Sequence[Groups]) -> float:
+    return math.fsum(map(_mean, tasks)) / len(tasks)
+
+
+def _mean(groups: Groups) -> float:
+    return math.fsum(value for group in groups for value in group) / sum(map(len, groups))
+
+
+def _prompt_error(groups: Groups) -> float:
+    """Standard error of the mean over all values, other prompts being drawn."""
+    prompts, mean = len(groups), _mean(groups)
+    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
+    return math.sqrt(squares * prompts / (prompts - 1)) / sum(map(len, groups))
+
+
+def _seed_error(groups: Groups) -> float:
+    """Standard error of the mean over all values, other seeds being drawn for these prompts."""
+    squares = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups)
+    return math.sqrt(squares) / sum(map(len, groups))

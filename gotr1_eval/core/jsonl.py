@@ -51,12 +51,17 @@ def read_rows(path: Path, *, ours: bool = True) -> Iterator[tuple[int, dict[str,
                 if ours and not line.endswith(b"\n"):
                     return
                 if ours or line.strip():
-                    yield number, _row(line, path, number)
+                    yield number, parse_row(line, path, number)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path=path) from None
 
 
-def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
+def parse_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
+    """The JSON object that a line of a file holds.
+
+    Raises:
+        DataError: it holds something else.
+    """
     try:
         row = json.loads(line)
     except ValueError as error:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gotr1_eval.core.cache import cache_folder
 from gotr1_eval.core.errors import UsageError
 
 FOLDER_VARIABLE = "GOTR1_EVAL_WEIGHTS"
@@ -32,6 +33,7 @@ class OfficialFile:
         by_hand: how to get it then.
         on_hub: it is a repository of the Hugging Face hub, and kept in the hub's own cache.
         hash_start: the first hex digits of its sha256, as its name states them; None where nobody states any.
+        instead_of: key of the file that this one, of the same weights, does as well as; None for the usual ones.
     """
 
     key: str
@@ -42,6 +44,7 @@ class OfficialFile:
     by_hand: str = ""
     on_hub: bool = False
     hash_start: str | None = None
+    instead_of: str | None = None
 
     @property
     def name(self) -> str:
@@ -117,6 +120,16 @@ FILES = (
         hash_start="743b7d99",
     ),
     OfficialFile(
+        key="mask2former-3x",
+        names=("mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth",),
+        made_for={"geneval": "the detector, re-hosted for mmdet 3.x"},
+        host="download.openmmlab.com",
+        url=f"{_OPENMMLAB}/v3.0/mask2former/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco/"
+        "mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth",
+        hash_start="c9d0c4f2",
+        instead_of="mask2former",
+    ),
+    OfficialFile(
         key="hps",
         names=("HPS_v2.1_compressed.pt",),
         made_for={"aesthetic": "the reward R_HPS"},
@@ -132,12 +145,16 @@ def official_file(key: str) -> OfficialFile:
     return next(file for file in FILES if file.key == key)
 
 
+def interchangeable(file: OfficialFile) -> tuple[OfficialFile, ...]:
+    """The other files that hold the same weights."""
+    role = file.instead_of or file.key
+    return tuple(other for other in FILES if other.key != file.key and role in (other.key, other.instead_of))
+
+
 def weights_folder() -> Path:
     """Where files are kept and looked for when nothing else is said: $GOTR1_EVAL_WEIGHTS, or a folder of the cache."""
-    if chosen := os.environ.get(FOLDER_VARIABLE):
-        return Path(chosen).expanduser()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "gotr1-eval" / "weights"
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen).expanduser() if chosen else cache_folder("weights")
 
 
 def find_file(file: OfficialFile, folder: Path) -> Path | None:
@@ -148,6 +165,11 @@ def find_file(file: OfficialFile, folder: Path) -> Path | None:
         kept = try_to_load_from_cache(file.name, "config.json")
         return Path(kept).parent if isinstance(kept, str) else None
     return next((folder / name for name in file.names if (folder / name).is_file()), None)
+
+
+def find_interchangeable(file: OfficialFile, folder: Path) -> Path | None:
+    """The file, or else one of the same weights; None where there is neither."""
+    return next((path for one in (file, *interchangeable(file)) if (path := find_file(one, folder))), None)
 
 
 def require_file(file: OfficialFile, what: str, given: Path | None) -> Path:
@@ -177,8 +199,13 @@ def file_fault(file: OfficialFile, path: Path) -> str:
         return ""
     with path.open("rb") as content:
         begins = content.read(2)
-        if not begins.startswith(_CHECKPOINTS):
-            return f"no checkpoint: it begins with {begins!r}"
-        content.seek(0)
-        found = hashlib.file_digest(content, "sha256").hexdigest() if file.hash_start else ""
+    if not begins.startswith(_CHECKPOINTS):
+        return f"no checkpoint: it begins with {begins!r}"
+    found = file_sha256(path) if file.hash_start else ""
     return "" if found.startswith(file.hash_start or "") else f"sha256 begins with {found[:8]}, not {file.hash_start}"
+
+
+def file_sha256(path: Path) -> str:
+    """The whole file's sha256 in hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

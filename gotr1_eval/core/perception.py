@@ -32,6 +32,27 @@ class FileDetector(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TensorCount:
+    """What became of the tensors of a weights file: so many are in it, so many are weights of the model.
+
+    The others hold nothing that a picture could change: tables of constants, counters of the training. A file with any
+    further tensor, or without a weight, is not loaded.
+    """
+
+    in_file: int
+    weights: int
+
+
+@runtime_checkable
+class FromFile(Protocol):
+    """A model that was read from one file of somebody else's, tensor by tensor."""
+
+    def count_tensors(self) -> TensorCount:
+        """Loads the model, and counts; raises what loading does."""
+        ...
+
+
 class YesNo(Protocol):
     """Answers questions about pictures with the probability of "yes"."""
 

@@ -100,20 +100,6 @@ class RunStore:
         """Every judgment by key; of several lines with one key the last counts."""
         return read_judgments(self.folder)
 
-    def image_path(self, sample_id: str) -> Path:
-        """Where the sample's picture belongs: inside images/, whatever the id holds."""
-        *folders, name = sample_id.split("/")
-        return self.folder.joinpath("images", *map(safe_name, folders), f"{safe_name(name)}.png")
-
-    def save_image(self, sample_id: str, image: Image.Image) -> Path:
-        """Write the sample's picture; a reader never sees half of it."""
-        path = self.image_path(sample_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        image.save(partial, format="PNG")
-        partial.replace(path)
-        return path
-
     def append_samples(self, samples: Iterable[Sample]) -> None:
         """Commit one tile of samples; their pictures must have been saved."""
         append_rows(self.folder / "samples.jsonl", [sample_row(sample, self.folder) for sample in samples])
@@ -121,6 +107,22 @@ class RunStore:
     def append_judgments(self, judgments: Iterable[Judgment]) -> None:
         """Commit one tile of judgments."""
         append_rows(self.folder / "judgments.jsonl", [judgment_row(judgment) for judgment in judgments])
+
+
+def image_path(run: Path, sample_id: str) -> Path:
+    """Where the sample's picture belongs: inside the run's images/, whatever the id holds."""
+    *folders, name = sample_id.split("/")
+    return run.joinpath("images", *map(safe_name, folders), f"{safe_name(name)}.png")
+
+
+def save_image(run: Path, sample_id: str, image: Image.Image) -> Path:
+    """Write the sample's picture; a reader never sees half of it."""
+    path = image_path(run, sample_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    image.save(partial, format="PNG")
+    partial.replace(path)
+    return path
 
 
 def tiles(items: Sequence[Any], size: int) -> list[Sequence[Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gotr1_eval.core.intervals import prompt_analytic, prompt_bootstrap, seed_analytic
+from gotr1_eval.core.intervals import Groups, overall_analytic, overall_bootstrap, overall_mean, overall_seeds
 from gotr1_eval.core.outcome import Outcome, Score, Why
 
 
@@ -16,7 +16,7 @@ class Summary:
 
     Attributes:
         mean: over the scored samples; None when there is none.
-        low, high: 95 % interval over prompts (percentile bootstrap, prompts drawn whole); None below two prompts.
+        low, high: 95 % interval over prompts (expanded percentile bootstrap of whole prompts); None below two prompts.
         analytic_low, analytic_high: the same interval in the analytic form.
         seeds_low, seeds_high: 95 % interval over seeds with these prompts fixed; None where a prompt has one score.
         scored, unscored, not_applicable, missing: how many samples ended how; missing ones have no judgment at all.
@@ -49,39 +49,60 @@ class Summary:
         )
 
 
-def summarise(outcomes: Iterable[tuple[str, Outcome | None]], seed: int = 0) -> Summary:
-    """Mean, counts and interval.
+Judged = Iterable[tuple[str, Outcome | None]]
+"""(prompt's identity, outcome) of every expected sample; None where there is no judgment."""
+
+
+def summarise(outcomes: Judged, seed: int = 0) -> Summary:
+    """Mean, counts and intervals.
 
     Args:
-        outcomes: (prompt's identity, outcome) of every expected sample; None where there is no judgment.
         seed: of the bootstrap.
     """
-    values: dict[str, list[float]] = {}
-    unscored = not_applicable = missing = 0
-    for prompt, outcome in outcomes:
-        if outcome is None:
-            missing += 1
-        elif isinstance(outcome, Score):
-            values.setdefault(prompt, []).append(outcome.value)
-        elif outcome.why is Why.NOT_APPLICABLE:
-            not_applicable += 1
-        else:
-            unscored += 1
-    flat = [value for group in values.values() for value in group]
-    groups = list(values.values())
-    low, high = prompt_bootstrap(groups, seed)
-    analytic_low, analytic_high = prompt_analytic(groups)
-    seeds_low, seeds_high = seed_analytic(groups)
+    return summarise_tasks([outcomes], seed)
+
+
+def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
+    """The mean of the tasks' means, each task with a score counting alike; prompts are drawn within their task."""
+    judged = [list(outcomes) for outcomes in tasks]
+    counts = Counter(kind(outcome) for outcomes in judged for _, outcome in outcomes)
+    groups = [values for outcomes in judged if (values := scored_groups(outcomes))]
+    return summarise_groups(groups, counts, seed)
+
+
+def summarise_groups(groups: Sequence[Groups], counts: Mapping[str, int], seed: int = 0) -> Summary:
+    """The same from each task's values by prompt, and from how many samples are of which `kind`."""
+    low, high = overall_bootstrap(groups, seed)
+    analytic_low, analytic_high = overall_analytic(groups)
+    seeds_low, seeds_high = overall_seeds(groups)
     return Summary(
-        mean=math.fsum(flat) / len(flat) if flat else None,
+        mean=overall_mean(groups),
         low=low,
         high=high,
-        scored=len(flat),
-        unscored=unscored,
-        not_applicable=not_applicable,
-        missing=missing,
+        scored=counts.get("scored", 0),
+        unscored=counts.get("unscored", 0),
+        not_applicable=counts.get("not applicable", 0),
+        missing=counts.get("missing", 0),
         analytic_low=analytic_low,
         analytic_high=analytic_high,
         seeds_low=seeds_low,
         seeds_high=seeds_high,
     )
+
+
+def scored_groups(outcomes: Judged) -> list[list[float]]:
+    """The values of each prompt that has any."""
+    values: dict[str, list[float]] = {}
+    for prompt, outcome in outcomes:
+        if isinstance(outcome, Score):
+            values.setdefault(prompt, []).append(outcome.value)
+    return list(values.values())
+
+
+def kind(outcome: Outcome | None) -> str:
+    """How a sample ended: scored, unscored, not applicable or missing."""
+    if outcome is None:
+        return "missing"
+    if isinstance(outcome, Score):
+        return "scored"
+    return "not applicable" if outcome.why is Why.NOT_APPLICABLE else "unscored"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-MOST_CELLS = 60_000_000
+MOST_CELLS = 10_000_000
 """Units times squared number of values, above which coincidences of single units are not kept for the bootstrap."""
 
 Floats = NDArray[np.float64]

@@ -7,11 +7,12 @@ away decides them; theirs are the extremes found when the missing scores stay in
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from reports.agreement.correlations import Floats, correlations
+from reports.agreement.correlations import Floats, Groups, SignProducts, correlations, quadratic
 from reports.agreement.pairwise import accuracies
 
 MOST_CUTS = 60
@@ -25,27 +26,44 @@ class Bounds(NamedTuple):
     high: float
 
 
-def bounds(scores: Floats, people: Floats, missing: Floats, epsilon: float) -> dict[str, Bounds]:
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Items with people's marks, and for those that the judge scored its scores; weights as of `correlations`."""
+
+    scores: Floats
+    people: Floats
+    weights: Floats
+    missing: Floats
+    missing_weights: Floats
+
+    @property
+    def everyone(self) -> Floats:
+        """People's marks of all items, the unscored last."""
+        return np.append(self.people, self.missing)
+
+    @property
+    def all_weights(self) -> Floats:
+        """In the order of `everyone`, as one row."""
+        return np.append(self.weights, self.missing_weights)[None]
+
+
+def bounds(marked: Marked, epsilon: float) -> dict[str, Bounds]:
     """Bounds by coefficient; empty without missing scores or where nothing is defined.
 
     Args:
-        scores, people: of the items that both marked.
-        missing: people's marks of the items that the judge left unscored.
         epsilon: of the pairwise accuracy.
     """
-    if not len(missing) or len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(np.append(people, missing)) == 0:
-        return {}
-    return {**_by_filling(scores, people, missing), **_by_pairs(scores, people, missing, epsilon)}
+    known = len(marked.scores) > 1 and np.ptp(marked.scores) > 0 and np.ptp(marked.everyone) > 0
+    return {**_by_filling(marked), **_by_pairs(marked, epsilon)} if known and len(marked.missing) else {}
 
 
-def _by_filling(scores: Floats, people: Floats, missing: Floats) -> dict[str, Bounds]:
-    low, high = float(scores.min()), float(scores.max())
-    everyone = np.append(people, missing)
-    ones = np.ones((1, len(everyone)))
+def _by_filling(marked: Marked) -> dict[str, Bounds]:
+    missing, everyone = marked.missing, marked.everyone
+    low, high = float(marked.scores.min()), float(marked.scores.max())
     fillings = [np.where(missing >= cut, *ends) for cut in _cuts(missing) for ends in ((high, low), (low, high))]
     line = (missing - everyone.min()) / np.ptp(everyone)
     fillings += [low + (high - low) * share for share in (line, 1.0 - line)]
-    found = [correlations(np.append(scores, filling), everyone, ones) for filling in fillings]
+    found = [correlations(np.append(marked.scores, one), everyone, marked.all_weights) for one in fillings]
     extremes = {}
     for name in ("pearson", "spearman"):
         values = [float(one[name][0]) for one in found]
@@ -59,29 +77,31 @@ def _cuts(missing: Floats) -> Floats:
     return places if len(places) <= MOST_CUTS else places[np.linspace(0, len(places) - 1, MOST_CUTS).astype(int)]
 
 
-def _by_pairs(scores: Floats, people: Floats, missing: Floats, epsilon: float) -> dict[str, Bounds]:
-    everyone = np.append(people, missing)
-    ones = np.ones((1, len(scores)))
-    right = float(accuracies(scores, people, epsilon, ones)[0])
-    known, total = _pairs(len(scores)), _pairs(len(everyone))
-    new = total - known
-    signs = np.sign(scores[:, None] - scores[None, :])
-    agreeing = float((signs * np.sign(people[:, None] - people[None, :])).sum()) / 2.0
-    untied_scores = float(np.abs(signs).sum()) / 2.0
-    untied_all, untied_known = _untied(everyone), _untied(people)
-    # With t more untied pairs all concordant, tau-b is (S + t) / sqrt((X + t) Y), which only grows with t.
+def _by_pairs(marked: Marked, epsilon: float) -> dict[str, Bounds]:
+    """All sums are twice those over pairs."""
+    weights, all_weights = marked.weights[None], marked.all_weights
+    agreeing = float(quadratic(weights, SignProducts(marked.scores, marked.people))[0])
+    untied_scores = float(Groups.of(marked.scores).untied(weights)[0])
+    untied_known = float(Groups.of(marked.people).untied(weights)[0])
+    untied_all = float(Groups.of(marked.everyone).untied(all_weights)[0])
+    known, total = _pairs(weights), _pairs(all_weights)
     decisive = untied_all - untied_known
-    scale = np.sqrt((untied_scores + decisive) * untied_all)
-    tau = Bounds(max((agreeing - decisive) / scale, -1.0), min((agreeing + decisive) / scale, 1.0))
-    accuracy = Bounds(right * known / total, (right * known + new) / total)
-    return {"kendall_b": tau, "pairwise_accuracy": accuracy}
+    others = total - known - decisive
+
+    def extreme(sum_of_signs: float, sign: int) -> float:
+        # With t more untied pairs all concordant, tau-b is (S + t) / sqrt((X + t) Y), which only grows with t. Pairs
+        # that people tie and the judge does not add to X alone: they pull what stays on the other side towards 0.
+        pulled = others if sum_of_signs * sign < 0 else 0.0
+        scale = float(np.sqrt((untied_scores + decisive + pulled) * untied_all))
+        return min(max(sum_of_signs / scale, -1.0), 1.0)
+
+    tau = Bounds(extreme(agreeing - decisive, -1), extreme(agreeing + decisive, 1))
+    right = float(accuracies(marked.scores, marked.people, epsilon, weights)[0])
+    return {
+        "kendall_b": tau,
+        "pairwise_accuracy": Bounds(right * known / total, (right * known + total - known) / total),
+    }
 
 
-def _pairs(count: int) -> float:
-    return count * (count - 1) / 2.0
-
-
-def _untied(values: Floats) -> float:
-    """Pairs with two values."""
-    _, counts = np.unique(values, return_counts=True)
-    return _pairs(len(values)) - float(sum(_pairs(int(count)) for count in counts))
+def _pairs(weights: Floats) -> float:
+    return float(weights.sum() ** 2 - (weights**2).sum())

@@ -7,9 +7,9 @@ NaN stands for undefined (a column without variance); `why_undefined` says it in
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class _Groups:
+class Groups:
     """The distinct values of a column: order and starts of the runs of equal values, and each item's run."""
 
     order: NDArray[np.intp]
@@ -29,7 +29,7 @@ class _Groups:
     group: NDArray[np.intp]
 
     @classmethod
-    def of(cls, values: Floats) -> _Groups:
+    def of(cls, values: Floats) -> Groups:
         distinct, group = np.unique(values, return_inverse=True)
         order = np.argsort(group, kind="stable")
         starts = np.searchsorted(group[order], np.arange(len(distinct)))
@@ -58,9 +58,9 @@ def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
     """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined."""
     if not len(x):
         return {name: np.full(len(weights), np.nan) for name in NAMES}
-    groups_x, groups_y = _Groups.of(x), _Groups.of(y)
+    groups_x, groups_y = Groups.of(x), Groups.of(y)
     fewest = np.minimum(groups_x.distinct(weights), groups_y.distinct(weights))
-    signs = quadratic(weights, _SignProducts(x, y))
+    signs = quadratic(weights, SignProducts(x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
             "pearson": _pearson(_standardised(x)[None], _standardised(y)[None], weights),
@@ -69,6 +69,21 @@ def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
             "kendall_c": signs / (weights.sum(axis=1) ** 2 * (1.0 - 1.0 / fewest)),
         }
     return {name: np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan) for name, values in found.items()}
+
+
+def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """[draws]: Pearson's coefficient alone; NaN where a draw leaves a column without variance."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = np.clip(_pearson(_standardised(x)[None], _standardised(y)[None], weights), -1.0, 1.0)
+    return found
+
+
+def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """[draws]: Spearman's coefficient alone; NaN where a draw leaves a column without variance."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ranks_x, ranks_y = (Groups.of(column).ranks(weights) for column in (x, y))
+        found: Floats = np.clip(_pearson(ranks_x, ranks_y, weights), -1.0, 1.0)
+    return found
 
 
 def why_undefined(x: Floats, y: Floats) -> str:
@@ -90,16 +105,19 @@ def p_values(x: Floats, y: Floats) -> dict[str, float | None]:
     return {name: float(test.pvalue) for name, test in zip(NAMES, tests, strict=False)}
 
 
-def fisher_average(correlations: Sequence[float]) -> float | None:
-    """tanh of the mean of atanh; None without any. A correlation of 1 or -1 has no finite transform and stays alone."""
-    if not correlations:
-        return None
-    with np.errstate(divide="ignore"):
-        mean = float(np.arctanh(np.array(correlations)).mean())
-    return None if math.isnan(mean) else math.tanh(mean)
+Average = Literal["fisher", "tanh_of_mean"]
+"""How correlations are averaged: tanh of the mean of their atanh; or of their plain mean, as VIEScore's tables are."""
 
 
-class _SignProducts:
+def average(coefficients: Floats, how: Average = "fisher") -> Floats:
+    """The average along the first axis. A correlation of 1 or -1 has no finite transform and stays alone."""
+    if how == "tanh_of_mean":
+        return np.asarray(np.tanh(coefficients.mean(axis=0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.tanh(np.arctanh(coefficients).mean(axis=0)))
+
+
+class SignProducts:
     """+1 for pairs in the same order in both columns, -1 for opposite ones, 0 for ties; made block by block."""
 
     def __init__(self, x: Floats, y: Floats) -> None:

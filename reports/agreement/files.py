@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from gotr1_eval.core.parquet import read_parquet
 KINDS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 KEY, ROW, FILE = "$key", "$row", "$file"
 """Columns that every row has besides its own: key in a JSON object, number from 0 in its file, the file's name."""
+
+
+_LONE_RETURN, _STAND_IN = re.compile(r"\r(?!\n)"), "\ue00d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,9 @@ def _text_rows(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv_rows(text: str, path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Without newline translation a carriage return inside a quoted field stays what it is; outside of quotes it ends
-    # a line, as spreadsheets write them.
+    # Where lines end with a line feed, a carriage return of its own belongs to its field, quoted or not.
+    lone = "\n" in text and _LONE_RETURN.search(text) is not None
+    text = _LONE_RETURN.sub(_STAND_IN, text) if lone else text
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     line = 1
     header: list[str] = []
@@ -97,7 +102,8 @@ def _csv_rows(text: str, path: Path, delimiter: str) -> Iterator[tuple[int, dict
             elif cells:
                 if len(cells) != len(header):
                     raise DataError(f"expected {len(header)} cells, got {len(cells)}", path=path, line=line)
-                yield line, dict(zip(header, cells, strict=True))
+                restored = [cell.replace(_STAND_IN, "\r") for cell in cells] if lone else cells
+                yield line, dict(zip(header, restored, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"not a table: {one_line(error)}", path=path, line=reader.line_num) from None

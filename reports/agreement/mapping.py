@@ -97,7 +97,7 @@ class Join(Settings):
 
 
 class Questions(Settings):
-    """Rows are yes-no questions about an item, and a question counts only if its parents were answered with yes.
+    """Rows are yes-no questions about an item, and a question counts only if no parent was answered with no.
 
     Attributes:
         id: the column of the question's number.
@@ -126,10 +126,14 @@ class TableMapping(Settings):
         dimension, value: of a long table.
         values: dimension -> where its mark stands, of a wide table.
         judges: judge -> where its score stands, of a wide table of scores for every dimension.
+        complete: an item that somebody marked on some of the dimensions only counts as not marked by them.
         derived: dimension -> how it follows from others.
         aggregate: what is made of several rows of one item by one judge; without it they are an error.
         questions: see `Questions`; with `aggregate`.
+        absent: the score of rated items that no row is about, as some published tables have it; by default there is
+            none, and they are counted.
         missing: cells that mean nothing was said.
+        inclusion_probability, stratum: columns that say how an item was drawn: with which chance, from which cell.
     """
 
     files: Columns = ()
@@ -147,9 +151,13 @@ class TableMapping(Settings):
     values: Mapping[str, Reading] = {}
     judges: Mapping[str, Reading] = {}
     derived: Mapping[str, Derived] = {}
+    complete: bool = False
     aggregate: Literal["mean"] | None = None
     questions: Questions | None = None
+    absent: float | None = None
     missing: tuple[str, ...] = ("",)
+    inclusion_probability: str | None = None
+    stratum: str | None = None
 
 
 class MappingFile(Settings):
@@ -177,3 +185,10 @@ def read_mapping(path: Path) -> MappingFile:
     else:
         values = read_toml(path)
     return read_settings(MappingFile, values, where=str(path))
+
+
+def read_mapping_or_none(path: Path | None, data: Path | None) -> tuple[MappingFile, Path]:
+    """The mapping, an empty one for None, and the folder that its paths are relative to."""
+    if path is None:
+        return MappingFile(), data or Path()
+    return read_mapping(path), data or path.parent

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 Mark = float | str
 """A number, or a word where only equal and unequal count."""
+
+
+def base_name(judge: str) -> str:
+    """A judge's name without its model and calibration: "spatial" of "spatial[Qwen]+calibrated[first]"."""
+    return judge.partition("[")[0].partition("+")[0]
 
 
 class Unit(NamedTuple):
@@ -19,16 +25,26 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """What is known about an item.
+    """What is known about an item; None where a table does not say.
 
     Attributes:
         prompt: its cluster; items of one prompt are alike.
+        category: by which results are split.
         weight: inverse of the probability with which it was drawn.
+        stratum: the cell of the design from which it was drawn.
     """
 
-    prompt: str
-    category: str = "all"
-    weight: float = 1.0
+    prompt: str | None = None
+    category: str | None = None
+    weight: float | None = None
+    stratum: str | None = None
+
+    def over(self, other: ItemFacts) -> ItemFacts:
+        """These facts, with the other's where these are unknown."""
+        known = (getattr(self, fact.name) for fact in fields(self))
+        return ItemFacts(
+            *(getattr(other, fact.name) if one is None else one for one, fact in zip(known, fields(self), strict=True))
+        )
 
 
 @dataclass(slots=True)
@@ -39,7 +55,9 @@ class Marks:
         values: dimension -> unit -> who -> mark.
         items: item -> facts.
         unscored: (dimension, who) -> item -> why there is no mark although one was due.
+        not_applicable: (dimension, who) -> items of which a judge has nothing to say; no failure.
         repeats: (dimension, who) -> unit -> number of the repeat -> mark, the first one (0) included.
+        served_by: dimension -> the judge that scores the same thing, without its model ("semantic").
         left_out: a line for every mark that was left out: what, where, why.
         counts: how many rows were read, passed over by `where`, clipped to the end of a scale.
     """
@@ -47,7 +65,9 @@ class Marks:
     values: dict[str, dict[Unit, dict[str, Mark]]] = field(default_factory=dict)
     items: dict[str, ItemFacts] = field(default_factory=dict)
     unscored: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    not_applicable: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     repeats: dict[tuple[str, str], dict[Unit, dict[int, Mark]]] = field(default_factory=dict)
+    served_by: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -65,17 +85,47 @@ class Marks:
         """A mark that was due and is not there."""
         self.unscored.setdefault((dimension, who), {})[item] = why
 
-    def raters(self, dimension: str) -> list[str]:
-        """Who marked anything on the dimension, by first appearance."""
-        return list(dict.fromkeys(who for marks in self.values.get(dimension, {}).values() for who in marks))
+    def withdraw(self, dimension: str, who: str, items: Collection[str]) -> None:
+        """Take the marks of some items away; they are unscored then."""
+        again = self.repeats.get((dimension, who), {})
+        for unit in [unit for unit in again if unit.item in items]:
+            del again[unit]
+            self.values[dimension][unit].pop(who, None)
+            if not self.values[dimension][unit]:
+                del self.values[dimension][unit]
+            self.miss(dimension, who, unit.item, "another dimension is missing")
 
-    def update(self, other: Marks) -> None:
-        """Take over the marks of another table by other people or judges."""
-        for dimension, units in other.values.items():
-            for unit, marks in units.items():
-                self.values.setdefault(dimension, {}).setdefault(unit, {}).update(marks)
-        self.items = other.items | self.items
-        self.unscored |= other.unscored
-        self.repeats |= other.repeats
+    def who(self) -> list[tuple[str, str]]:
+        """(dimension, who) of everybody who marked or should have, by first appearance."""
+        return list(dict.fromkeys([*self.repeats, *self.unscored, *self.not_applicable]))
+
+    def scores(self, dimension: str, who: str) -> dict[Unit, Mark]:
+        """One judge's or rater's marks on a dimension."""
+        return {unit: again[0] for unit, again in self.repeats.get((dimension, who), {}).items() if 0 in again}
+
+    def learn(self, item: str, facts: ItemFacts) -> None:
+        """Note facts about an item; what is known already stays."""
+        self.items[item] = self.items[item].over(facts) if item in self.items else facts
+
+    def fill_absent(self, items: Iterable[str], value: float) -> None:
+        """Give every judge the value on those items that no row of the table is about."""
+        absent = [item for item in items if item not in self.items]
+        for dimension, who in self.who():
+            for item in absent:
+                self.add(dimension, Unit(item), who, value)
+                self.counts[f"rated items without a row, taken as {value:g}"] += 1
+
+    def merge(self, other: Marks) -> None:
+        """Take over the marks of another table, about other items or by others; facts known here stay."""
+        for (dimension, who), units in other.repeats.items():
+            for unit, again in units.items():
+                for repeat, mark in again.items():
+                    self.add(dimension, unit, who, mark, repeat)
+        for item, facts in other.items.items():
+            self.learn(item, facts)
+        for key, why in other.unscored.items():
+            self.unscored.setdefault(key, {}).update(why)
+        for key, items in other.not_applicable.items():
+            self.not_applicable.setdefault(key, set()).update(items)
         self.left_out += other.left_out
         self.counts += other.counts

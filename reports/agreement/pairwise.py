@@ -35,9 +35,14 @@ def calibrated_accuracy(judge: Floats, people: Floats, weights: Floats | None = 
     tied = order == 0
     concordant = ~tied & (np.sign(differences) == order)
     # Raising epsilon over a pair's difference turns it into a tie: won where people tie, lost where it was concordant.
-    candidates, place = np.unique(np.append(apart, 0.0), return_inverse=True)
-    gains = np.bincount(place[:-1], weights=pairs * (tied * 1.0 - concordant), minlength=len(candidates))
-    right = float(pairs[concordant].sum()) + np.cumsum(gains)
+    rising = np.argsort(apart)
+    steps = apart[rising]
+    right = float(pairs[concordant].sum()) + np.cumsum((pairs * (tied * 1.0 - concordant))[rising])
+    # All pairs of one difference turn at once; at 0 nothing but the judge's own ties has turned.
+    ends = np.append(np.flatnonzero(np.diff(steps)), len(steps) - 1)
+    candidates, right = steps[ends], right[ends]
+    if candidates[0] > 0:
+        candidates, right = np.append(0.0, candidates), np.append(pairs[concordant].sum(), right)
     best = int(np.argmax(right))
     return Calibrated(float(right[best] / pairs.sum()), float(candidates[best]))
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.agreement.alpha import LEVELS, Coincidences, Level
-from reports.agreement.bootstrap import Estimate, draw_weights, estimate
+from reports.agreement.bootstrap import Draws, Estimate, estimate
 from reports.agreement.correlations import Floats
-from reports.agreement.marks import ItemFacts, Mark, Unit
+from reports.agreement.marks import Mark, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class PeopleRow:
         majority_vote: share of units that more than half of their raters marked 1; for marks of 0 and 1 only.
     """
 
+    dimension: str
     category: str
     units: int
     paired: int
@@ -40,19 +41,18 @@ class PeopleRow:
     majority_vote: Estimate
 
 
-def people_row(
-    category: str, units: Mapping[Unit, Mapping[str, Mark]], items: Mapping[str, ItemFacts], draws: int, seed: int
-) -> PeopleRow:
+def people_row(dimension: str, category: str, units: Mapping[Unit, Mapping[str, Mark]], draws: Draws) -> PeopleRow:
     """The agreement of people over some units."""
     marks = [list(said.values()) for said in units.values()]
-    facts = [items[unit.item] for unit in units]
-    weights = draw_weights([fact.prompt for fact in facts], draws, seed, _even([fact.weight for fact in facts]))
+    weights = draws.weights(list(units))
+    weights = weights / weights[0].mean() if marks else weights
     numeric = all(isinstance(mark, float) for said in marks for mark in said)
     binary = numeric and {mark for said in marks for mark in said} <= {0.0, 1.0}
     lengths = np.array([len(said) for said in marks], dtype=float)
     words = "words have no mean"
     sums = np.array([sum(said) if numeric else 0.0 for said in marks])  # type: ignore[arg-type]
     return PeopleRow(
+        dimension=dimension,
         category=category,
         units=len(marks),
         paired=int((lengths > 1).sum()),
@@ -61,7 +61,7 @@ def people_row(
         alpha=_alphas(marks, weights, numeric),
         pairwise=_unit_mean([_agreeing_pairs(said) for said in marks], weights, "no unit has two ratings"),
         majority_share=_unit_mean([max(Counter(said).values()) / len(said) for said in marks], weights, "no ratings"),
-        mean=estimate((weights @ sums) / (weights @ lengths)) if numeric else Estimate(None, why=words),
+        mean=estimate(_ratio(weights @ sums, weights @ lengths)) if numeric else Estimate(None, why=words),
         majority_vote=_unit_mean([_vote(said) for said in marks], weights, "no ratings")
         if binary
         else Estimate(None, why="the marks are not 0 and 1"),
@@ -80,12 +80,6 @@ def mean_over_categories(rows: Sequence[PeopleRow], name: str) -> float | None:
     """The plain mean of a number over categories, as benchmarks average; None where one lacks it."""
     values = [getattr(row, name).value for row in rows]
     return statistics.fmean(values) if values and None not in values else None
-
-
-def _even(weights: Sequence[float]) -> Floats:
-    """Weights with a mean of 1."""
-    found = np.array(weights, dtype=float)
-    return np.asarray(found / found.mean())
 
 
 def _alphas(marks: Sequence[Sequence[Mark]], weights: Floats, numeric: bool) -> dict[str, Estimate]:
@@ -117,6 +111,9 @@ def _unit_mean(values: Sequence[float], weights: Floats, why: str) -> Estimate:
     known = ~np.isnan(numbers)
     if not known.any():
         return Estimate(None, why=why)
-    totals = weights[:, known].sum(axis=1)
-    sums = weights[:, known] @ numbers[known]
-    return estimate(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))
+    return estimate(_ratio(weights[:, known] @ numbers[known], weights[:, known].sum(axis=1)))
+
+
+def _ratio(sums: Floats, totals: Floats) -> Floats:
+    """NaN where a draw holds nothing."""
+    return np.asarray(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))

@@ -4,7 +4,8 @@
     items.jsonl    one line an item: what is shown, and with which probability it was drawn
     ratings.csv    one line a rating: item, rater, dimension, value, seconds, timestamp
 
-Pictures are named relative to the folder, or absolutely. A rater must not be shown `generator`, `category` or `scores`.
+Pictures are named relative to the folder, or absolutely. A rater must not be shown `item`, `generator`,
+`category`, `stratum`, `scores` or `unscored`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import Any
 
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.jsonl import dump, read_rows
+from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
+from reports.agreement.marks import base_name
 
 FORMAT = 1
 RATING_COLUMNS = ("item", "rater", "dimension", "value", "seconds", "timestamp")
@@ -56,18 +59,31 @@ class Dimension:
         """Whether the value lies on the scale; any number between its ends does."""
         return self.low <= value <= self.high
 
+    def marks(self) -> tuple[float, ...]:
+        """Every mark that a rater can give, in rising order."""
+        return tuple(
+            self.low + place * self.step for place in range(int((self.high - self.low) / self.step + 1e-9) + 1)
+        )
+
+    def shown_by(self, *, chain: bool, image: bool) -> bool:
+        """Whether something with a chain, a picture or both shows what the dimension needs."""
+        return all({"chain": chain, "plan": chain, "image": image}[need] for need in self.needs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One item of a study.
 
     Attributes:
-        item: its id, the sample's id in the run it was drawn from.
+        item: its id, the sample's id in the run it was drawn from; after the run's name and a slash where the study
+            was drawn from several runs.
         image: a file, relative to the study's folder or absolute; None when there is no picture.
+        generator: the model; the run's name where the study was drawn from several runs.
         inclusion_probability: chance, in (0, 1], with which the design draws this item.
         stratum: the cell of the design it was drawn from.
         cluster: the prompt's identity; items of one cluster are alike.
-        scores: what the judges gave it when it was drawn; never shown to a rater.
+        scores: judge's full name -> what it gave when the study was drawn; never shown to a rater.
+        unscored: judge's full name -> why it gave nothing; judges in neither were not asked.
     """
 
     item: str
@@ -80,6 +96,7 @@ class Item:
     stratum: str = "all"
     cluster: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    unscored: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.inclusion_probability <= 1.0:
@@ -103,9 +120,10 @@ class Study:
     setup: Mapping[str, Json] = field(default_factory=dict)
 
     def dimensions_of(self, item: Item) -> tuple[Dimension, ...]:
-        """Those dimensions for which the item shows what they need."""
-        shown = {"chain": item.chain is not None, "plan": item.chain is not None, "image": item.image is not None}
-        return tuple(dimension for dimension in self.dimensions if all(shown[need] for need in dimension.needs))
+        """Those for which the item shows what they need, and to which their judge did not say "not applicable"."""
+        chain, image = item.chain is not None, item.image is not None
+        idle = {base_name(judge) for judge, why in item.unscored.items() if why == Why.NOT_APPLICABLE.value}
+        return tuple(one for one in self.dimensions if one.judge not in idle and one.shown_by(chain=chain, image=image))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +131,7 @@ class Rating:
     """One mark of one rater; a file holds at most one for an item, rater and dimension: the last one given.
 
     Attributes:
+        value: None when the rater said that it cannot be judged; its cell is then empty.
         seconds: that the rater took, None where unknown.
         timestamp: ISO 8601 in UTC, empty where unknown.
     """
@@ -120,7 +139,7 @@ class Rating:
     item: str
     rater: str
     dimension: str
-    value: float
+    value: float | None
     seconds: float | None = None
     timestamp: str = ""
 
@@ -166,8 +185,9 @@ def ratings_csv(ratings: Iterable[Rating]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(RATING_COLUMNS)
     for one in ratings:
+        value = "" if one.value is None else f"{one.value:.12g}"
         seconds = "" if one.seconds is None else f"{one.seconds:.3f}"
-        writer.writerow((one.item, one.rater, one.dimension, f"{one.value:.12g}", seconds, one.timestamp))
+        writer.writerow((one.item, one.rater, one.dimension, value, seconds, one.timestamp))
     return text.getvalue()
 
 

@@ -1,1 +1,1 @@
-"""Two runs side by side: what differs, and whether that is more than noise."""
+"""Runs side by side: what differs, and whether that is more than noise."""

@@ -10,10 +10,31 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Json
 from reports.comparison.paired import Difference, compare_pairs, holm
+from reports.origins import run_labels
 from reports.run_data import RunData
 
 MOVED = 5
 """Prompts named in each direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A prompt whose mean moved much.
+
+    Attributes:
+        identity: of the prompt: its samples' id without the image index.
+        difference: mean of B's values minus mean of A's, over the image indices scored in both.
+        sample: the image index that moved the most in this direction, as a sample's id.
+        a, b: that sample's values in the two runs.
+    """
+
+    identity: str
+    prompt: str
+    category: str
+    difference: float
+    sample: str
+    a: float
+    b: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +44,41 @@ class JudgeComparison:
     Attributes:
         judge: its full name, the same in both runs.
         rows: category -> difference, corrected over the categories.
-        moved: (prompt's identity, prompt, mean difference), most improved first, then the most worsened.
+        risen, fallen: the prompts that moved the most in each direction, most first.
         fingerprints_differ: the judge is called the same but was set up differently: the numbers are not comparable.
     """
 
     judge: str
     rows: Mapping[str, Difference]
-    moved: tuple[tuple[str, str, float], ...]
+    risen: tuple[Moved, ...]
+    fallen: tuple[Moved, ...]
     fingerprints_differ: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Run `b` against run `a`."""
+    """Run `b` against run `a`; `only_a` and `only_b` count the samples that the other run does not have."""
 
     a: str
     b: str
     judges: tuple[JudgeComparison, ...]
+    only_a: int
+    only_b: int
 
     def json(self) -> dict[str, Json]:
         """Everything as JSON values."""
         return {
             "a": self.a,
             "b": self.b,
+            "samples_only_in_a": self.only_a,
+            "samples_only_in_b": self.only_b,
             "judges": [
                 {
                     "judge": judge.judge,
                     "fingerprints_differ": judge.fingerprints_differ,
                     "rows": {category: {**asdict(row), "verdict": row.verdict} for category, row in judge.rows.items()},
-                    "moved": [list(entry) for entry in judge.moved],
+                    "risen": [asdict(entry) for entry in judge.risen],
+                    "fallen": [asdict(entry) for entry in judge.fallen],
                 }
                 for judge in self.judges
             ],
@@ -59,50 +86,72 @@ class Comparison:
 
 
 def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = ()) -> Comparison:
-    """Compare all judges that both runs have, or those named.
+    """Compare all judges that both runs have, the total first, or those named.
+
+    Args:
+        judges: full names or factors.
 
     Raises:
         UsageError: the runs share no judge or no sample, or one of those named is missing.
     """
-    shared = [column.name for column in a.judges if column.name in {other.name for other in b.judges}]
-    missing = [name for name in judges if name not in shared]
+    shared = [column for column in a.judges if column.name in {other.name for other in b.judges}]
+    names = {name: column.name for column in reversed(shared) for name in (column.factor, column.name)}
+    missing = [name for name in judges if name not in names]
     if missing:
-        raise UsageError(f"compare: no judge {missing[0]!r} in both runs (in both: {', '.join(shared) or 'none'})")
+        known = ", ".join(column.name for column in shared) or "none"
+        raise UsageError(f"compare: no judge {missing[0]!r} in both runs (in both: {known})")
     if not shared:
-        names = (", ".join(column.name for column in run.judges) for run in (a, b))
-        raise UsageError(
-            f"compare: the runs share no judge ({a.folder} has {next(names)}; {b.folder} has {next(names)})"
-        )
+        of_a, of_b = (", ".join(column.name for column in run.judges) for run in (a, b))
+        raise UsageError(f"compare: the runs share no judge ({a.folder} has {of_a}; {b.folder} has {of_b})")
     if not set(a.samples) & set(b.samples):
         raise UsageError(f"compare: {a.folder} and {b.folder} share no sample: other prompts, or another suite")
+    chosen = dict.fromkeys(names[name] for name in judges) or dict.fromkeys(
+        column.name for column in sorted(shared, key=lambda column: column.factor != "total")
+    )
     prints = [{column.name: column.fingerprint for column in run.judges} for run in (a, b)]
+    labels = run_labels([a, b])
     return Comparison(
-        a.folder.name,
-        b.folder.name,
-        tuple(_judge(a, b, name, prints[0][name] != prints[1][name]) for name in judges or shared),
+        labels[0],
+        labels[1],
+        tuple(_judge(a, b, name, prints[0][name] != prints[1][name]) for name in chosen),
+        only_a=len(set(a.samples) - set(b.samples)),
+        only_b=len(set(b.samples) - set(a.samples)),
     )
 
 
+Pairs = dict[str, dict[str, dict[str, tuple[float, float]]]]
+"""Category -> prompt -> sample -> (A's value, B's value)."""
+
+
 def _judge(a: RunData, b: RunData, name: str, fingerprints_differ: bool) -> JudgeComparison:
-    pairs: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    pairs, left_out = _paired(a, b, name)
+    rows = {
+        category: compare_pairs(
+            {prompt: list(values.values()) for prompt, values in found.items()}, left_out.get(category, {})
+        )
+        for category, found in pairs.items()
+    }
+    adjusted = holm([row.p for row in rows.values()])
+    rows = {category: replace(row, adjusted_p=p) for (category, row), p in zip(rows.items(), adjusted, strict=True)}
+    risen, fallen = _moved(a, pairs)
+    return JudgeComparison(name, rows, risen, fallen, fingerprints_differ)
+
+
+def _paired(a: RunData, b: RunData, name: str) -> tuple[Pairs, dict[str, Counter[str]]]:
+    """The values of both runs side by side, and by category how many samples had no pair, by reason."""
+    pairs: Pairs = {}
     left_out: dict[str, Counter[str]] = {}
-    prompts: dict[str, str] = {}
-    for identity in dict.fromkeys([*a.samples, *b.samples]):
-        sample = a.samples.get(identity) or b.samples[identity]
-        category, prompt = a.category(sample), identity.rpartition("/")[0]
+    for identity in (identity for identity in a.samples if identity in b.samples):
+        category = a.category(a.samples[identity])
         one, two = a.outcomes[name].get(identity), b.outcomes[name].get(identity)
         if _beside(one) and _beside(two):
             continue
-        prompts[prompt] = sample.prompt
         of_category = pairs.setdefault(category, {})
         if isinstance(one, Score) and isinstance(two, Score):
-            of_category.setdefault(prompt, []).append((one.value, two.value))
+            of_category.setdefault(identity.rpartition("/")[0], {})[identity] = (one.value, two.value)
         else:
             left_out.setdefault(category, Counter())[_which(one, two)] += 1
-    rows = {category: compare_pairs(found, left_out.get(category, {})) for category, found in pairs.items()}
-    adjusted = holm([row.p for row in rows.values()])
-    rows = {category: replace(row, adjusted_p=p) for (category, row), p in zip(rows.items(), adjusted, strict=True)}
-    return JudgeComparison(name, rows, _moved(pairs, prompts), fingerprints_differ)
+    return pairs, left_out
 
 
 def _beside(outcome: Outcome | None) -> bool:
@@ -116,30 +165,19 @@ def _which(one: Outcome | None, two: Outcome | None) -> str:
     return "unscored in A" if isinstance(two, Score) else "unscored in both"
 
 
-def _moved(
-    pairs: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], prompts: Mapping[str, str]
-) -> tuple[tuple[str, str, float], ...]:
+def _moved(a: RunData, pairs: Pairs) -> tuple[tuple[Moved, ...], tuple[Moved, ...]]:
     """The prompts whose mean moved the most, each direction at most `MOVED`."""
-    means = [
-        (prompt, prompts[prompt], sum(b - a for a, b in values) / len(values))
-        for found in pairs.values()
-        for prompt, values in found.items()
+    found = [
+        _move(a, category, prompt, values) for category, of in pairs.items() for prompt, values in of.items() if values
     ]
-    ranked = sorted(means, key=lambda entry: -entry[2])
-    risen = [entry for entry in ranked[:MOVED] if entry[2] > 0]
-    fallen = [entry for entry in reversed(ranked[-MOVED:]) if entry[2] < 0]
-    return (*risen, *fallen)
+    ranked = sorted(found, key=lambda entry: -entry.difference)
+    risen = tuple(entry for entry in ranked[:MOVED] if entry.difference > 0)
+    fallen = tuple(entry for entry in reversed(ranked[-MOVED:]) if entry.difference < 0)
+    return risen, fallen
 
 
-def sentence(category: str, row: Difference) -> str:
-    """One category in words."""
-    if row.mean is None:
-        return f"{category}: no sample is scored in both runs"
-    if row.ties == row.pairs:
-        return f"{category}: identical in all {row.pairs} pairs"
-    interval = "" if row.low is None else f" [{row.low:+.3f}, {row.high:+.3f}]"
-    tail = f"p {row.adjusted_p:.3f}, {row.pairs} pairs of {row.prompts} prompts"
-    if row.verdict == "within noise":
-        needed = "" if row.detectable is None else f"; a difference of {row.detectable:.3f} could have been found"
-        return f"{category}: within noise, {row.mean:+.3f}{interval} ({tail}{needed})"
-    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail})"
+def _move(a: RunData, category: str, prompt: str, values: Mapping[str, tuple[float, float]]) -> Moved:
+    difference = sum(two - one for one, two in values.values()) / len(values)
+    sign = 1.0 if difference > 0 else -1.0
+    sample = max(values, key=lambda identity: sign * (values[identity][1] - values[identity][0]))
+    return Moved(prompt, a.samples[sample].prompt, category, difference, sample, *values[sample])

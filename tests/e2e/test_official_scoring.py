@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,13 +86,47 @@ def test_geneval_from_pictures_and_detections(geneval: Path, capsys: pytest.Capt
     assert "overall (mean of 2 task means): 0.50000" in capsys.readouterr().out
 
 
+def test_every_mean_shows_both_intervals(geneval: Path, capsys: pytest.CaptureFixture[str]):
+    """A task more: its two prompts are right in both pictures and in one. Tasks' means 0.5, 0.5 and 0.75, of which the
+    overall score is the mean; pooled over pictures it would be 5 of 8."""
+    tasks = [*TASKS, *({**TASKS[0], "tag": "colors", "prompt": f"cat {number}"} for number in range(2))]
+    write_rows(geneval / "evaluation_metadata.jsonl", tasks)
+    for place in (2, 3):
+        samples = geneval / "pictures" / f"{place:05d}" / "samples"
+        shutil.copytree(geneval / "pictures/00000/samples", samples)
+        write_rows(samples.parent / "metadata.jsonl", [tasks[place]])
+    rows = [json.loads(line) for line in (geneval / "detections.jsonl").read_text().splitlines()]
+    sure, unsure = rows[0]["detections"], rows[1]["detections"]
+    for name, seen in (("00002/samples/0000", sure), ("00002/samples/0001", sure), ("00003/samples/0000", sure),
+                       ("00003/samples/0001", unsure)):  # fmt: skip
+        rows.append({**rows[0], "image": f"{name}.png", "detections": seen})
+    write_rows(geneval / "detections.jsonl", rows)
+    assert start_geneval(geneval) == 0
+    out, err = capsys.readouterr()
+    table = dict(re.findall(r"^(\S[a-z_ ]+?)  +([0-9.]+)$", out, re.M))
+    assert table == {"single_object": "0.500", "counting": "0.500", "colors": "0.750", "all": "0.625",
+                     "mean of tasks": "0.583"}  # fmt: skip
+    assert "prompts [0.500, 1.000]" in out
+    assert "seeds [" in out
+    assert "colors           = 75.00% (3 / 4), 95 % over prompts [0.5000, 1.0000], over seeds [" in err
+    summary = json.loads((geneval / "run" / "summary.json").read_text())
+    assert summary["tasks"]["colors"]["over_prompts"] == [0.5, 1.0]
+    # A task with one prompt has no interval over prompts, and neither has the mean over tasks.
+    assert summary["over_prompts"] == [None, None]
+    low, high = summary["over_seeds"]
+    assert (low + high) / 2 == pytest.approx(summary["overall"])
+
+
 def test_an_unreadable_picture_is_left_out_and_fails_the_run(geneval: Path, capsys: pytest.CaptureFixture[str]):
     (geneval / "pictures/00000/samples/0001.png").write_bytes(b"no picture")
     with pytest.raises(RunError, match="under 95%"):
         start_geneval(geneval)
     assert "unscored: geneval/single_object/00000/1" in capsys.readouterr().err
     summary = json.loads((geneval / "run" / "summary.json").read_text())
-    assert summary["tasks"]["single_object"] == {"mean": 1.0, "correct": 1, "images": 1}
+    nothing = [None, None]
+    assert summary["tasks"]["single_object"] == {
+        "mean": 1.0, "over_prompts": nothing, "over_seeds": nothing, "correct": 1, "images": 1,
+    }  # fmt: skip
 
 
 def test_geneval_needs_a_detector(geneval: Path):

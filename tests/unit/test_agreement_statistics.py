@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 
 from reports.agreement.alpha import LEVELS, Coincidences, alpha
-from reports.agreement.bootstrap import draw_weights, estimate
-from reports.agreement.correlations import correlations, fisher_average, p_values, why_undefined
+from reports.agreement.bootstrap import Draws, estimate
+from reports.agreement.correlations import average, correlations, p_values, why_undefined
+from reports.agreement.marks import ItemFacts, Unit
 from reports.agreement.pairwise import accuracies, calibrated_accuracy
 
 
@@ -83,7 +84,8 @@ def test_correlations_equal_scipys(seed):
 
 def test_a_draw_is_the_data_with_items_repeated():
     judge, people = scores(1, 40)
-    weights = draw_weights([index // 4 for index in range(40)], 20, seed=0)
+    items = {str(index): ItemFacts(prompt=str(index // 4)) for index in range(40)}
+    weights = Draws(items, 20, seed=0).weights([Unit(item) for item in items])
     found = correlations(judge, people, weights)
     for row, often in enumerate(weights.astype(int)):
         again = np.repeat(judge, often), np.repeat(people, often)
@@ -104,9 +106,22 @@ def test_what_is_undefined_has_no_number():
     assert estimate(np.array([0.5])).low is None
 
 
-def test_fisher_average_by_hand():
-    assert fisher_average([0.5, 0.8]) == pytest.approx(math.tanh((math.atanh(0.5) + math.atanh(0.8)) / 2))
-    assert fisher_average([]) is None
+def test_averages_by_hand():
+    both = np.array([[0.5], [0.8]])
+    assert average(both)[0] == pytest.approx(math.tanh((math.atanh(0.5) + math.atanh(0.8)) / 2))
+    assert average(both, "tanh_of_mean")[0] == pytest.approx(math.tanh(0.65))
+    assert average(np.array([[1.0], [0.2]]))[0] == 1.0
+
+
+def test_draws_take_prompts_whole_and_keep_weights():
+    items = {str(index): ItemFacts(prompt=str(index // 2), weight=float(1 + index % 2)) for index in range(6)}
+    draws = Draws(items, 10, seed=1)
+    weights = draws.weights([Unit(item) for item in items])
+    assert weights.shape == (11, 6)
+    assert (weights[0] == [1, 2, 1, 2, 1, 2]).all()
+    assert (weights[:, 1::2] == 2 * weights[:, ::2]).all()
+    assert (weights[:, ::2].sum(axis=1) == 3).all()
+    assert draws.weights([Unit("0"), Unit("1")]).shape == (1, 2)
 
 
 def plain_accuracy(judge, people, epsilon):

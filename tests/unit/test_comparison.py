@@ -15,7 +15,8 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.runs import RunInfo
 from gotr1_eval.core.types import Sample
 from reports.comparison.paired import compare_pairs, holm, sign_flip_p
-from reports.comparison.runs import compare_runs, sentence
+from reports.comparison.runs import compare_runs
+from reports.comparison.words import sentence
 from reports.run_data import JudgeColumn, RunData
 
 
@@ -108,12 +109,15 @@ def test_runs_are_paired_by_sample():
     row = judge.rows["color"]
     assert row.mean == pytest.approx(0.35)
     assert dict(row.left_out) == {"unscored in A": 1}
-    assert [entry[2] for entry in judge.moved] == pytest.approx([0.8, -0.1])
-    assert "prompt of s/color/00000/0" in judge.moved[0]
+    assert [entry.difference for entry in (*judge.risen, *judge.fallen)] == pytest.approx([0.8, -0.1])
+    assert judge.risen[0].prompt == "prompt of s/color/00000/0"
     assert not judge.fingerprints_differ
     aside = Unscored(why=Why.NOT_APPLICABLE)
     assert "color" not in compare_runs(*(run(name, {"s/color/00000/0": aside}) for name in "ab")).judges[0].rows
-    assert sentence("color", compare_runs(b, b).judges[0].rows["color"]) == "color: identical in all 3 pairs"
+    assert (
+        sentence("color", compare_runs(b, run("c", dict(b.outcomes["j"]))).judges[0].rows["color"])
+        == "color: identical in all 3 pairs"
+    )
     other = run("b", dict(b.outcomes["j"]), fingerprint="2")
     assert compare_runs(a, other).judges[0].fingerprints_differ
 
@@ -125,4 +129,4 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(UsageError, match="share no sample"):
         compare_runs(a, run("b", {"t/color/00000/0": Score(value=0.1)}))
     with pytest.raises(UsageError, match="no judge 'x' in both runs"):
-        compare_runs(a, a, ["x"])
+        compare_runs(a, run("b", dict(a.outcomes["j"])), ["x"])

@@ -14,7 +14,7 @@ from scipy import stats
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.identifiers import fingerprint, safe_name, sample_id, sample_seed
-from gotr1_eval.core.intervals import prompt_bootstrap
+from gotr1_eval.core.intervals import prompt_bootstrap, tail
 from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why, check_range
 from gotr1_eval.core.plugins import DETECTORS, GENERATORS, JUDGES
@@ -166,7 +166,10 @@ def test_nothing_scored_is_no_number():
 def test_the_interval_agrees_with_scipys_bootstrap():
     values = np.random.default_rng(5).normal(size=80)
     low, high = prompt_bootstrap([[value] for value in values], seed=1)
-    expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
+    level = 1 - 2 * tail(80)
+    expected = stats.bootstrap(
+        (values,), np.mean, confidence_level=level, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.03)
 
 

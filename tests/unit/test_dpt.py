@@ -11,42 +11,19 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy import ndimage
-from transformers import BitConfig, DPTConfig, DPTForDepthEstimation
+from transformers import DPTConfig, DPTForDepthEstimation
 from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BackendError, DataError, UsageError
 from gotr1_eval.models.depth import dpt
 from gotr1_eval.models.depth.dpt import DptDepth, prepare, stretch
-
-TRAINED, SIDE = 64, 96
-
-
-def config(side: int) -> DPTConfig:
-    backbone = BitConfig(
-        embedding_size=32, hidden_sizes=[32, 64, 96], depths=[1, 1, 1], layer_type="bottleneck", global_padding="same",
-        embedding_dynamic_padding=True, num_groups=4, out_features=["stage1", "stage2", "stage3"],
-    )  # fmt: skip
-    return DPTConfig(
-        is_hybrid=True, backbone_config=backbone, backbone_featmap_shape=[1, 96, side // 16, side // 16],
-        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, intermediate_size=48, image_size=side,
-        patch_size=16, backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[32, 64, 24, 24],
-        fusion_hidden_size=16, use_auxiliary_head=False,
-    )  # fmt: skip
+from tests.tiny_dpt import SIDE, TRAINED, tiny_config, write_folder
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dpt")
-    torch.manual_seed(0)
-    model = DPTForDepthEstimation(config(TRAINED)).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1 or "position" in name:
-                parameter.copy_(torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
-        model.head.head[-2].bias.fill_(2.0)  # or the last rectifier would make every depth 0
-    model.save_pretrained(folder)
-    return folder
+    return write_folder(tmp_path_factory.mktemp("dpt"))
 
 
 def depth(folder: Path, **settings: Any) -> DptDepth:
@@ -68,7 +45,7 @@ def place(count: int, into: int) -> np.ndarray:
 
 def by_other_means(folder: Path, picture: Image.Image) -> np.ndarray:
     """Positions widened by scipy in a model made for the larger picture, transformers' processor, scipy's resize."""
-    model = DPTForDepthEstimation(config(SIDE)).eval()
+    model = DPTForDepthEstimation(tiny_config(SIDE)).eval()
     tensors = load_file(folder / "model.safetensors")
     table = tensors["dpt.embeddings.position_embeddings"][0].numpy()
     old, new = TRAINED // 16, SIDE // 16

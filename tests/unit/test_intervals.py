@@ -7,7 +7,17 @@ import pytest
 import statsmodels.api
 from scipy import stats
 
-from gotr1_eval.core.intervals import overall_bootstrap, prompt_analytic, prompt_bootstrap, seed_analytic
+from gotr1_eval.core.intervals import (
+    drawn_counts,
+    overall_analytic,
+    overall_bootstrap,
+    overall_mean,
+    overall_seeds,
+    prompt_analytic,
+    prompt_bootstrap,
+    seed_analytic,
+    tail,
+)
 
 
 @pytest.fixture
@@ -76,3 +86,67 @@ def test_overall_scores_are_drawn_within_their_task(groups: list[list[float]]):
     assert low is not None
     assert high is not None
     assert (high - low) / 2 == pytest.approx(1.96 * np.hypot(*parts) / 2, rel=0.1)
+
+
+def test_overall_scores_in_the_analytic_forms_by_hand():
+    """Task means 0.75 and 0.5. Over prompts: sample variances of the two prompt means are 0.125 and 0.5, the errors'
+    squares 0.0625 and 0.25, that of the half sum (0.0625 + 0.25) / 4 with 4 - 2 degrees of freedom. Over seeds: only
+    the first prompt of the first task varies, 2 * 0.5 / 4 ** 2 = 0.0625, over 4, with 4 degrees of freedom."""
+    tasks = [[[0.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]]]
+    assert overall_mean(tasks) == 0.625
+    reach = stats.t.ppf(0.975, 2) * np.sqrt(0.3125 / 4)
+    assert overall_analytic(tasks) == pytest.approx((0.625 - reach, 0.625 + reach))
+    reach = stats.t.ppf(0.975, 4) * np.sqrt(0.0625 / 4)
+    assert overall_seeds(tasks) == pytest.approx((0.625 - reach, 0.625 + reach))
+    assert overall_mean([]) is None
+    assert overall_analytic([]) == overall_analytic([tasks[0], [[1.0]]]) == (None, None)
+    assert overall_seeds([]) == overall_seeds([tasks[0], [[1.0]]]) == (None, None)
+
+
+def test_the_cut_is_hesterbergs():
+    """The normal distribution's probability of Student's quantile, stretched by sqrt(P / (P - 1))."""
+    assert tail(10) == pytest.approx(stats.norm.cdf(np.sqrt(10 / 9) * stats.t.ppf(0.025, 9)))
+    assert tail(10_000) == pytest.approx(0.025, abs=1e-4)
+
+
+def alike(rng: np.random.Generator, runs: int, prompts: int) -> tuple[np.ndarray, float]:
+    """[runs, prompts, 4] values and their true mean: pictures of a prompt are alike."""
+    return rng.normal(0.5, 0.2, (runs, prompts, 1)) + rng.normal(0, 0.1, (runs, prompts, 4)), 0.5
+
+
+def right_or_wrong(rng: np.random.Generator, runs: int, prompts: int) -> tuple[np.ndarray, float]:
+    """As GenEval grades: each prompt has its own chance, most are hard or easy."""
+    chances = rng.beta(0.4, 1.2, (runs, prompts, 1))
+    return (rng.random((runs, prompts, 4)) < chances).astype(float), 0.25
+
+
+def skewed(rng: np.random.Generator, runs: int, prompts: int) -> tuple[np.ndarray, float]:
+    """As products of factors are: most near 0, a few far above; two pictures a prompt."""
+    return rng.gamma(1.0, 0.2, (runs, prompts, 1)) * rng.uniform(0.5, 1.5, (runs, prompts, 2)), 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [alike, right_or_wrong, skewed])
+@pytest.mark.parametrize("prompts", [100, 300])
+def test_intervals_hold_the_truth_as_often_as_they_say(world, prompts: int):
+    """Of 2000 runs, all at once; that this is what the functions compute is checked on the first ones."""
+    values, truth = world(np.random.default_rng(prompts), 2000, prompts)
+    counts = drawn_counts(prompts, np.random.default_rng(0))
+    drawn = counts @ values.mean(axis=2).T / prompts
+    low, high = np.quantile(drawn, (tail(prompts), 1 - tail(prompts)), axis=0)
+    for index in range(5):
+        assert prompt_bootstrap(values[index].tolist()) == pytest.approx((low[index], high[index]), abs=1e-12)
+    assert 0.93 <= np.mean((low <= truth) & (truth <= high)) <= 0.97
+    analytic = np.array([prompt_analytic(run) for run in values.tolist()])
+    assert 0.93 <= np.mean((analytic[:, 0] <= truth) & (truth <= analytic[:, 1])) <= 0.97
+
+
+def test_ten_prompts_are_enough_for_an_honest_interval():
+    """Where plain percentiles hold the truth 91 times of a hundred."""
+    values, truth = alike(np.random.default_rng(7), 2000, 10)
+    drawn = drawn_counts(10, np.random.default_rng(0)) @ values.mean(axis=2).T / 10
+    shares = []
+    for cut in (0.025, tail(10)):
+        low, high = np.quantile(drawn, (cut, 1 - cut), axis=0)
+        shares.append(np.mean((low <= truth) & (truth <= high)))
+    assert shares[0] < 0.93 <= shares[1] <= 0.97

@@ -25,7 +25,7 @@ from gotr1_eval.models.detectors._coco import NAMES, class_place
 from gotr1_eval.models.detectors._mask2former_pictures import Frame
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from tests.conftest import shared_parameters
-from tests.tiny_mask2former import mmdet_tensors, tiny_config, tiny_model, write_folder
+from tests.tiny_mask2former import as_in_3x, mmdet_tensors, tiny_config, tiny_model, write_folder
 from tests.unit.test_mask2former_masks import plain_rows
 from tests.unit.test_mask2former_pictures import plain_resize
 
@@ -260,18 +260,11 @@ def test_openmmlabs_file_is_the_same_model(tiny_file: Callable[..., Path], check
     assert finder.detect(IMAGES[:2]) == detector(checkpoint).detect(IMAGES[:2])
 
 
-def as_in_3x(name: str) -> str:
-    name = name.replace("ffns.0.", "ffn.") if name.startswith("panoptic_head") else name
-    if "pixel_decoder" in name:
-        return name.replace("attentions.0.", "self_attn.")
-    return name.replace("attentions.0.", "cross_attn.").replace("attentions.1.", "self_attn.")
-
-
 def test_the_official_files_have_the_plain_name(tiny_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
     """By their content: GenEval's own script saves the file under a name without its hash."""
     path = tiny_file(name="renamed.pth")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(openmmlab, "OFFICIAL", {digest[:8]: "https://example.org"})
+    monkeypatch.setattr(openmmlab, "OFFICIAL", {digest[:8]})
     assert detector(path).name == "mask2former-openmmlab"
     assert detector(path, dtype="bfloat16").name == "mask2former-openmmlab,bfloat16"
 

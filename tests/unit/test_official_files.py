@@ -17,7 +17,16 @@ from gotr1_eval.cli.app import run
 from gotr1_eval.core import official_files
 from gotr1_eval.core.downloading import download
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.core.official_files import BENCHMARKS, FILES, file_fault, find_file, official_file, weights_folder
+from gotr1_eval.core.official_files import (
+    BENCHMARKS,
+    FILES,
+    file_fault,
+    find_file,
+    find_interchangeable,
+    interchangeable,
+    official_file,
+    weights_folder,
+)
 
 CONTENT = b"PK" + bytes(range(256)) * 12_000
 
@@ -178,6 +187,35 @@ def test_the_command_lists_finds_and_fetches(
     assert "MISSING  gotr1-eval weights unidet-labels --download" in text
     run(["weights", "unidet-r50", "--download", *folder])
     assert "MISSING  pip install gdown && gdown" in capsys.readouterr().out
+
+
+def test_the_file_re_hosted_for_mmdet_3_does_as_well(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    digest = hashlib.sha256(CONTENT).hexdigest()[:8]
+    near = tuple(
+        replace(file, url=server.url, hash_start=digest) if file.key.startswith("mask2former") else file
+        for file in FILES
+    )
+    monkeypatch.setattr(official_files, "FILES", near)
+    usual, newer = official_file("mask2former"), official_file("mask2former-3x")
+    assert (interchangeable(usual), interchangeable(newer)) == ((newer,), (usual,))
+    assert "c9d0c4f2.pth" in newer.name
+    folder = ("--weights", str(tmp_path))
+    rows = listed(capsys, "geneval", "--download", *folder)
+    assert {key: row["found"] is not None for key, row in rows.items()} == {
+        "clip-l14": rows["clip-l14"]["found"] is not None, "mask2former": True, "mask2former-3x": False,
+    }  # fmt: skip
+    (tmp_path / usual.name).unlink()
+    listed(capsys, "mask2former-3x", "--download", *folder)
+    assert find_interchangeable(usual, tmp_path) == tmp_path / newer.name
+    listed(capsys, "geneval", "--download", *folder)
+    assert not (tmp_path / usual.name).exists()
+    run(["weights", "mask2former", *folder])
+    assert "not needed: mask2former-3x is here" in capsys.readouterr().out
+    (tmp_path / newer.name).write_bytes(CONTENT + b"more")
+    run(["weights", "mask2former-3x", *folder])
+    assert "WRONG" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,30 @@
-"""The report page: complete, self-contained, and safe with any text."""
+"""The report page as a text: complete, self-contained, and safe with any text."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from benchmarks.painters import AsTheyAre, GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
-from benchmarks.shapes import ShapesSuite
-from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
-from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.core.types import Box, Detection, Sample
 from reports.page import render_page, write_page
+from reports.published.peers import peers_of
 from reports.run_data import load_run
+from reports.run_page.scores import judge_rows, overview, published_beside
 from reports.tables import summarise_run
-from rewards.reward_set import RewardSet
-from tests.fakes import OraclePainter, ScriptedJudge
+from tests.report_runs import varied_run, write_run
 
-HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=1">"\'&amp;{{ 7*7 }}'
+HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=1">"\'&amp;{{ 7*7 }}--><!--]]>'
 
 
 def page_of(folder: Path) -> str:
@@ -33,34 +32,37 @@ def page_of(folder: Path) -> str:
     return render_page(run, summarise_run(run))
 
 
-@pytest.fixture
-def shapes_run(tmp_path: Path) -> Path:
-    plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=3, seed=0)
-    rewards = Builder().reward_set("shapes")
-    run_benchmark(tmp_path / "run", plan, GeneratorPainter(OraclePainter()), rewards, asked={"suite": "shapes"})
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return varied_run(tmp_path_factory.mktemp("runs") / "run")
 
 
-@pytest.fixture
-def hostile_run(tmp_path: Path) -> Path:
-    Image.new("RGB", (8, 8), "red").save(tmp_path / "x.png")
+def write_hostile_run(folder: Path) -> Path:
+    """Prompt, chain, category, judge, parts, note, reply, model, label, file name, reason: all hostile."""
+    pictures = folder.parent / "pictures"
+    pictures.mkdir()
+    name = f"{HOSTILE.replace('/', '')}.png"
+    Image.new("RGB", (8, 8), "red").save(pictures / name)
     chain = write_chain([(HOSTILE, Box(0, 0, 0.5, 0.5))]) + HOSTILE
     samples = [
-        Sample(id=f"x/{index}", prompt=HOSTILE, chain=chain, image=tmp_path / name, meta={"category": HOSTILE})
-        for index, name in enumerate(["x.png", f"{HOSTILE.replace('/', '')}.png"])
-    ]
+        Sample(id=f"x/y/{HOSTILE}/{index}", prompt=HOSTILE, chain=chain, image=pictures / picture,
+               generator=HOSTILE, meta={"category": HOSTILE})
+        for index, picture in enumerate([name, f"missing {name}"])
+    ]  # fmt: skip
 
     def answer(sample: Sample) -> Outcome:
-        reply = (Reply(text=HOSTILE, model=HOSTILE),)
-        if sample.id == "x/0":
-            return Score(value=0.5, parts={HOSTILE: 1.0}, note=HOSTILE, replies=reply)
+        reply = (Reply(text=HOSTILE, model=HOSTILE, finish=HOSTILE),)
+        if sample.id.endswith("/0"):
+            seen = (Detection(HOSTILE, Box(0, 0, 1, 1)),)
+            return Score(value=0.5, parts={HOSTILE: 1.0}, note=HOSTILE, replies=reply, seen=seen)
         return Unscored(why=Why.UNREADABLE, detail=HOSTILE, replies=reply)
 
-    rewards = RewardSet({HOSTILE: ScriptedJudge(answer, name=HOSTILE)})
-    run_benchmark(
-        tmp_path / "run", samples, AsTheyAre(tmp_path / HOSTILE.replace("/", "")), rewards, asked={"suite": HOSTILE}
-    )
-    return tmp_path / "run"
+    return write_run(folder, samples, {HOSTILE: answer, "b": answer}, suite=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_hostile_run(tmp_path_factory.mktemp("hostile") / "run")
 
 
 class _Tags(HTMLParser):
@@ -78,50 +80,176 @@ def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
     return parser.tags
 
 
-def test_the_page_shows_table_and_gallery(shapes_run: Path):
-    page = page_of(shapes_run)
-    assert "shapes_prompt_image" in page
-    assert "n=6" in page
-    assert page.count("<article>") == 6
-    assert "nothing here is a result about real pictures" in page
-    assert re.search(r"<mark[^>]*>\s*\w+ \w+ \(\d+,\d+\),\(\d+,\d+\)", page)
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="run-data">(.*?)</script>', page, re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
 
 
-def test_the_page_needs_nothing_from_outside(shapes_run: Path):
-    for tag, attributes in tags(page_of(shapes_run)):
-        assert tag not in ("script", "link", "iframe")
-        source = attributes.get("src")
-        assert source is None or source.startswith("data:image/")
+def test_the_page_shows_table_plots_and_samples(run_folder: Path):
+    page = page_of(run_folder)
+    assert "judge[semantic]" in page
+    assert ">n=72, <" in page
+    assert "unscored 8" in page
+    assert page.count('class="plot"') == 12 + 3 + 1 + 3  # bars, histograms, correlations, lengths
+    data = data_of(page)
+    assert len(data["rows"]["id"]) == len(data["details"]) == 80
+    assert all(detail["picture"].startswith("data:image/png") for detail in data["details"].values())
+
+
+def test_the_overview_is_there_where_judges_apply(run_folder: Path):
+    table = summarise_run(load_run(run_folder))
+    groups = judge_rows(table, {})
+    found = overview(groups)
+    assert list(found) == ["color", "spatial", "numeracy", "all"]
+    assert found["color"] == [
+        table.rows["color"][f"judge[{name}]"] for name in ("total", "semantic", "reasoning_image")
+    ]
+    assert overview(groups[:1]) == {}
+    scarce = [replace(group, rows=(group.rows[place],)) for place, group in enumerate(groups)]
+    assert overview(scarce) == {}
+
+
+def test_details_hold_what_a_sample_is_judged_by(run_folder: Path):
+    data = data_of(page_of(run_folder))
+    detail = data["details"]["0"]
+    assert [piece[1] for piece in detail["chain"]] == [None, 0, None, 1, None]
+    assert detail["chain"][1][2] == "missing number"
+    assert detail["found"]["1"][0] == ["red cat", 10, 10, 40, 50, 0]
+    assert detail["found"]["1"][1][5] is None  # nothing of that name was planned
+    assert detail["verdicts"][0]["note"] == "a note"
+    assert detail["verdicts"][0]["replies"][0][2].endswith("because of a red cat and dog 0")
+    assert data["rows"]["defects"][0] == [data["defects"].index("missing number")]
+    assert data["outcomes"][data["rows"]["outcomes"][0][6]] == "unscored: unreadable"
+    assert data["rows"]["scores"][0][6] is None
+
+
+def test_the_page_needs_nothing_from_outside(run_folder: Path):
+    for tag, attributes in tags(page_of(run_folder)):
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        assert "src" not in attributes
+        assert "style" not in attributes
         target = attributes.get("href")
         assert target is None or target.startswith("#")
 
 
+def test_the_policy_names_the_one_style_and_the_one_script(run_folder: Path):
+    page = page_of(run_folder)
+    policy = next(facts["content"] for tag, facts in tags(page) if facts.get("http-equiv"))
+    assert policy is not None
+    for tag in ("style", "script"):
+        [text] = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.S)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "'self'" not in policy
+
+
 def test_hostile_text_stays_text(hostile_run: Path):
-    found = tags(page_of(hostile_run))
-    assert not [tag for tag, _ in found if tag == "script"]
-    assert not [attributes for _, attributes in found if "onerror" in attributes]
-    assert "{{ 7*7 }}" in page_of(hostile_run)
+    page = page_of(hostile_run)
+    assert [facts for tag, facts in tags(page) if tag == "script"] == [
+        {"type": "application/json", "id": "run-data"},
+        {},
+    ]
+    assert not [attributes for _, attributes in tags(page) if "onerror" in attributes]
+    data = data_of(page)
+    assert data["details"]["0"]["prompt"] == HOSTILE
+    assert data["details"]["0"]["verdicts"][0]["replies"][0][:3] == [HOSTILE] * 3
 
 
 def test_holes_are_in_plain_sight(hostile_run: Path):
     page = page_of(hostile_run)
     assert "Incomplete: " in page
-    assert "unscored 1" in page
-    assert "the file does not exist" in page
+    assert "1 unreadable" in page
+    assert "the file does not exist" in data_of(page)["details"]["1"]["fault"]
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def test_more_samples_than_fit_are_chosen_and_said(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("reports.page.EMBEDDED", 20)
+    run = load_run(run_folder)
+    page = write_page(run, summarise_run(run), tmp_path / "few.html").read_text("utf-8")
+    data = data_of(page)
+    assert len(data["details"]) == len(data["rows"]["id"]) == 20
+    assert "20 of 80 samples: the worst, the best" in page
+    assert set(data["rows"]["reason"]) == {"worst", "best", "disagreed on", "unscored", "random"}
+    assert not (tmp_path / "few_files").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_a_browser_opens_it_and_runs_nothing(hostile_run: Path, tmp_path: Path):
-    run = load_run(hostile_run)
-    page = write_page(run, summarise_run(run))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command = [str(CHROMIUM), *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    title = re.search(r"<title>(.*?)</title>", shown)
-    assert title is not None
-    assert title[1] == "run · gotr1-eval"
+def test_all_of_them_lie_beside_the_page(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("reports.page.EMBEDDED", 20)
+    run = load_run(run_folder)
+    write_page(run, summarise_run(run), tmp_path / "all.html", everything=True)
+    page = write_page(run, summarise_run(run), tmp_path / "all.html", everything=True).read_text("utf-8")
+    data = data_of(page)
+    assert len(data["rows"]["id"]) == 80
+    assert data["beside"] == "all_files"
+    policy = next(facts["content"] for tag, facts in tags(page) if facts.get("http-equiv"))
+    assert policy is not None
+    assert "img-src data: 'self'" in policy
+    assert re.search(r"script-src 'sha256-\S+' 'strict-dynamic'$", policy)
+    files = tmp_path / "all_files"
+    chunks = [(files / f"{number}.js").read_text("utf-8") for number in range(3)]
+    beside = [detail for chunk in chunks for detail in json.loads(re.sub(r"^\S+ |\);\n$", "", chunk))]
+    assert len(beside) == 60
+    assert {detail["prompt"] for detail in [*beside, *data["details"].values()]} == {
+        sample.prompt for sample in run.samples.values()
+    }
+    assert all((tmp_path / detail["picture"]).is_file() for detail in beside)
+    assert len(list(files.iterdir())) == 63
+
+
+def test_a_page_without_its_room_holds_fewer(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("reports.run_page.gallery.ROOM", 20_000)
+    page = page_of(run_folder)
+    held = len(data_of(page)["details"])
+    assert 5 < held < 20
+    assert f"{held} of 80 samples" in page
+
+
+def test_published_scores_are_marks_on_the_bar_of_their_cell(run_folder: Path):
+    table = summarise_run(load_run(run_folder))
+    total, *others = judge_rows(table, {("judge[total]", "color"): [("A <b>model</b>", 0.95)]})
+    assert total.judge.factor == "total"
+    assert total.scale == (0.0, 1.0)
+    marked = [row for row in total.rows if 'class="mark"' in row.bar]
+    assert [row.category for row in marked] == ["color"]
+    assert "<title>A &lt;b&gt;model&lt;/b&gt;: 0.95</title>" in marked[0].bar
+    assert not [row for group in others for row in group.rows if 'class="mark"' in row.bar]
+
+
+def official_run(folder: Path) -> Path:
+    """T2I-CompBench's official judge of colours over its whole list, a picture a prompt."""
+    name = "attribute[blip-vqa, spacy, reference]"
+    samples = [
+        Sample(id=f"t2i-compbench/{category}/{place:05d}/0", prompt=f"{category} {place}", meta={"category": category})
+        for category in ("color", "spatial")
+        for place in range(4)
+    ]
+
+    def judge(sample: Sample) -> Outcome:
+        if sample.meta["category"] == "color":
+            return Score(value=0.5)
+        return Unscored(why=Why.NOT_APPLICABLE, detail="a metric of the category color")
+
+    return write_run(folder, samples, {"attribute": judge}, suite="t2i-compbench", name=lambda factor: name)
+
+
+def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = load_run(official_run(tmp_path / "run"))
+    table = summarise_run(run)
+    page = render_page(run, table)
+    assert "Published: T2I-CompBench++" in page
+    assert "Not comparable: color; 4 of its 300 prompts" in page
+    assert "not applicable to spatial" in page
+    assert "reference: as the official scripts compute" in page
+    assert published_beside(run, peers_of(run, table)) == {}
+    monkeypatch.setattr("reports.published.peers.list_fault", lambda run, metric: "")
+    beside = published_beside(run, peers_of(run, table))
+    [models] = beside.values()
+    assert list(beside) == [("attribute[blip-vqa, spacy, reference]", "color")]
+    assert len(models) > 10
+    [group] = judge_rows(table, beside)
+    assert [row.category for row in group.rows] == ["color"]
+    assert group.rows[0].bar.count('class="mark"') == len(models)

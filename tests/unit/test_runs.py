@@ -12,7 +12,7 @@ from gotr1_eval.core.errors import DataError, RunError, UsageError
 from gotr1_eval.core.jsonl import append_rows, cut_torn_line, read_rows
 from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_samples, tiles
+from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_samples, save_image, tiles
 from gotr1_eval.core.types import Sample
 
 INFO = RunInfo(identity={"seed": 0, "suite": "x"}, setup={"judges": [], "expected": {}})
@@ -29,7 +29,7 @@ def test_samples_and_judgments_come_back(tmp_path: Path):
     )
     judgment = Judgment(sample=sample.id, judge="j", fingerprint="f", outcome=Score(value=0.5))
     with RunStore.open(tmp_path / "run", INFO) as store:
-        path = store.save_image(sample.id, Image.new("RGB", (4, 4), "red"))
+        path = save_image(store.folder, sample.id, Image.new("RGB", (4, 4), "red"))
         store.append_samples(
             [Sample(id=sample.id, prompt=sample.prompt, seed=sample.seed, meta=sample.meta, image=path)]
         )
@@ -43,7 +43,7 @@ def test_samples_and_judgments_come_back(tmp_path: Path):
 
 def test_a_run_folder_can_be_moved(tmp_path: Path):
     with RunStore.open(tmp_path / "run", INFO) as store:
-        image = store.save_image("a/b/0/0", Image.new("RGB", (4, 4)))
+        image = save_image(store.folder, "a/b/0/0", Image.new("RGB", (4, 4)))
         store.append_samples([Sample(id="a/b/0/0", prompt="p", image=image)])
     (tmp_path / "run").rename(tmp_path / "moved")
     moved = read_samples(tmp_path / "moved")["a/b/0/0"].image
@@ -54,7 +54,7 @@ def test_a_run_folder_can_be_moved(tmp_path: Path):
 @pytest.mark.parametrize("name", ["../../etc/x", "/abs/x", "a/../../b", "a\0b/c", ".", "..", "🦊/\n", "x" * 5000, ""])
 def test_pictures_stay_inside_the_run(tmp_path: Path, name: str):
     with RunStore.open(tmp_path / "run", INFO) as store:
-        path = store.save_image(name, Image.new("RGB", (1, 1)))
+        path = save_image(store.folder, name, Image.new("RGB", (1, 1)))
     assert path.resolve().is_relative_to((tmp_path / "run" / "images").resolve())
     assert path.is_file()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ DIMENSION = Dimension(name="spatial", judge="spatial", rubric="Do they stand?", 
 def study() -> Study:
     items = (
         Item(
-            item="s/a/00000/0", prompt="a, “b”\r\nc", chain="b (0,0),(9,9)", inclusion_probability=0.25, scores={"x": 1}
+            item="s/a/00000/0",
+            prompt="a, “b”\r\nc",
+            chain="b (0,0),(9,9)",
+            inclusion_probability=0.25,
+            scores={"x": 1},
+            unscored={"y": "refused"},
         ),
         Item(item="s/a/00001/0", prompt="d", image="images/d.png"),
     )
@@ -28,12 +34,17 @@ def test_what_is_written_is_read(tmp_path: Path):
     there = read_study(tmp_path)
     assert there == study()
     assert [there.dimensions_of(item) for item in there.items] == [(DIMENSION,), ()]
+    beside = replace(there.items[0], unscored={"spatial[m]": "not_applicable"})
+    failed = replace(there.items[0], unscored={"spatial[m]": "refused", "other": "not_applicable"})
+    assert [there.dimensions_of(item) for item in (beside, failed)] == [(), (DIMENSION,)]
 
 
 def test_ratings_keep_commas_quotes_and_line_breaks(tmp_path: Path):
-    path = write_ratings([Rating(item='a,"b"\r\n', rater="Ann", dimension="spatial", value=7, seconds=1.5)], tmp_path)
-    with path.open(newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file))[1] == ['a,"b"\r\n', "Ann", "spatial", "7", "1.500", ""]
+    given = Rating(item='a,"b"\r\n', rater="Ann", dimension="spatial", value=7, seconds=1.5)
+    cannot = Rating(item="c", rater="Ann", dimension="spatial", value=None)
+    with write_ratings([given, cannot], tmp_path).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[1:] == [['a,"b"\r\n', "Ann", "spatial", "7", "1.500", ""], ["c", "Ann", "spatial", "", "", ""]]
 
 
 def test_faults_name_file_and_line(tmp_path: Path):

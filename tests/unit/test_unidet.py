@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,14 +12,12 @@ from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, DataError, LabelError, UsageError
 from gotr1_eval.models.detectors.unidet import Settings, build
-from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, R50
+from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
 from gotr1_eval.models.detectors.unidet.cascade import Stage
-from gotr1_eval.models.detectors.unidet.network import UniDet, select
+from gotr1_eval.models.detectors.unidet.network import select
 from gotr1_eval.models.detectors.unidet.preprocessing import frame_size, resize, to_planes
-
-TINY = replace(R50, name="tiny", blocks=(1, 1, 1, 1), width=4, channels=8, head_width=16, classes=5)
-LABELS = ["cat", "table, desk", "dog", "mouse2, mouse", "cup"]
+from tests.tiny_unidet import LABELS, TINY, write_files
 
 
 def test_moving_a_box_cannot_overflow():
@@ -99,19 +96,7 @@ def test_red_is_blue_for_rs200_under_reference():
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "r50", TINY)
-    torch.manual_seed(0)
-    network = UniDet(TINY).eval()
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            if name.endswith(("running_var", "norm.weight")):
-                tensor.fill_(1.0)
-            elif tensor.dim() < 2:
-                tensor.fill_(-1.0 if "cls_score" in name else 0.0)
-            else:
-                tensor.normal_(std=1.0 / math.sqrt(tensor[0].numel()))
-    torch.save({"model": network.state_dict(), "iteration": 1}, tmp_path / "weights.pth")
-    (tmp_path / "labels.json").write_text(json.dumps(LABELS))
-    return tmp_path
+    return write_files(tmp_path)
 
 
 def detector(files, **settings):

@@ -19,6 +19,7 @@ from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Phrases, Sighting
 from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -28,10 +29,13 @@ CATEGORIES = ("numeracy",)
 
 
 class Settings(StrictSettings):
-    """The detector, the folder with the benchmark's ``new_objects.txt``, the source of the words, whose semantics."""
+    """The detector, the folder with ``new_objects.txt``, the source of the words, and whose semantics.
+
+    Without a folder the lists are those that `gotr1-eval data fetch` brought.
+    """
 
     detector: Component
-    data: Path
+    data: Path | None = None
     phrases: Component = Field(default={"use": "builtin"})
     semantics: Semantics = "reference"
 
@@ -108,4 +112,4 @@ def _names(counts: list[Count] | Unscored) -> list[str]:
 def build(settings: Settings, workshop: Workshop) -> NumeracyJudge:
     """The judge; the detector loads when first asked."""
     detector, phrases = workshop.detector(settings.detector), workshop.phrases(settings.phrases)
-    return NumeracyJudge(detector, settings.data, phrases, settings.semantics)
+    return NumeracyJudge(detector, require_data("t2i-compbench", settings.data), phrases, settings.semantics)

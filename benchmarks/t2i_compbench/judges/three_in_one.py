@@ -21,6 +21,7 @@ from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Parse, Phrases, YesNo
 from gotr1_eval.core.protocols import Detector, Encoder, Workshop
+from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -30,12 +31,15 @@ CATEGORIES = ("complex",)
 
 
 class Settings(StrictSettings):
-    """The three metrics' models, the folder with the benchmark's lists of kinds, and whose semantics."""
+    """The three metrics' models, the folder with the benchmark's lists of kinds, and whose semantics.
+
+    Without a folder the lists are those that `gotr1-eval data fetch` brought.
+    """
 
     yes_no: Component
     detector: Component
     encoder: Component
-    data: Path
+    data: Path | None = None
     phrases: Component = Field(default={"use": "builtin"})
     semantics: Semantics = "reference"
 
@@ -151,6 +155,6 @@ def build(settings: Settings, workshop: Workshop) -> ThreeInOneJudge:
         workshop.detector(settings.detector),
         workshop.encoder(settings.encoder),
         workshop.phrases(settings.phrases),
-        data=settings.data,
+        data=require_data("t2i-compbench", settings.data),
         semantics=settings.semantics,
     )

@@ -6,7 +6,6 @@ accounted for: 24 are tables of constants, which are compared with transformers'
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import cached_property
 from pathlib import Path
@@ -16,23 +15,21 @@ import torch
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation
 
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.official_files import file_sha256, interchangeable, official_file
+from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.models.detectors._coco import NAMES
 from gotr1_eval.models.detectors._mask2former_folder import IMMATERIAL
 from gotr1_eval.models.detectors._mask2former_names import to_transformers
 from gotr1_eval.models.encoders._open_clip import read_tensors
 from gotr1_eval.models.loading import quiet, some
 
-_SITE = "https://download.openmmlab.com/mmdetection"
-_NAME_2X = "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco"
-_NAME_3X = "mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco"
-OFFICIAL = {
-    "743b7d99": f"{_SITE}/v2.0/mask2former/{_NAME_2X}/{_NAME_2X}_20220504_001756-743b7d99.pth",
-    "c9d0c4f2": f"{_SITE}/v3.0/mask2former/{_NAME_3X}/{_NAME_3X}_20220504_001756-c9d0c4f2.pth",
-}
-"""Where the weights lie, by the first eight digits of the file's sha256; the first is GenEval's own choice."""
+_USUAL = official_file("mask2former")
+OFFICIAL = {file.hash_start for file in (_USUAL, *interchangeable(_USUAL))}
+"""The first eight digits of the sha256 of GenEval's own file and of the one re-hosted for mmdet 3.x."""
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.pth")
 _CLASSES_KEY = "panoptic_head.cls_embed.weight"
 _PANOPTIC_ROWS = 134
+_CONSTANTS = "relative_position_index"
 
 
 def swin_small() -> Mask2FormerConfig:
@@ -54,7 +51,7 @@ class OpenMmlabFile:
     def __init__(self, path: Path) -> None:
         """Raises UsageError when there is no such file."""
         if not path.is_file():
-            raise UsageError(f"no such file: {path}; OpenMMLab hosts GenEval's at {OFFICIAL['743b7d99']}")
+            raise UsageError(f"no such file: {path}; OpenMMLab hosts GenEval's at {_USUAL.url}")
         self._path = path
 
     @cached_property
@@ -64,8 +61,7 @@ class OpenMmlabFile:
         Raises:
             DataError: the name ends in another hash, as it does after a broken download.
         """
-        with self._path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(self._path)
         named = _HASH_IN_NAME.search(self._path.name)
         if named and not digest.startswith(named[1]):
             raise DataError(
@@ -79,6 +75,11 @@ class OpenMmlabFile:
         """What the detector is called: the plain name for the two official files, by whatever name they are kept."""
         known = self.digest[:8] in OFFICIAL
         return "mask2former-openmmlab" if known else f"mask2former-openmmlab,sha256 {self.digest[:8]}"
+
+    def count_tensors(self) -> TensorCount:
+        """Those of the file, and those that are no tables of constants; raises DataError."""
+        names = list(read_tensors(self._path))
+        return TensorCount(len(names), sum(not name.endswith(_CONSTANTS) for name in names))
 
     def load(self) -> Any:  # noqa: ANN401 - transformers is untyped
         """The model in float32 on the CPU; DataError for a damaged file or another model's."""
@@ -96,7 +97,7 @@ def load_openmmlab(path: Path, config: Mask2FormerConfig) -> Any:  # noqa: ANN40
     if _CLASSES_KEY in tensors and tensors[_CLASSES_KEY].shape[:1] == (_PANOPTIC_ROWS,):
         raise DataError(
             "this is the panoptic model (133 classes) that old versions of mmdet kept under the same name; "
-            f"the instance model (80) is at {OFFICIAL['743b7d99']}",
+            f"the instance model (80) is at {_USUAL.url}",
             path=path,
         )
     renamed = to_transformers(tensors)
@@ -109,7 +110,7 @@ def load_openmmlab(path: Path, config: Mask2FormerConfig) -> Any:  # noqa: ANN40
 
 def _check_complete(path: Path, model: Any, tensors: dict[str, torch.Tensor], unknown: tuple[str, ...]) -> None:  # noqa: ANN401
     """Takes the tables of constants out of `tensors`; raises DataError unless what is left fills the model."""
-    constants = {name: table for name, table in model.named_buffers() if name.endswith("relative_position_index")}
+    constants = {name: table for name, table in model.named_buffers() if name.endswith(_CONSTANTS)}
     foreign = [name for name in constants.keys() & tensors.keys() if not _same(tensors.pop(name), constants[name])]
     wanted = model.state_dict()
     faults = {

@@ -21,7 +21,8 @@ from PIL import Image
 from pydantic import Field
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import BackendError
+from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.batches import in_batches
@@ -113,6 +114,13 @@ class Mask2FormerDetector:
             return self._weights.load().to(self._device)
         except torch.OutOfMemoryError:
             raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+
+    def count_tensors(self) -> TensorCount:
+        """Of OpenMMLab's file; raises what loading does, UsageError for a folder."""
+        if not isinstance(self._weights, OpenMmlabFile):
+            raise UsageError(f"{self.name}: the tensors of a folder are not counted, only those of OpenMMLab's file")
+        _ = self.loaded
+        return self._weights.count_tensors()
 
     def detect(
         self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None

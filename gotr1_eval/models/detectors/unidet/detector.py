@@ -16,11 +16,12 @@ from PIL import Image
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.batches import in_batches
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
 from gotr1_eval.models.detectors.unidet.labels import Vocabulary, read_labels
-from gotr1_eval.models.detectors.unidet.loading import load_unidet
+from gotr1_eval.models.detectors.unidet.loading import drop_ignored, load_unidet, read_tensors
 from gotr1_eval.models.detectors.unidet.network import Found, UniDet
 from gotr1_eval.models.detectors.unidet.preprocessing import Semantics, frame_size, resize, to_batch, to_planes
 from gotr1_eval.models.loading import choose_device, files_digest
@@ -78,6 +79,12 @@ class UniDetDetector:
     def vocabulary(self) -> Vocabulary:
         """The names of the classes; raises DataError."""
         return Vocabulary(read_labels(self._files.labels, self._architecture.classes))
+
+    def count_tensors(self) -> TensorCount:
+        """Those of the file, and those that are weights; raises what loading does."""
+        names = self.network.state_dict()
+        tensors = read_tensors(self._files.weights)
+        return TensorCount(len(tensors), len(drop_ignored(tensors, names)))
 
     def box_frame(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) in pixels of the frame in which the official scripts measure boxes.

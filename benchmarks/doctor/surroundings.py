@@ -1,0 +1,60 @@
+"""What is on this machine: versions, the packages of the extras, and the official weights."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from gotr1_eval.core.official_files import FILES, file_fault, find_file, how_to_get, interchangeable
+
+PACKAGE = "gotr1-eval"
+_VERSIONED = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "pandas")
+_EXTRA = re.compile(r"([\w.-]+).*\bextra == ['\"](\w+)['\"]")
+_SPACY_MODEL = "en_core_web_sm"
+
+
+def versions() -> dict[str, str]:
+    """Of this package, Python, the platform, and the libraries that numbers depend on."""
+    found = {PACKAGE: metadata.version(PACKAGE), "python": platform.python_version(), "platform": platform.platform()}
+    return found | {name: _version(name) or "not installed" for name in _VERSIONED}
+
+
+def extras() -> dict[str, dict[str, str | None]]:
+    """Extra -> its packages -> their version, None where one is not installed; spaCy's model is one of them."""
+    found: dict[str, dict[str, str | None]] = {}
+    for requirement in metadata.requires(PACKAGE) or []:
+        match = _EXTRA.match(requirement)
+        if match and match[2] != "dev":
+            found.setdefault(match[2], {})[match[1]] = _version(match[1])
+    if "spacy" in found:
+        found["spacy"][_SPACY_MODEL] = _version(_SPACY_MODEL)
+    return found
+
+
+def weights(folder: Path) -> dict[str, Mapping[str, str]]:
+    """Official file -> ``state`` (found, missing, wrong, not needed) and ``detail``: where it is, or how to get it."""
+    found: dict[str, Mapping[str, str]] = {}
+    for file in FILES:
+        path = find_file(file, folder)
+        others = [other.key for other in interchangeable(file) if find_file(other, folder)]
+        if path is None and others:
+            found[file.key] = {"state": "not needed", "detail": f"{others[0]} is here"}
+        elif path is None:
+            found[file.key] = {"state": "missing", "detail": how_to_get(file)}
+        else:
+            fault = file_fault(file, path)
+            found[file.key] = {
+                "state": "wrong" if fault else "found",
+                "detail": f"{path}: {fault}" if fault else str(path),
+            }
+    return found
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,61 @@
+"""gotr1-eval agreement: do judges agree with people, with each other, and with themselves?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from gotr1_eval.cli.options import AsJson
+
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[JUDGED] [RATINGS]...",
+        help="A run or a table of scores, then a study or tables of ratings. A study alone, or a run alone, will do.",
+    ),
+]
+Mapping = Annotated[Path | None, typer.Option("--mapping", help="A TOML file that says what the tables' columns mean.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="What the mapping's paths are relative to; its own folder if not given.")
+]
+People = Annotated[
+    Literal["mean", "majority"], typer.Option("--people", help="What is made of several people's marks of one item.")
+]
+Seed = Annotated[int, typer.Option(help="Decides the bootstrap's draws.")]
+
+
+def agreement(
+    sources: Sources = None,
+    mapping: Mapping = None,
+    data: Data = None,
+    people: People = "mean",
+    average: Annotated[
+        Literal["fisher", "tanh_of_mean"],
+        typer.Option(
+            help="How correlations are averaged over categories: Fisher's transform, or as VIEScore's tables are."
+        ),
+    ] = "fisher",
+    draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")] = 1000,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A folder for agreement.html, .json, .md and .tex; none by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold judges against people: coefficients with intervals, and what people's own agreement allows."""
+    from gotr1_eval.cli.agreement_table import show_agreement
+    from gotr1_eval.cli.terminal import err
+    from reports.agreement.analysis import Options, analyse
+    from reports.agreement.mapping import read_mapping_or_none
+    from reports.agreement.sources import read_sources
+
+    read = read_sources(sources or [], *read_mapping_or_none(mapping, data))
+    options = Options(people=people, average=average, draws=draws, seed=seed)
+    found = analyse(read.people, read.judges, options)
+    show_agreement(found, as_json=as_json)
+    if out is not None:
+        from reports.agreement.page import write_agreement
+
+        err.print(f"page: {write_agreement(found, out)}", markup=False, soft_wrap=True)

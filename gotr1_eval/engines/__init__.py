@@ -1,0 +1,100 @@
+"""Engines: where the tiles of a run are made and judged.
+
+`local`, the default and the reference, is this process; `ray` is a pool of processes on any number of machines. Both
+give the same samples and the same judgments, and either can go on where the other one stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.painters import Painter
+from benchmarks.run import run_benchmark
+from benchmarks.shards import Shard, read_shard
+from benchmarks.stages import Progress
+from gotr1_eval.build import Builder
+from gotr1_eval.core.errors import UsageError, nearest_name
+from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.settings import read_settings
+from rewards.reward_set import RewardSet
+
+ENGINES = ("local", "ray")
+
+
+class Engine(Protocol):
+    """Makes and judges every sample of a plan."""
+
+    def run(
+        self,
+        folder: Path,
+        plan: Iterable[Sample],
+        painter: Painter,
+        rewards: RewardSet,
+        *,
+        asked: Mapping[str, Json],
+        tile: int | None,
+        progress: Progress,
+        retry: Collection[Why] = (),
+    ) -> Path:
+        """See `benchmarks.run.run_benchmark`. The plan may be iterated over several times; returns the folder."""
+        ...
+
+
+class LocalEngine:
+    """This process; holds the samples and judgments of the run (or of its shard) in memory."""
+
+    def __init__(self, shard: Shard | None) -> None:
+        self._shard = shard
+
+    def run(
+        self,
+        folder: Path,
+        plan: Iterable[Sample],
+        painter: Painter,
+        rewards: RewardSet,
+        *,
+        asked: Mapping[str, Json],
+        tile: int | None,
+        progress: Progress,
+        retry: Collection[Why] = (),
+    ) -> Path:
+        """See `Engine`."""
+        return run_benchmark(
+            folder,
+            list(plan),
+            painter,
+            rewards,
+            asked=asked,
+            tile=tile,
+            shard=self._shard,
+            progress=progress,
+            retry=retry,
+        )
+
+
+def open_engine(spec: Mapping[str, Json], builder: Builder, shard: str | None = None) -> Engine:
+    """The engine that ``{"use": name, ...}`` describes.
+
+    Args:
+        builder: what built the judges and the generator that the engine will be given.
+        shard: the part that --shard names; an engine of several processes takes none.
+
+    Raises:
+        UsageError: an unknown engine or setting, or a package that is not installed.
+    """
+    name, *settings = str(spec.get("use")), *[key for key in spec if key != "use"]
+    if name == "local":
+        if settings:
+            raise UsageError(f"--engine local: takes no settings, got {', '.join(settings)}")
+        return LocalEngine(read_shard(shard))
+    if name != "ray":
+        raise UsageError(f"--engine: no engine {name!r}{nearest_name(name, ENGINES)} (known: {', '.join(ENGINES)})")
+    if shard is not None:
+        raise UsageError(f"--shard {shard}: --engine ray divides the run among its workers by itself; leave one out")
+    from gotr1_eval.engines.ray import RayEngine, RaySettings
+
+    values = {key: value for key, value in spec.items() if key != "use"}
+    return RayEngine(read_settings(RaySettings, values, where="--engine ray"), builder)

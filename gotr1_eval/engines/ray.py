@@ -1,0 +1,215 @@
+"""The Ray engine: a run's parts stream through pools of processes that hold the models.
+
+The driver lays the plan out as Parquet parts (`core.parts`) and hands out their numbers; Ray Data moves them through a
+pool that paints and a pool that judges, as fast as the slower one. A worker reads its part, does what is missing, and
+writes it whole. So no process holds more than one part, a worker or a driver that dies loses the parts in its hands,
+and the same command does those again and nothing else. In the end the driver copies the parts into the run's JSON
+lines, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from benchmarks.painters import Painter
+from benchmarks.part_view import write_view
+from benchmarks.part_work import lay_out, part_size
+from benchmarks.run import TILE, run_identity, run_setup, survey, tile_of
+from benchmarks.stages import Progress
+from gotr1_eval.build import Builder
+from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.parts import PartFolder, parts_of
+from gotr1_eval.core.runs import RunInfo, RunStore, read_info
+from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.engines.ray_cluster import cluster
+from gotr1_eval.engines.ray_worker import PartWorker, Work, fitting_tile
+from gotr1_eval.engines.recipe import Recipe
+from gotr1_eval.settings import Settings
+from rewards.reward_set import RewardSet
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+
+class RaySettings(Settings):
+    """Pools and parts of a run on Ray; the cluster's address is Ray's own RAY_ADDRESS.
+
+    Attributes:
+        workers: processes that judge; by default as many as fit beside the painters.
+        worker_cpus, worker_gpus: what each of them takes; a fraction of a GPU lets several share one.
+        painters: processes that hold the generator, where pictures are painted.
+        painter_cpus, painter_gpus: what each of them takes.
+        part: samples of a part, rounded up to whole tiles; see `benchmarks.part_work.part_size` for the default.
+        parts: folder or fsspec URL of the Parquet parts; parts/ in the run folder by default.
+    """
+
+    workers: int | None = Field(None, ge=1)
+    worker_cpus: float = Field(1.0, gt=0)
+    worker_gpus: float = Field(0.0, ge=0)
+    painters: int = Field(1, ge=1)
+    painter_cpus: float = Field(1.0, gt=0)
+    painter_gpus: float = Field(0.0, ge=0)
+    part: int | None = Field(None, ge=1)
+    parts: str | None = None
+
+
+class RayEngine:
+    """See `gotr1_eval.engines.Engine`.
+
+    Args:
+        builder: built the judges and the generator that `run` is given.
+    """
+
+    def __init__(self, settings: RaySettings, builder: Builder) -> None:
+        self._settings, self._builder = settings, builder
+
+    def run(
+        self,
+        folder: Path,
+        plan: Iterable[Sample],
+        painter: Painter,
+        rewards: RewardSet,
+        *,
+        asked: Mapping[str, Json],
+        tile: int | None,
+        progress: Progress,
+        retry: Collection[Why] = (),
+    ) -> Path:
+        """See `benchmarks.run.run_benchmark`.
+
+        Raises:
+            UsageError: the folder holds a run with other settings, or the cluster lacks what a pool takes.
+            RunError: no cluster answers, or a part kills every process that takes it.
+        """
+        recipe = Recipe.of(self._builder, painter, rewards)
+        with cluster() as ray:
+            _check_room(ray.cluster_resources(), self._pools(ray, recipe))
+            tile = tile or tile_of(folder) or self._fitting_tile(ray, recipe)
+            facts = survey(plan)
+            parts, size = self._parts(folder, facts.count, tile, paints=recipe.paints)
+            setup = run_setup(facts, painter.name, rewards) | {"parts": {"place": parts.place, "samples": size}}
+            info = RunInfo(identity=run_identity(asked, facts, painter, tile), setup=setup)
+            with RunStore.open(folder, info):
+                count = lay_out(parts, plan, facts.count, size)
+                progress.start("judge" if rewards.judges else "generate", facts.count, 0)
+                work = Work(recipe, parts, tile, tuple(retry), Path.cwd())
+                for samples in self._stream(ray, count, work):
+                    progress.advance(samples)
+                write_view(parts)
+        return folder
+
+    def _fitting_tile(self, ray: ModuleType, recipe: Recipe) -> int:
+        """The generator's own word, given on the device where it will run."""
+        if not recipe.paints:
+            return TILE
+        settings = self._settings
+        asking = ray.remote(fitting_tile).options(num_cpus=settings.painter_cpus, num_gpus=settings.painter_gpus)
+        return int(ray.get(asking.remote(recipe, TILE, Path.cwd())))
+
+    def _parts(self, folder: Path, count: int, tile: int, *, paints: bool) -> tuple[PartFolder, int]:
+        """Where the run's parts are, and how many samples each has; as they are where the run has some already."""
+        there = parts_of(folder)
+        asked = self._settings.part and -(-self._settings.part // tile) * tile
+        place = self._settings.parts or (there.place if there else str(folder.absolute() / "parts"))
+        parts = PartFolder(place, folder)
+        if there is None:
+            parts.clear()  # left over from before one process went on with the run
+            return parts, asked or part_size(count, tile, paints=paints)
+        facts: Any = read_info(folder).setup["parts"]
+        size = int(facts["samples"])
+        if there.place != place or asked not in (None, size):
+            raise UsageError(
+                f"--engine ray: {folder} has parts of {size} samples in {there.place}; leave part= and parts= out"
+            )
+        return parts, size
+
+    def _stream(self, ray: ModuleType, count: int, work: Work) -> Iterator[int]:
+        """The number of samples of each part as it is finished, in any order."""
+        rows = [{"part": number, "fault": "", "code": 0} for number in range(count)]
+        stream = ray.data.from_items(rows, override_num_blocks=count)
+        for pool in self._pools(ray, work.recipe):
+            stream = _through(ray, stream, work, replace(pool, size=min(pool.size, count)))
+        for row in stream.iter_rows():
+            if row["fault"]:
+                raise _told(str(row["fault"]), int(row["code"]))
+            yield int(row["samples"])
+
+    def _pools(self, ray: ModuleType, recipe: Recipe) -> list[_Pool]:
+        """The pools that a part passes through."""
+        settings = self._settings
+        painters = _Pool(settings.painters, settings.painter_cpus, settings.painter_gpus, paints=True)
+        workers = _Pool(
+            settings.workers or 1,
+            settings.worker_cpus,
+            settings.worker_gpus,
+            paints=not recipe.paints,
+            judges=bool(recipe.judges),
+        )
+        if not recipe.judges:
+            return [painters if recipe.paints else workers]
+        before = [painters] if recipe.paints else []
+        if settings.workers is None:
+            workers = replace(workers, size=_room(ray.cluster_resources(), workers, before))
+        return [*before, workers]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Processes that do the same: how many, what each takes, and what it does with a part."""
+
+    size: int
+    cpus: float
+    gpus: float
+    paints: bool = False
+    judges: bool = False
+
+
+def _room(have: Mapping[str, float], pool: _Pool, others: Sequence[_Pool]) -> int:
+    """How many processes of a pool fit beside the others; at least one."""
+    left = {
+        "CPU": have.get("CPU", 0) - sum(other.size * other.cpus for other in others),
+        "GPU": have.get("GPU", 0) - sum(other.size * other.gpus for other in others),
+    }
+    fits = left["CPU"] / pool.cpus
+    return max(int(min(fits, left["GPU"] / pool.gpus) if pool.gpus else fits), 1)
+
+
+def _check_room(have: Mapping[str, float], pools: Sequence[_Pool]) -> None:
+    """A pool of which not one process fits would wait for ever.
+
+    Raises:
+        UsageError: one process of each pool takes more than the cluster has.
+    """
+    for kind, needed in (("CPU", sum(pool.cpus for pool in pools)), ("GPU", sum(pool.gpus for pool in pools))):
+        if needed > have.get(kind, 0):
+            raise UsageError(
+                f"--engine ray: one process of each pool takes {needed:g} {kind}s together, and the cluster has "
+                f"{have.get(kind, 0):g}; set worker_{kind.lower()}s= or painter_{kind.lower()}s="
+            )
+
+
+def _through(ray: ModuleType, stream: Dataset, work: Work, pool: _Pool) -> Dataset:
+    """The stream behind a pool."""
+    return stream.map_batches(
+        PartWorker,
+        fn_constructor_args=(work,),
+        fn_constructor_kwargs={"paints": pool.paints, "judges": pool.judges},
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(size=pool.size),
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus,
+    )
+
+
+def _told(fault: str, code: int) -> RunError | UsageError:
+    """What a worker raised, with its own exit code."""
+    error = UsageError(fault) if code == UsageError.exit_code else RunError(fault)
+    error.exit_code = code
+    return error

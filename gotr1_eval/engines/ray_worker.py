@@ -1,0 +1,99 @@
+"""The processes of a Ray pool: each builds its models once and then does one part after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.part_work import judge_part, paint_part
+from gotr1_eval.build import Builder
+from gotr1_eval.core.errors import GotR1Error, RunError
+from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.parts import PartFolder
+from gotr1_eval.engines.recipe import Recipe
+from rewards.reward_set import RewardSet
+
+Row = dict[str, list[Any]]
+
+DEATHS = 3
+"""Processes that may die with a part in their hands, before the run gives up: Ray alone would go on for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every process of a run is told.
+
+    Attributes:
+        home: the folder that relative paths of settings start from.
+    """
+
+    recipe: Recipe
+    parts: PartFolder
+    tile: int
+    retry: Sequence[Why]
+    home: Path
+
+
+class PartWorker:
+    """Paints parts, judges them, or both; an actor of Ray Data, called with one part's number at a time.
+
+    An error that the project raises on purpose travels on as text: the driver ends the run with it.
+    """
+
+    def __init__(self, work: Work, *, paints: bool, judges: bool) -> None:
+        self._work, self._paints, self._judges = work, paints, judges
+        self._builder = Builder()
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> Row:
+        """The part's row, with the number of its samples, and what went wrong with it."""
+        number, fault, code = int(batch["part"][0]), str(batch["fault"][0]), int(batch["code"][0])
+        samples = 0
+        if not fault:
+            try:
+                samples = self._do(number)
+            except GotR1Error as error:
+                fault, code = str(error), error.exit_code
+        return {"part": [number], "samples": [samples], "fault": [fault], "code": [code]}
+
+    def _do(self, number: int) -> int:
+        """Read the part, do what it lacks, and write it; what was done before an error is kept."""
+        work = self._work
+        if work.parts.begin(number) >= DEATHS:
+            raise RunError(f"part {number} of the run has killed {DEATHS} workers; see what its samples have in common")
+        samples = self._work_on(number)
+        work.parts.finish(number)
+        return samples
+
+    def _work_on(self, number: int) -> int:
+        work = self._work
+        enter(work.home)
+        part = work.parts.read(number)
+        rewards = work.recipe.rewards(self._builder) if self._judges else RewardSet({})
+        columns = [(judge.name, judge.fingerprint) for judge in rewards.judges.values()]
+        if rewards.total is not None:
+            columns.append((rewards.total.name, rewards.total.fingerprint))
+        before = (list(part.samples), dict(part.judgments))
+        try:
+            if self._paints:
+                paint_part(part, work.recipe.painter(self._builder), work.parts.run, work.tile)
+            if self._judges:
+                judge_part(part, rewards, work.tile, work.retry)
+        finally:
+            if (part.samples, part.judgments) != before:
+                work.parts.write(number, part, columns)
+        return len(part.samples)
+
+
+def enter(home: Path) -> None:
+    """Stand where the driver stands, so that relative paths mean the same; machines without the folder stay."""
+    if home.is_dir():
+        os.chdir(home)
+
+
+def fitting_tile(recipe: Recipe, most: int, home: Path) -> int:
+    """How many samples the generator can make together on the device that this process was given."""
+    enter(home)
+    return recipe.painter(Builder()).fitting_tile(most)

@@ -1,0 +1,211 @@
+"""The page on which people rate a study: one HTML file, and a few routes of JSON behind it.
+
+An answer is acknowledged (status 200) when it is on the disk, never before. On this machine no token is needed, but the
+server answers only to its own name, so that no other web page can reach it through the browser; elsewhere everything
+needs the token of the link. Nothing that is sent names a model, a judge, a file or an id of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.web.addresses import is_loopback
+from gotr1_eval.web.rate_items import ShownItems
+from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, order_for
+from reports.agreement.study_folder import Dimension, Item, Study
+
+MOST_BYTES = 65_536
+"""Of one request."""
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_log = logging.getLogger("uvicorn.error")
+_FILES = {"/": ("rate.html", "text/html"), "/rate.css": ("rate.css", "text/css")}
+_FILES |= {f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("rate", "rate_saving", "rate_view")}
+
+
+class Beginning(BaseModel):
+    """A rater who comes, or comes back (`again`, or others could go on under a name by mistake)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=200)
+    again: bool = False
+
+
+class Sent(BaseModel):
+    """An answer as the page sends it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session: str = Field(max_length=100)
+    key: str = Field(min_length=8, max_length=100)
+    item: str = Field(max_length=100)
+    dimension: str = Field(max_length=200)
+    value: float | Literal["cannot"] | None
+    seconds: float = Field(ge=0, le=86_400)
+
+
+def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | None = None) -> FastAPI:
+    """The server.
+
+    Args:
+        token: that everyone must have been sent in a link; None for a server that only this machine reaches.
+    """
+    items = ShownItems(folder, study)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    cookie = f"rating-{hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:8]}"
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = _refusal(request, token, cookie) or await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.exception_handler(DataError)
+    def unusable(request: Request, error: DataError) -> JSONResponse:
+        # Whoever runs the server must know where; whoever rates must not, for paths name models.
+        _log.error("%s", error)
+        return JSONResponse({"detail": str(error).removeprefix(f"{error.path}: ")}, 503)
+
+    @app.exception_handler(UsageError)
+    def unfit(request: Request, error: UsageError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
+    def static(name: str, kind: str) -> Callable[[], Response]:
+        text = (resources.files("gotr1_eval.web") / "templates" / name).read_text(encoding="utf-8")
+        return lambda: Response(text, media_type=kind)
+
+    for route, (name, kind) in _FILES.items():
+        app.add_api_route(route, static(name, kind))
+
+    @app.post("/api/begin")
+    def begin(body: Beginning) -> dict[str, Any]:
+        done = _done(study, store, body.name)
+        if not body.again and store.is_known(body.name):
+            return {"known": True, "done": done, "total": len(study.items)}
+        name, session = store.begin(body.name)
+        return {"name": name, "session": session, **_work(items, store, name)}
+
+    @app.get("/api/items/{key}")
+    def item(key: str) -> dict[str, Any]:
+        return items.facts(_found(items, key))
+
+    @app.get("/pictures/{key}.png")
+    def picture(key: str) -> Response:
+        return _png(items.picture(_found(items, key)))
+
+    @app.get("/plans/{key}.png")
+    def plan(key: str) -> Response:
+        return _png(items.plan(_found(items, key)))
+
+    @app.post("/api/answers")
+    def answer(body: Sent) -> dict[str, str]:
+        asked = _found(items, body.item)
+        _check(study.dimensions_of(asked), body)
+        value = body.value
+        kept = Answer(key=body.key, item=asked.item, dimension=body.dimension, value=value, seconds=body.seconds)
+        try:
+            store.save(body.session, kept)
+        except SessionTaken:
+            raise HTTPException(409, "rated in another window") from None
+        return {"saved": body.key}
+
+    return app
+
+
+def _refusal(request: Request, token: str | None, cookie: str) -> Response | None:
+    """Why a request is not answered; None when it may be. The link's token is exchanged for a cookie."""
+    host = request.headers.get("host", "")
+    if token is None and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return PlainTextResponse(f"this server is not {host!r}", 403)
+    if token is not None:
+        given = request.query_params.get("token")
+        if given is not None and request.url.path == "/" and hmac.compare_digest(given.encode(), token.encode()):
+            response = RedirectResponse("./", 303)
+            response.set_cookie(cookie, token, max_age=90 * 86_400, httponly=True, samesite="lax")
+            return response
+        if not hmac.compare_digest(request.cookies.get(cookie, "").encode(), token.encode()):
+            return PlainTextResponse("Open the whole link that you were sent, with its token.", 401)
+    if request.method == "POST":
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return PlainTextResponse("asked by another page", 403)
+        length = request.headers.get("content-length", "")
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            return PlainTextResponse(f"a request has at most {MOST_BYTES} bytes and says how many", 413)
+    return None
+
+
+def _work(items: ShownItems, store: RatingStore, name: str) -> dict[str, Any]:
+    """What a rater has to do and has done."""
+    study = items.study
+    given: dict[str, dict[str, Any]] = {}
+    for (item, dimension), value in store.answers(name).items():
+        given.setdefault(items.keys[item], {})[dimension] = value
+    return {
+        "study": hashlib.sha256(f"{study.name}\n{study.seed}".encode()).hexdigest()[:12],
+        "order": [items.keys[item] for item in order_for(study, name)],
+        "questions": {items.keys[item.item]: len(study.dimensions_of(item)) for item in study.items},
+        "answers": given,
+        "dimensions": [_question(dimension) for dimension in study.dimensions],
+    }
+
+
+def _question(dimension: Dimension) -> dict[str, Any]:
+    """A dimension without the judge that it belongs to."""
+    return {
+        "name": dimension.name,
+        "rubric": dimension.rubric,
+        "marks": dimension.marks(),
+        "needs": dimension.needs,
+    }
+
+
+def _done(study: Study, store: RatingStore, name: str) -> int:
+    """How many items the rater has finished."""
+    given = store.answers(name)
+    return sum(all((item.item, one.name) in given for one in study.dimensions_of(item)) for item in study.items)
+
+
+def _found(items: ShownItems, key: str) -> Item:
+    item = items.find(key)
+    if item is None:
+        raise HTTPException(404, "no such item in this study")
+    return item
+
+
+def _check(dimensions: tuple[Dimension, ...], body: Sent) -> None:
+    """Refuse what is no answer to a question about the item."""
+    dimension = next((one for one in dimensions if one.name == body.dimension), None)
+    if dimension is None:
+        raise HTTPException(422, f"nothing called {body.dimension!r} is asked about this item")
+    if isinstance(body.value, float) and not any(math.isclose(body.value, mark) for mark in dimension.marks()):
+        raise HTTPException(422, f"{body.value:g} is no mark of {body.dimension!r}")
+
+
+def _png(content: bytes | None) -> Response:
+    if content is None:
+        raise HTTPException(404, "nothing to show")
+    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})

@@ -1,0 +1,73 @@
+"""The rows of a mapping's tables: files found, wide rows made long, other tables joined, unwanted rows dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gotr1_eval.core.errors import UsageError
+from reports.agreement.files import FILE, Row, read_file
+from reports.agreement.mapping import Join, TableMapping
+
+COLUMN, CELL = "$column", "$cell"
+"""What a cell's column and content are called once a wide row is made long (see `TableMapping.keep`)."""
+
+
+def table_rows(files: Sequence[Path], mapping: TableMapping, folder: Path) -> list[Row]:
+    """All rows of some tables of one shape.
+
+    Args:
+        files: in place of those that the mapping names.
+        folder: what the mapping's own paths are relative to.
+
+    Raises:
+        DataError: a file cannot be read, or a row has no partner in a joined table.
+        UsageError: there is no file to read.
+    """
+    rows = [row for path in files or _named_files(mapping, folder) for row in read_file(path)]
+    if mapping.keep:
+        rows = [long for row in rows for long in _long_rows(row, set(mapping.keep))]
+    for name, join in mapping.join.items():
+        rows = _joined(rows, name, join, folder)
+    return rows
+
+
+def wanted(row: Row, mapping: TableMapping) -> bool:
+    """Whether the mapping's `where` keeps the row."""
+    for column, allowed in mapping.where.items():
+        words = {str(one) for one in (allowed if isinstance(allowed, tuple) else (allowed,))}
+        if str(row.cell(column)) not in words:
+            return False
+    return True
+
+
+def _named_files(mapping: TableMapping, folder: Path) -> list[Path]:
+    if not mapping.files:
+        raise UsageError("no table to read: name a file, or `files` in the mapping")
+    found = []
+    for pattern in mapping.files:
+        there = sorted(folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
+        if not there:
+            raise UsageError(f"the mapping names {pattern!r}, and there is no such file under {folder} (see --data)")
+        found += there
+    return found
+
+
+def _long_rows(row: Row, kept: set[str]) -> list[Row]:
+    own = {name: row.cell(name) for name in kept} | {FILE: row.cells[FILE]}
+    cells = [(name, cell) for name, cell in row.cells.items() if name not in kept and not name.startswith("$")]
+    return [replace(row, cells={**own, COLUMN: name, CELL: cell}) for name, cell in cells]
+
+
+def _joined(rows: Sequence[Row], name: str, join: Join, folder: Path) -> list[Row]:
+    there = {str(other.cell(join.on)): other for other in read_file(folder / join.file)}
+    columns = {column for other in there.values() for column in other.cells}
+    found = []
+    for row in rows:
+        key = str(row.cell(join.column))
+        if key not in there:
+            raise row.fault(f"{join.column} {key!r} is not in {join.file}")
+        cells = {f"{name}.{column}": there[key].cells.get(column) for column in columns}
+        found.append(replace(row, cells=row.cells | cells))
+    return found

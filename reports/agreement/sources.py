@@ -1,0 +1,214 @@
+"""Where marks come from: runs, studies, and tables of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.outcome import Outcome, Score, Why
+from gotr1_eval.core.runs import read_judgments
+from reports.agreement.files import read_file
+from reports.agreement.mapping import ANY, MappingFile, TableMapping, Value
+from reports.agreement.marks import ItemFacts, Marks, Unit
+from reports.agreement.reading import read_table
+from reports.agreement.study_folder import Dimension, Study, read_study
+from reports.run_data import load_run
+
+Kind = Literal["run", "study", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What people said, and what judges said; either may be empty."""
+
+    people: Marks
+    judges: Marks
+
+
+def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> Sources:
+    """Read what a command line names: the judged first, then the ratings.
+
+    A run is always a side of judges. A study is a side of people; alone it is both, with the scores that it was drawn
+    with. A table alone is one of scores where it has a column ``judge`` or its mapping knows scores only, one of both
+    where its mapping knows both, and one of ratings otherwise. Without paths the mapping names all files.
+
+    Raises:
+        DataError: a file is not what it should be, or no item is both rated and judged.
+        UsageError: the paths and the mapping do not fit together.
+    """
+    runs = [path for path in paths if _kind(path) == "run"]
+    others = [path for path in paths if path not in runs]
+    judged, rated = _sides(others, mapping, alone=not runs)
+    people = _people(rated, mapping, folder)
+    judges = Marks()
+    for path in runs:
+        _add_run(judges, read_run(path, people.items), path)
+    for spec, files in _score_tables(judged, mapping):
+        judges.merge(_scores(files, spec, folder, people))
+    if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":
+        judges = _scores_of(read_study(rated[0]))
+    _check(people, judges, paths)
+    return Sources(people, judges)
+
+
+def read_run(folder: Path, rated: Container[str] = ()) -> Marks:
+    """The scores of a run's judges, totals included, with every repeat.
+
+    Args:
+        rated: items that people rated; where a study was drawn from several runs they begin with the run's name.
+    """
+    run = load_run(folder)
+    prefix = f"{run.folder.name}/"
+    plain = not any(prefix + sample in rated for sample in run.samples)
+    names = {sample: sample if plain else prefix + sample for sample in run.samples}
+    marks = Marks()
+    for sample in run.samples.values():
+        marks.learn(names[sample.id], ItemFacts(sample.id.rpartition("/")[0] or sample.prompt, run.category(sample)))
+    current = {(column.name, column.fingerprint) for column in run.judges}
+    for judgment in read_judgments(folder).values():
+        if (judgment.judge, judgment.fingerprint) in current and judgment.sample in names:
+            _keep_outcome(marks, judgment.judge, names[judgment.sample], judgment.outcome, judgment.repeat)
+    return marks
+
+
+def _keep_outcome(marks: Marks, judge: str, item: str, outcome: Outcome, repeat: int) -> None:
+    if isinstance(outcome, Score):
+        marks.add(ANY, Unit(item), judge, outcome.value, repeat)
+    elif repeat == 0:
+        _keep_reason(marks, judge, item, outcome.why.value)
+
+
+def _keep_reason(marks: Marks, judge: str, item: str, why: str) -> None:
+    if why == Why.NOT_APPLICABLE.value:
+        marks.not_applicable.setdefault((ANY, judge), set()).add(item)
+    else:
+        marks.miss(ANY, judge, item, why)
+
+
+def read_study_ratings(folder: Path) -> Marks:
+    """The ratings that a study's folder holds; marks off a dimension's scale are left out and named.
+
+    Raises:
+        DataError: there are none, or one is about an item or dimension that the study does not know.
+    """
+    study = read_study(folder)
+    path = folder / "ratings.csv"
+    if not path.exists():
+        raise DataError("no ratings yet; export them from the rating page", path=path)
+    _check_ratings(study, path)
+    marks = Marks()
+    for dimension in study.dimensions:
+        marks.merge(read_table([path], _dimension_mapping(dimension), "rater", folder))
+        marks.served_by[dimension.name] = dimension.judge
+    marks.counts.pop("rows passed over by `where`", None)
+    for item in study.items:
+        if item.item in marks.items:
+            chance = 1.0 / item.inclusion_probability
+            marks.items[item.item] = ItemFacts(item.cluster or item.item, item.category, chance, item.stratum)
+    return marks
+
+
+def _sides(paths: Sequence[Path], mapping: MappingFile, *, alone: bool) -> tuple[list[Path], list[Path]]:
+    """(tables of scores, tables or a study of ratings)."""
+    if len(paths) != 1 or not alone:
+        split = 1 if len(paths) > 1 and alone else 0
+        return list(paths[:split]), list(paths[split:])
+    if _kind(paths[0]) == "study" or (mapping.ratings and not mapping.scores):
+        return [], list(paths)
+    if mapping.scores:
+        return list(paths), list(paths) if mapping.ratings else []
+    first = next(read_file(paths[0]), None)
+    return (list(paths), []) if first is not None and "judge" in first.cells else ([], list(paths))
+
+
+def _kind(path: Path) -> Kind:
+    if (path / "run.json").exists():
+        return "run"
+    if path.is_dir():
+        read_study(path)  # says what is missing where it is no study either
+        return "study"
+    return "table"
+
+
+def _people(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> Marks:
+    if any(_kind(path) == "study" for path in paths):
+        if len(paths) > 1:
+            raise UsageError("a study is rated in its own folder; name no further ratings")
+        return read_study_ratings(paths[0])
+    if not paths and (mapping.ratings is None or not mapping.ratings.files):
+        return Marks()
+    marks = read_table(paths, mapping.ratings or TableMapping(), "rater", folder)
+    if not marks.values:
+        where = paths[0] if paths else folder
+        raise DataError("no rating in it: every cell is empty, left out, or passed over", path=where)
+    marks.served_by = {dimension: dimension for dimension in marks.values}
+    return marks
+
+
+def _score_tables(paths: Sequence[Path], mapping: MappingFile) -> list[tuple[TableMapping, list[Path]]]:
+    if not paths:
+        return [(spec, []) for spec in mapping.scores if spec.files]
+    if len(mapping.scores) > 1:
+        raise UsageError("the mapping describes several tables of scores; name their `files` in it, and none here")
+    return [(mapping.scores[0] if mapping.scores else TableMapping(), list(paths))]
+
+
+def _scores(files: Sequence[Path], spec: TableMapping, folder: Path, people: Marks) -> Marks:
+    marks = read_table(files, spec, "judge", folder)
+    if not marks.who():
+        raise DataError("no score in it", path=files[0] if files else folder)
+    if spec.absent is not None:
+        marks.fill_absent(people.items, spec.absent)
+    return marks
+
+
+def _scores_of(study: Study) -> Marks:
+    marks = Marks()
+    for item in study.items:
+        marks.learn(item.item, ItemFacts(item.cluster or item.item, item.category))
+        for judge, score in item.scores.items():
+            marks.add(ANY, Unit(item.item), judge, float(score))
+        for judge, why in item.unscored.items():
+            _keep_reason(marks, judge, item.item, why)
+    return marks
+
+
+def _check_ratings(study: Study, path: Path) -> None:
+    known = {item.item for item in study.items}, {dimension.name for dimension in study.dimensions}
+    for row in read_file(path):
+        for column, names in zip(("item", "dimension"), known, strict=True):
+            if row.cell(column) not in names:
+                raise row.fault(f"the study has no {column} {row.cell(column)!r}")
+
+
+def _dimension_mapping(dimension: Dimension) -> TableMapping:
+    return TableMapping(
+        where={"dimension": dimension.name},
+        by="rater",
+        values={dimension.name: Value(column=("value",), low=dimension.low, high=dimension.high)},
+    )
+
+
+def _add_run(judges: Marks, run: Marks, folder: Path) -> None:
+    for _, judge in run.who():
+        if (ANY, judge) in judges.who() and judges.items.keys() & run.items.keys():
+            raise UsageError(
+                f"agreement: {folder} and a run before it hold scores of {judge!r} for the same samples; "
+                "`gotr1-eval compare` holds two runs against each other"
+            )
+    judges.merge(run)
+
+
+def _check(people: Marks, judges: Marks, paths: Sequence[Path]) -> None:
+    if not people.items and not judges.items:
+        raise UsageError("agreement: name a run, a study, or tables of scores and ratings (see docs/agreement.md)")
+    if people.items and judges.items and not people.items.keys() & judges.items.keys():
+        rated, judged = next(iter(people.items)), next(iter(judges.items))
+        raise DataError(
+            f"no item is both rated and judged (rated: {rated!r}, judged: {judged!r}); say in a --mapping which "
+            "columns make an item's name",
+            path=paths[0] if paths else "mapping",
+        )

@@ -1,0 +1,67 @@
+"""Ranks that respect noise: a run stands below those that are better for certain, and beside all others."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from reports.comparison.paired import LEVEL, holm, sign_flip_p
+
+Values = Mapping[str, float]
+"""Sample id -> score. Ids that differ in the part behind the last slash are pictures of one prompt."""
+
+
+def ranks(runs: Mapping[str, Values], seed: int = 0) -> dict[str, int]:
+    """Run -> one more than the number of runs that are better than it; runs without a score have no rank.
+
+    All pairs of runs are tested, on the samples both have (whole prompts flip their signs) or, where they share fewer
+    than two prompts, as independent means; p-values are corrected by Holm's method over the pairs.
+    """
+    scored = [name for name, values in runs.items() if values]
+    pairs = list(itertools.combinations(scored, 2))
+    tests = [compare_two(runs[a], runs[b], seed) for a, b in pairs]
+    above = dict.fromkeys(scored, 0)
+    for (a, b), (difference, _), p in zip(pairs, tests, holm([p for _, p in tests]), strict=True):
+        if p < LEVEL:
+            above[a if difference > 0 else b] += 1
+    return {name: 1 + count for name, count in above.items()}
+
+
+def compare_two(a: Values, b: Values, seed: int = 0) -> tuple[float, float]:
+    """(mean of b minus mean of a, two-sided p) on the samples both have, or on all of either; see `ranks`."""
+    sums: dict[str, float] = {}
+    for sample in a.keys() & b.keys():
+        prompt = sample.rpartition("/")[0]
+        sums[prompt] = sums.get(prompt, 0.0) + b[sample] - a[sample]
+    if len(sums) >= 2:
+        # In a fixed order: the test's random signs would otherwise fall on other prompts in another process.
+        ordered = np.array([sums[prompt] for prompt in sorted(sums)])
+        return float(ordered.sum()), sign_flip_p(ordered, seed)
+    return _independent(a, b)
+
+
+def _independent(a: Values, b: Values) -> tuple[float, float]:
+    """Student's test of two means with prompts as clusters, and the freedom of the run with fewer prompts."""
+    # scipy.special holds the distribution; scipy.stats takes seconds to import.
+    from scipy.special import stdtr
+
+    (mean_a, error_a, prompts_a), (mean_b, error_b, prompts_b) = clustered_mean(a), clustered_mean(b)
+    difference, error = mean_b - mean_a, math.hypot(error_a, error_b)
+    freedom = min(prompts_a, prompts_b) - 1
+    if freedom < 1 or error == 0:
+        return difference, 1.0
+    return difference, 2.0 * float(stdtr(freedom, -abs(difference) / error))
+
+
+def clustered_mean(values: Values) -> tuple[float, float, int]:
+    """Mean, its standard error with prompts as clusters, and their number."""
+    groups: dict[str, list[float]] = {}
+    for sample, value in values.items():
+        groups.setdefault(sample.rpartition("/")[0], []).append(value)
+    number, prompts = len(values), len(groups)
+    mean = math.fsum(values.values()) / number
+    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups.values())
+    return mean, math.sqrt(squares * prompts / max(prompts - 1, 1)) / number, prompts

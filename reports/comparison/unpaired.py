@@ -1,0 +1,157 @@
+"""A run against a table of means: all that is known of the others is one number a category.
+
+Nothing can be paired, and the noise of the other number is not known: it is taken for exact. What is said is therefore
+whether the run's own mean is above or below that number beyond the run's own noise over prompts, and no more.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.types import Json
+from reports.comparison.paired import LEVEL, holm
+from reports.comparison.ranks import clustered_mean
+from reports.comparison.values import scores_of
+from reports.run_data import JudgeColumn, RunData
+from reports.tables import summarise_run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownMean:
+    """One number of a table. `judge` is the full name of what made it, where the table says so."""
+
+    model: str
+    category: str
+    score: float
+    judge: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstMean:
+    """A run's mean in one category against a known one.
+
+    Attributes:
+        own: the run's, with its interval over prompts.
+        difference: own mean minus the known one; None where nothing is scored.
+        adjusted_p: that the run's true mean is the known one, by Student's test with prompts as clusters, after Holm's
+            correction over the categories of a model; 1.0 without two prompts.
+    """
+
+    known: KnownMean
+    judge: str
+    own: Summary
+    difference: float | None
+    adjusted_p: float
+
+    @property
+    def verdict(self) -> str:
+        """ "above" or "below" the known mean, or "within noise"."""
+        if self.difference is None or self.adjusted_p >= LEVEL:
+            return "within noise"
+        return "above" if self.difference > 0 else "below"
+
+    def json(self) -> dict[str, Json]:
+        """Everything as JSON values."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def read_means(path: Path) -> list[KnownMean]:
+    """A table of means: a CSV file with the columns model, category, score, and perhaps judge.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, or a score is no finite number; names file and line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in ("model", "category", "score") if name not in (reader.fieldnames or ())]
+            if missing:
+                came = ", ".join(reader.fieldnames or ()) or "none"
+                raise DataError(f"needed the columns model, category and score (found: {came})", path=path)
+            return [_mean(row, path, reader.line_num) for row in reader]
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=path) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"not a CSV file in UTF-8: {error}", path=path) from None
+
+
+def _mean(row: Mapping[str, Any], path: Path, line: int) -> KnownMean:
+    try:
+        score = float(row["score"])
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise DataError(f"expected a number under 'score', got {row['score']!r}", path=path, line=line)
+    return KnownMean(
+        model=str(row["model"]), category=str(row["category"]), score=score, judge=str(row.get("judge") or "")
+    )
+
+
+def against_means(run: RunData, means: Sequence[KnownMean], judge: str | None = None) -> list[AgainstMean]:
+    """The run against every known mean of its categories, model by model.
+
+    Args:
+        judge: the one whose means are meant (full name or factor), for means that name none.
+
+    Raises:
+        UsageError: means name no judge and none is given; the run lacks the judge; or no category is shared.
+    """
+    table = summarise_run(run).rows
+    rows: list[AgainstMean] = []
+    for model in dict.fromkeys(mean.model for mean in means):
+        found = [
+            _against(run, mean, _judge_of(run, mean, judge), table)
+            for mean in means
+            if mean.model == model and mean.category in table
+        ]
+        adjusted = holm([row.adjusted_p for row in found])
+        rows += [replace(row, adjusted_p=p) for row, p in zip(found, adjusted, strict=True)]
+    if not rows:
+        raise UsageError(
+            f"compare: no category in common ({run.folder} has {', '.join(table)}; "
+            f"the table has {', '.join(dict.fromkeys(mean.category for mean in means)) or 'none'})"
+        )
+    return rows
+
+
+def _judge_of(run: RunData, mean: KnownMean, judge: str | None) -> JudgeColumn:
+    wanted = mean.judge or judge
+    names = ", ".join(column.name for column in run.judges)
+    if wanted is None:
+        raise UsageError(
+            f"compare: the table does not say which judge made its means; name one with --judges ({names})"
+        )
+    for column in run.judges:
+        if wanted in (column.name, column.factor):
+            return column
+    raise UsageError(f"compare: {run.folder} has no judge {wanted!r} (it has {names})")
+
+
+def _against(
+    run: RunData, mean: KnownMean, judge: JudgeColumn, table: Mapping[str, Mapping[str, Summary]]
+) -> AgainstMean:
+    own = table[mean.category][judge.name]
+    difference = None if own.mean is None else own.mean - mean.score
+    p = 1.0 if difference is None else _p(run, mean, judge.name)
+    return AgainstMean(known=mean, judge=judge.name, own=own, difference=difference, adjusted_p=p)
+
+
+def _p(run: RunData, known: KnownMean, judge: str) -> float:
+    """Two-sided, of Student's test that the mean over prompts like these is the known one."""
+    # scipy.special holds the distribution; scipy.stats takes seconds to import.
+    from scipy.special import stdtr
+
+    values = scores_of(run, judge, known.category)
+    mean, error, prompts = clustered_mean(values)
+    if prompts < 2:
+        return 1.0
+    if error == 0:
+        return 1.0 if mean == known.score else 0.0
+    return 2.0 * float(stdtr(prompts - 1, -abs(mean - known.score) / error))

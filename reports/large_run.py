@@ -1,0 +1,148 @@
+"""The table and the page of a run that is too large to be held: one pass over its parts.
+
+Values wait in a temporary file that SQLite removes itself, until the statistics read them prompt by prompt; the page
+shows samples taken evenly from the whole run.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.parts import Part, PartFolder
+from gotr1_eval.core.runs import read_info
+from gotr1_eval.core.statistics import Summary, kind, summarise_groups
+from reports.export import remark_lines, unscored_lines
+from reports.run_data import RunData, assemble_run
+from reports.tables import Table, judged_samples, row_tasks
+
+KEPT = 2000
+"""Most samples that the page is made of."""
+LINES = 100
+"""Most remarks, and most unscored samples, that are named."""
+
+
+@dataclass(slots=True)
+class Lines:
+    """The first of many lines, and how many there are."""
+
+    first: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Count the lines, and keep them as long as there are few."""
+        self.count += len(lines)
+        self.first += lines[: LINES - len(self.first)]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is told of a large run: its table, the evenly taken samples, what was odd, and what was not scored."""
+
+    table: Table
+    run: RunData
+    remarks: Lines
+    unscored: Lines
+
+
+def digest(folder: Path, parts: PartFolder, min_coverage: float) -> Digest:
+    """Read the parts of a run once, one at a time.
+
+    Raises:
+        DataError: a part cannot be read.
+    """
+    info = read_info(folder)
+    whole = assemble_run(folder, info, {}, ())
+    expected = sum(whole.expected.values())
+    thinned = Part([])
+    remarks, unscored, seen = Lines(), Lines(), 0
+    with closing(_Values()) as values:
+        for number in parts.numbers():
+            part = parts.read(number)
+            samples = {sample.id: sample for sample in part.samples if sample.generator is not None}
+            piece = assemble_run(folder, info, samples, part.judgments.values())
+            piece = replace(piece, expected=Counter(piece.category(sample) for sample in samples.values()))
+            values.add(piece)
+            remarks.add(remark_lines(piece))
+            unscored.add(unscored_lines(piece))
+            every = -(-expected // KEPT)
+            kept = {name: one for place, (name, one) in enumerate(samples.items(), seen) if place % every == 0}
+            thinned.samples += kept.values()
+            thinned.judgments |= {key: one for key, one in part.judgments.items() if one.sample in kept}
+            seen += len(samples)
+        table = _table(whole, values, min_coverage)
+    shown = assemble_run(folder, info, {one.id: one for one in thinned.samples}, thinned.judgments.values())
+    return Digest(table, replace(shown, left_out=seen - len(shown.samples)), remarks, unscored)
+
+
+def _table(run: RunData, values: _Values, min_coverage: float) -> Table:
+    rows = {
+        name: {column.name: values.summary(column.name, tasks, run) for column in run.judges}
+        for name, tasks in row_tasks(run).items()
+    }
+    return Table(run.judges, rows, min_coverage)
+
+
+class _Values:
+    """The scored values of a run, by judge, category and prompt, and how many samples ended how."""
+
+    def __init__(self) -> None:
+        self._rows = sqlite3.connect("", isolation_level=None)
+        self._rows.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;"
+            "CREATE TABLE seen (judge TEXT, category TEXT, prompt TEXT, value REAL); BEGIN"
+        )
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, run: RunData) -> None:
+        """One more part of the run."""
+        for judge in run.outcomes:
+            for category in run.expected:
+                judged = judged_samples(run, [category], judge)
+                self._counts.update((judge, category, kind(outcome)) for _, outcome in judged)
+                scored = [
+                    (judge, category, prompt, outcome.value) for prompt, outcome in judged if isinstance(outcome, Score)
+                ]
+                self._rows.executemany("INSERT INTO seen VALUES (?, ?, ?, ?)", scored)
+
+    def summary(self, judge: str, tasks: Sequence[Sequence[str]], run: RunData) -> Summary:
+        """One cell of the table: the mean of the tasks' means, a task being some categories pooled."""
+        counts: Counter[str] = Counter()
+        for category in {name for task in tasks for name in task}:
+            found = Counter({how: n for (j, c, how), n in self._counts.items() if (j, c) == (judge, category)})
+            found["missing"] += run.expected[category] - found.total()
+            counts += found
+        groups = [_Groups(self._rows, judge, task) for task in tasks]
+        return summarise_groups([each for each in groups if len(each)], counts)
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._rows.close()
+
+
+class _Groups(Collection[Sequence[float]]):
+    """The values of each prompt, in the order in which the prompts were first seen; read anew by every iteration."""
+
+    def __init__(self, rows: sqlite3.Connection, judge: str, categories: Sequence[str]) -> None:
+        self._rows = rows
+        self._which = f"judge = ? AND category IN ({', '.join('?' * len(categories))})"
+        self._values = (judge, *categories)
+        ((self._prompts,),) = rows.execute(f"SELECT COUNT(DISTINCT prompt) FROM seen WHERE {self._which}", self._values)
+
+    def __len__(self) -> int:
+        return int(self._prompts)
+
+    def __contains__(self, group: object) -> bool:
+        return any(values == group for values in self)
+
+    def __iter__(self) -> Iterator[list[float]]:
+        order = "MIN(rowid) OVER (PARTITION BY prompt), rowid"
+        found = self._rows.execute(f"SELECT prompt, value FROM seen WHERE {self._which} ORDER BY {order}", self._values)
+        for _, pairs in groupby(found, key=lambda row: row[0]):
+            yield [value for _, value in pairs]

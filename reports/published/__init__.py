@@ -1,0 +1,1 @@
+"""Published scores, and which of a run's numbers may be laid beside them."""

@@ -1,0 +1,154 @@
+"""A run's numbers beside published ones of the same protocol, each with what stands against the comparison.
+
+T2I-CompBench and T2I-CompBench++ are two protocols, and are never put into one table.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from reports.published.metrics import CATEGORIES, CEILINGS, MetricName, read_name
+from reports.published.prompt_lists import list_fault
+from reports.run_data import RunData
+from reports.tables import TASK_MEAN, Table
+
+OVERALL = "overall"
+"""GenEval's headline: the mean of its six tasks' means."""
+PROTOCOLS = {"t2i-compbench": ("T2I-CompBench", "T2I-CompBench++"), "geneval": ("GenEval",)}
+IMAGES = {"t2i-compbench": 10, "geneval": 4}
+DUPLICATES = "color: published before September 2025 on a list with five duplicates, which were replaced then"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A model's published scores from one source.
+
+    Attributes:
+        main: False for rows of ablations and repeated trainings.
+        transcribed: copied by a third party, and not checked against the original table.
+        made_with: metric -> the detectors and models of the official scripts.
+    """
+
+    model: str
+    source: str
+    main: bool
+    transcribed: bool
+    values: Mapping[str, float]
+    made_with: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """A run's own scores, and those published under one protocol.
+
+    Attributes:
+        own: metric that the protocol has -> the run's mean, in the order of the columns; None where nothing was scored.
+        cells: metric -> (judge, row) of the run's table where that mean stands.
+        faults: metric -> why the run's mean is not comparable with these rows; empty where it is.
+        remarks: what else a reader should know.
+    """
+
+    protocol: str
+    own: Mapping[str, float | None]
+    cells: Mapping[str, tuple[str, str]]
+    faults: Mapping[str, Sequence[str]]
+    remarks: Sequence[str]
+    rows: Sequence[Peer]
+
+    @property
+    def comparable(self) -> list[str]:
+        """The metrics whose numbers may be laid beside the rows."""
+        return [metric for metric in self.own if not self.faults[metric]]
+
+    def show(self, value: float) -> str:
+        """A score with as many decimals as the protocol's tables have."""
+        return f"{value:.{2 if self.protocol == 'GenEval' else 4}f}"
+
+
+def peers_of(run: RunData, table: Table) -> list[Peers]:
+    """What is published for the metrics of a run, a protocol each; empty for runs without an official metric."""
+    suite = str(run.info.identity.get("suite"))
+    cells: dict[str, tuple[str, str]] = {}
+    faults: dict[str, list[str]] = {}
+    for metric, judge, name in _official(run):
+        cell = table.rows[metric][judge]
+        cells[metric] = judge, metric
+        faults[metric] = [*name.faults, *filter(None, [list_fault(run, metric)])]
+        if cell.coverage < table.min_coverage:
+            faults[metric].append(f"only {cell.coverage:.1%} scored")
+        if metric in CATEGORIES["geneval"] and TASK_MEAN in table.rows:
+            cells[OVERALL] = judge, TASK_MEAN
+    if OVERALL in cells:
+        faults[OVERALL] = _overall_faults(faults)
+    found = []
+    for protocol in PROTOCOLS.get(suite, ()):
+        rows = [row for row in published(protocol) if row.values.keys() & cells.keys()]
+        known = [metric for metric in cells if any(metric in row.values for row in rows)]
+        remarks = [*_image_remark(run, suite), *([DUPLICATES] if "color" in known else [])]
+        found.append(
+            Peers(
+                protocol=protocol,
+                own={metric: table.rows[cells[metric][1]][cells[metric][0]].mean for metric in known},
+                cells={metric: cells[metric] for metric in known},
+                faults={metric: faults[metric] for metric in known},
+                remarks=remarks,
+                rows=rows,
+            )
+        )
+    return [group for group in found if group.own]
+
+
+def ceiling_lines(run: RunData) -> list[str]:
+    """What perfect pictures could score, for the metrics of a run that cannot reach 1."""
+    return [
+        f"{metric}: with UniDet's labels perfect pictures score {CEILINGS[metric]}"
+        for metric, _, name in _official(run)
+        if metric in CEILINGS and name.semantics == "reference"
+    ]
+
+
+def _official(run: RunData) -> Iterator[tuple[str, str, MetricName]]:
+    """(category, judge, its name taken apart) of every official number in the run's table."""
+    for column in run.judges:
+        if (name := read_name(column.name)) is not None:
+            for category in CATEGORIES[name.metric]:
+                if category in run.expected:
+                    yield category, column.name, name
+
+
+def _overall_faults(faults: Mapping[str, Sequence[str]]) -> list[str]:
+    tasks = CATEGORIES["geneval"]
+    absent = [task for task in tasks if task not in faults]
+    told = dict.fromkeys(fault for task in tasks for fault in faults.get(task, ()))
+    return [*([f"without {', '.join(absent)}"] if absent else []), *told]
+
+
+def _image_remark(run: RunData, suite: str) -> list[str]:
+    here = run.info.identity.get("images_per_prompt")
+    usual = IMAGES[suite]
+    return [f"published with {usual} pictures a prompt, here {here}: less exact"] if here != usual else []
+
+
+@lru_cache(maxsize=8)
+def published(protocol: str) -> tuple[Peer, ...]:
+    """Everything in the table of published scores under one protocol, in its order."""
+    found: dict[tuple[str, str], list[dict[str, str]]] = {}
+    text = files("reports.published").joinpath("scores.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        if row["protocol"] == protocol:
+            found.setdefault((row["model"], row["source"]), []).append(row)
+    return tuple(
+        Peer(
+            model=model,
+            source=source,
+            main=rows[0]["kind"] == "main",
+            transcribed=rows[0]["transcribed"] == "yes",
+            values={row["metric"]: float(row["value"]) for row in rows},
+            made_with={row["metric"]: row["made_with"] for row in rows},
+        )
+        for (model, source), rows in found.items()
+    )

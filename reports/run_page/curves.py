@@ -1,0 +1,135 @@
+"""Training curves, from the metrics and the held-out evaluations that a training run writes beside its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.jsonl import read_rows
+from reports import svg
+from reports.run_page.plots import Plot
+
+METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
+Series = Mapping[str, Sequence[tuple[float, float]]]
+"""What a line is called -> its (step, value) points."""
+
+SHOWN: dict[str, tuple[str, str]] = {
+    "Unscored": ("reward/", "/unscored"),
+    "Watched, never trained on": ("watched/", "/mean"),
+    "Groups of a step": ("groups/", ""),
+    "Entropy": ("", "/entropy"),
+    "KL to the first policy": ("", "/kl"),
+    "Clipped": ("", "/clipped"),
+    "Supervised loss": ("", "/loss"),
+}
+"""Caption -> beginning and end of the metrics that share a plot."""
+SINGLE = {"chain/tokens": "Chain length, tokens", "plan/area": "Area of a planned box", "grad_norm": "Gradient norm"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One factor on held-out prompts after so many steps, with its interval over prompts where there is one."""
+
+    step: float
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def training_folder(run: Path) -> Path | None:
+    """The folder of the training run that this run is a held-out evaluation of; None where there is none."""
+    folder = run.absolute().parent.parent
+    return folder if run.absolute().parent.name == "evaluations" and (folder / METRICS).exists() else None
+
+
+def training_curves(folder: Path) -> list[Plot]:
+    """The curves of a training run, the rewards first."""
+    rows = _read(folder / METRICS)
+    held_out = held_out_means(folder)
+    names = dict.fromkeys(name for row in rows for name in row)
+    rewards = [name.split("/")[1] for name in names if name.startswith("reward/") and name.endswith("/mean")]
+    plots = [
+        _plot(f"Reward: {factor.replace('_', ' ')}", {"training": _points(rows, f"reward/{factor}/mean")},
+              held_out.get(factor, ()))
+        for factor in sorted(rewards, key=lambda factor: factor != "total")
+    ]  # fmt: skip
+    for caption, (start, end) in SHOWN.items():
+        chosen = [name for name in names if name.startswith(start) and name.endswith(end)]
+        series = {name.removeprefix(start).removesuffix(end) or name: _points(rows, name) for name in chosen}
+        plots += [_plot(caption, series)] if series else []
+    plots += [_plot(caption, {caption: _points(rows, name)}) for name, caption in SINGLE.items() if name in names]
+    return plots
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_rows(path)] if path.exists() else []
+
+
+def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [(float(row["step"]), float(row[name])) for row in rows if name in row]
+
+
+def held_out_means(folder: Path) -> dict[str, list[HeldOut]]:
+    """Factor -> its held-out means, step by step; empty where the run was never evaluated."""
+    found: dict[str, list[HeldOut]] = {}
+    for row in _read(folder / EVALUATIONS):
+        for name in row:
+            factor, _, what = name.partition("/")
+            if what == "mean":
+                interval = (row.get(f"{factor}/low"), row.get(f"{factor}/high"))
+                found.setdefault(factor, []).append(HeldOut(float(row["step"]), float(row[name]), *interval))
+    return found
+
+
+def _plot(caption: str, series: Series, held_out: Sequence[HeldOut] = ()) -> Plot:
+    """Lines over steps; held-out means as dots with whiskers."""
+    points = [point for line in series.values() for point in line]
+    heights = [value for _, value in points]
+    heights += [value for dot in held_out for value in (dot.mean, dot.low, dot.high) if value is not None]
+    steps = [step for step, _ in points] + [dot.step for dot in held_out]
+    low, high = min(heights), max(heights)
+    x = svg.Axis(min(steps), max(*steps, min(steps) + 1), 46, 316)
+    legend, lines = _legend([*series]) if len(series) > 1 else ("", 0)
+    top = 12 + 15 * lines
+    y = svg.Axis(min(low, 0.0), high if high > min(low, 0.0) else 1.0, top + 120, top)
+    parts = [legend, svg.frame(x, y, "step", most=4)]
+    for place, line in enumerate(series.values()):
+        drawn = [(x(step), y(value)) for step, value in thinned(line)]
+        parts.append(svg.line(drawn, f"line s{place % 6}"))
+    parts += [_dot(x, y, dot) for dot in held_out]
+    last = "; ".join(f"{name} ends at {svg.plain(line[-1][1])}" for name, line in series.items() if line)
+    note = "line: training prompts; dots: held-out prompts" if held_out else ""
+    return Plot(caption, note, svg.picture(330, top + 156, f"{caption}: {last}", *parts))
+
+
+def _legend(names: Sequence[str]) -> tuple[str, int]:
+    """(the names in their lines' colours, side by side; how many lines of text that takes)."""
+    parts, x, line = [], 46.0, 0
+    for place, name in enumerate(names):
+        # SVG does not flow text; a letter of this size is about six pixels wide.
+        width = 6.2 * len(name) + 12
+        if x > 46 and x + width > 330:
+            x, line = 46.0, line + 1
+        parts.append(svg.text(x, 10 + 15 * line, name.replace("_", " "), class_=f"s{place % 6}"))
+        x += width
+    return "".join(parts), line + 1
+
+
+def _dot(x: svg.Axis, y: svg.Axis, dot: HeldOut) -> str:
+    at = svg.short(x(dot.step))
+    whisker = ""
+    if dot.low is not None and dot.high is not None:
+        whisker = svg.tag("path", d=f"M{at} {svg.short(y(dot.low))}V{svg.short(y(dot.high))}", class_="whisker")
+    return whisker + svg.tag("circle", cx=x(dot.step), cy=y(dot.mean), r=4, class_="mark")
+
+
+def thinned(line: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
+    """At most so many points: means of equal stretches of a longer line."""
+    if len(line) <= most:
+        return list(line)
+    edges = [round(place * len(line) / most) for place in range(most + 1)]
+    stretches = [line[start:end] for start, end in pairwise(edges)]
+    return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in stretches]

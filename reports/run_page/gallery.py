@@ -1,0 +1,165 @@
+"""The gallery's data: a light row of each sample for sorting and filtering, and all details of those that are shown.
+
+The page holds the rows and the details of a chosen few; with `beside`, the details of all others are written as scripts
+of `CHUNK` samples each and their pictures as files, which the page loads when it shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gotr1_eval.core.chain import parse_chain
+from gotr1_eval.core.outcome import Outcome, Score, Why
+from gotr1_eval.core.pictures import PictureError, picture_name
+from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.core.types import Sample
+from reports.pictures import SmallPicture, shrink
+from reports.run_data import RunData
+from reports.run_page.standing import Floats, Standings
+from reports.run_page.texts import shortened
+from reports.sample_card import Card, Frame, Verdict, chain_defects, make_card, why_in_words
+from reports.shell import script_json
+
+CHUNK = 20
+"""Samples of one file beside the page."""
+ROOM = 14_000_000
+"""Bytes of details that the page itself may hold; with tables and plots it stays under 15 MB."""
+DIGITS = 5
+
+Details = dict[str, Any]
+OUTCOMES = ("scored", *(why_in_words(why) for why in Why), "not judged yet")
+"""What a row's outcome numbers mean."""
+
+
+def gallery_rows(run: RunData, standings: Standings, shown: Sequence[int], reasons: Sequence[str]) -> dict[str, Any]:
+    """The columns that are filtered and sorted by, of the samples that are shown, as lists of equal length."""
+    samples = list(run.samples.values())
+    chosen = [samples[place] for place in shown]
+    categories = list(dict.fromkeys(run.category(sample) for sample in samples))
+    defects = [_defects(sample) for sample in chosen]
+    names = sorted({name for found in defects for name in found})
+    return {
+        "judges": [{"factor": column.factor, "name": column.name} for column in run.judges],
+        "categories": categories,
+        "defects": names,
+        "outcomes": OUTCOMES,
+        "rows": {
+            "id": [sample.id for sample in chosen],
+            "prompt": [shortened(sample.prompt, 600) for sample in chosen],
+            "category": [categories.index(run.category(sample)) for sample in chosen],
+            "defects": [[names.index(name) for name in found] for found in defects],
+            "scores": [_numbers(standings.values[column.name], shown) for column in run.judges],
+            "outcomes": [
+                [_outcome(run.outcomes[column.name].get(sample.id)) for sample in chosen] for column in run.judges
+            ],
+            "disagreement": _numbers(standings.disagreement, shown),
+            "reason": list(reasons),
+        },
+    }
+
+
+def _defects(sample: Sample) -> tuple[str, ...]:
+    return chain_defects(parse_chain(sample.chain)) if sample.chain is not None else ()
+
+
+def _numbers(values: Floats, shown: Sequence[int]) -> list[float | None]:
+    return [None if np.isnan(value) else round(float(value), DIGITS) for value in values[list(shown)]]
+
+
+def _outcome(outcome: Outcome | None) -> int:
+    if outcome is None:
+        return len(OUTCOMES) - 1
+    return 0 if isinstance(outcome, Score) else 1 + list(Why).index(outcome.why)
+
+
+def embedded(run: RunData, places: Iterable[int]) -> dict[int, Details]:
+    """Details with pictures inside, of as many of these samples as there is room for, in this order."""
+    samples, found, room = list(run.samples.values()), {}, ROOM
+    for place in places:
+        picture, fault = _picture(samples[place])
+        details = _details(run, samples[place], picture.url if picture else None, picture, fault)
+        room -= len(script_json(details).encode(errors="replace"))
+        if room < 0:
+            break
+        found[place] = details
+    return found
+
+
+def write_beside(run: RunData, rest: Sequence[int], folder: Path) -> None:
+    """Write the details and pictures of these samples into a folder, in chunks of `CHUNK`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = list(run.samples.values())
+    chunks = [rest[start : start + CHUNK] for start in range(0, len(rest), CHUNK)]
+
+    def write(number: int) -> None:
+        details = [_with_file(run, samples[place], folder, place) for place in chunks[number]]
+        write_atomically(folder / f"{number}.js", f"gallery.receive({number}, {script_json(details)});\n")
+
+    # Pillow decodes and encodes without holding the interpreter's lock.
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(len(chunks))))
+
+
+def _with_file(run: RunData, sample: Sample, folder: Path, place: int) -> Details:
+    picture, fault = _picture(sample)
+    if picture is None:
+        return _details(run, sample, None, None, fault)
+    name = f"{place}.{picture.kind}"
+    (folder / name).write_bytes(picture.data)
+    return _details(run, sample, f"{folder.name}/{name}", picture, "")
+
+
+def _picture(sample: Sample) -> tuple[SmallPicture | None, str]:
+    if sample.image is None:
+        return None, "no picture"
+    try:
+        return shrink(sample.image), ""
+    except PictureError as error:
+        return None, f"{picture_name(sample.image)}: {error}"
+
+
+def _details(run: RunData, sample: Sample, url: str | None, picture: SmallPicture | None, fault: str) -> Details:
+    card = make_card(run, sample)
+    order = {column.name: place for place, column in enumerate(run.judges)}
+    return {
+        "prompt": shortened(sample.prompt),
+        "chain": _chain(card),
+        "planned": [_frame(frame) for frame in card.planned],
+        "found": {order[name]: [_frame(frame) for frame in frames] for name, frames in card.found.items()},
+        "picture": url,
+        "sharp": picture is not None and picture.sharp,
+        "fault": shortened(fault),
+        "verdicts": [_verdict(verdict) for verdict in card.verdicts],
+        "facts": {
+            "seed": None if sample.seed is None else str(sample.seed),
+            "generator": sample.generator,
+            "file": None if sample.image is None or not isinstance(sample.image, Path) else str(sample.image),
+        },
+    }
+
+
+def _chain(card: Card) -> list[list[Any]]:
+    pieces = [[shortened(piece.text), piece.place, piece.fault] for piece in card.pieces[:400]]
+    missing = len(card.pieces) - len(pieces)
+    return [*pieces, [f" … [{missing} more pieces in the run folder]", None, ""]] if missing else pieces
+
+
+def _frame(frame: Frame) -> list[Any]:
+    return [shortened(frame.name, 200), frame.x, frame.y, frame.width, frame.height, frame.place]
+
+
+def _verdict(verdict: Verdict) -> Details:
+    return {
+        "headline": verdict.headline,
+        "parts": [[shortened(name, 200), value] for name, value in verdict.parts[:200]],
+        "note": shortened(verdict.note),
+        "replies": [
+            [reply.model, reply.finish, shortened(reply.text), list(reply.choice_log_probs)]
+            for reply in verdict.replies[:20]
+        ],
+    }

@@ -1,0 +1,137 @@
+"""The table of scores: a group of rows a judge, a row a category, with intervals, counts, published marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from gotr1_eval.core.statistics import Summary
+from reports import svg
+from reports.published.metrics import CATEGORIES, read_name
+from reports.published.peers import Peers
+from reports.run_data import JudgeColumn, RunData
+from reports.tables import ALL, TASK_MEAN, Table
+
+WIDTH, HEIGHT = 170, 18
+
+
+Published = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
+"""(judge name, category) -> (model, published score) of those that the cell may be compared with."""
+POOLED = (ALL, TASK_MEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One category under one judge, or several together."""
+
+    category: str
+    pooled: bool
+    cell: Summary
+    bar: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRows:
+    """One judge's rows.
+
+    Attributes:
+        scale: both ends of the bars.
+        beside: categories the judge has nothing to say about.
+    """
+
+    judge: JudgeColumn
+    rows: tuple[ScoreRow, ...]
+    scale: tuple[float, float]
+    beside: tuple[str, ...]
+
+
+def judge_rows(table: Table, published: Published) -> list[JudgeRows]:
+    """The table's groups, the total before its judges."""
+    columns = sorted(table.judges, key=lambda column: column.factor != "total")
+    return [_of_judge(table, column, published) for column in columns]
+
+
+def overview(groups: Sequence[JudgeRows]) -> dict[str, list[Summary | None]]:
+    """Row -> each judge's cell, None where it does not apply: the means at a glance, where most judges apply to most
+    categories. Empty where they do not, or where there is one judge or one row only."""
+    names = dict.fromkeys(row.category for group in groups for row in group.rows)
+    names = dict.fromkeys(sorted(names, key=lambda name: name in POOLED))
+    by_judge = [{row.category: row.cell for row in group.rows} for group in groups]
+    filled = sum(map(len, by_judge))
+    if len(groups) < 2 or len(names) < 2 or 2 * filled < len(groups) * len(names):
+        return {}
+    return {name: [cells.get(name) for cells in by_judge] for name in names}
+
+
+def published_beside(run: RunData, peers: Sequence[Peers]) -> dict[tuple[str, str], list[tuple[str, float]]]:
+    """The scores of published models, without ablations, that the run's own may be compared with."""
+    found: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for column in run.judges:
+        name = read_name(column.name)
+        for category in CATEGORIES[name.metric] if name else ():
+            for group in peers:
+                if category in group.comparable:
+                    rows = [(peer.model, peer.values[category]) for peer in group.rows
+                            if peer.main and category in peer.values]  # fmt: skip
+                    found.setdefault((column.name, category), []).extend(rows)
+    return found
+
+
+def fault_lines(peers: Peers) -> list[tuple[list[str], str]]:
+    """(metrics, what stands against comparing them): a line for the metrics that share their faults."""
+    found: dict[str, list[str]] = {}
+    for metric, faults in peers.faults.items():
+        if faults:
+            found.setdefault("; ".join(faults), []).append(metric)
+    return [(metrics, fault) for fault, metrics in found.items()]
+
+
+def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeRows:
+    cells = {category: row[column.name] for category, row in table.rows.items()}
+    pooled = POOLED if len(cells) > 1 else ()
+    due = {name: cell for name, cell in cells.items() if cell.scored or cell.unscored or cell.missing}
+    if len([name for name in due if name not in pooled]) == 1:
+        due = {name: cell for name, cell in due.items() if name not in pooled}
+    others = {category: published.get((column.name, category), ()) for category in due}
+    ends = [end for cell in due.values() for end in (cell.low, cell.high, cell.mean) if end is not None]
+    axis = bar_axis(column.range, [*ends, *(value for rows in others.values() for _, value in rows)])
+    rows = tuple(
+        ScoreRow(category, category in pooled, cell, _bar(axis, category, cell, others[category]))
+        for category, cell in due.items()
+    )
+    absent = tuple(name for name in cells if name not in due and name not in pooled)
+    return JudgeRows(column, rows, (axis.low, axis.high), absent)
+
+
+def bar_axis(declared: tuple[float, float], values: Sequence[float]) -> svg.Axis:
+    """The scale of a judge's bars: from 0 to a round number at which the largest value has room."""
+    highest, lowest = max(values, default=0.0), min(values, default=0.0)
+    high = next(step for step in _rounds() if step >= highest)
+    if highest <= declared[1] <= 2 * high:
+        high = declared[1]
+    low = 0.0 if lowest >= 0 else -next(step for step in _rounds() if step >= -lowest)
+    return svg.Axis(low, high, 1, WIDTH - 1)
+
+
+def _rounds() -> list[float]:
+    return [factor * 10.0**power for power in range(-4, 9) for factor in (1, 2, 5)]
+
+
+def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[tuple[str, float]]) -> str:
+    """Bar to the mean, whisker over prompts, a diamond for each published number."""
+    middle = HEIGHT / 2
+    parts = [svg.tag("rect", x=axis.start, y=middle - 4, width=axis.end - axis.start, height=8, class_="track")]
+    words = f"{category}: no score"
+    if cell.mean is not None:
+        left, right = sorted((axis(0.0), axis(cell.mean)))
+        parts.append(svg.tag("rect", x=left, y=middle - 4, width=right - left, height=8, class_="bar"))
+        words = f"{category}: {svg.plain(cell.mean)}"
+        if cell.low is not None and cell.high is not None:
+            parts.append(svg.whisker(axis, middle, cell.low, cell.high))
+            words += f", over prompts {svg.plain(cell.low)} to {svg.plain(cell.high)}"
+    for model, value in published:
+        diamond = f"M{svg.short(axis(value))} {svg.short(middle - 4)}l4 4l-4 4l-4 -4z"
+        name = svg.tag("title", escape(f"{model}: {value}"))
+        parts.append(svg.tag("path", name, d=diamond, class_="mark"))
+    return svg.picture(WIDTH, HEIGHT, words, *parts)

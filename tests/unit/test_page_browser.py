@@ -1,0 +1,231 @@
+"""The report page in a browser: no error, no serious fault of accessibility, and every control does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from reports.page import write_page
+from reports.run_data import load_run
+from reports.tables import summarise_run
+from reports.training_page import write_training_page
+from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
+from tests.report_runs import varied_run
+from tests.unit.test_page import HOSTILE, write_hostile_run
+from tests.unit.test_training_page import write_training
+
+pytestmark = [needs_browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = load_run(varied_run(tmp_path_factory.mktemp("runs") / "run"))
+    return write_page(run, summarise_run(run))
+
+
+@pytest.fixture
+def page(browser: Browser, page_file: Path) -> Iterator[Page]:
+    with open_page(browser, page_file.as_uri()) as page:
+        yield page
+
+
+def prompts(page: Page) -> list[str]:
+    return page.locator("article h3").all_inner_texts()
+
+
+def scores(page: Page) -> list[str]:
+    """What the cards show of the chosen judge."""
+    return page.locator("article .values .chosen dd").all_inner_texts()
+
+
+def count(page: Page) -> str:
+    return page.locator("#count").inner_text()
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_it_opens_without_fault(
+    browser: Browser, page_file: Path, size: tuple[int, int], colours: Literal["light", "dark"]
+):
+    with open_page(browser, page_file.as_uri(), size, colours) as page:
+        assert page.locator("article").count() == 24
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert serious_faults(page) == []
+        page.locator("article h3 button").first.click()
+        page.locator("#sample .chain").wait_for()
+        # axe takes seconds; the dialog is looked at in one window of each kind.
+        if (size == PHONE) is (colours == "dark"):
+            assert serious_faults(page) == []
+
+
+def test_filters_by_click(page: Page):
+    assert count(page) == "80 of 80 samples match"
+    page.select_option("#category", label="spatial")
+    assert count(page) == "26 of 80 samples match"
+    page.fill("#from", "0.5")
+    assert all(float(score) >= 0.5 for score in scores(page))
+    page.fill("#to", "0.6")
+    assert 0 < len(scores(page)) < 26
+    assert all(0.5 <= float(score) <= 0.6 for score in scores(page))
+    page.click("text=Reset")
+    page.wait_for_function("document.getElementById('count').textContent.startsWith('80 of 80')")
+    page.select_option("#outcome", label="unscored")
+    assert count(page) == "8 of 80 samples match"
+    assert set(scores(page)) == {"unscored: unreadable"}
+    page.select_option("#judge", label="reasoning image")
+    assert count(page) == "0 of 80 samples match"
+    page.select_option("#outcome", label="unscored by any judge")
+    assert count(page) == "8 of 80 samples match"
+    page.select_option("#outcome", label="any")
+    page.select_option("#defect", label="missing number")
+    assert count(page) == "16 of 80 samples match"
+    page.fill("#words", "DOG 15")
+    assert prompts(page) == ["a red cat and dog 15"] * 2
+
+
+def test_order_and_pages(page: Page):
+    page.select_option("#order", label="lowest score first")
+    first = [float(score) for score in scores(page)]
+    assert first == sorted(first)
+    page.click("#next")
+    page.click("#next")
+    page.click("#next")
+    assert page.locator("#page").inner_text() == "4 of 4"
+    assert page.locator("#next").is_disabled()
+    assert scores(page)[-8:] == ["unscored: unreadable"] * 8
+    page.select_option("#judge", label="semantic")
+    page.select_option("#order", label="highest score first")
+    best = [float(score) for score in scores(page)]
+    assert best == sorted(best, reverse=True)
+    rows = page.evaluate("run.rows.disagreement")
+    page.select_option("#order", label="judges disagree most")
+    shown = page.evaluate("state.matching.map((row) => rows.disagreement[row])")
+    assert [value for value in shown if value is not None] == sorted(filter(None, rows), reverse=True)
+
+
+def test_it_all_works_by_keyboard(page: Page):
+    page.locator("#judge").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    assert count(page) == "28 of 80 samples match"
+    page.locator("article h3 button").nth(1).focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#sample").is_visible()
+    first = page.locator("#sample-id").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#sample-id").inner_text() != first
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#sample-id").inner_text() == first
+    page.locator("#sample [data-boxes=planned]").focus()
+    page.keyboard.press("Space")
+    assert page.locator("#sample-picture .planned").first.is_hidden()
+    assert page.locator("#sample-plan .planned").first.is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#sample").is_hidden()
+    assert page.evaluate("document.activeElement.textContent").startswith("a red cat")
+
+
+def test_boxes_are_toggled_everywhere(page: Page):
+    planned, found = (page.locator(f"article svg .{kind}").first for kind in ("planned", "found"))
+    assert planned.is_visible()
+    assert found.is_visible()
+    page.uncheck("#controls [data-boxes=found]")
+    assert not found.is_visible()
+    assert planned.is_visible()
+    page.locator("article h3 button").first.click()
+    assert not page.locator("#sample [data-boxes=found]").is_checked()
+    page.check("#sample [data-boxes=found]")
+    assert page.locator("#sample-picture .found").first.is_visible()
+    page.click("#sample-close")
+    assert found.is_visible()
+
+
+def test_a_sample_is_shown_whole(page: Page):
+    page.locator("article h3 button").nth(6).click()
+    shown = page.locator("#sample")
+    marks = shown.locator("mark")
+    assert [text.partition(" (")[0] for text in marks.all_inner_texts()] == ["red cat", "dog 3"]
+    colours = [marks.nth(place).evaluate("each => getComputedStyle(each).borderBottomColor") for place in (0, 1)]
+    boxes = shown.locator("#sample-picture .planned rect:not(.halo)")
+    assert [boxes.nth(place).evaluate("each => getComputedStyle(each).stroke") for place in (0, 1)] == colours
+    assert shown.locator(".label.found").all_inner_texts() == ["red cat", "lamp"]
+    assert "Found by judge[reasoning_image]" in shown.inner_text()
+    assert "no number in the reply" in shown.inner_text()
+    shown.locator("summary").first.click()
+    assert "because of a red cat and dog 3" in shown.locator("pre").first.inner_text()
+
+
+def test_files_beside_the_page_are_loaded_when_shown(browser: Browser, page_file: Path, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch):  # fmt: skip
+    monkeypatch.setattr("reports.page.EMBEDDED", 10)
+    run = load_run(page_file.parent)
+    path = write_page(run, summarise_run(run), tmp_path / "all.html", everything=True)
+    with open_page(browser, path.as_uri()) as page:
+        page.wait_for_function("document.querySelectorAll('article img').length === 24")
+        page.wait_for_function("[...document.querySelectorAll('article img')].every((image) => image.naturalWidth)")
+        assert page.evaluate("gallery.files.size") <= 2
+        page.locator("article h3 button").nth(5).click()
+        page.locator("#sample mark").first.wait_for()
+    for file in (tmp_path / "all_files").iterdir():
+        file.unlink()
+    with closing(browser.new_page()) as alone:
+        alone.goto(path.as_uri())
+        alone.locator("article >> text=the folder all_files is not beside it").first.wait_for()
+        assert alone.locator("article").count() == 24
+
+
+def test_hostile_text_is_text(browser: Browser, tmp_path: Path):
+    run = load_run(write_hostile_run(tmp_path / "run"))
+    path = write_page(run, summarise_run(run))
+    with open_page(browser, path.as_uri()) as page:
+        assert page.title() == "run · gotr1-eval"
+        assert prompts(page) == [HOSTILE] * 2
+        for place in (0, 1):
+            page.locator("article h3 button").nth(place).click()
+            page.locator("#sample summary").first.click()
+            assert HOSTILE in page.locator("#sample pre").first.inner_text()
+            assert HOSTILE in page.locator("#sample mark").first.inner_text()
+            page.keyboard.press("Escape")
+        assert page.evaluate("[...document.scripts].length") == 2
+        assert page.locator("img[src=x]").count() == 0
+
+
+def test_the_policy_stops_what_would_slip_through(browser: Browser, page_file: Path):
+    with closing(browser.new_page()) as page:
+        page.goto(page_file.as_uri())
+        broken = page.evaluate(
+            """async () => {
+              const broken = new Set();
+              document.addEventListener("securitypolicyviolation", (event) => broken.add(event.effectiveDirective));
+              document.body.insertAdjacentHTML("beforeend", "<img src=data:, onerror='owned=1'><p style='color:red'>");
+              const script = document.createElement("script");
+              script.textContent = "owned = 2";
+              document.body.append(script);
+              document.body.append(Object.assign(new Image(), { src: "http://127.0.0.1:9/x.png" }));
+              document.body.append(Object.assign(document.createElement("iframe"), { src: "http://127.0.0.1:9/" }));
+              await fetch("http://127.0.0.1:9/").catch(() => {});
+              for (let wait = 0; broken.size < 6 && wait < 50; wait += 1) await new Promise((r) => setTimeout(r, 100));
+              return [...broken].sort();
+            }"""
+        )
+        assert page.evaluate("typeof owned") == "undefined"
+        stopped = {"connect-src", "frame-src", "img-src", "script-src-attr", "script-src-elem", "style-src-attr"}
+        assert set(broken) == stopped
+
+
+def test_the_training_page_opens_without_fault(browser: Browser, tmp_path: Path):
+    path = write_training_page(write_training(tmp_path / "grpo"))
+    with open_page(browser, path.as_uri(), PHONE, "dark") as page:
+        assert serious_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

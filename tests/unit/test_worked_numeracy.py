@@ -1,0 +1,106 @@
+"""T2I-CompBench++'s numeracy: cases worked by hand, in both semantics.
+
+Each of n counted objects weighs 1 / n: half of it for being there, half for the exact count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from benchmarks.pixels import PixelBox, Seen
+from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.t2i_compbench.numeracy import score_numeracy
+from benchmarks.t2i_compbench.numeracy_prompts import Vocabulary, read_counts
+
+VOCABULARY = Vocabulary(
+    singulars=("cat", "dog", "cow", "pen", "pencil", "boy", "ship", "television", "hot dog", "mouse"),
+    plurals=("cats", "dogs", "cows", "pens", "pencils", "boys", "ships", "televisions", "hot dogs", "mice"),
+)
+BOX: PixelBox = (0, 0, 99, 99)  # 100 x 100 pixels: both ends count
+ONE_CAT_TWO_DOGS = "one cat and two dogs"
+
+
+def apart(*labels: str) -> list[Seen]:
+    """One object of each label, side by side."""
+    return [Seen(label, 0.5, (200.0 * place, 0, 200.0 * place + 99, 99)) for place, label in enumerate(labels)]
+
+
+def over(*boxes: PixelBox, label: str = "dog") -> list[Seen]:
+    return [Seen(label, 0.5, box) for box in boxes]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt, what was seen in the detector's order, and the score (or the crash) under both semantics."""
+
+    prompt: str
+    seen: list[Seen]
+    reference: float | str
+    corrected: float | str
+
+
+CASES = {
+    # 0.25 + 0.25 twice
+    "as asked": Case(ONE_CAT_TWO_DOGS, apart("cat", "dog", "dog"), 1.0, 1.0),
+    # 0.5 for the cat, 0.25 for dogs of another number
+    "one too few": Case(ONE_CAT_TWO_DOGS, apart("cat", "dog"), 0.75, 0.75),
+    "one too many": Case(ONE_CAT_TWO_DOGS, apart("cat", "dog", "dog", "dog"), 0.75, 0.75),
+    "one kind is absent": Case(ONE_CAT_TWO_DOGS, apart("dog", "dog"), 0.5, 0.5),
+    "there, and no count right": Case("two cats and three dogs", apart("cat", "dog"), 0.5, 0.5),
+    "nothing": Case(ONE_CAT_TWO_DOGS, [], 0.0, 0.0),
+    "another thing does not matter": Case("one cat", apart("cat", "umbrella"), 1.0, 1.0),
+    # The second box repeats the first.
+    "one dog seen twice": Case("one dog", over(BOX, BOX), 1.0, 1.0),
+    # All of the small box lies in the large one: 1 > 0.9
+    "a part of a dog is no dog": Case("one dog", over(BOX, (0, 0, 9, 9)), 1.0, 1.0),
+    # 90 of 100 columns are shared: 0.9 of each is not over 0.9, and IoU 9000 / 11000
+    "nine tenths shared are two": Case("two dogs", over(BOX, (10, 0, 109, 99)), 1.0, 1.0),
+    # 91 of 100 columns: one dog, of another number, 0.5
+    "more are one": Case("two dogs", over(BOX, (9, 0, 108, 99)), 0.5, 0.5),
+    "two labels in one place stay two": Case("one cat and one dog", over(BOX) + over(BOX, label="cat"), 1.0, 1.0),
+    "boys are looked for as persons": Case("two boys", apart("person", "person"), 1.0, 1.0),
+    "boys by their own label": Case("two boys", apart("boy", "boy"), 0.0, 1.0),
+    "a ship is a boat": Case("one ship", apart("boat"), 1.0, 1.0),
+    # The script misspells its alias as "telivision".
+    "a television is no tv": Case("one television", apart("tv"), 0.0, 1.0),
+    # No label equals "cow": those that contain it become cows.
+    "a label of two names": Case("two cows", apart("cattle, cow", "cattle, cow"), 1.0, 1.0),
+    # ... "cat" is in "cattle" as well.
+    "a cat in cattle": Case("one cat", apart("cattle, cow"), 1.0, 0.0),
+    # No label equals "pen": the pencil becomes one, too, so that there are two pens (0.25) and no pencil. As they are:
+    # one pen (0.5), and two things whose names hold pencil (0.25).
+    "a pen takes the pencil away": Case("one pen and one pencil", apart("pencil", "pen, pen/pencil"), 0.25, 0.75),
+    "two words are one object": Case("three hot dogs", apart("hot dog", "hot dog", "hot dog"), 1.0, 1.0),
+    "the prompt counts nothing": Case("many dogs", apart("dog"), "ZeroDivisionError", "ZeroDivisionError"),
+    "a capital is no number": Case("Two dogs", apart("dog", "dog"), "ZeroDivisionError", 1.0),
+    "an adjective hides the object": Case("two small dogs", apart("dog", "dog"), "ZeroDivisionError", 1.0),
+    "a singular after two": Case("two dog", apart("dog", "dog"), "ValueError", 1.0),
+    "a number at the end": Case("one dog of two", apart("dog"), "IndexError", 1.0),
+    # The script loses the number of "a dogs": the dogs are compared with the cats' two, and the cats with nothing.
+    "a before a plural": Case("a dogs and two cats", apart("dog", "cat", "cat"), "IndexError", 1.0),
+    # With no cat there, that comparison is not made: 0.25 for the dogs.
+    "a before a plural, no cat": Case("a dogs and two cats", apart("dog"), 0.25, 0.5),
+    "an underscore": Case("one dog and a_b", apart("dog"), "ValueError", 1.0),
+}
+
+
+def scored(compute: Callable[[], float]) -> float | str:
+    try:
+        return compute()
+    except UndefinedScoreError as error:
+        return error.official_error
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numeracy(name: str):
+    case = CASES[name]
+
+    def compute(semantics: Semantics) -> float:
+        counts = read_counts(case.prompt.split(), VOCABULARY, semantics)
+        return score_numeracy(case.prompt, counts, case.seen, semantics).value
+
+    assert scored(lambda: compute("reference")) == pytest.approx(case.reference)
+    assert scored(lambda: compute("corrected")) == pytest.approx(case.corrected)
