@@ -184,7 +184,7 @@ def test_a_broken_part_is_named(tmp_path: Path):
     parts = PartFolder(str(tmp_path / "parts"), tmp_path)
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/part-00000.parquet").write_text("no")
-    with pytest.raises(DataError, match="part-00000.parquet: cannot be read as a part of a run"):
+    with pytest.raises(DataError, match=r"part-00000\.parquet: cannot be read as a part of a run"):
         parts.read(0)
     with pytest.raises(UsageError, match="cannot hold the parts"):
         PartFolder("nothing://x", tmp_path)
