@@ -1,6 +1,10 @@
 """Checkpoints of a training run: whole or not there, the last few kept, continued from to the same bits.
 
 checkpoints/step-000100/   adapters or model, readable as --ckpt, and trainer.pt: what else a run needs to go on
+
+What is written is whole, however many processes wrote it: any number of them goes on from it, sharded or not. Prompts,
+seeds and dropped groups follow from the step alone, so that a step's number is all there is to know about data and
+random states.
 """
 
 from __future__ import annotations
@@ -10,32 +14,41 @@ import re
 import shutil
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
 from gotr1_eval.core.errors import DataError, one_line
+from training.sharding import gathered, share, share_states, whole
 from training.trained_parts import Learner
 
 STATE = "trainer.pt"
 _NAME = re.compile(r"step-(\d{6,})")
 
 
-def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int) -> Path:
-    """Write checkpoint `step`, then drop all but the last `keep`."""
+def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *, writes: bool = True) -> None:
+    """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes."""
+    states = whole(optimizer.state_dict())
+    with gathered(learner.policy):
+        if writes:
+            _write(folder, step, learner, states)
+    if writes:
+        for old in _complete(folder)[:-keep]:
+            shutil.rmtree(old)
+
+
+def _write(folder: Path, step: int, learner: Learner, states: dict[str, Any]) -> None:
     final = folder / f"step-{step:06}"
     partial = final.with_name(final.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     learner.save(partial)
-    state = {"step": step, "weights": _learned(learner), "optimizer": optimizer.state_dict()}
+    state = {"step": step, "weights": _learned(learner), "optimizer": states}
     torch.save(state, partial / STATE)
     _to_disk(partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    for old in _complete(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
 
 
 def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
@@ -57,8 +70,10 @@ def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
         raise DataError("the checkpoint holds other weights than these settings train", path=path)
     with torch.no_grad():
         for name, parameter in learned.items():
-            parameter.copy_(state["weights"][name])
-    optimizer.load_state_dict(state["optimizer"])
+            parameter.copy_(share(state["weights"][name], parameter))
+    states = state["optimizer"]
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    optimizer.load_state_dict({**states, "state": share_states(states["state"], parameters)})
     return int(state["step"])
 
 

@@ -40,7 +40,9 @@ class Draws:
         clusters = {item: item if facts.prompt is None else facts.prompt for item, facts in items.items()}
         self._place = {name: place for place, name in enumerate(dict.fromkeys(clusters.values()))}
         self._clusters = clusters
-        self._base = {item: facts.weight or 1.0 for item, facts in items.items()}
+        # Where only some items come from a design, their weights say nothing about all together.
+        designed = all(facts.weight is not None for facts in items.values())
+        self._base = {item: facts.weight or 1.0 if designed else 1.0 for item, facts in items.items()}
         size = len(self._place)
         generator = np.random.default_rng(seed)
         often = generator.multinomial(size, np.full(size, 1.0 / size), size=draws) if size else np.zeros((draws, 0))

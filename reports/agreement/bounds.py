@@ -84,12 +84,19 @@ def _by_pairs(marked: Marked, epsilon: float) -> dict[str, Bounds]:
     untied_scores = float(Groups.of(marked.scores).untied(weights)[0])
     untied_known = float(Groups.of(marked.people).untied(weights)[0])
     untied_all = float(Groups.of(marked.everyone).untied(all_weights)[0])
-    # With t more untied pairs all concordant, tau-b is (S + t) / sqrt((X + t) Y), which only grows with t.
-    decisive = untied_all - untied_known
-    scale = float(np.sqrt((untied_scores + decisive) * untied_all))
-    tau = Bounds(max((agreeing - decisive) / scale, -1.0), min((agreeing + decisive) / scale, 1.0))
-    right = float(accuracies(marked.scores, marked.people, epsilon, weights)[0])
     known, total = _pairs(weights), _pairs(all_weights)
+    decisive = untied_all - untied_known
+    others = total - known - decisive
+
+    def extreme(sum_of_signs: float, sign: int) -> float:
+        # With t more untied pairs all concordant, tau-b is (S + t) / sqrt((X + t) Y), which only grows with t. Pairs
+        # that people tie and the judge does not add to X alone: they pull what stays on the other side towards 0.
+        pulled = others if sum_of_signs * sign < 0 else 0.0
+        scale = float(np.sqrt((untied_scores + decisive + pulled) * untied_all))
+        return min(max(sum_of_signs / scale, -1.0), 1.0)
+
+    tau = Bounds(extreme(agreeing - decisive, -1), extreme(agreeing + decisive, 1))
+    right = float(accuracies(marked.scores, marked.people, epsilon, weights)[0])
     return {
         "kendall_b": tau,
         "pairwise_accuracy": Bounds(right * known / total, (right * known + total - known) / total),

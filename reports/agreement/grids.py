@@ -48,7 +48,8 @@ def grids(agreement: Agreement) -> list[Grid]:
         _judges(
             "Judges against people",
             f"Against the {agreement.options.people} of people's marks. Unscored items are left out and counted; had "
-            "all been scored, the number would lie within its bounds. Ties: up to this difference, scores are equal.",
+            "they been scored, within the judge's range, the number would lie within its bounds. Ties: up to this "
+            "difference, scores are equal.",
             agreement.judges,
         ),
         _ceiling(agreement.judges),

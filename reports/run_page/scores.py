@@ -52,6 +52,18 @@ def judge_rows(table: Table, published: Published) -> list[JudgeRows]:
     return [_of_judge(table, column, published) for column in columns]
 
 
+def overview(groups: Sequence[JudgeRows]) -> dict[str, list[Summary | None]]:
+    """Row -> each judge's cell, None where it does not apply: the means at a glance, where most judges apply to most
+    categories. Empty where they do not, or where there is one judge or one row only."""
+    names = dict.fromkeys(row.category for group in groups for row in group.rows)
+    names = dict.fromkeys(sorted(names, key=lambda name: name in POOLED))
+    by_judge = [{row.category: row.cell for row in group.rows} for group in groups]
+    filled = sum(map(len, by_judge))
+    if len(groups) < 2 or len(names) < 2 or 2 * filled < len(groups) * len(names):
+        return {}
+    return {name: [cells.get(name) for cells in by_judge] for name in names}
+
+
 def published_beside(run: RunData, peers: Sequence[Peers]) -> dict[tuple[str, str], list[tuple[str, float]]]:
     """The scores of published models, without ablations, that the run's own may be compared with."""
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
