@@ -21,10 +21,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_raylet_start_wait_time_s": "180",
 }
-"""Ray reads these when it is imported: nothing is reported to anyone, only what matters is printed, and a busy machine
-may take its time to start a cluster."""
+"""Ray reads these when it is imported: nothing is reported to anyone, and only what matters is printed."""
 
 
 @contextmanager
