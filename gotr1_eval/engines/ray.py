@@ -121,7 +121,7 @@ class RayEngine:
             return self._new_parts(folder), asked or part_size(count, tile, paints=paints)
         facts: Any = read_info(folder).setup["parts"]
         size = int(facts["samples"])
-        if asked not in (None, size) or self._settings.parts not in (None, there.place):
+        if asked not in (None, size) or self._place() not in (None, there.place):
             raise UsageError(
                 f"--engine ray: {folder} has parts of {size} samples in {there.place}; leave part= and parts= out"
             )
@@ -129,15 +129,20 @@ class RayEngine:
 
     def _new_parts(self, folder: Path) -> PartFolder:
         """An empty place: parts that one process has gone on from since are removed, those of others are not."""
-        place = self._settings.parts
+        place = self._place()
         if place is None:
             parts = PartFolder(str(folder.absolute() / "parts"), folder)
             parts.clear()
             return parts
-        parts = PartFolder(place if "://" in place else str(Path(place).absolute()), folder)
+        parts = PartFolder(place, folder)
         if parts.numbers():
             raise UsageError(f"--engine ray,parts={place}: holds parts already, of another run; choose an empty place")
         return parts
+
+    def _place(self) -> str | None:
+        """Where the settings want the parts."""
+        place = self._settings.parts
+        return place if place is None or "://" in place else str(Path(place).absolute())
 
     def _stream(self, ray: ModuleType, count: int, work: Work) -> Iterator[int]:
         """The number of samples of each part as it is finished, in any order."""

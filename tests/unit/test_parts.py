@@ -180,7 +180,7 @@ def test_a_part_that_kills_its_workers_is_given_up(tmp_path: Path, source: Path)
     row = worker({"part": [2], "fault": [""], "code": [0]})
     assert row["fault"] == ["part 2 of the run has killed 3 workers; see what its samples have in common"]
     assert worker({"part": [3], "fault": [""], "code": [0]})["fault"] == [""]
-    parts.numbers()  # another start counts anew
+    parts.tidy()  # another start counts anew
     assert worker({"part": [2], "fault": [""], "code": [0]})["samples"] == [16]
 
 
