@@ -54,9 +54,19 @@ class RewardSet:
             raise UsageError(f"a reward set of {len(self.judges)} judges needs a total to be one reward")
         return next(iter(self.judges))
 
-    def judge(self, samples: Sequence[Sample]) -> list[dict[str, Outcome]]:
-        """For each sample the outcome of every factor, and of the total under "total" where there is one."""
-        columns = {factor: judge_batch(judge, samples) for factor, judge in self.judges.items()}
+    def judge(
+        self, samples: Sequence[Sample], known: Mapping[str, Sequence[Outcome]] | None = None
+    ) -> list[dict[str, Outcome]]:
+        """For each sample the outcome of every factor, and of the total under "total" where there is one.
+
+        Args:
+            known: outcomes of factors that were judged already, one a sample.
+        """
+        known = known or {}
+        columns = {
+            factor: known[factor] if factor in known else judge_batch(judge, samples)
+            for factor, judge in self.judges.items()
+        }
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         if self.total is None:
             return rows

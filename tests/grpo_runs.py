@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import zlib
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.janus.loading import Checkpoint
@@ -64,13 +66,65 @@ def gradients(one: GrpoTrainer) -> dict[str, torch.Tensor]:
     return {name: each.grad for name, each in one.learner.policy.named_parameters() if each.grad is not None}
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    out = Path(sys.argv[1])
+class SpentJudge(ChecksumJudge):
+    """Has a budget for one step on the second process, and any number elsewhere."""
+
+    def __init__(self, second: bool) -> None:
+        self.left = 1 if second else 99
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        self.left -= 1
+        if self.left < 0:
+            raise BudgetError("the budget is spent")
+        return super().judge(samples)
+
+
+def first_steps(folder: Path, count: int, **changes: Any) -> None:
+    """The first steps of a run, then a stop signal, to the last process only."""
+    begun = trainer(folder, **changes)
+    one_step, last = begun.step, begun.accelerator.process_index == begun.accelerator.num_processes - 1
+
+    def step(number: int) -> dict[str, float]:
+        begun.stopping = last and number == count - 1
+        return one_step(number)
+
+    begun.step = step  # type: ignore[method-assign]
+    begun.close = lambda: None  # type: ignore[method-assign] - other runs follow in this process group
+    assert begun.train() == count
+
+
+def go_on(folder: Path, **changes: Any) -> None:
+    """The rest of a run."""
+    rest = trainer(folder, **changes)
+    rest.close = lambda: None  # type: ignore[method-assign]
+    rest.train()
+
+
+def _gradients(out: Path) -> None:
     trained = trainer(out, max_grad_norm=1e9)
     found = gradients(trained)
     if trained.accelerator.is_main_process:
         torch.save(found, out / "gradients.pt")
     trained.close()
-    # The gradients are on the disk; gloo's threads now and then abort while the interpreter unloads them.
+
+
+def _world_sizes(out: Path) -> None:
+    """What `test_world_size` compares with one process."""
+    changes: dict[str, Any] = {"steps": 2, **json.loads(os.environ.get("CHANGES", "{}"))}
+    first_steps(out / "two-then-one", 1, **changes)
+    go_on(out / "one-then-two", **changes)
+    if "lora" in changes:
+        return
+    spent = trainer(out / "spent", RewardSet({"checksum": SpentJudge(os.environ["RANK"] == "1")}), steps=3)
+    try:
+        spent.train()
+    except BudgetError:
+        (out / f"spent-{spent.accelerator.process_index}").touch()
+    spent.accelerator.wait_for_everyone()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    {"gradients": _gradients, "world-sizes": _world_sizes}[sys.argv[2]](Path(sys.argv[1]))
+    # What was found is on the disk; gloo's threads now and then abort while the interpreter unloads them.
     os._exit(0)

@@ -1,6 +1,10 @@
 """Checkpoints of a training run: whole or not there, the last few kept, continued from to the same bits.
 
 checkpoints/step-000100/   adapters or model, readable as --ckpt, and trainer.pt: what else a run needs to go on
+
+What is written is whole, however many processes wrote it: any number of them goes on from it, sharded or not. Prompts,
+seeds and dropped groups follow from the step alone, so that a step's number is all there is to know about data and
+random states.
 """
 
 from __future__ import annotations
@@ -15,27 +19,30 @@ import torch
 from torch.optim import Optimizer
 
 from gotr1_eval.core.errors import DataError, one_line
+from training.sharding import share, share_states, whole
 from training.trained_parts import Learner
 
 STATE = "trainer.pt"
 _NAME = re.compile(r"step-(\d{6,})")
 
 
-def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int) -> Path:
-    """Write checkpoint `step`, then drop all but the last `keep`."""
+def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *, writes: bool = True) -> None:
+    """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes."""
+    state = {"step": step, "weights": _learned(learner), "optimizer": whole(optimizer.state_dict())}
+    weights = learner.weights()
+    if not writes:
+        return
     final = folder / f"step-{step:06}"
     partial = final.with_name(final.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    learner.save(partial)
-    state = {"step": step, "weights": _learned(learner), "optimizer": optimizer.state_dict()}
+    learner.save(partial, weights)
     torch.save(state, partial / STATE)
     _to_disk(partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     for old in _complete(folder)[:-keep]:
         shutil.rmtree(old)
-    return final
 
 
 def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
@@ -57,8 +64,10 @@ def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
         raise DataError("the checkpoint holds other weights than these settings train", path=path)
     with torch.no_grad():
         for name, parameter in learned.items():
-            parameter.copy_(state["weights"][name])
-    optimizer.load_state_dict(state["optimizer"])
+            parameter.copy_(share(state["weights"][name], parameter))
+    states = state["optimizer"]
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    optimizer.load_state_dict({**states, "state": share_states(states["state"], parameters)})
     return int(state["step"])
 
 
@@ -67,7 +76,7 @@ def _parameters(learner: Learner) -> list[tuple[str, torch.nn.Parameter]]:
 
 
 def _learned(learner: Learner) -> dict[str, torch.Tensor]:
-    return {name: parameter.detach().cpu() for name, parameter in _parameters(learner)}
+    return {name: whole(parameter.detach()).cpu() for name, parameter in _parameters(learner)}
 
 
 def _complete(folder: Path) -> list[Path]:

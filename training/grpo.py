@@ -30,21 +30,23 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.core.errors import BudgetError, UsageError
+from gotr1_eval.core.jsonl import append_rows, read_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints
 from training.accelerating import start_accelerator
 from training.advantage import Advantages, group_advantages
-from training.judging import UnscoredWatch, judge_patiently
+from training.judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
 from training.metrics import Judged, Metrics, Report, group_counts, judged_samples, rollout_metrics, update_metrics
 from training.policy import Policy, Sampling
 from training.prompt_sets import PromptMix
 from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
 from training.schedule import cosine_factor
 from training.settings import GrpoSettings
+from training.sharding import gathered, norm_value, sharding_asked, spread
 from training.trained_parts import make_learner
+from training.trend import TrendWatch
 from training.update import Work, accumulate, action_weight, cut, filled_up, with_old_and_reference
 
 Evaluate = Callable[[PolicyGenerator, int], Metrics]
@@ -91,6 +93,8 @@ class GrpoTrainer:
                 f"prompts_per_step is {settings.prompts_per_step}: {self.accelerator.num_processes} processes need a "
                 "multiple of their number, since a group stays on one"
             )
+        if self.accelerator.num_processes > 1 and sharding_asked() and settings.kl == "exact" and settings.lora:
+            raise UsageError("kl = 'exact' with adapters reads the reference's states past FSDP's hooks: use 'sampled'")
         self.headline = rewards.headline
         self.prompts = PromptMix(settings.prompts, settings.seed)
         asked = settings.sampling
@@ -108,25 +112,36 @@ class GrpoTrainer:
             keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )
+        self.policy = spread(self.learner.policy, self.accelerator)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
         )
-        self.policy = self.accelerator.prepare_model(self.learner.policy)
+        self.early = EarlyJudges(rewards) if settings.judge_while_painting else None
+        self.trends = TrendWatch(self.headline)
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
 
     def train(self) -> int:
         """Run until the last step or until `stopping` is set; returns the number of steps done."""
         done = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        self.trends = TrendWatch(self.headline, self._logged(done))
         if done == 0:
             self._evaluate(0)
-        while done < self.settings.steps and not self.stopping:
-            metrics = self.step(done)
+        stopping = False
+        while done < self.settings.steps and not stopping:
+            try:
+                metrics = self.step(done)
+            except BudgetError:
+                if done:
+                    self._save(done)
+                raise
             done += 1
             self._log({"step": done, **metrics})
             self._evaluate(done)
-            if done % self.settings.save_every == 0 or done == self.settings.steps or self.stopping:
+            # A signal reaches the processes at different moments: they stop after the same step, or wait for ever.
+            stopping = any(gather_object([self.stopping]))
+            if done % self.settings.save_every == 0 or done == self.settings.steps or stopping:
                 self._save(done)
         self.close()
         return done
@@ -140,11 +155,10 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         clock = Clock()
-        with clock("sample"):
+        with clock("sample"), gathered(self.policy):
             rollout = self._roll_out(step)
         with clock("judge"):
-            rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience)
-            watched = self.watched.judge(rollout.samples) if self.watched else [{} for _ in rows]
+            rows, watched = self._judge(rollout)
         values_PG, scored_PG = rewards_of([row[self.headline] for row in rows], self.settings.samples_per_prompt)
         advantages = group_advantages(
             values_PG, scored_PG, scale=self.settings.scale, min_spread=self.settings.min_spread
@@ -155,6 +169,23 @@ class GrpoTrainer:
         self.watch.see([sample.row[self.headline] for sample in judged])
         metrics = rollout_metrics(judged, self._sum(group_counts(advantages)))
         return {**metrics, **updated, **{f"seconds/{name}": value for name, value in clock.seconds.items()}}
+
+    def _judge(self, rollout: Rollout) -> tuple[list[Row], list[Row]]:
+        """Rewards and watched judges of this process's samples.
+
+        Raises:
+            BudgetError: on every process, when a model's budget is spent on any of them: none waits for another.
+        """
+        spent, rows, watched = "", list[Row](), list[Row]()
+        try:
+            known = self.early.outcomes() if self.early else None
+            rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
+            watched = list(self.watched.judge(rollout.samples)) if self.watched else [{} for _ in rows]
+        except BudgetError as error:
+            spent = str(error)
+        if told := next(filter(None, gather_object([spent])), None):
+            raise BudgetError(told)
+        return rows, watched
 
     @staticmethod
     def _sum(mine: Counter[str]) -> Counter[str]:
@@ -176,6 +207,7 @@ class GrpoTrainer:
         return paint(
             self.learner.checkpoint, repeated, seeds, self.sampling,
             chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
+            written=self.early.begin if self.early else lambda samples: None,
         )  # fmt: skip
 
     def _update(self, step: int, rollout: Rollout, advantages: Advantages) -> Metrics:
@@ -194,7 +226,7 @@ class GrpoTrainer:
         for _ in range(settings.updates):
             self.optimizer.zero_grad()
             sums = accumulate(self.policy, work, settings, self.learner, self.accelerator.num_processes / weight)
-            norms.append(float(torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)))
+            norms.append(norm_value(torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)))
             self.optimizer.step()
         return update_metrics(self._sum(sums), norms, rate)
 
@@ -204,8 +236,15 @@ class GrpoTrainer:
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
 
+    def _logged(self, done: int) -> list[dict[str, float]]:
+        """The metrics of the steps that are done, as a run before this one wrote them."""
+        path = self.folder / "metrics.jsonl"
+        rows = [row for _, row in read_rows(path)] if path.exists() else []
+        return [row for row in rows if row["step"] <= done]
+
     def _log(self, metrics: Mapping[str, float]) -> None:
         if self.accelerator.is_main_process:
+            metrics = {**metrics, **self.trends.see(metrics)}
             append_rows(self.folder / "metrics.jsonl", [metrics])
             self.accelerator.log(dict(metrics), step=int(metrics["step"]))
             self.report(dict(metrics))
@@ -215,18 +254,21 @@ class GrpoTrainer:
         asked = self.settings.evaluation
         if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
             return
-        if self.accelerator.is_main_process:
-            checkpoint = self.learner.checkpoint
-            name = f"{self.folder.name}@{done}"
-            policy = PolicyGenerator(checkpoint, self.sampling, self.settings.sampling.chain_cap, name)
-            measured = self.evaluate(policy, done)
-            append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
-            named = {f"held out/{name}": value for name, value in measured.items()}
-            self.accelerator.log(named, step=done)
-            self.report({"step": done, **named})
-        self.accelerator.wait_for_everyone()
+        with gathered(self.policy):
+            if self.accelerator.is_main_process:
+                self._measure(self.evaluate, done)
+            self.accelerator.wait_for_everyone()
+
+    def _measure(self, evaluate: Evaluate, done: int) -> None:
+        name = f"{self.folder.name}@{done}"
+        policy = PolicyGenerator(self.learner.checkpoint, self.sampling, self.settings.sampling.chain_cap, name)
+        measured = evaluate(policy, done)
+        append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
+        named = {f"held out/{name}": value for name, value in measured.items()}
+        self.accelerator.log(named, step=done)
+        self.report({"step": done, **named})
 
     def _save(self, done: int) -> None:
-        if self.accelerator.is_main_process:
-            checkpoints.save(self.folder / "checkpoints", done, self.learner, self.optimizer, self.settings.keep)
+        writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
+        checkpoints.save(folder, done, self.learner, self.optimizer, self.settings.keep, writes=writes)
         self.accelerator.wait_for_everyone()

@@ -1,13 +1,17 @@
-"""Rewards during training: judges that cannot be reached are waited for, and a judge that is being broken is seen."""
+"""Rewards during training: judges that cannot be reached are waited for, a judge that is being broken is seen, and
+servers may read the chains while the pictures are painted."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from gotr1_eval.core.errors import RunError
+from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
+from gotr1_eval.core.protocols import Judge, Served
 from gotr1_eval.core.types import Sample
 from rewards.reward_set import RewardSet
 
@@ -16,14 +20,19 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 def judge_patiently(
-    rewards: RewardSet, samples: Sequence[Sample], patience: float, sleep: Callable[[float], None] = time.sleep
+    rewards: RewardSet,
+    samples: Sequence[Sample],
+    patience: float,
+    sleep: Callable[[float], None] = time.sleep,
+    known: Mapping[str, Sequence[Outcome]] | None = None,
 ) -> list[Row]:
     """Every factor of every sample; those whose judge failed (`BACKEND`) are asked again after growing pauses.
 
     Args:
         patience: seconds of pauses in all; what still fails then stays `BACKEND`.
+        known: outcomes of factors that were judged while the pictures were painted.
     """
-    rows: list[Row] = list(rewards.judge(samples))
+    rows: list[Row] = list(rewards.judge(samples, known))
     pause, waited = FIRST_PAUSE, 0.0
     while (failed := [at for at, row in enumerate(rows) if _failed(row)]) and waited + pause <= patience:
         sleep(pause)
@@ -35,6 +44,41 @@ def judge_patiently(
 
 def _failed(row: Row) -> bool:
     return any(isinstance(outcome, Unscored) and outcome.why is Why.BACKEND for outcome in row.values())
+
+
+class EarlyJudges:
+    """The judges of a reward set that read the chain alone and ask a server, asked while pictures are painted.
+
+    Only servers: a model in this process would compete with the painter for the device, and its batches, and with
+    them its last bits, would be others.
+
+    Raises:
+        UsageError: the set has no such judge.
+    """
+
+    def __init__(self, rewards: RewardSet) -> None:
+        self._judges = {factor: judge for factor, judge in rewards.judges.items() if _reads_chains_elsewhere(judge)}
+        if not self._judges:
+            raise UsageError("judge_while_painting: no judge of the reward asks a server about the chain alone")
+        self._pool = ThreadPoolExecutor(len(self._judges))
+        self._begun: dict[str, list[Future[list[Outcome]]]] = {}
+
+    def begin(self, samples: Sequence[Sample]) -> None:
+        """Chains that are written, in the order of the rollout; returns at once."""
+        for factor, judge in self._judges.items():
+            self._begun.setdefault(factor, []).append(self._pool.submit(judge_batch, judge, samples))
+
+    def outcomes(self) -> dict[str, list[Outcome]]:
+        """Every factor that was begun, one outcome a sample, once all of them are there; then nothing is begun."""
+        begun, self._begun = self._begun, {}
+        return {factor: [each for part in parts for each in part.result()] for factor, parts in begun.items()}
+
+
+def _reads_chains_elsewhere(judge: Judge) -> bool:
+    model = getattr(judge, "vlm", None)
+    while model is not None and not isinstance(model, Served):
+        model = getattr(model, "vlm", None)  # replies kept on disk stand before the server
+    return model is not None and getattr(judge, "looks_at", "") in {"prose", "plan"}
 
 
 class UnscoredWatch:

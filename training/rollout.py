@@ -6,8 +6,8 @@ P prompts, G samples of a prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,18 +50,27 @@ def paint(
     *,
     chain_cap: int,
     tile: int,
+    written: Callable[[list[Sample]], None] = lambda samples: None,
 ) -> Rollout:
-    """One sample for each prompt and seed, `tile` of them at a time."""
+    """One sample for each prompt and seed, `tile` of them at a time.
+
+    Args:
+        written: is handed the samples of a tile as soon as their chains are there, before the pictures.
+    """
     special, tokenizer = checkpoint.special, checkpoint.tokenizer
     rows = [encode_prompt(tokenizer, prompt, special) for prompt in prompts]
     chains: list[SampledChain] = []
+    samples: list[Sample] = []
     ids, log_probs, pictures = [], [], []
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
-        written = sample_chains(
+        chains_of_tile = sample_chains(
             checkpoint.model, part, part_seeds, special, cap=chain_cap, choice=Choice(sampling.text_temperature)
         )
-        texts = [[*row, *chain.ids] for row, chain in zip(part, written, strict=True)]
+        begun = slice(start, start + tile)
+        samples += _samples(tokenizer, prompts[begun], chains_of_tile, part_seeds, start)
+        written(samples[begun])
+        texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
         painted = sample_images(
             checkpoint.model,
             texts,
@@ -70,16 +79,28 @@ def paint(
             guidance=sampling.guidance,
             choice=Choice(sampling.image_temperature),
         )
-        chains += written
+        chains += chains_of_tile
         ids.append(painted.ids_BT)
         log_probs.append(painted.log_probs_BT)
         pictures += [Image.fromarray(picture) for picture in decode_images(checkpoint.model, painted.ids_BT).numpy()]
     actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), special.pad)
-    samples = [
-        Sample(id=str(index), prompt=prompt, chain=_text(tokenizer, chain), image=picture, seed=seed)
-        for index, (prompt, chain, picture, seed) in enumerate(zip(prompts, chains, pictures, seeds, strict=True))
-    ]
+    samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
     return Rollout(samples, actions, [chain.truncated for chain in chains])
+
+
+def _samples(
+    tokenizer: Any,  # noqa: ANN401
+    prompts: Sequence[str],
+    chains: Sequence[SampledChain],
+    seeds: Sequence[int],
+    start: int,
+) -> list[Sample]:
+    """Prompts and chains as the judges take them, still without pictures; numbered from `start`."""
+    rows = enumerate(zip(prompts, chains, seeds, strict=True), start=start)
+    return [
+        Sample(id=str(at), prompt=prompt, chain=_text(tokenizer, chain), seed=seed)
+        for at, (prompt, chain, seed) in rows
+    ]
 
 
 def _text(tokenizer: Any, chain: SampledChain) -> str:  # noqa: ANN401 - transformers is untyped

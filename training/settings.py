@@ -128,6 +128,8 @@ class GrpoSettings(Settings):
         ckpt: where the policy starts.
         rewards: a reward set, or one judge; its headline is what is maximised.
         judge_model: of judges that ask one; as `--judge-model`.
+        judge_while_painting: judges that read the chain alone and ask a server begin before the pictures are there;
+            the rewards are the same.
         watch: judges that are scored but never trained on.
         updates: passes over a rollout.
         micro_batch: sequences of one forward pass of the update.
@@ -146,6 +148,7 @@ class GrpoSettings(Settings):
     rewards: str
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
+    judge_while_painting: bool = False
     watch: tuple[str, ...] = ()
     sampling: SamplingSettings = SamplingSettings()
     steps: PositiveInt = 1000

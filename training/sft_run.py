@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from training import checkpoint as checkpoints
@@ -26,8 +27,13 @@ class SftTrainer:
     def __init__(
         self, settings: SftSettings, folder: Path, checkpoint: Checkpoint, report: Report = lambda metrics: None
     ) -> None:
-        """Reads the data; see `training.lessons` for its errors."""
+        """Reads the data; see `training.lessons` for its errors. Raises UsageError as one of several processes."""
         self.settings, self.folder, self.report = settings, folder, report
+        self.accelerator = start_accelerator(settings.device, settings.trackers, folder)
+        if self.accelerator.num_processes > 1:
+            raise UsageError(
+                f"train sft runs in one process, not {self.accelerator.num_processes}: start it without accelerate"
+            )
         self.lessons = read_lessons(settings.data, checkpoint, folder / "image_tokens.jsonl")
         policy = Policy(checkpoint.model, Sampling(guidance=1.0), checkpoint.special.pad)
         self.learner = make_learner(
@@ -50,7 +56,6 @@ class SftTrainer:
             seed=settings.seed,
         )
         self.optimizer = adamw([each for each in policy.parameters() if each.requires_grad], self.options)
-        self.accelerator = start_accelerator(settings.device, settings.trackers, folder)
         self.stopping = False
         self.done = 0
 

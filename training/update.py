@@ -17,7 +17,7 @@ from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 
 from training.loss import Clip, clipped_loss, clipped_share, sampled_kl, weighted_sum
-from training.policy import Actions, SegmentScores, States, TokenScores
+from training.policy import Actions, Policy, SegmentScores, States, TokenScores
 from training.settings import ClipSettings, GrpoSettings
 from training.trained_parts import Learner
 
@@ -29,14 +29,14 @@ class Work:
     Attributes:
         old: their scores before the first update of this rollout; None on the only update, where they are the new
             ones.
-        reference: the first policy's scores and states; None without a KL term.
+        reference: the first policy's scores, and its states for an exact KL; None without a KL term.
         idle: there is nothing to learn; the pass is made only because other processes make one.
     """
 
     actions: Actions
     advantages_B: Tensor
     old: TokenScores | None = None
-    reference: tuple[TokenScores, States] | None = None
+    reference: tuple[TokenScores, States | None] | None = None
     idle: bool = False
 
     @property
@@ -70,10 +70,16 @@ def with_old_and_reference(work: list[Work], learner: Learner, settings: GrpoSet
         reference = None
         if settings.beta:
             with learner.reference() as first:
-                states = first.states(part.actions)
-                reference = (first.read(states, part.actions), states)
+                reference = _reference(first, part.actions, exact=settings.kl == "exact")
         done.append(replace(part, old=old, reference=reference))
     return done
+
+
+def _reference(first: Policy, actions: Actions, *, exact: bool) -> tuple[TokenScores, States | None]:
+    if not exact:
+        return first(actions), None
+    states = first.states(actions)
+    return first.read(states, actions), states
 
 
 def losses(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Tensor, Counter[str]]:
@@ -129,7 +135,8 @@ def accumulate(
     """
     sums: Counter[str] = Counter()
     for place, part in enumerate(work, start=1):
-        reference = (learner.first_heads, part.reference[1]) if part.reference and settings.kl == "exact" else None
+        states = part.reference[1] if part.reference else None
+        reference = (learner.first_heads, states) if states is not None else None
         apart = place < len(work) and isinstance(policy, DistributedDataParallel)
         with cast(DistributedDataParallel, policy).no_sync() if apart else nullcontext():
             loss, logged = losses(policy(part.actions, reference), part, settings)

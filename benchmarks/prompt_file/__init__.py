@@ -1,4 +1,4 @@
-"""A suite of one's own: prompts from a .txt or .jsonl file."""
+"""A suite of one's own: prompts from a .txt file or a table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gotr1_eval.settings import Settings as StrictSettings
 
 
 class Settings(StrictSettings):
-    """A .txt file with one prompt a line, or a .jsonl file with `prompt` and perhaps `category`."""
+    """A .txt file with one prompt a line, or a table with `prompt` and perhaps `category`; see `core.prompt_files`."""
 
-    file: Path
+    file: str
 
 
 class PromptFileSuite:
@@ -24,8 +24,8 @@ class PromptFileSuite:
     reward_set = "without_models"
     images_per_prompt = 1
 
-    def __init__(self, file: Path) -> None:
-        self.name = safe_name(file.stem)
+    def __init__(self, file: str) -> None:
+        self.name = safe_name(Path(file).stem)
         self._lists = read_prompts(file)
         self.categories = tuple(self._lists)
 

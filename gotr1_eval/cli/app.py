@@ -23,6 +23,7 @@ from gotr1_eval.cli import (
     listing,
     merge,
     phrases,
+    plan,
     precision,
     rate,
     report,
@@ -64,6 +65,7 @@ app.command("rate")(rate.rate)
 app.command("serve")(serve.serve)
 app.command("list")(listing.list_plugins)
 app.command("tiny-janus")(tiny_janus.tiny_janus)
+app.command("plan")(plan.plan)
 app.command("weights")(weights.weights)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.data, name="data")

@@ -54,7 +54,10 @@ from gotr1_eval.core.types import Json
 def compbench(
     ckpt: Ckpt = None,
     suite: Annotated[
-        str, typer.Option(help="t2i-compbench or shapes, or a .txt or .jsonl file of prompts.")
+        str,
+        typer.Option(
+            help="t2i-compbench or shapes, or a .txt, .jsonl, .csv or .parquet file of prompts (pattern, URL)."
+        ),
     ] = "t2i-compbench",
     data: Annotated[
         Path | None, typer.Option(help="Folder with the suite's prompt lists; by default those of `data fetch`.")

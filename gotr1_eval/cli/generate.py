@@ -25,7 +25,10 @@ from gotr1_eval.core.types import Json
 def generate(
     ckpt: Annotated[str, typer.Option(help="A checkpoint folder, a hub repository, or tiny-janus (embedded).")],
     suite: Annotated[
-        str, typer.Option(help="Whose prompts: t2i-compbench, geneval or shapes; or a .txt or .jsonl file.")
+        str,
+        typer.Option(
+            help="Whose prompts: t2i-compbench, geneval, shapes; or a .txt, .jsonl, .csv or .parquet file or pattern."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option(help="Folder with the suite's prompt lists; by default those of `data fetch`.")

@@ -69,7 +69,7 @@ Retry = Annotated[
 
 def suite_spec(suite: str, data: Path | None) -> dict[str, Json]:
     """The settings of the suite that --suite and --data name; a prompt file is the suite `prompt_file`."""
-    if suite.endswith((".txt", ".jsonl")):
+    if suite.endswith((".txt", ".jsonl", ".csv", ".parquet")):
         return {"use": "prompt_file", "file": suite}
     return {"use": suite} if data is None else {"use": suite, "data": str(data)}
 

@@ -34,4 +34,4 @@ def report(
         except RunError as error:
             incomplete.append(str(error))
     if incomplete:
-        raise RunError("\n".join(incomplete))
+        raise RunError("; ".join(incomplete))

@@ -101,6 +101,7 @@ _SHOWN = {
     "held out/total/low": "from",
     "held out/total/high": "to",
     "reward/total/mean": "total",
+    "reward/total/trend": "trend",
     "reward/total/unscored": "unscored",
     "groups/learned": "groups",
     "chain/tokens": "chain tokens",
@@ -118,6 +119,21 @@ _SHOWN = {
 
 
 def _line(metrics: dict[str, float]) -> str:
-    """One line of progress: the few numbers that tell how it goes; all of them are in metrics.jsonl."""
-    told = [f"{label} {metrics[name]:.3g}" for name, label in _SHOWN.items() if name in metrics]
-    return f"step {metrics['step']:.0f}: " + ", ".join(told)
+    """One line of progress: the few numbers that tell how it goes; all of them are in metrics.jsonl.
+
+    `trend` is the mean total of the last ten steps less that of the ten before. A line of its own warns of a reward
+    that rises while a watched judge falls.
+    """
+    from training.trend import alarms
+
+    told = [
+        f"{label} {metrics[name]:{'+' if label == 'trend' else ''}.3g}"
+        for name, label in _SHOWN.items()
+        if name in metrics
+    ]
+    warned = [
+        f"warning: the reward rises while {judge} falls, which is not trained on; the samples will tell whether the "
+        f"judges are being gamed (gap {metrics[f'watched/{judge}/gap']:.1f} standard deviations)"
+        for judge in alarms(metrics)
+    ]
+    return "\n".join([f"step {metrics['step']:.0f}: " + ", ".join(told), *warned])

@@ -52,6 +52,18 @@ def judge_rows(table: Table, published: Published) -> list[JudgeRows]:
     return [_of_judge(table, column, published) for column in columns]
 
 
+def overview(groups: Sequence[JudgeRows]) -> dict[str, list[Summary | None]]:
+    """Row -> each judge's cell, None where it does not apply: the means at a glance, where most judges apply to most
+    categories. Empty where they do not, or where there is one judge or one row only."""
+    names = dict.fromkeys(row.category for group in groups for row in group.rows)
+    names = dict.fromkeys(sorted(names, key=lambda name: name in POOLED))
+    by_judge = [{row.category: row.cell for row in group.rows} for group in groups]
+    filled = sum(map(len, by_judge))
+    if len(groups) < 2 or len(names) < 2 or 2 * filled < len(groups) * len(names):
+        return {}
+    return {name: [cells.get(name) for cells in by_judge] for name in names}
+
+
 def published_beside(run: RunData, peers: Sequence[Peers]) -> dict[tuple[str, str], list[tuple[str, float]]]:
     """The scores of published models, without ablations, that the run's own may be compared with."""
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
@@ -93,10 +105,11 @@ def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeR
 
 
 def bar_axis(declared: tuple[float, float], values: Sequence[float]) -> svg.Axis:
-    """The scale of a judge's bars: from 0 to a round number at which the largest value has room."""
+    """The scale of a judge's bars: from 0 to a round number with room for the largest value, or to the range's end
+    where that is near. A cosine's range says little about its values."""
     highest, lowest = max(values, default=0.0), min(values, default=0.0)
     high = next(step for step in _rounds() if step >= highest)
-    if highest <= declared[1] <= 2 * high:
+    if declared[0] == 0 and highest <= declared[1] <= 2 * high:
         high = declared[1]
     low = 0.0 if lowest >= 0 else -next(step for step in _rounds() if step >= -lowest)
     return svg.Axis(low, high, 1, WIDTH - 1)

@@ -34,14 +34,13 @@ def write_manifest(folder: Path, rows: int) -> Path:
     if not manifest.exists():
         for index in range(rows):
             Image.new("RGB", (32, 32), COLOURS[index % 4]).save(folder / f"{index}.png")
-        append_rows(
-            manifest,
-            (
-                {"prompt": f"a {COLOURS[i % 4]} circle on the left of a blue square, {i}", "image": f"{i}.png", "chain": CHAIN}
-                for i in range(rows)
-            ),
-        )  # fmt: skip
+        append_rows(manifest, map(picture_row, range(rows)))
     return manifest
+
+
+def picture_row(index: int) -> dict[str, str]:
+    prompt = f"a {COLOURS[index % 4]} circle on the left of a blue square, {index}"
+    return {"prompt": prompt, "image": f"{index}.png", "chain": CHAIN}
 
 
 def score(manifest: Path, out: Path, engine: str) -> tuple[float, dict[str, tuple[float, float]]]:

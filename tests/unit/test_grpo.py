@@ -47,7 +47,7 @@ def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
 @pytest.mark.slow
 def test_two_processes_give_the_same_gradients(tmp_path, whole):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29637"]
-    command = [*launcher, "-m", "tests.grpo_runs", str(tmp_path)]
+    command = [*launcher, "-m", "tests.grpo_runs", str(tmp_path), "gradients"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     same(whole, torch.load(tmp_path / "gradients.pt", weights_only=True), 1e-5)

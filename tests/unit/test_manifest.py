@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmarks.painters import AsTheyAre
+from benchmarks.run import run_benchmark
+from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.parquet import write_parquet
+from gotr1_eval.core.prompt_files import read_prompts
+from gotr1_eval.core.remote_pictures import at_hand
+from gotr1_eval.core.runs import read_judgments
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.manifest import Manifest
+from tests.run_rows import picture_manifest
 
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
 
@@ -110,3 +120,75 @@ def test_odd_columns_are_kept_as_text(tmp_path: Path):
     (sample,) = manifest_samples(tmp_path / "x.parquet")
     assert str(sample.meta["when"]).startswith("2026-01-02")
     json.dumps(dict(sample.meta), allow_nan=False)
+
+
+def test_a_table_in_shards_is_one_table(tmp_path: Path):
+    rows = [{"prompt": f"p{index % 3}", "image": f"{index}.png", "chain": None, "score": index} for index in range(7)]
+    (tmp_path / "shards").mkdir()
+    for number, start in enumerate(range(0, 7, 3)):
+        write_parquet(pd.DataFrame(rows[start : start + 3]), tmp_path / f"shards/list-{number}.parquet")
+    (tmp_path / "whole.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = manifest_samples(tmp_path / "whole.jsonl")
+    for source in ("shards", "shards/list-*.parquet", f"file://{tmp_path}/shards/list-*.parquet"):
+        place = source if "://" in source else str(tmp_path / source)
+        samples = manifest_samples(place)
+        assert [sample.id.partition("/")[2] for sample in samples] == [sample.id.partition("/")[2] for sample in whole]
+        assert [sample.meta["score"] for sample in samples] == list(range(7))
+    assert samples[0].meta["image_url"] == f"file://{tmp_path}/shards/0.png"
+    assert manifest_samples(tmp_path / "shards")[6].image == tmp_path / "shards/6.png"
+
+
+def test_pictures_behind_urls_are_judged_from_temporary_files(tmp_path: Path):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, format="PNG")
+    memory.pipe_file("/bucket/red.png", buffer.getvalue())
+    rows = [{"prompt": "a red circle", "image": name} for name in ("red.png", "none.png", "nothing://x/y.png")]
+    memory.pipe_file("/bucket/list.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    samples = manifest_samples("memory://bucket/list.jsonl")
+    assert [sample.image for sample in samples] == [None, None, None]
+    with at_hand(samples) as found:
+        first, second, third = found.samples
+        assert first.image.read_bytes() == buffer.getvalue()
+        assert (second.image.name, second.image.exists()) == ("none.png", False)
+        assert list(found.lost) == [third.id]
+        assert found.lost[third.id].why is Why.BACKEND
+    assert not first.image.exists()
+
+
+def test_the_same_pictures_behind_urls_get_the_same_scores(tmp_path: Path):
+    source = picture_manifest(tmp_path, 5)
+    judged = []
+    for place in (str(source), f"file://{source}"):
+        manifest = Manifest(place)
+        rewards = Builder().reward_set("shapes_prompt_image")
+        run = tmp_path / f"run{len(judged)}"
+        run_benchmark(run, list(manifest), AsTheyAre(manifest.place), rewards, asked={})
+        judged.append([judgment.outcome for judgment in read_judgments(run).values()])
+    assert judged[0] == judged[1]
+
+
+def test_a_table_of_any_length_is_read_in_little_memory(tmp_path: Path):
+    """The peak while 20,000 rows are read is that of 2,000, give or take what a prompt's number takes."""
+    peaks = []
+    for rows in (2000, 20000):
+        path = tmp_path / f"{rows}.jsonl"
+        path.write_text(
+            "".join(json.dumps({"prompt": f"p {index}", "chain": "c" * 200}) + "\n" for index in range(rows))
+        )
+        tracemalloc.start()
+        assert sum(1 for _ in Manifest(path)) == rows
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] + 100_000
+
+
+def test_prompts_come_from_tables_too(tmp_path: Path):
+    frame = pd.DataFrame({"prompt": ["a", "b ", "c"], "category": ["x", None, "x"]})
+    write_parquet(frame, tmp_path / "p.parquet")
+    assert read_prompts(tmp_path / "p.parquet") == {"x": ["a", "c"], "prompts": ["b"]}
+    assert read_prompts(f"file://{tmp_path}/*.parquet") == {"x": ["a", "c"], "prompts": ["b"]}
+    with pytest.raises(DataError, match="No such file"):
+        read_prompts(tmp_path / "none.jsonl")

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from reports.page import render_page, write_page
 from reports.published.peers import peers_of
 from reports.run_data import load_run
-from reports.run_page.scores import judge_rows, published_beside
+from reports.run_page.scores import judge_rows, overview, published_beside
 from reports.tables import summarise_run
 from tests.report_runs import varied_run, write_run
 
@@ -97,6 +98,19 @@ def test_the_page_shows_table_plots_and_samples(run_folder: Path):
     assert all(detail["picture"].startswith("data:image/png") for detail in data["details"].values())
 
 
+def test_the_overview_is_there_where_judges_apply(run_folder: Path):
+    table = summarise_run(load_run(run_folder))
+    groups = judge_rows(table, {})
+    found = overview(groups)
+    assert list(found) == ["color", "spatial", "numeracy", "all"]
+    assert found["color"] == [
+        table.rows["color"][f"judge[{name}]"] for name in ("total", "semantic", "reasoning_image")
+    ]
+    assert overview(groups[:1]) == {}
+    scarce = [replace(group, rows=(group.rows[place],)) for place, group in enumerate(groups)]
+    assert overview(scarce) == {}
+
+
 def test_details_hold_what_a_sample_is_judged_by(run_folder: Path):
     data = data_of(page_of(run_folder))
     detail = data["details"]["0"]
@@ -171,6 +185,10 @@ def test_all_of_them_lie_beside_the_page(run_folder: Path, tmp_path: Path, monke
     data = data_of(page)
     assert len(data["rows"]["id"]) == 80
     assert data["beside"] == "all_files"
+    policy = next(facts["content"] for tag, facts in tags(page) if facts.get("http-equiv"))
+    assert policy is not None
+    assert "img-src data: 'self'" in policy
+    assert re.search(r"script-src 'sha256-\S+' 'strict-dynamic'$", policy)
     files = tmp_path / "all_files"
     chunks = [(files / f"{number}.js").read_text("utf-8") for number in range(3)]
     beside = [detail for chunk in chunks for detail in json.loads(re.sub(r"^\S+ |\);\n$", "", chunk))]

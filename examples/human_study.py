@@ -1,0 +1,49 @@
+"""Does a judge agree with people? Draw a study, have it rated, hold the judge against the ratings.
+
+Three people are played by a program here, who see the right answer with some noise. Real ones open the page of
+`gotr1-eval rate study` instead; all else is as below. `gotr1-eval agreement study` prints the same and more.
+"""
+
+import random
+import tempfile
+from pathlib import Path
+
+from benchmarks.painters import GeneratorPainter
+from benchmarks.plan import plan_samples
+from benchmarks.run import run_benchmark
+from benchmarks.shapes import ShapesSuite
+from gotr1_eval import Builder
+from gotr1_eval.study import make_study
+from reports.agreement.analysis import ALL, Options, analyse
+from reports.agreement.mapping import read_mapping_or_none
+from reports.agreement.sources import read_sources
+from reports.agreement.study_folder import Dimension, Item, Rating, write_ratings
+
+folder = Path(tempfile.mkdtemp())
+builder = Builder()
+plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=8, seed=0)
+painter = GeneratorPainter(builder.generator({"use": "janus", "ckpt": "tiny-janus"}))
+run = run_benchmark(folder / "run", plan, painter, builder.reward_set("shapes"), asked={"suite": "shapes", "seed": 0})
+
+study = make_study([run], folder / "study", count=12, seed=0, dimensions=["prompt_image"])
+dice = random.Random(0)
+
+
+def mark(item: Item, scale: Dimension) -> int:
+    """What somebody gives who sees what the judge saw, with noise."""
+    return round(min(max(10 * item.scores["shapes_prompt_image"] + dice.gauss(0, 1), scale.low), scale.high))
+
+
+ratings = [
+    Rating(item=item.item, rater=rater, dimension=scale.name, value=mark(item, scale))
+    for item in study.items
+    for scale in study.dimensions_of(item)
+    for rater in ("ann", "ben", "cleo")
+]
+write_ratings(ratings, folder / "study")
+
+found = read_sources([folder / "study"], *read_mapping_or_none(None, None))
+for row in analyse(found.people, found.judges, Options()).judges:
+    if row.category == ALL:
+        spearman = row.coefficients["spearman"]
+        print(f"{row.judge}: Spearman {spearman.value:.2f} [{spearman.low:.2f}, {spearman.high:.2f}] (n={row.n})")

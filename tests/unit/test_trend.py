@@ -1,0 +1,89 @@
+"""Trends of a run, by hand, against scipy, and on noise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from gotr1_eval.cli.train import _line
+from training.trend import SPAN, STEEP, TrendWatch, alarms, change, diverge, standard_rise
+
+
+def test_the_trend_is_ten_against_the_ten_before():
+    assert change([0.0] * 10 + [1.0] * 9) is None
+    assert change([5.0] + [0.0] * 10 + [1.0] * 10) == 1.0
+    assert change([1, 3, 2, 0], window=2) == -1.0
+
+
+def test_a_line_rises_by_the_square_root_of_twelve():
+    assert standard_rise(np.linspace(3, 9, 2000)) == pytest.approx(12**0.5, rel=1e-3)
+    assert standard_rise([0.4] * 30) == 0.0
+    assert standard_rise([1.0, 0.0]) == -2.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=40))
+def test_the_parts_are_scipy_s(pairs):
+    one, two = (list(column) for column in zip(*pairs, strict=True))
+    found = diverge(one, two)
+    if len(set(one)) > 1 and len(set(two)) > 1:
+        assert found.correlation == pytest.approx(stats.spearmanr(one, two).statistic, nan_ok=True)
+    if np.std(one) > 1e-6:
+        line = stats.linregress(range(len(one)), one)
+        assert found.reward == pytest.approx(line.slope * (len(one) - 1) / np.std(one), abs=1e-6)
+
+
+def test_noise_seldom_alarms_and_a_gamed_reward_does():
+    random = np.random.default_rng(0)
+    alarmed = [diverge(random.normal(size=SPAN), random.normal(size=SPAN)).alarming for _ in range(300)]
+    assert sum(alarmed) <= 1
+    steep = [standard_rise(random.normal(size=SPAN)) >= STEEP for _ in range(1000)]
+    assert 1 <= sum(steep) <= 20, "one in 150, as the module says"
+    rising = np.linspace(0.3, 0.5, SPAN) + random.normal(scale=0.05, size=SPAN)
+    gamed = diverge(rising, 1 - rising + random.normal(scale=0.02, size=SPAN))
+    assert gamed.alarming
+    assert gamed.correlation < -0.8
+    assert gamed.gap > 4
+    assert not diverge(rising, rising).alarming
+
+
+def rows(count: int) -> list[dict[str, float]]:
+    return [
+        {"step": step + 1, "reward/total/mean": step / 50, "watched/geometric/mean": 1 - step / 100}
+        for step in range(count)
+    ]
+
+
+def test_a_run_tells_its_trend_and_warns(tmp_path: Path):
+    watch = TrendWatch("total")
+    told = [{**row, **watch.see(row)} for row in rows(30)]
+    assert "reward/total/trend" not in told[18]
+    assert told[19]["reward/total/trend"] == pytest.approx(0.2)
+    assert told[19]["watched/geometric/correlation"] == pytest.approx(-1)
+    assert alarms(told[29]) == ["geometric"]
+    first, second = _line(told[29]).splitlines()
+    assert "trend +0.2" in first
+    assert second.startswith("warning: the reward rises while geometric falls")
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_resumed_run_goes_on_with_the_trend_of_the_first():
+    whole, history = TrendWatch("total"), rows(60)
+    told = [whole.see(row) for row in history]
+    # A step that was done twice, since its checkpoint was lost, counts once.
+    again = TrendWatch("total", [*history[:49], *history[40:50]])
+    assert [again.see(row) for row in history[50:]] == told[50:]
+
+
+def test_steps_without_a_score_are_left_out():
+    watch = TrendWatch("total")
+    holes = [{key: row[key] for key in row if row["step"] % 3 or "watched" not in key} for row in rows(30)]
+    told = [watch.see(row) for row in holes]
+    assert "watched/geometric/gap" not in told[19]
+    assert told[28]["watched/geometric/correlation"] == pytest.approx(-1)

@@ -1,0 +1,111 @@
+"""One policy on several processes: copies that average their gradients (DDP), or shards of one (FSDP2).
+
+accelerate's configuration says which. Sharding is torch's own `fully_shard`, a group a layer, since accelerate offers
+it on GPUs only and the tests run it on processors. What does not go through the policy's forward pass (sampling,
+decoding pictures, evaluating) needs the weights whole: `gathered` gives them for a while.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from gotr1_eval.core.errors import UsageError
+from training.policy import Policy
+
+
+def sharding_asked() -> bool:
+    """Whether accelerate's configuration asks for FSDP.
+
+    Raises:
+        UsageError: for its first version.
+    """
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
+        return False
+    if os.environ.get("FSDP_VERSION", "1") != "2":
+        raise UsageError(
+            "accelerate's configuration asks for FSDP 1: set fsdp_version: 2 (configs/accelerate_fsdp2.yaml)"
+        )
+    return True
+
+
+def spread(policy: Policy, accelerator: Accelerator) -> nn.Module:
+    """The policy for this process's part of the work; sharded in place, or wrapped. An optimizer comes after this.
+
+    Raises:
+        UsageError: accelerate is configured for something else than DDP or FSDP2.
+    """
+    if accelerator.num_processes == 1:
+        return policy
+    if not sharding_asked():
+        if str(accelerator.distributed_type.value) not in {"MULTI_CPU", "MULTI_GPU"}:
+            raise UsageError(
+                f"accelerate is configured for {accelerator.distributed_type.value}: training knows DDP and FSDP2 "
+                "(configs/accelerate_ddp.yaml, configs/accelerate_fsdp2.yaml)"
+            )
+        return cast(nn.Module, accelerator.prepare_model(policy))
+    # The losses never write into what a module returned, which is what torch warns of at every step.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
+    mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+    for layer in policy.model.model.language_model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(policy, mesh=mesh)
+    return policy
+
+
+@contextmanager
+def gathered(policy: nn.Module) -> Iterator[None]:
+    """Whole weights on every process; all of them enter together. Without sharding nothing happens."""
+    groups = [module for module in policy.modules() if isinstance(module, FSDPModule)]
+    for group in groups:
+        group.unshard()
+    try:
+        yield
+    finally:
+        for group in groups:
+            group.reshard()
+
+
+def whole(value: Any) -> Any:  # noqa: ANN401 - a tensor, or a state dict with tensors somewhere inside
+    """The same with its shards put together, which all processes do at once."""
+    if isinstance(value, DTensor):
+        return value.full_tensor()
+    if isinstance(value, dict):
+        return {key: whole(inside) for key, inside in value.items()}
+    return value
+
+
+def share(tensor: Tensor, like: Tensor) -> Tensor:
+    """This process's shard of a whole tensor that every process has; the tensor itself without sharding."""
+    if not isinstance(like, DTensor):
+        return tensor
+    on_device = tensor.to(like.device_mesh.device_type)
+    part: Tensor = distribute_tensor(on_device, like.device_mesh, like.placements, src_data_rank=None)
+    return part
+
+
+def share_states(states: dict[Any, dict[str, Any]], parameters: list[Tensor]) -> dict[Any, dict[str, Any]]:
+    """An optimizer's states, each tensor of its parameter's shape as that parameter is sharded."""
+
+    def shared(value: Any, like: Tensor) -> Any:  # noqa: ANN401
+        return share(value, like) if isinstance(value, Tensor) and value.shape == like.shape else value
+
+    return {
+        index: {name: shared(value, parameters[index]) for name, value in state.items()}
+        for index, state in states.items()
+    }
+
+
+def norm_value(norm: Tensor) -> float:
+    """A gradient norm as a number."""
+    return float(torch.as_tensor(whole(norm)))
