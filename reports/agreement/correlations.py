@@ -7,7 +7,7 @@ NaN stands for undefined (a column without variance); `why_undefined` says it in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-LINEAR = ("pearson", "spearman")
-NAMES = (*LINEAR, "kendall_b", "kendall_c")
+NAMES = ("pearson", "spearman", "kendall_b", "kendall_c")
 _BLOCK = 512
 """Columns of a pairwise matrix that are in memory at once."""
 
@@ -55,27 +54,36 @@ class Groups:
         return np.asarray((self.group_weights(weights) > 0).sum(axis=1), dtype=float)
 
 
-def correlations(x: Floats, y: Floats, weights: Floats, names: Collection[str] = NAMES) -> dict[str, Floats]:
-    """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined.
-
-    Args:
-        names: which ones; those over pairs take time that grows with the square of the items.
-    """
+def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
+    """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined."""
     if not len(x):
-        return {name: np.full(len(weights), np.nan) for name in names}
+        return {name: np.full(len(weights), np.nan) for name in NAMES}
     groups_x, groups_y = Groups.of(x), Groups.of(y)
     fewest = np.minimum(groups_x.distinct(weights), groups_y.distinct(weights))
-    found = {}
+    signs = quadratic(weights, SignProducts(x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
-        if "pearson" in names:
-            found["pearson"] = _pearson(_standardised(x)[None], _standardised(y)[None], weights)
-        if "spearman" in names:
-            found["spearman"] = _pearson(groups_x.ranks(weights), groups_y.ranks(weights), weights)
-        if "kendall_b" in names:
-            signs = quadratic(weights, SignProducts(x, y))
-            found["kendall_b"] = signs / np.sqrt(groups_x.untied(weights) * groups_y.untied(weights))
-            found["kendall_c"] = signs / (weights.sum(axis=1) ** 2 * (1.0 - 1.0 / fewest))
+        found = {
+            "pearson": _pearson(_standardised(x)[None], _standardised(y)[None], weights),
+            "spearman": _pearson(groups_x.ranks(weights), groups_y.ranks(weights), weights),
+            "kendall_b": signs / np.sqrt(groups_x.untied(weights) * groups_y.untied(weights)),
+            "kendall_c": signs / (weights.sum(axis=1) ** 2 * (1.0 - 1.0 / fewest)),
+        }
     return {name: np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan) for name, values in found.items()}
+
+
+def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """[draws]: Pearson's coefficient alone; NaN where a draw leaves a column without variance."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = np.clip(_pearson(_standardised(x)[None], _standardised(y)[None], weights), -1.0, 1.0)
+    return found
+
+
+def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """[draws]: Spearman's coefficient alone; NaN where a draw leaves a column without variance."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ranks_x, ranks_y = (Groups.of(column).ranks(weights) for column in (x, y))
+        found: Floats = np.clip(_pearson(ranks_x, ranks_y, weights), -1.0, 1.0)
+    return found
 
 
 def why_undefined(x: Floats, y: Floats) -> str:
