@@ -41,6 +41,7 @@ def lay_out(parts: PartFolder, plan: Iterable[Sample], count: int, size: int) ->
         plan: is read once more, and only where a part is missing.
         count: samples of the plan.
     """
+    parts.tidy()
     number_of_parts = -(-count // size)
     there = set(parts.numbers())
     if len(there) == number_of_parts:

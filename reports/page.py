@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ def write_page(run: RunData, table: Table, path: Path | None = None, *, everythi
     """
     path = path or run.folder / "report.html"
     beside = path.with_name(f"{path.stem}_files")
-    if beside.exists():
-        shutil.rmtree(beside)
+    gallery.clear_beside(beside)
     write_atomically(path, render_page(run, table, beside if everything else None))
     return path
 

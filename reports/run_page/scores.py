@@ -105,10 +105,11 @@ def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeR
 
 
 def bar_axis(declared: tuple[float, float], values: Sequence[float]) -> svg.Axis:
-    """The scale of a judge's bars: from 0 to a round number at which the largest value has room."""
+    """The scale of a judge's bars: from 0 to a round number with room for the largest value, or to the range's end
+    where that is near. A cosine's range says little about its values."""
     highest, lowest = max(values, default=0.0), min(values, default=0.0)
     high = next(step for step in _rounds() if step >= highest)
-    if highest <= declared[1] <= 2 * high:
+    if declared[0] == 0 and highest <= declared[1] <= 2 * high:
         high = declared[1]
     low = 0.0 if lowest >= 0 else -next(step for step in _rounds() if step >= -lowest)
     return svg.Axis(low, high, 1, WIDTH - 1)
