@@ -10,6 +10,7 @@ from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import curves, gallery, head, plots, scores
+from reports.run_page.landmarks import landmarks
 from reports.run_page.standing import Standings, chosen_samples, find_standings
 from reports.tables import Table
 
@@ -40,7 +41,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
     standings = find_standings(run)
     data = _gallery_data(run, standings, beside)
     peers = peers_of(run, table)
-    judges = scores.judge_rows(table, scores.published_beside(run, peers))
+    published = landmarks(run, peers)
+    judges = scores.judge_rows(table, published)
     training = curves.training_folder(run.folder)
     return shell.render(
         "run.html",
@@ -52,6 +54,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         facts=head.facts(run),
         warnings=head.warnings(run, table, training),
         judges=judges,
+        published=bool(published),
         overview=scores.overview(judges),
         pooled=scores.POOLED,
         peers=peers,

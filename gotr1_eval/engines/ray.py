@@ -97,9 +97,9 @@ class RayEngine:
             setup = run_setup(facts, painter.name, rewards) | {"parts": {"place": parts.place, "samples": size}}
             info = RunInfo(identity=run_identity(asked, facts, painter, tile), setup=setup)
             with RunStore.open(folder, info):
-                count = lay_out(parts, plan, facts.count, size)
+                count = lay_out(parts, plan, facts.count, size, rewards.makers)
                 progress.start("judge" if rewards.judges else "generate", facts.count, 0)
-                work = Work(recipe, parts, tile, tuple(retry), Path.cwd())
+                work = Work(recipe, parts, rewards.makers, tile, tuple(retry), Path.cwd())
                 for samples in self._stream(ray, count, work):
                     progress.advance(samples)
                 write_view(parts)

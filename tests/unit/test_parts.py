@@ -53,8 +53,9 @@ def work_on_parts(run: Path, source: Path, parts: PartFolder, size: int = 16) ->
 
 def part_worker(parts: PartFolder, source: Path) -> PartWorker:
     builder = Builder()
-    recipe = Recipe.of(builder, AsTheyAre(str(source)), builder.reward_set(JUDGES))
-    return PartWorker(Work(recipe, parts, 8, (), Path.cwd()), paints=True, judges=True)
+    rewards = builder.reward_set(JUDGES)
+    recipe = Recipe.of(builder, AsTheyAre(str(source)), rewards)
+    return PartWorker(Work(recipe, parts, rewards.makers, 8, (), Path.cwd()), paints=True, judges=True)
 
 
 @pytest.fixture
@@ -96,8 +97,9 @@ def test_rows_of_a_local_run_go_into_its_parts(tmp_path: Path, source: Path):
     run = local_run(tmp_path / "run", source)
     rows = run_rows(run)
     parts = PartFolder(str(run / "parts"), run)
-    assert lay_out(parts, Manifest(source), 50, 16) == 4
+    assert lay_out(parts, Manifest(source), 50, 16, Builder().reward_set(JUDGES).makers) == 4
     assert len(parts.read(1).judgments) == 32
+    assert read_parquet(run / "parts/part-00001.parquet")["geometric"].notna().all()
     (run / "samples.jsonl").unlink()
     write_view(parts)
     assert run_rows(run) == rows
