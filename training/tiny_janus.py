@@ -1,6 +1,6 @@
 """The recipe of the tiny Janus that ships with the shapes world: tokenizer, picture tokenizer, chain and picture.
 
-Everything follows from one seed; it takes about forty minutes on two processor cores. The model is a true
+Everything follows from one seed; it takes about half an hour on two processor cores. The model is a true
 `JanusForConditionalGeneration` in small, so that whatever runs on it runs on Janus-Pro. It is taught from a corpus
 that errs at a stated rate (`training.shapes_corpus`): fluent, and clearly imperfect.
 """
@@ -8,7 +8,7 @@ that errs at a stated rate (`training.shapes_corpus`): fluent, and clearly imper
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ Progress = Callable[[str], None]
 PATCH = 8
 CODES, CODE_WIDTH = 1024, 8
 WIDTH, LAYERS, HEADS = 160, 5, 5
+FIRST = 4000
+"""Examples that both tokenizers learn from: more of the same would teach them nothing."""
 TEXT_ROWS = 448
 """Rows of the text embedding; as in Janus-Pro some are left over."""
 WEIGHTS_DTYPE = torch.float16
@@ -48,20 +50,17 @@ class Recipe:
     """How much of everything; the defaults make the shipped checkpoint, smaller numbers a quick try.
 
     Attributes:
-        corpus: examples of prompt, chain and picture in each supervised round.
-        vq_pictures: how many of their pictures the picture tokenizer sees, and as many random ones besides: in the
-            corpus few objects have a texture.
+        corpus: examples of prompt, chain and picture.
+        vq_pictures: random pictures that the picture tokenizer sees besides the corpus's: there few objects have a
+            texture.
         vq: of the picture tokenizer.
-        sft: of chain and picture, one round after the other, each with examples of its own.
+        sft: of chain and picture.
     """
 
-    corpus: int = 24_000
+    corpus: int = 16_000
     vq_pictures: int = 8_000
     vq: VqOptions = field(default_factory=lambda: VqOptions(steps=1000, bfloat16=True))
-    sft: tuple[SftOptions, ...] = (
-        SftOptions(steps=1800, bfloat16=True),
-        SftOptions(steps=1700, learning_rate=1.5e-3, prompt_dropout=0.08, image_weight=1.5, bfloat16=True),
-    )
+    sft: SftOptions = field(default_factory=lambda: SftOptions(steps=2000, bfloat16=True))
 
 
 def build_tiny_janus(
@@ -76,18 +75,16 @@ def build_tiny_janus(
         progress: called with a line every now and then.
     """
     recipe = recipe or Recipe()
-    corpus = list(examples(max(recipe.vq_pictures, 4000), seed))
+    corpus = list(examples(recipe.corpus, seed))
     progress(f"corpus: {len(corpus)} examples")
-    tokenizer = train_tokenizer(corpus[:4000])
-    pictures_BHWC = torch.from_numpy(np.stack([example.picture for example in corpus]))
-    random_BHWC = torch.from_numpy(random_pictures(recipe.vq_pictures, seed))
-    shown_BHWC = torch.cat([pictures_BHWC[: recipe.vq_pictures], random_BHWC])
+    tokenizer = train_tokenizer(corpus[:FIRST])
+    pictures_BHWC = np.stack([example.picture for example in corpus[:FIRST]])
+    shown_BHWC = torch.from_numpy(np.concatenate([pictures_BHWC, random_pictures(recipe.vq_pictures, seed)]))
     learned = learn_pictures(tiny_config(tokenizer), shown_BHWC, recipe, seed, progress)
     model = tiny_model(tokenizer, seed)
     install_pictures(model, learned)
-    for place, options in enumerate(recipe.sft):
-        lessons = lessons_of(examples(recipe.corpus, seed + place), tokenizer, learned)
-        learn_chains(model, lessons, SpecialIds.of(tokenizer).pad, replace(options, seed=seed + place), progress)
+    lessons = lessons_of(corpus, tokenizer, learned)
+    learn_chains(model, lessons, SpecialIds.of(tokenizer).pad, replace(recipe.sft, seed=seed), progress)
     save(model, tokenizer, out)
     progress(f"saved to {out}")
 
@@ -191,11 +188,10 @@ def learn_chains(
     model.eval()
 
 
-def lessons_of(corpus: Iterable[Example], tokenizer: PreTrainedTokenizerFast, pictures: JanusVQVAE) -> list[Lesson]:
+def lessons_of(corpus: Sequence[Example], tokenizer: PreTrainedTokenizerFast, pictures: JanusVQVAE) -> list[Lesson]:
     """The corpus as ids."""
     special = SpecialIds.of(tokenizer)
-    taught = list(corpus)
-    image_BT = encode_pictures(pictures, torch.from_numpy(np.stack([example.picture for example in taught])))
+    image_BT = encode_pictures(pictures, torch.from_numpy(np.stack([example.picture for example in corpus])))
     return [
         Lesson(
             tuple(encode_prompt(tokenizer, example.prompt, special)),
@@ -203,7 +199,7 @@ def lessons_of(corpus: Iterable[Example], tokenizer: PreTrainedTokenizerFast, pi
             tuple(tokenizer.encode(f" {example.chain}", add_special_tokens=False)),
             tuple(image),
         )
-        for example, image in zip(taught, image_BT.tolist(), strict=True)
+        for example, image in zip(corpus, image_BT.tolist(), strict=True)
     ]
 
 

@@ -75,13 +75,17 @@ def _opened(path: Path, *, decode: bool = True) -> Iterator[Image.Image]:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) as the file's beginning says it, upright by the EXIF orientation; pixels are not decoded.
+    """(width, height) as the file's beginning says it, upright by the EXIF orientation.
+
+    Pixels are decoded of an oblong PNG only, whose orientation may stand behind them.
 
     Raises:
         PictureError: the file is missing, begins like no picture, or is too large.
     """
     with _opened(path, decode=False) as picture:
         width, height = picture.size
+        if width == height:
+            return width, height
         turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     return (height, width) if turned else (width, height)
 

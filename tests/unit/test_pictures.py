@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gotr1_eval.core import pictures
-from gotr1_eval.core.pictures import PictureError, open_picture, picture_remarks
+from gotr1_eval.core.pictures import PictureError, open_picture, picture_remarks, picture_size
 
 
 def saved(picture: Image.Image, path: Path, **options: object) -> Path:
@@ -75,3 +75,18 @@ def test_odd_pictures_are_remarked_on(tmp_path: Path):
     frames = [noise.convert("RGB"), noise.rotate(90).convert("RGB")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert "animated: the first frame is judged" in picture_remarks(tmp_path / "a.gif")
+
+
+def test_the_size_is_read_without_pixels_where_no_orientation_can_change_it(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = tmp_path / "square.png"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    assert picture_size(path) == (64, 64)
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        open_picture(path)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for ending in ("png", "jpg"):
+        Image.fromarray(noise[:32]).save(tmp_path / f"turned.{ending}", exif=exif)
+        assert picture_size(tmp_path / f"turned.{ending}") == (32, 64)

@@ -1,0 +1,114 @@
+"""Does the trainer learn? GRPO on the shapes world from the shipped checkpoint: seed after seed, reward after reward.
+
+python -m tests.perf.learning --out runs/learning                # configs/shapes.toml with the seeds 0, 1 and 2
+python -m tests.perf.learning --out runs/learning --ablations    # seed 0 with every reward of configs/ablations/
+
+Every run is an ordinary `gotr1-eval train grpo`, and started again what is done is kept. The checkpoints then paint
+held-out prompts (val, two pictures each, guidance as in training), all judged alike whatever they were trained on.
+Prints a Markdown table; the seeds' curves are drawn to curves.png in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from gotr1_eval.core.statistics import Summary
+from reports.run_data import load_run
+from reports.tables import ALL, summarise_run
+
+FACTORS = ("semantic", "spatial", "reasoning_image", "prompt_image", "total")
+CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")
+
+
+def command(*arguments: str) -> None:
+    """A command of this package, without its tables."""
+    subprocess.run([sys.executable, "-m", "gotr1_eval", *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def train(folder: Path, *settings: str) -> tuple[Path, float]:
+    """Train into the folder; the last checkpoint, and the minutes of its steps."""
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    command("train", "grpo", "--config", str(CONFIG), "--out", str(folder), *chosen)
+    rows = rows_of(folder / "metrics.jsonl")
+    seconds = sum(value for row in rows for name, value in row.items() if name.startswith("seconds/"))
+    return max((folder / "checkpoints").iterdir()), seconds / 60
+
+
+def held_out(ckpt: str, folder: Path, prompts: int) -> dict[str, dict[str, Summary]]:
+    """Category -> factor -> mean over the first val prompts."""
+    command("compbench", "--suite", "shapes", "--ckpt", ckpt, "--guidance", "2", "--limit", str(prompts),
+            "--judges", "shapes", "--out", str(folder))  # fmt: skip
+    run = load_run(folder)
+    names = {column.name: column.factor for column in run.judges}
+    rows = summarise_run(run).rows
+    return {category: {names[name]: cell for name, cell in row.items()} for category, row in rows.items()}
+
+
+def line(name: str, minutes: str, measured: dict[str, dict[str, Summary]]) -> str:
+    """A row of the table: factors over all categories, then the total of the spatial prompts."""
+    cells = [measured[ALL][factor] for factor in FACTORS] + [measured["spatial"]["total"]]
+    return " | ".join(["", name, minutes, *map(shown, cells), ""]).strip()
+
+
+def shown(cell: Summary) -> str:
+    """Mean, interval and count."""
+    return f"{cell.mean:.3f} ({cell.low:.3f}–{cell.high:.3f}, n={cell.scored})"
+
+
+def draw(folders: dict[str, Path], path: Path) -> None:
+    """Reward of the training steps (their running mean of five) and of the held-out evaluations, a line a run."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    for axes, factor in zip(figure.subplots(1, 4, sharex=True), ("total", "spatial", "reasoning_image", "prompt_image"),
+                            strict=True):  # fmt: skip
+        for place, folder in enumerate(folders.values()):
+            rewards = [row[f"reward/{factor}/mean"] for row in rows_of(folder / "metrics.jsonl")]
+            smooth = [sum(rewards[max(0, end - 5) : end]) / min(end, 5) for end in range(1, len(rewards) + 1)]
+            axes.plot(range(1, len(smooth) + 1), smooth, color=f"C{place}", alpha=0.45, linewidth=1)
+            held = rows_of(folder / "evaluations.jsonl")
+            axes.plot([row["step"] for row in held], [row[f"{factor}/mean"] for row in held], "o-", color=f"C{place}")
+        axes.set(title=factor.replace("_", " "), xlabel="step", ylim=(0, 1))
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(figure.axes[0].lines[1::2], list(folders), loc="outside right upper", frameon=False)
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Train, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="instead of the configuration's")
+    parser.add_argument("--prompts", type=int, default=50, help="val prompts of each category")
+    parser.add_argument("--ablations", action="store_true")
+    options = parser.parse_args()
+    steps = [] if options.steps is None else [f"steps={options.steps}"]
+    if options.ablations:
+        runs = {path.stem: [f"rewards={path}", "evaluation=none"] for path in sorted(ABLATIONS.glob("*.toml"))}
+    else:
+        runs = {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
+    print(f"| trained with | minutes | {' | '.join(FACTORS)} | total, spatial prompts |")
+    print(f"|{'---|' * (len(FACTORS) + 3)}")
+    print(line("nothing", "", held_out("tiny-janus", options.out / "before", options.prompts)), flush=True)
+    folders = {name: options.out / name.replace(" ", "-") for name in runs}
+    for name, settings in runs.items():
+        checkpoint, minutes = train(folders[name], *steps, *settings)
+        measured = held_out(str(checkpoint), folders[name] / "held-out", options.prompts)
+        print(line(name, f"{minutes:.1f}", measured), flush=True)
+    if not options.ablations:
+        draw(folders, options.out / "curves.png")
+
+
+if __name__ == "__main__":
+    main()
