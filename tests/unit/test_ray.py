@@ -41,6 +41,7 @@ def cluster() -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="ray-")  # Ray's sockets need a short path, which tmp_path is not
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # on a busy machine Ray's own 15 is next to nothing
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
         ray.init(address="local", num_cpus=2, object_store_memory=80 * 2**20, _temp_dir=folder, **quiet)
@@ -97,7 +98,12 @@ score("ray", source, folder, {"log": str(log), "seconds": 0.1}, part=8, workers=
 def test_a_killed_driver_is_gone_on_with(cluster: None, tmp_path: Path):
     source, log = picture_manifest(tmp_path / "pictures", 80), tmp_path / "log"
     temporary = tempfile.mkdtemp(prefix="ray-")
-    environment = {"FOLDER": temporary, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(Path.cwd())}
+    environment = {
+        "FOLDER": temporary,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "PYTHONPATH": str(Path.cwd()),
+    }
     command = [sys.executable, "-c", KILLED, str(source), str(tmp_path / "run"), str(log)]
     with subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL) as driver:
         while driver.poll() is None and (not log.exists() or len(log.read_text().split()) < 24):
