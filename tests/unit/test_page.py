@@ -242,7 +242,7 @@ def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytes
     table = summarise_run(run)
     page = render_page(run, table)
     assert "Published: T2I-CompBench++" in page
-    assert "Not comparable: color; its prompts are not recorded." in page
+    assert "Not comparable: color; its prompts are not recorded" in page
     assert "not applicable to spatial" in page
     assert "reference: as the official scripts compute" in page
     assert landmarks(run, peers_of(run, table)) == {}
