@@ -6,7 +6,7 @@ a part that is done twice is the same part.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +32,9 @@ def part_size(count: int, tile: int, *, paints: bool) -> int:
     return max(least, -(-wanted // tile) * tile)
 
 
-def lay_out(parts: PartFolder, plan: Iterable[Sample], count: int, size: int) -> int:
+def lay_out(
+    parts: PartFolder, plan: Iterable[Sample], count: int, size: int, judges: Sequence[tuple[str, str]] = ()
+) -> int:
     """Write the parts that are not there yet; returns how many the plan has.
 
     Rows that the run's JSON lines hold already go into them: a run of one process can be gone on with in parts.
@@ -40,7 +42,9 @@ def lay_out(parts: PartFolder, plan: Iterable[Sample], count: int, size: int) ->
     Args:
         plan: is read once more, and only where a part is missing.
         count: samples of the plan.
+        judges: name and fingerprint of every judge that the parts have columns of.
     """
+    parts.tidy()
     number_of_parts = -(-count // size)
     there = set(parts.numbers())
     if len(there) == number_of_parts:
@@ -52,7 +56,7 @@ def lay_out(parts: PartFolder, plan: Iterable[Sample], count: int, size: int) ->
         if number not in there:
             done = [judgment for sample in piece for judgment in judged.get(sample.id, ())]
             part = Part([made.get(sample.id, sample) for sample in piece], {each.key: each for each in done})
-            parts.write(number, part)
+            parts.write(number, part, judges)
     return number_of_parts
 
 

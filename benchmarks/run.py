@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from benchmarks.part_view import bring_view_up_to_date
 from benchmarks.shards import Shard
 from benchmarks.stages import Progress, Silent, generate, judge
 from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.prompt_digest import PromptDigest
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json, Sample
 from rewards.reward_set import RewardSet
@@ -63,7 +64,8 @@ def run_benchmark(
     if shard is not None:
         identity["shard"] = str(shard)
         plan = shard.take(plan, tile)
-        facts = survey(plan)
+        # A part of a run stands on the whole run's prompts: merged, it is that run.
+        facts = replace(survey(plan), prompts=facts.prompts)
     bring_view_up_to_date(folder)
     with RunStore.open(folder, RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))) as store:
         samples = generate(store, plan, painter, tile=tile, progress=progress)
@@ -85,10 +87,12 @@ class Survey:
     Attributes:
         digest: changes when anything about any sample does, also the content of a picture that is given.
         expected: category -> number of samples.
+        prompts: category -> its list of prompts.
     """
 
     digest: str
     expected: Mapping[str, int]
+    prompts: Mapping[str, PromptDigest]
 
     @property
     def count(self) -> int:
@@ -100,12 +104,15 @@ def survey(plan: Iterable[Sample]) -> Survey:
     """The facts of a plan, in one pass that keeps none of its samples."""
     digest = hashlib.sha256()
     expected: Counter[str] = Counter()
+    prompts: dict[str, PromptDigest] = {}
     for sample in plan:
         picture = picture_stamp(sample.image) if isinstance(sample.image, Path) else None
         facts = [sample.id, sample.prompt, sample.seed, sample.chain, picture, dict(sample.meta)]
         digest.update(json.dumps(facts, sort_keys=True).encode())
-        expected[str(sample.meta.get("category", "all"))] += 1
-    return Survey(digest.hexdigest()[:16], expected)
+        category = str(sample.meta.get("category", "all"))
+        expected[category] += 1
+        prompts.setdefault(category, PromptDigest()).add(sample)
+    return Survey(digest.hexdigest()[:16], expected, prompts)
 
 
 def run_identity(asked: Mapping[str, Json], plan: Survey, painter: Painter, tile: int) -> dict[str, Json]:
@@ -133,6 +140,7 @@ def run_setup(plan: Survey, generator: str, rewards: RewardSet) -> dict[str, Jso
         "generator": generator,
         "judges": judges,
         "expected": dict(plan.expected),
+        "prompts": {category: [one.number, one.value] for category, one in plan.prompts.items()},
         "command": " ".join(map(shlex.quote, sys.argv[1:])),
         "versions": {"python": platform.python_version(), **_versions()},
     }

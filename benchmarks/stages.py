@@ -124,10 +124,7 @@ class TileWork:
 
     def complete(self) -> bool:
         """Whether every judge and the total have a final judgment of every sample."""
-        makers: list[tuple[str, str]] = [(judge.name, judge.fingerprint) for judge in self.rewards.judges.values()]
-        if self.rewards.total is not None:
-            makers.append((self.rewards.total.name, self.rewards.total.fingerprint))
-        return all((sample.id, *maker, 0) in self.kept for sample in self.samples for maker in makers)
+        return all((sample.id, *maker, 0) in self.kept for sample in self.samples for maker in self.rewards.makers)
 
     def judge(self, fresh: list[Judgment]) -> None:
         """Add the new judgments of all judges, one judge after the other, then the totals."""

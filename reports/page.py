@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import curves, gallery, head, plots, scores
+from reports.run_page.landmarks import landmarks
 from reports.run_page.standing import Standings, chosen_samples, find_standings
 from reports.tables import Table
 
@@ -27,8 +27,7 @@ def write_page(run: RunData, table: Table, path: Path | None = None, *, everythi
     """
     path = path or run.folder / "report.html"
     beside = path.with_name(f"{path.stem}_files")
-    if beside.exists():
-        shutil.rmtree(beside)
+    gallery.clear_beside(beside)
     write_atomically(path, render_page(run, table, beside if everything else None))
     return path
 
@@ -42,7 +41,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
     standings = find_standings(run)
     data = _gallery_data(run, standings, beside)
     peers = peers_of(run, table)
-    judges = scores.judge_rows(table, scores.published_beside(run, peers))
+    published = landmarks(run, peers)
+    judges = scores.judge_rows(table, published)
     training = curves.training_folder(run.folder)
     return shell.render(
         "run.html",
@@ -54,6 +54,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         facts=head.facts(run),
         warnings=head.warnings(run, table, training),
         judges=judges,
+        published=bool(published),
         overview=scores.overview(judges),
         pooled=scores.POOLED,
         peers=peers,

@@ -42,6 +42,12 @@ class RewardSet:
     total: Total | None = None
 
     @property
+    def makers(self) -> list[tuple[str, str]]:
+        """Name and fingerprint of every judge, and of the total where there is one."""
+        judges = [(judge.name, judge.fingerprint) for judge in self.judges.values()]
+        return judges if self.total is None else [*judges, (self.total.name, self.total.fingerprint)]
+
+    @property
     def headline(self) -> str:
         """The factor that is the reward: "total", or the only judge.
 

@@ -14,13 +14,12 @@ import re
 import shutil
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
 from gotr1_eval.core.errors import DataError, one_line
-from training.sharding import gathered, share, share_states, whole
+from training.sharding import share, share_states, whole
 from training.trained_parts import Learner
 
 STATE = "trainer.pt"
@@ -29,26 +28,21 @@ _NAME = re.compile(r"step-(\d{6,})")
 
 def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *, writes: bool = True) -> None:
     """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes."""
-    states = whole(optimizer.state_dict())
-    with gathered(learner.policy):
-        if writes:
-            _write(folder, step, learner, states)
-    if writes:
-        for old in _complete(folder)[:-keep]:
-            shutil.rmtree(old)
-
-
-def _write(folder: Path, step: int, learner: Learner, states: dict[str, Any]) -> None:
+    state = {"step": step, "weights": _learned(learner), "optimizer": whole(optimizer.state_dict())}
+    weights = learner.weights()
+    if not writes:
+        return
     final = folder / f"step-{step:06}"
     partial = final.with_name(final.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    learner.save(partial)
-    state = {"step": step, "weights": _learned(learner), "optimizer": states}
+    learner.save(partial, weights)
     torch.save(state, partial / STATE)
     _to_disk(partial)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
+    for old in _complete(folder)[:-keep]:
+        shutil.rmtree(old)
 
 
 def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
@@ -82,7 +76,7 @@ def _parameters(learner: Learner) -> list[tuple[str, torch.nn.Parameter]]:
 
 
 def _learned(learner: Learner) -> dict[str, torch.Tensor]:
-    return {name: parameter.detach().cpu() for name, parameter in _parameters(learner)}
+    return {name: whole(parameter.detach()).cpu() for name, parameter in _parameters(learner)}
 
 
 def _complete(folder: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """One policy on several processes: copies that average their gradients (DDP), or shards of one (FSDP2).
 
 accelerate's configuration says which. Sharding is torch's own `fully_shard`, a group a layer, since accelerate offers
-it on GPUs only and the tests run it on processors. Whatever does not go through the policy's forward pass (sampling,
-decoding pictures, saving) needs the weights whole: `gathered` gives them for a while.
+it on GPUs only and the tests run it on processors. What does not go through the policy's forward pass (sampling,
+decoding pictures, evaluating) needs the weights whole: `gathered` gives them for a while.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_
 from gotr1_eval.models.loading import choose_device, quiet
 from training.policy import Policy
 from training.settings import LoraSettings
+from training.sharding import whole
 
 _FROZEN = ("vqmodel", "vision_model", "aligner")
 """Never trained: the picture tokenizer, and the tower that reads pictures, which generation does not use."""
@@ -57,13 +58,22 @@ class Learner:
         """Whose heads read the reference's states: no adapter touches a head."""
         return self.frozen or self.policy
 
-    def save(self, folder: Path) -> None:
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What `save` writes, with its shards put together: all processes call it at once."""
+        if self.adapters is None:
+            stored = self.checkpoint.model.state_dict()
+        else:
+            stored = {name: each for name, each in self.adapters.state_dict().items() if "lora_" in name}
+        found: dict[str, torch.Tensor] = whole(dict(stored))
+        return found
+
+    def save(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:
         """Adapters in peft's layout, or a native checkpoint with its tokenizer; both readable as `--ckpt`."""
         with quiet():
             if self.adapters is not None:
-                self.adapters.save_pretrained(folder, save_embedding_layers=False)
+                self.adapters.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
             else:
-                self.checkpoint.model.save_pretrained(folder)
+                self.checkpoint.model.save_pretrained(folder, state_dict=weights)
                 self.checkpoint.tokenizer.save_pretrained(folder)
 
 

@@ -12,7 +12,7 @@ from gotr1_eval.cli.options import AsJson
 Sources = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[JUDGED] [RATINGS]...",
+        metavar="JUDGED|RATINGS",
         help="A run or a table of scores, then a study or tables of ratings. A study alone, or a run alone, will do.",
     ),
 ]
@@ -23,7 +23,7 @@ Data = Annotated[
 People = Annotated[
     Literal["mean", "majority"], typer.Option("--people", help="What is made of several people's marks of one item.")
 ]
-Seed = Annotated[int, typer.Option(help="Decides the bootstrap's draws.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides the bootstrap's draws.")]
 
 
 def agreement(

@@ -21,8 +21,8 @@ FEW = 50
 Interval = tuple[float | None, float | None]
 MANY = 100_000
 """Prompts from which the bootstrap gives way to the analytic form: the two agree, and draws would take minutes."""
-CELLS = 8_000_000
-"""Draws times prompts that are held at once."""
+CELLS = 1_000_000
+"""Draws times prompts that are held at once, in some 32 MB."""
 
 Groups = Collection[Sequence[float]]
 """A list of values a prompt; none is empty. May be iterated over several times."""

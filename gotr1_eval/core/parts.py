@@ -16,6 +16,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,19 +68,25 @@ class PartFolder:
             raise UsageError(f"{self.place}: cannot hold the parts of a run: {one_line(error)}") from None
 
     def numbers(self) -> list[int]:
-        """The parts that are there, in order; what killed processes left half done is removed."""
+        """The parts that are there, in order."""
+        return sorted(int(match[1]) for match in map(_NAME.fullmatch, self._names()) if match)
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half done; only while nobody works on the run."""
+        files, folder = self._files()
+        for name in self._names():
+            if name.endswith((".partial", ".begun")):
+                files.rm_file(f"{folder}/{name}")
+
+    def _names(self) -> list[str]:
         files, folder = self._files()
         files.invalidate_cache()
         if not files.exists(folder):
             return []
-        names = [str(path).rpartition("/")[2] for path in files.ls(folder, detail=False)]
-        for name in names:
-            if name.endswith((".partial", ".begun")):
-                files.rm_file(f"{folder}/{name}")
-        return sorted(int(match[1]) for match in map(_NAME.fullmatch, names) if match)
+        return [str(path).rpartition("/")[2] for path in files.ls(folder, detail=False)]
 
     def begin(self, number: int) -> int:
-        """Note that a part is begun; returns how often it was before, since `numbers` was asked, and not finished."""
+        """Note that a part is begun; returns how often it was before, since the last `tidy`, and not finished."""
         files, folder = self._files()
         note = f"{folder}/{_name(number)}.begun"
         times = int(files.cat_file(note)) if files.exists(note) else 0
@@ -89,7 +96,8 @@ class PartFolder:
     def finish(self, number: int) -> None:
         """Take the note away."""
         files, folder = self._files()
-        files.rm_file(f"{folder}/{_name(number)}.begun")
+        with suppress(FileNotFoundError):
+            files.rm_file(f"{folder}/{_name(number)}.begun")
 
     def clear(self) -> None:
         """Remove all parts."""

@@ -97,9 +97,9 @@ class RayEngine:
             setup = run_setup(facts, painter.name, rewards) | {"parts": {"place": parts.place, "samples": size}}
             info = RunInfo(identity=run_identity(asked, facts, painter, tile), setup=setup)
             with RunStore.open(folder, info):
-                count = lay_out(parts, plan, facts.count, size)
+                count = lay_out(parts, plan, facts.count, size, rewards.makers)
                 progress.start("judge" if rewards.judges else "generate", facts.count, 0)
-                work = Work(recipe, parts, tile, tuple(retry), Path.cwd())
+                work = Work(recipe, parts, rewards.makers, tile, tuple(retry), Path.cwd())
                 for samples in self._stream(ray, count, work):
                     progress.advance(samples)
                 write_view(parts)
@@ -117,18 +117,32 @@ class RayEngine:
         """Where the run's parts are, and how many samples each has; as they are where the run has some already."""
         there = parts_of(folder)
         asked = self._settings.part and -(-self._settings.part // tile) * tile
-        place = self._settings.parts or (there.place if there else str(folder.absolute() / "parts"))
-        parts = PartFolder(place, folder)
         if there is None:
-            parts.clear()  # left over from before one process went on with the run
-            return parts, asked or part_size(count, tile, paints=paints)
+            return self._new_parts(folder), asked or part_size(count, tile, paints=paints)
         facts: Any = read_info(folder).setup["parts"]
         size = int(facts["samples"])
-        if there.place != place or asked not in (None, size):
+        if asked not in (None, size) or self._place() not in (None, there.place):
             raise UsageError(
                 f"--engine ray: {folder} has parts of {size} samples in {there.place}; leave part= and parts= out"
             )
-        return parts, size
+        return there, size
+
+    def _new_parts(self, folder: Path) -> PartFolder:
+        """An empty place: parts that one process has gone on from since are removed, those of others are not."""
+        place = self._place()
+        if place is None:
+            parts = PartFolder(str(folder.absolute() / "parts"), folder)
+            parts.clear()
+            return parts
+        parts = PartFolder(place, folder)
+        if parts.numbers():
+            raise UsageError(f"--engine ray,parts={place}: holds parts already, of another run; choose an empty place")
+        return parts
+
+    def _place(self) -> str | None:
+        """Where the settings want the parts."""
+        place = self._settings.parts
+        return place if place is None or "://" in place else str(Path(place).absolute())
 
     def _stream(self, ray: ModuleType, count: int, work: Work) -> Iterator[int]:
         """The number of samples of each part as it is finished, in any order."""

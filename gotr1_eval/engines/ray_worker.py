@@ -14,7 +14,6 @@ from gotr1_eval.core.errors import GotR1Error, RunError
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.parts import PartFolder
 from gotr1_eval.engines.recipe import Recipe
-from rewards.reward_set import RewardSet
 
 Row = dict[str, list[Any]]
 
@@ -27,11 +26,13 @@ class Work:
     """What every process of a run is told.
 
     Attributes:
+        judges: name and fingerprint of every judge that a part has columns of.
         home: the folder that relative paths of settings start from.
     """
 
     recipe: Recipe
     parts: PartFolder
+    judges: Sequence[tuple[str, str]]
     tile: int
     retry: Sequence[Why]
     home: Path
@@ -71,19 +72,15 @@ class PartWorker:
         work = self._work
         enter(work.home)
         part = work.parts.read(number)
-        rewards = work.recipe.rewards(self._builder) if self._judges else RewardSet({})
-        columns = [(judge.name, judge.fingerprint) for judge in rewards.judges.values()]
-        if rewards.total is not None:
-            columns.append((rewards.total.name, rewards.total.fingerprint))
         before = (list(part.samples), dict(part.judgments))
         try:
             if self._paints:
                 paint_part(part, work.recipe.painter(self._builder), work.parts.run, work.tile)
             if self._judges:
-                judge_part(part, rewards, work.tile, work.retry)
+                judge_part(part, work.recipe.rewards(self._builder), work.tile, work.retry)
         finally:
             if (part.samples, part.judgments) != before:
-                work.parts.write(number, part, columns)
+                work.parts.write(number, part, work.judges)
         return len(part.samples)
 
 

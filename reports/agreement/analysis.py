@@ -18,6 +18,8 @@ from reports.agreement.people import PeopleRow, consensus, people_row
 ALL = "all"
 """The category of all items."""
 OTHER = "(no category)"
+MOST_BETWEEN = 1000
+"""Units on which two judges are compared; a run has many of them, and there are many pairs of judges."""
 Units = Mapping[Unit, Mapping[str, Mark]]
 
 
@@ -167,15 +169,18 @@ def _between(judges: Marks, items: Mapping[str, ItemFacts], draws: Draws, option
                         by=options.people,
                         draws=draws,
                         against=second.name,
+                        most=MOST_BETWEEN,
                     )
 
 
 def _retest(judges: Marks, draws: Draws) -> Iterator[PeopleRow]:
     for (dimension, who), units in judges.repeats.items():
-        if any(len(again) > 1 for again in units.values()):
-            repeated = {
-                unit: {f"repeat {number}": mark for number, mark in again.items()} for unit, again in units.items()
-            }
+        repeated = {
+            unit: {f"repeat {number}": mark for number, mark in again.items()}
+            for unit, again in units.items()
+            if len(again) > 1
+        }
+        if repeated:
             yield people_row(dimension, who, repeated, draws)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.agreement.correlations import Floats, Groups, SignProducts, correlations, quadratic
+from reports.agreement.correlations import Floats, Groups, SignProducts, pearson, quadratic, spearman
 from reports.agreement.pairwise import accuracies
 
 MOST_CUTS = 60
@@ -63,10 +63,10 @@ def _by_filling(marked: Marked) -> dict[str, Bounds]:
     fillings = [np.where(missing >= cut, *ends) for cut in _cuts(missing) for ends in ((high, low), (low, high))]
     line = (missing - everyone.min()) / np.ptp(everyone)
     fillings += [low + (high - low) * share for share in (line, 1.0 - line)]
-    found = [correlations(np.append(marked.scores, one), everyone, marked.all_weights) for one in fillings]
     extremes = {}
-    for name in ("pearson", "spearman"):
-        values = [float(one[name][0]) for one in found]
+    for name, coefficient in (("pearson", pearson), ("spearman", spearman)):
+        filled = (np.append(marked.scores, one) for one in fillings)
+        values = [float(coefficient(scores, everyone, marked.all_weights)[0]) for scores in filled]
         extremes[name] = Bounds(float(np.nanmin(values)), float(np.nanmax(values)))
     return extremes
 

@@ -132,6 +132,7 @@ def _bound(found: Bounds | None) -> str:
 
 def _counts(row: JudgeRow) -> Cell:
     facts = [f"{row.clusters} prompts"]
+    facts += [f"chosen from {row.marked}"] if row.marked > row.n else []
     facts += [f"unscored {row.unscored} ({row.unscored_share:.1%})"] if row.unscored else []
     facts += [f"{count} {why}" for why, count in row.reasons.items()]
     facts += [f"not applicable {row.not_applicable}"] if row.not_applicable else []
@@ -193,7 +194,7 @@ def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
                 estimate_cell(row.pairwise),
                 estimate_cell(row.alpha["interval"]) if "interval" in row.alpha else Cell("-"),
                 Cell(str(row.raters)),
-                Cell(str(row.paired), (f"of {row.units} scored",)),
+                Cell(str(row.units)),
             ]
             for row in rows
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from reports.agreement.people import consensus
 
 PAIRWISE = "pairwise_accuracy"
 PEOPLE = "people"
+MOST_UNITS = 5000
+"""Units that a row compares: the work grows with the square of their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,8 @@ class JudgeRow:
 
     Attributes:
         against: `PEOPLE`, or the other judge.
-        n: units that both marked; nothing else enters a coefficient.
+        n: units that both marked and that are compared; nothing else enters a coefficient.
+        marked: units that both marked; where there are more than a row compares, some are chosen by their names alone.
         unscored: units that people marked and the judge should have scored but did not, and why (`reasons`).
         not_applicable: units that people marked and of which the judge has nothing to say.
         not_asked: units that people marked and the judge was never asked about (ids that do not join).
@@ -45,6 +49,7 @@ class JudgeRow:
     dimension: str
     category: str
     n: int
+    marked: int
     clusters: int
     unscored: int
     not_applicable: int
@@ -62,7 +67,7 @@ class JudgeRow:
     @property
     def unscored_share(self) -> float:
         """Of the units that the judge was asked about and people marked."""
-        due = self.n + self.unscored
+        due = self.marked + self.unscored
         return self.unscored / due if due else 0.0
 
 
@@ -90,6 +95,7 @@ def judge_row(
     by: str,
     draws: Draws,
     against: str = PEOPLE,
+    most: int = MOST_UNITS,
     ceiling: Ceiling | None = None,
 ) -> JudgeRow:
     """All numbers of one judge, dimension and category.
@@ -97,9 +103,11 @@ def judge_row(
     Args:
         people: unit -> rater -> mark, of the category alone.
         by: "mean" or "majority", of people.
+        most: units that are compared at most.
     """
     agreed = {unit: mark for unit, said in people.items() if (mark := consensus(said, by)) is not None}
-    units = [unit for unit in agreed if unit in judge.scores]
+    both = [unit for unit in agreed if unit in judge.scores]
+    units = both if len(both) <= most else sorted(both, key=_lot)[:most]
     scores, marks = (np.array([of[unit] for unit in units], dtype=float) for of in (judge.scores, agreed))
     weights = draws.weights(units)
     found, epsilon = compare(scores, marks, weights)
@@ -113,10 +121,11 @@ def judge_row(
         dimension=dimension,
         category=category,
         n=len(units),
+        marked=len(both),
         clusters=draws.clusters(units),
         unscored=len(failed),
         not_applicable=beside,
-        not_asked=len(agreed) - len(units) - len(failed) - beside,
+        not_asked=len(agreed) - len(both) - len(failed) - beside,
         reasons=Counter(judge.unscored[unit.item] for unit in failed),
         coefficients={name: estimate(values, why) for name, values in found.items()},
         epsilon=epsilon,
@@ -127,6 +136,10 @@ def judge_row(
         draws=found,
         points=list(zip(scores.tolist(), marks.tolist(), units, strict=True)),
     )
+
+
+def _lot(unit: Unit) -> bytes:
+    return sha256("\n".join(unit).encode("utf-8", "surrogatepass")).digest()
 
 
 def compare(scores: Floats, people: Floats, weights: Floats) -> tuple[dict[str, Floats], float | None]:

@@ -114,6 +114,8 @@ class Marks:
             for item in absent:
                 self.add(dimension, Unit(item), who, value)
                 self.counts[f"rated items without a row, taken as {value:g}"] += 1
+        for item in absent:
+            self.learn(item, ItemFacts())
 
     def merge(self, other: Marks) -> None:
         """Take over the marks of another table, about other items or by others; facts known here stay."""

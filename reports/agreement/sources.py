@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.outcome import Outcome, Score, Why
+from gotr1_eval.core.judgments import Judgment
+from gotr1_eval.core.outcome import Score, Why
 from gotr1_eval.core.runs import read_judgments
 from reports.agreement.files import read_file
 from reports.agreement.mapping import ANY, MappingFile, TableMapping, Value
-from reports.agreement.marks import ItemFacts, Marks, Unit
+from reports.agreement.marks import ItemFacts, Marks, Unit, base_name
 from reports.agreement.reading import read_table
 from reports.agreement.study_folder import Dimension, Study, read_study
 from reports.run_data import load_run
@@ -45,7 +46,7 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     people = _people(rated, mapping, folder)
     judges = Marks()
     for path in runs:
-        _add_run(judges, read_run(path, people.items), path)
+        _add_run(judges, read_run(path, people), path)
     for spec, files in _score_tables(judged, mapping):
         judges.merge(_scores(files, spec, folder, people))
     if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":
@@ -54,38 +55,56 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     return Sources(people, judges)
 
 
-def read_run(folder: Path, rated: Container[str] = ()) -> Marks:
+def read_run(folder: Path, people: Marks | None = None) -> Marks:
     """The scores of a run's judges, totals included, with every repeat.
 
     Args:
-        rated: items that people rated; where a study was drawn from several runs they begin with the run's name.
+        people: what people rated. Where a study was drawn from several runs its items begin with the run's name; where
+            a dimension is a part of the judge that serves it ("clarity" of semantic), the judge has the part's score.
     """
+    people = people or Marks()
     run = load_run(folder)
     prefix = f"{run.folder.name}/"
-    plain = not any(prefix + sample in rated for sample in run.samples)
+    plain = not any(prefix + sample in people.items for sample in run.samples)
     names = {sample: sample if plain else prefix + sample for sample in run.samples}
     marks = Marks()
     for sample in run.samples.values():
         marks.learn(names[sample.id], ItemFacts(sample.id.rpartition("/")[0] or sample.prompt, run.category(sample)))
     current = {(column.name, column.fingerprint) for column in run.judges}
-    for judgment in read_judgments(folder).values():
-        if (judgment.judge, judgment.fingerprint) in current and judgment.sample in names:
-            _keep_outcome(marks, judgment.judge, names[judgment.sample], judgment.outcome, judgment.repeat)
+    judgments = [one for one in read_judgments(folder).values() if (one.judge, one.fingerprint) in current]
+    parts = _parts(judgments, people.served_by)
+    for one in judgments:
+        if one.sample in names:
+            for dimension in (ANY, *parts.get(one.judge, ())):
+                _keep_outcome(marks, dimension, names[one.sample], one)
     return marks
 
 
-def _keep_outcome(marks: Marks, judge: str, item: str, outcome: Outcome, repeat: int) -> None:
+def _parts(judgments: Iterable[Judgment], served_by: Mapping[str, str]) -> dict[str, set[str]]:
+    """Judge -> those of its parts that are dimensions of people which it serves."""
+    found: dict[str, set[str]] = {}
+    for one in judgments:
+        if isinstance(one.outcome, Score):
+            serving = {part for part in one.outcome.parts if served_by.get(part) in (base_name(one.judge), part)}
+            found.setdefault(one.judge, set()).update(serving)
+    return found
+
+
+def _keep_outcome(marks: Marks, dimension: str, item: str, one: Judgment) -> None:
+    outcome = one.outcome
     if isinstance(outcome, Score):
-        marks.add(ANY, Unit(item), judge, outcome.value, repeat)
-    elif repeat == 0:
-        _keep_reason(marks, judge, item, outcome.why.value)
+        value = outcome.value if dimension == ANY else outcome.parts.get(dimension)
+        if value is not None:
+            marks.add(dimension, Unit(item), one.judge, float(value), one.repeat)
+    elif one.repeat == 0:
+        _keep_reason(marks, dimension, one.judge, item, outcome.why.value)
 
 
-def _keep_reason(marks: Marks, judge: str, item: str, why: str) -> None:
+def _keep_reason(marks: Marks, dimension: str, judge: str, item: str, why: str) -> None:
     if why == Why.NOT_APPLICABLE.value:
-        marks.not_applicable.setdefault((ANY, judge), set()).add(item)
+        marks.not_applicable.setdefault((dimension, judge), set()).add(item)
     else:
-        marks.miss(ANY, judge, item, why)
+        marks.miss(dimension, judge, item, why)
 
 
 def read_study_ratings(folder: Path) -> Marks:
@@ -97,7 +116,7 @@ def read_study_ratings(folder: Path) -> Marks:
     study = read_study(folder)
     path = folder / "ratings.csv"
     if not path.exists():
-        raise DataError("no ratings yet; export them from the rating page", path=path)
+        raise DataError(f"no ratings yet; write them with `gotr1-eval rate {folder} --export {path}`", path=path)
     _check_ratings(study, path)
     marks = Marks()
     for dimension in study.dimensions:
@@ -172,7 +191,7 @@ def _scores_of(study: Study) -> Marks:
         for judge, score in item.scores.items():
             marks.add(ANY, Unit(item.item), judge, float(score))
         for judge, why in item.unscored.items():
-            _keep_reason(marks, judge, item.item, why)
+            _keep_reason(marks, ANY, judge, item.item, why)
     return marks
 
 

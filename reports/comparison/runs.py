@@ -94,20 +94,9 @@ def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = ()) -> Comparis
     Raises:
         UsageError: the runs share no judge or no sample, or one of those named is missing.
     """
-    shared = [column for column in a.judges if column.name in {other.name for other in b.judges}]
-    names = {name: column.name for column in reversed(shared) for name in (column.factor, column.name)}
-    missing = [name for name in judges if name not in names]
-    if missing:
-        known = ", ".join(column.name for column in shared) or "none"
-        raise UsageError(f"compare: no judge {missing[0]!r} in both runs (in both: {known})")
-    if not shared:
-        of_a, of_b = (", ".join(column.name for column in run.judges) for run in (a, b))
-        raise UsageError(f"compare: the runs share no judge ({a.folder} has {of_a}; {b.folder} has {of_b})")
+    chosen = _chosen(a, b, judges)
     if not set(a.samples) & set(b.samples):
         raise UsageError(f"compare: {a.folder} and {b.folder} share no sample: other prompts, or another suite")
-    chosen = dict.fromkeys(names[name] for name in judges) or dict.fromkeys(
-        column.name for column in sorted(shared, key=lambda column: column.factor != "total")
-    )
     prints = [{column.name: column.fingerprint for column in run.judges} for run in (a, b)]
     labels = run_labels([a, b])
     return Comparison(
@@ -117,6 +106,21 @@ def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = ()) -> Comparis
         only_a=len(set(a.samples) - set(b.samples)),
         only_b=len(set(b.samples) - set(a.samples)),
     )
+
+
+def _chosen(a: RunData, b: RunData, judges: Sequence[str]) -> list[str]:
+    """The full names of the judges to compare."""
+    shared = [column for column in a.judges if column.name in {other.name for other in b.judges}]
+    if not shared:
+        of_a, of_b = (", ".join(column.name for column in run.judges) for run in (a, b))
+        raise UsageError(f"compare: the runs share no judge ({a.folder} has {of_a}; {b.folder} has {of_b})")
+    names = {name: column.name for column in reversed(shared) for name in (column.factor, column.name)}
+    for name in judges:
+        if name not in names:
+            known = ", ".join(column.name for column in shared)
+            raise UsageError(f"compare: no judge {name!r} in both runs (in both: {known})")
+    headline_first = sorted(shared, key=lambda column: column.factor != "total")
+    return list(dict.fromkeys(names[name] for name in judges or [column.name for column in headline_first]))
 
 
 Pairs = dict[str, dict[str, dict[str, tuple[float, float]]]]

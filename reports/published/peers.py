@@ -47,14 +47,12 @@ class Peers:
 
     Attributes:
         own: metric that the protocol has -> the run's mean, in the order of the columns; None where nothing was scored.
-        cells: metric -> (judge, row) of the run's table where that mean stands.
         faults: metric -> why the run's mean is not comparable with these rows; empty where it is.
         remarks: what else a reader should know.
     """
 
     protocol: str
     own: Mapping[str, float | None]
-    cells: Mapping[str, tuple[str, str]]
     faults: Mapping[str, Sequence[str]]
     remarks: Sequence[str]
     rows: Sequence[Peer]
@@ -72,34 +70,47 @@ class Peers:
 def peers_of(run: RunData, table: Table) -> list[Peers]:
     """What is published for the metrics of a run, a protocol each; empty for runs without an official metric."""
     suite = str(run.info.identity.get("suite"))
+    cells = _cells(run, table)
+    own = {metric: table.rows[row][judge].mean for metric, (judge, row) in cells.items()}
+    faults = {metric: faults for metric, faults in _faults(run, table).items() if metric in cells}
+    groups = [_group(run, protocol, own, faults) for protocol in PROTOCOLS.get(suite, ())]
+    return [group for group in groups if group.own]
+
+
+def _group(run: RunData, protocol: str, own: Mapping[str, float | None], faults: Mapping[str, Sequence[str]]) -> Peers:
+    """The part of the run's metrics that one protocol has, and its rows."""
+    rows = [row for row in published(protocol) if row.values.keys() & own.keys()]
+    known = [metric for metric in own if any(metric in row.values for row in rows)]
+    return Peers(
+        protocol=protocol,
+        own={metric: own[metric] for metric in known},
+        faults={metric: faults[metric] for metric in known},
+        remarks=[*_image_remark(run), *([DUPLICATES] if "color" in known else [])],
+        rows=rows,
+    )
+
+
+def _cells(run: RunData, table: Table) -> dict[str, tuple[str, str]]:
+    """Official metric -> (judge, row) of the table where its mean stands."""
     cells: dict[str, tuple[str, str]] = {}
-    faults: dict[str, list[str]] = {}
-    for metric, judge, name in _official(run):
-        cell = table.rows[metric][judge]
-        cells[metric] = judge, metric
-        faults[metric] = [*name.faults, *filter(None, [list_fault(run, metric)])]
-        if cell.coverage < table.min_coverage:
-            faults[metric].append(f"only {cell.coverage:.1%} scored")
-        if metric in CATEGORIES["geneval"] and TASK_MEAN in table.rows:
+    for category, judge, _ in _official(run):
+        cells[category] = judge, category
+        if category in CATEGORIES["geneval"] and TASK_MEAN in table.rows:
             cells[OVERALL] = judge, TASK_MEAN
-    if OVERALL in cells:
-        faults[OVERALL] = _overall_faults(faults)
-    found = []
-    for protocol in PROTOCOLS.get(suite, ()):
-        rows = [row for row in published(protocol) if row.values.keys() & cells.keys()]
-        known = [metric for metric in cells if any(metric in row.values for row in rows)]
-        remarks = [*_image_remark(run, suite), *([DUPLICATES] if "color" in known else [])]
-        found.append(
-            Peers(
-                protocol=protocol,
-                own={metric: table.rows[cells[metric][1]][cells[metric][0]].mean for metric in known},
-                cells={metric: cells[metric] for metric in known},
-                faults={metric: faults[metric] for metric in known},
-                remarks=remarks,
-                rows=rows,
-            )
-        )
-    return [group for group in found if group.own]
+    return cells
+
+
+def _faults(run: RunData, table: Table) -> dict[str, list[str]]:
+    """Official metric -> what stands against comparing its mean."""
+    faults: dict[str, list[str]] = {}
+    for category, judge, name in _official(run):
+        coverage = table.rows[category][judge].coverage
+        holes = f"only {coverage:.1%} scored" if coverage < table.min_coverage else ""
+        faults[category] = [*name.faults, *filter(None, [list_fault(run, category), holes])]
+    tasks = CATEGORIES["geneval"]
+    absent = [task for task in tasks if task not in faults]
+    told = dict.fromkeys(fault for task in tasks for fault in faults.get(task, ()))
+    return faults | {OVERALL: [*([f"without {', '.join(absent)}"] if absent else []), *told]}
 
 
 def ceiling_lines(run: RunData) -> list[str]:
@@ -120,16 +131,8 @@ def _official(run: RunData) -> Iterator[tuple[str, str, MetricName]]:
                     yield category, column.name, name
 
 
-def _overall_faults(faults: Mapping[str, Sequence[str]]) -> list[str]:
-    tasks = CATEGORIES["geneval"]
-    absent = [task for task in tasks if task not in faults]
-    told = dict.fromkeys(fault for task in tasks for fault in faults.get(task, ()))
-    return [*([f"without {', '.join(absent)}"] if absent else []), *told]
-
-
-def _image_remark(run: RunData, suite: str) -> list[str]:
-    here = run.info.identity.get("images_per_prompt")
-    usual = IMAGES[suite]
+def _image_remark(run: RunData) -> list[str]:
+    here, usual = run.info.identity.get("images_per_prompt"), IMAGES[str(run.info.identity.get("suite"))]
     return [f"published with {usual} pictures a prompt, here {here}: less exact"] if here != usual else []
 
 

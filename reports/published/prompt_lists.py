@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-
 from reports.run_data import RunData
 
 LISTS = {
@@ -23,27 +20,17 @@ LISTS = {
     "position": (100, "b34887e6563a19d7"),
     "color_attr": (100, "5a3d6bb7c8eb942c"),
 }
-"""Category -> (prompts, `list_digest`) of the lists at the commits that `gotr1-eval data` fetches."""
-
-
-def list_digest(prompts: Sequence[str]) -> str:
-    """The first 16 hex digits of the sha256 of the prompts, one a line."""
-    return hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:16]
+"""Category -> (prompts, `PromptDigest.value`) of the lists at the commits that `gotr1-eval data` fetches."""
 
 
 def list_fault(run: RunData, category: str) -> str:
     """How the prompts of a run differ from the published list; empty when they are that list."""
+    lists = run.info.setup.get("prompts")
+    found = lists.get(category) if isinstance(lists, dict) else None
+    if not isinstance(found, list):
+        return "its prompts are not recorded"
     number, digest = LISTS[category]
-    prompts = {
-        sample.id.rpartition("/")[0]: sample.prompt
-        for sample in run.samples.values()
-        if run.category(sample) == category
-    }
-    if len(prompts) < number:
-        return f"{len(prompts)} of its {number} prompts"
-    # Samples may come from shards in any order; their ids count the prompts.
-    return (
-        ""
-        if list_digest([prompts[key] for key in sorted(prompts)]) == digest
-        else "other prompts than the published list"
-    )
+    if found == [number, digest]:
+        return ""
+    here = found[0]
+    return "other prompts than the published list" if here == number else f"{here} prompts, of a list of {number}"

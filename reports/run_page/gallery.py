@@ -6,6 +6,7 @@ of `CHUNK` samples each and their pictures as files, which the page loads when i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ CHUNK = 20
 ROOM = 14_000_000
 """Bytes of details that the page itself may hold; with tables and plots it stays under 15 MB."""
 DIGITS = 5
+_WRITTEN = re.compile(r"[0-9]+\.(?:js|png|jpeg)")
 
 Details = dict[str, Any]
 OUTCOMES = ("scored", *(why_in_words(why) for why in Why), "not judged yet")
@@ -88,6 +90,17 @@ def embedded(run: RunData, places: Iterable[int]) -> dict[int, Details]:
             break
         found[place] = details
     return found
+
+
+def clear_beside(folder: Path) -> None:
+    """Remove what `write_beside` wrote into a folder, and the folder when nothing else is in it."""
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if _WRITTEN.fullmatch(file.name):
+            file.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def write_beside(run: RunData, rest: Sequence[int], folder: Path) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from gotr1_eval.core.statistics import Summary
 from reports import svg
-from reports.published.metrics import CATEGORIES, read_name
 from reports.published.peers import Peers
-from reports.run_data import JudgeColumn, RunData
+from reports.run_data import JudgeColumn
+from reports.run_page.landmarks import Published, PublishedScore
 from reports.tables import ALL, TASK_MEAN, Table
 
 WIDTH, HEIGHT = 170, 18
-
-
-Published = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
-"""(judge name, category) -> (model, published score) of those that the cell may be compared with."""
 POOLED = (ALL, TASK_MEAN)
 
 
@@ -29,6 +25,7 @@ class ScoreRow:
     pooled: bool
     cell: Summary
     bar: str
+    published: tuple[PublishedScore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +61,6 @@ def overview(groups: Sequence[JudgeRows]) -> dict[str, list[Summary | None]]:
     return {name: [cells.get(name) for cells in by_judge] for name in names}
 
 
-def published_beside(run: RunData, peers: Sequence[Peers]) -> dict[tuple[str, str], list[tuple[str, float]]]:
-    """The scores of published models, without ablations, that the run's own may be compared with."""
-    found: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for column in run.judges:
-        name = read_name(column.name)
-        for category in CATEGORIES[name.metric] if name else ():
-            for group in peers:
-                if category in group.comparable:
-                    rows = [(peer.model, peer.values[category]) for peer in group.rows
-                            if peer.main and category in peer.values]  # fmt: skip
-                    found.setdefault((column.name, category), []).extend(rows)
-    return found
-
-
 def fault_lines(peers: Peers) -> list[tuple[list[str], str]]:
     """(metrics, what stands against comparing them): a line for the metrics that share their faults."""
     found: dict[str, list[str]] = {}
@@ -93,11 +76,11 @@ def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeR
     due = {name: cell for name, cell in cells.items() if cell.scored or cell.unscored or cell.missing}
     if len([name for name in due if name not in pooled]) == 1:
         due = {name: cell for name, cell in due.items() if name not in pooled}
-    others = {category: published.get((column.name, category), ()) for category in due}
+    others = {category: tuple(published.get((column.name, category), ())) for category in due}
     ends = [end for cell in due.values() for end in (cell.low, cell.high, cell.mean) if end is not None]
-    axis = bar_axis(column.range, [*ends, *(value for rows in others.values() for _, value in rows)])
+    axis = bar_axis(column.range, [*ends, *(row.value for rows in others.values() for row in rows)])
     rows = tuple(
-        ScoreRow(category, category in pooled, cell, _bar(axis, category, cell, others[category]))
+        ScoreRow(category, category in pooled, cell, _bar(axis, category, cell, others[category]), others[category])
         for category, cell in due.items()
     )
     absent = tuple(name for name in cells if name not in due and name not in pooled)
@@ -105,10 +88,11 @@ def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeR
 
 
 def bar_axis(declared: tuple[float, float], values: Sequence[float]) -> svg.Axis:
-    """The scale of a judge's bars: from 0 to a round number at which the largest value has room."""
+    """The scale of a judge's bars: from 0 to a round number with room for the largest value, or to the range's end
+    where that is near. A cosine's range says little about its values."""
     highest, lowest = max(values, default=0.0), min(values, default=0.0)
     high = next(step for step in _rounds() if step >= highest)
-    if highest <= declared[1] <= 2 * high:
+    if declared[0] == 0 and highest <= declared[1] <= 2 * high:
         high = declared[1]
     low = 0.0 if lowest >= 0 else -next(step for step in _rounds() if step >= -lowest)
     return svg.Axis(low, high, 1, WIDTH - 1)
@@ -118,7 +102,7 @@ def _rounds() -> list[float]:
     return [factor * 10.0**power for power in range(-4, 9) for factor in (1, 2, 5)]
 
 
-def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[tuple[str, float]]) -> str:
+def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[PublishedScore]) -> str:
     """Bar to the mean, whisker over prompts, a diamond for each published number."""
     middle = HEIGHT / 2
     parts = [svg.tag("rect", x=axis.start, y=middle - 4, width=axis.end - axis.start, height=8, class_="track")]
@@ -130,8 +114,8 @@ def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[tuple
         if cell.low is not None and cell.high is not None:
             parts.append(svg.whisker(axis, middle, cell.low, cell.high))
             words += f", over prompts {svg.plain(cell.low)} to {svg.plain(cell.high)}"
-    for model, value in published:
-        diamond = f"M{svg.short(axis(value))} {svg.short(middle - 4)}l4 4l-4 4l-4 -4z"
-        name = svg.tag("title", escape(f"{model}: {value}"))
+    for row in published:
+        diamond = f"M{svg.short(axis(row.value))} {svg.short(middle - 4)}l4 4l-4 4l-4 -4z"
+        name = svg.tag("title", escape(f"{row.label}: {row.value}"))
         parts.append(svg.tag("path", name, d=diamond, class_="mark"))
     return svg.picture(WIDTH, HEIGHT, words, *parts)

@@ -36,7 +36,7 @@ def verdict(sample: Sample) -> Outcome:
     """One score in ten is missing; the others are anything."""
     if lot(sample.id) < 0.1:
         return Unscored(why=Why.REFUSED, detail="no")
-    return Score(value=round(lot(sample.id), 2))
+    return Score(value=round(lot(sample.id), 2), parts={"charm": lot(f"charm {sample.id}")})
 
 
 @pytest.fixture
@@ -106,6 +106,17 @@ def test_a_run_against_its_study(judged: Path, study: Path, ask: Asked):
     assert found["options"]["draws"] == 100
 
 
+def test_a_dimension_that_is_a_part_of_its_judge(judged: Path, study: Path, ask: Asked):
+    for file in ("study.json", "ratings.csv"):
+        path = study / file
+        path.write_text(path.read_text().replace('"name": "looks"', '"name": "charm"').replace(",looks,", ",charm,"))
+    rows = {row["judge"]: row for row in ask("agreement", judged, study, "--draws", 0)["judges"]}
+    assert abs(rows["looks[m]"]["coefficients"]["spearman"]["value"]) < 0.5
+    assert rows["looks[m]"]["reasons"].keys() == {"refused"}
+    # The other judge has such a part as well, but does not serve the dimension.
+    assert rows[HOSTILE]["coefficients"]["spearman"]["value"] > 0.9
+
+
 @pytest.mark.slow
 def test_every_form_of_output_holds_the_same(judged: Path, study: Path, tmp_path: Path, capsys: Any):
     assert run(["agreement", str(judged), str(study), "--draws", "20", "--out", str(tmp_path / "out")]) == 0
@@ -148,7 +159,7 @@ def test_retest_asks_again_and_never_a_cache(tmp_path: Path, capsys: Any):
     for _ in range(2):
         capsys.readouterr()
         assert run(["retest", str(folder), "--judges", str(judges), "--times", "2", "-n", "2"]) == 0
-        assert "of 3 scored" in capsys.readouterr().out
+        assert "Judges against themselves" in capsys.readouterr().out
     found = read_judgments(folder).values()
     assert sorted(one.repeat for one in found) == [0, 0, 0, 1, 1, 2, 2]
     # The model counts its answers: had a cache answered, a repeat would have the number of its first time.
@@ -198,6 +209,15 @@ def test_calibrate_names_what_is_wrong(judged: Path, study: Path, tmp_path: Path
         run(["calibrate", "apply", str(other), str(judged)])
     with pytest.raises(UsageError, match=r"no judge named 'lokks'; did you mean 'looks\[m\]'\?"):
         run(["calibrate", "fit", str(judged), str(study), "--judge", "lokks", "--out", str(whole)])
+
+
+def test_two_runs_of_two_judges_are_held_together(judged: Path, tmp_path: Path, ask: Asked):
+    plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
+    other = RewardSet({"other": ScriptedJudge(lambda sample: Score(value=lot(sample.id)), name="other")})
+    run_benchmark(tmp_path / "b", plan, GeneratorPainter(OraclePainter()), other, asked={"suite": "shapes"})
+    found = ask("agreement", judged, tmp_path / "b", "--draws", 0)["judge_against_judge"]
+    pairs = {(row["judge"], row["against"]): row["coefficients"]["kendall_b"]["value"] for row in found}
+    assert pairs["looks[m]", "other"] > 0.9
 
 
 def test_two_runs_with_one_judge_are_for_compare(judged: Path, tmp_path: Path):

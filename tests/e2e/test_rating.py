@@ -30,6 +30,7 @@ from tests.rating_study import HOSTILE, written_study
 pytestmark = pytest.mark.slow
 
 REFUSED = "ERR_CONNECTION_REFUSED"
+expect.set_options(timeout=30_000)
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
 
 
@@ -69,7 +70,7 @@ def shown(page: Page) -> str:
 
 
 def saved(page: Page) -> None:
-    expect(page.locator("#saved")).to_have_text("All saved", timeout=20_000)
+    expect(page.locator("#saved")).to_have_text("All saved")
 
 
 Clicked = dict[tuple[str, str, str], str]
@@ -148,6 +149,15 @@ def test_two_raters_at_once_and_a_killed_server(tmp_path: Path, browser: Browser
             ann.close(run_before_unload=False)
             click_through(bob, "Bob", "4 10", clicked)
             expect(bob.locator("#saved")).to_contain_text("not saved yet")
+            expect(bob.locator("#place")).to_have_text("Item 3 of 4")
+
+            # The last item was not fetched: no answer may go to what is not shown.
+            bob.keyboard.press("ArrowRight")
+            expect(bob.locator("#hint")).to_contain_text("has not come yet (the server does not answer)")
+            bob.keyboard.press("5")
+            bob.locator("[data-dimension=spatial] [data-value='5']").click()
+            bob.keyboard.press("ArrowLeft")
+            expect(bob.locator("#hint")).to_have_text("")
 
             with served(folder, "--port", port):
                 saved(bob)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,17 +21,8 @@ from gotr1_eval.cli.app import app
 from tests.conftest import SHARED, shared_files, shared_parameters
 
 MAPPINGS = Path(__file__).parent / "agreement"
-KRIPPENDORFF = {
-    "krippendorff2011": """
-        1 2 3 3 2 1 4 1 2 . . .
-        1 2 3 3 2 2 4 1 2 5 . 3
-        . 3 3 3 2 3 4 2 2 5 1 .
-        1 2 3 3 2 4 4 1 2 5 1 .""",
-    "wikipedia": """
-        . . . . . 3 4 1 2 1 1 3 3 . 3
-        1 . 2 1 3 3 4 3 . . . . . . .
-        . . 2 1 3 4 4 . 2 1 1 3 3 . 4""",
-}
+ANCHORS = ("krippendorff2011", "wikipedia")
+"""The matrices that the shared README holds between backquotes, in this order."""
 GENEVAL_NAMES = {
     "quality(1-4)": "quality",
     "count pooled": "counts",
@@ -61,9 +53,10 @@ def judge(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def anchor(data: Path, parts: list[str], folder: Path) -> Answer:
-    """Krippendorff's own examples, as a long table."""
+    """Published examples, a row a rater and "." for a missing mark, as a long table."""
+    matrices = re.findall(r"`([\d.][\d. /]{20,})`", (SHARED / "README.md").read_text(encoding="utf-8"))
     lines = ["item,rater,value"]
-    for rater, row in enumerate(KRIPPENDORFF[parts[0]].split("\n")[1:]):
+    for rater, row in enumerate(matrices[ANCHORS.index(parts[0])].split("/")):
         lines += [f"u{unit},r{rater},{mark}" for unit, mark in enumerate(row.split()) if mark != "."]
     table = folder / f"{parts[0]}.csv"
     table.write_text("\n".join(lines), encoding="utf-8")

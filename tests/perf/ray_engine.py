@@ -4,7 +4,7 @@ Each run is a process of its own on a local cluster of two workers: manifest, ju
 Memory is the peak of private pages (what the process does not share with others), sampled ten times a second from
 /proc, and the kernel's own peak of resident memory. Run
 
-    OMP_NUM_THREADS=1 python -m tests.perf.ray_engine [--rows 2000 20000] [--folder DIR] [--local]
+    OMP_NUM_THREADS=1 python -m tests.perf.ray_engine [--rows 2000 20000] [--folder DIR] [--judges NAMES] [--local]
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def picture_row(index: int) -> dict[str, str]:
     return {"prompt": prompt, "image": f"{index}.png", "chain": CHAIN}
 
 
-def score(manifest: Path, out: Path, engine: str) -> tuple[float, dict[str, tuple[float, float]]]:
+def score(manifest: Path, out: Path, engine: str, judges: str) -> tuple[float, dict[str, tuple[float, float]]]:
     """Seconds of `gotr1-eval score`, and (private, resident) peaks in MiB of the driver and of the largest worker."""
-    command = [sys.executable, "-m", "gotr1_eval", "score", str(manifest), "--judges", "geometric,shapes_prompt_image"]
+    command = [sys.executable, "-m", "gotr1_eval", "score", str(manifest), "--judges", judges]
     command += ["--engine", engine, "--out", str(out), "--min-coverage", "0"]
     with tempfile.TemporaryDirectory(prefix="ray-") as temporary:
         start = time.perf_counter()
@@ -87,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "ray-engine"))
+    parser.add_argument("--judges", default="geometric,shapes_prompt_image")
     parser.add_argument("--local", action="store_true", help="also run the local engine, and compare all rows")
     asked = parser.parse_args()
     print("| engine | rows | seconds | driver, private MiB | driver, resident | worker, private | worker, resident |")
@@ -95,7 +96,7 @@ def main() -> None:
         manifest = write_manifest(asked.folder / f"pictures-{rows}", rows)
         engines = {"ray": "ray,workers=2,part=256"} | ({"local": "local"} if asked.local else {})
         for name, engine in engines.items():
-            seconds, peaks = score(manifest, asked.folder / f"{name}-{rows}", engine)
+            seconds, peaks = score(manifest, asked.folder / f"{name}-{rows}", engine, asked.judges)
             cells = [f"{value:.0f}" for role in ("driver", "worker") for value in peaks.get(role, (0, 0))]
             print(f"| {name} | {rows} | {seconds:.0f} | {' | '.join(cells)} |", flush=True)
         if asked.local:

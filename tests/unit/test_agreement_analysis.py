@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.agreement.analysis import ALL, Agreement, Options, analyse
+from reports.agreement.analysis import ALL, Agreement, Options, analyse, judges_of
 from reports.agreement.bootstrap import Draws
 from reports.agreement.bounds import Marked, bounds
 from reports.agreement.ceiling import Ceiling
-from reports.agreement.judged import PAIRWISE
+from reports.agreement.judged import PAIRWISE, judge_row
 from reports.agreement.mapping import ANY
 from reports.agreement.marks import ItemFacts, Marks, Unit
 from reports.agreement.pairwise import accuracies
@@ -116,6 +116,17 @@ def test_majority_takes_the_most_frequent_mark():
             people.add("looks", Unit(f"i{item}"), f"r{rater}", mark)
     points = row_of(analyse(people, judges, Options(people="majority", draws=0)), "j").points
     assert [people for _, people, _ in points] == [1.0, 2.5, 4.0]
+
+
+def test_of_very_many_units_some_are_chosen():
+    people, judges = marked(items=60)
+    judge = next(one for one in judges_of(judges, "looks", {}) if one.name == "good")
+    draws = Draws(unweighted(people).items, 0, 0)
+    made = {"dimension": "looks", "category": ALL, "by": "mean", "draws": draws, "most": 30}
+    row = judge_row(judge, people.values["looks"], **made)
+    turned = judge_row(judge, dict(reversed(people.values["looks"].items())), **made)
+    assert (row.n, row.marked, row.not_asked) == (30, 60, 0)
+    assert row.coefficients["kendall_b"].value == pytest.approx(turned.coefficients["kendall_b"].value)
 
 
 def test_judges_are_held_against_each_other_and_themselves():

@@ -109,6 +109,21 @@ def test_missing_scores_are_unscored_and_never_zero(tmp_path, capsys):
     assert row["coefficients"]["pearson"] == {"value": None, "low": None, "high": None, "why": "no item has both"}
 
 
+def test_items_without_a_row_count_only_if_the_mapping_says_as_what(tmp_path, capsys):
+    ratings, scores = (
+        write(tmp_path, "ratings.csv", RATINGS),
+        write(tmp_path, "scores.csv", SCORES.replace("i3,", "x,")),
+    )
+    mapping = write(tmp_path, "m.toml", 'scores.by = "judge"\nscores.value = "value"\nscores.absent = 0\n')
+    plain, filled = agree(capsys, scores, ratings), agree(capsys, scores, ratings, "--mapping", mapping)
+    assert [found["judges"][0]["not_asked"] for found in (plain, filled)] == [1, 0]
+    assert filled["judges"][0]["n"] == 12
+    assert "scores: 1 rated items without a row, taken as 0" in filled["notes"]
+    sides = [str(scores), str(ratings), "--mapping", str(mapping)]
+    assert run(["calibrate", "correct", *sides]) == 0
+    assert "13 scored samples, 12 rated samples" in capsys.readouterr().out
+
+
 def test_what_is_undefined_is_called_so(tmp_path, capsys):
     alone = write(tmp_path, "alone.csv", "item,rater,value\n" + "".join(f"i{item},r,{item}\n" for item in range(12)))
     same = write(

@@ -59,7 +59,7 @@ def hostile_runs(tmp_path_factory: pytest.TempPathFactory):
             return Score(value=value if "/0/" in sample.id else 1 - value, note=HOSTILE)
 
         rewards = RewardSet({HOSTILE: ScriptedJudge(answer, name=HOSTILE)})
-        run_benchmark(folder / name, samples, AsTheyAre(folder), rewards, asked={"suite": HOSTILE})
+        run_benchmark(folder / name, samples, AsTheyAre(str(folder)), rewards, asked={"suite": HOSTILE})
         return load_run(folder / name)
 
     return [made("<b>a", 0.2), made("<b>b", 0.7)]

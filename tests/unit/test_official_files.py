@@ -159,6 +159,9 @@ def test_files_are_found_under_any_name_and_checked(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("GOTR1_EVAL_WEIGHTS", str(tmp_path))
     assert weights_folder() == tmp_path
     monkeypatch.delenv("GOTR1_EVAL_WEIGHTS")
+    monkeypatch.setenv("GOTR1_CACHE", "/caches")
+    assert weights_folder() == Path("/caches/weights")
+    monkeypatch.delenv("GOTR1_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
     assert weights_folder() == Path("/elsewhere/gotr1-eval/weights")
 

@@ -20,7 +20,8 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from reports.page import render_page, write_page
 from reports.published.peers import peers_of
 from reports.run_data import load_run
-from reports.run_page.scores import judge_rows, overview, published_beside
+from reports.run_page.landmarks import PublishedScore, landmarks
+from reports.run_page.scores import judge_rows, overview
 from reports.tables import summarise_run
 from tests.report_runs import varied_run, write_run
 
@@ -210,7 +211,7 @@ def test_a_page_without_its_room_holds_fewer(run_folder: Path, monkeypatch: pyte
 
 def test_published_scores_are_marks_on_the_bar_of_their_cell(run_folder: Path):
     table = summarise_run(load_run(run_folder))
-    total, *others = judge_rows(table, {("judge[total]", "color"): [("A <b>model</b>", 0.95)]})
+    total, *others = judge_rows(table, {("judge[total]", "color"): [PublishedScore("A <b>model</b>", 0.95)]})
     assert total.judge.factor == "total"
     assert total.scale == (0.0, 1.0)
     marked = [row for row in total.rows if 'class="mark"' in row.bar]
@@ -241,15 +242,16 @@ def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytes
     table = summarise_run(run)
     page = render_page(run, table)
     assert "Published: T2I-CompBench++" in page
-    assert "Not comparable: color; 4 of its 300 prompts" in page
+    assert "Not comparable: color; its prompts are not recorded" in page
     assert "not applicable to spatial" in page
     assert "reference: as the official scripts compute" in page
-    assert published_beside(run, peers_of(run, table)) == {}
+    assert landmarks(run, peers_of(run, table)) == {}
     monkeypatch.setattr("reports.published.peers.list_fault", lambda run, metric: "")
-    beside = published_beside(run, peers_of(run, table))
+    beside = landmarks(run, peers_of(run, table))
     [models] = beside.values()
     assert list(beside) == [("attribute[blip-vqa, spacy, reference]", "color")]
-    assert len(models) > 10
+    assert [model.label for model in models if model.source] == [models[0].label]
     [group] = judge_rows(table, beside)
     assert [row.category for row in group.rows] == ["color"]
     assert group.rows[0].bar.count('class="mark"') == len(models)
+    assert "GoT-R1-7B" in [model.label for model in models]

@@ -188,9 +188,10 @@ def test_files_beside_the_page_are_loaded_when_shown(browser: Browser, page_file
 def test_hostile_text_is_text(browser: Browser, tmp_path: Path):
     run = load_run(write_hostile_run(tmp_path / "run"))
     path = write_page(run, summarise_run(run))
-    with open_page(browser, path.as_uri()) as page:
+    with open_page(browser, path.as_uri(), PHONE) as page:
         assert page.title() == "run · gotr1-eval"
         assert prompts(page) == [HOSTILE] * 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         for place in (0, 1):
             page.locator("article h3 button").nth(place).click()
             page.locator("#sample summary").first.click()

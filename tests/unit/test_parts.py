@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +15,14 @@ from benchmarks.part_view import write_view
 from benchmarks.part_work import MOST_PARTS, lay_out, part_size
 from benchmarks.run import run_benchmark
 from gotr1_eval.build import Builder
+from gotr1_eval.cli.app import run
 from gotr1_eval.core import intervals
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.parquet import read_parquet
 from gotr1_eval.core.parts import PartFolder, parts_of
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_judgments
 from gotr1_eval.engines import open_engine
+from gotr1_eval.engines.ray import RayEngine, RaySettings
 from gotr1_eval.engines.ray_cluster import check_address
 from gotr1_eval.engines.ray_worker import PartWorker, Work
 from gotr1_eval.engines.recipe import Recipe
@@ -49,8 +53,9 @@ def work_on_parts(run: Path, source: Path, parts: PartFolder, size: int = 16) ->
 
 def part_worker(parts: PartFolder, source: Path) -> PartWorker:
     builder = Builder()
-    recipe = Recipe.of(builder, AsTheyAre(str(source)), builder.reward_set(JUDGES))
-    return PartWorker(Work(recipe, parts, 8, (), Path.cwd()), paints=True, judges=True)
+    rewards = builder.reward_set(JUDGES)
+    recipe = Recipe.of(builder, AsTheyAre(str(source)), rewards)
+    return PartWorker(Work(recipe, parts, rewards.makers, 8, (), Path.cwd()), paints=True, judges=True)
 
 
 @pytest.fixture
@@ -92,8 +97,9 @@ def test_rows_of_a_local_run_go_into_its_parts(tmp_path: Path, source: Path):
     run = local_run(tmp_path / "run", source)
     rows = run_rows(run)
     parts = PartFolder(str(run / "parts"), run)
-    assert lay_out(parts, Manifest(source), 50, 16) == 4
+    assert lay_out(parts, Manifest(source), 50, 16, Builder().reward_set(JUDGES).makers) == 4
     assert len(parts.read(1).judgments) == 32
+    assert read_parquet(run / "parts/part-00001.parquet")["geometric"].notna().all()
     (run / "samples.jsonl").unlink()
     write_view(parts)
     assert run_rows(run) == rows
@@ -176,7 +182,7 @@ def test_a_part_that_kills_its_workers_is_given_up(tmp_path: Path, source: Path)
     row = worker({"part": [2], "fault": [""], "code": [0]})
     assert row["fault"] == ["part 2 of the run has killed 3 workers; see what its samples have in common"]
     assert worker({"part": [3], "fault": [""], "code": [0]})["fault"] == [""]
-    parts.numbers()  # another start counts anew
+    parts.tidy()  # another start counts anew
     assert worker({"part": [2], "fault": [""], "code": [0]})["samples"] == [16]
 
 
@@ -205,6 +211,35 @@ def test_bad_engines_get_one_line(spec, shard, message):
     with pytest.raises(UsageError, match=message) as caught:
         open_engine(spec, Builder(), shard)
     assert "\n" not in str(caught.value)
+
+
+def test_without_ray_the_command_says_what_to_install(tmp_path: Path, source: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"--engine ray needs Ray, .*: pip install 'gotr1-eval\[ray\]'") as caught:
+        run(["score", str(source), "--engine", "ray,workers=2", "--out", str(tmp_path / "run")])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_engine_is_looked_at_first(tmp_path: Path, source: Path):
+    for command in (["score", str(source)], ["generate", "--ckpt", "tiny-janus", "--suite", "shapes"]):
+        with pytest.raises(UsageError, match="no engine 'raay'; did you mean 'ray'"):
+            run([*command, "--engine", "raay"])
+
+
+@pytest.mark.slow
+def test_ray_is_not_imported_before_it_is_needed():
+    check = "import gotr1_eval.engines.ray, gotr1_eval.cli.app, sys; assert 'ray' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_parts_of_another_run_are_not_touched(tmp_path: Path, source: Path):
+    place = tmp_path / "bucket"
+    other = PartFolder(str(place), tmp_path / "other")
+    lay_out(other, Manifest(source), 50, 16)
+    engine = RayEngine(RaySettings(parts=str(place)), Builder())
+    with pytest.raises(UsageError, match="holds parts already, of another run"):
+        engine._parts(tmp_path / "run", 50, 8, paints=False)
+    assert other.numbers() == [0, 1, 2, 3]
 
 
 def test_an_address_where_nobody_answers():

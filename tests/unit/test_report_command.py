@@ -37,6 +37,11 @@ def test_all_writes_a_folder_beside_only_where_it_is_needed(tmp_path: Path, monk
     monkeypatch.setattr("reports.page.EMBEDDED", 2)
     run(["report", str(folder), "--all"])
     assert [path.name for path in (folder / "report_files").iterdir()] == ["0.js"]
+    kept = folder / "report_files" / "mine.txt"
+    kept.write_text("not the page's")
+    run(["report", str(folder)])
+    assert list((folder / "report_files").iterdir()) == [kept]
+    kept.unlink()
     run(["report", str(folder)])
     assert not (folder / "report_files").exists()
 

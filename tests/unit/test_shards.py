@@ -49,6 +49,7 @@ def test_merged_shards_equal_the_run_in_one_piece(tmp_path):
         assert sample.image.read_bytes() == other.image.read_bytes()
         assert other.image.is_relative_to((tmp_path / "cut").absolute())
     assert one.expected == two.expected
+    assert one.info.setup["prompts"] == two.info.setup["prompts"]
     rewards = Builder().reward_set("shapes")
     for folder in ("whole", "cut"):
         paint(tmp_path / folder, rewards=rewards)

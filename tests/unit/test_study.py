@@ -12,7 +12,7 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from gotr1_eval.core.runs import RunInfo, RunStore
+from gotr1_eval.core.runs import RunInfo, RunStore, save_image
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.study import make_study
 from reports.agreement.study_folder import Study, picture_path, read_study
@@ -34,7 +34,7 @@ def painted(folder: Path, judges: dict[str, str] | None = None, prompts: int = 8
             identity = f"s/{category}/{number // 2:05d}/0"
             image = None
             if pictures:
-                image = store.save_image(identity, Image.new("RGB", (8, 8), "red"))
+                image = save_image(store.folder, identity, Image.new("RGB", (8, 8), "red"))
                 notes = PngImagePlugin.PngInfo()
                 notes.add_text("parameters", "painted by secret-model")
                 Image.new("RGB", (8, 8), "red").save(image, pnginfo=notes)

@@ -18,7 +18,6 @@ from reports.comparison.published_means import published_means
 from reports.comparison.unpaired import KnownMean, against_means, read_means
 from reports.documents import markdown
 from reports.published import prompt_lists
-from reports.published.prompt_lists import list_digest
 from reports.run_data import JudgeColumn, RunData
 from tests.made_runs import made_run, scattered
 
@@ -107,14 +106,14 @@ def official_run(value: float) -> RunData:
                 identity = f"t2i-compbench/{category}/{prompt:05d}/{image}"
                 samples[identity] = Sample(id=identity, prompt=f"{category} {prompt}", meta={"category": category})
                 outcomes[judge][identity] = Score(value=value + 0.01 * prompt)
-    info = RunInfo(identity={"suite": "t2i-compbench", "images_per_prompt": 10}, setup={})
+    lists = {"color": [3, "c"], "spatial": [3, "s"]}
+    info = RunInfo(identity={"suite": "t2i-compbench", "images_per_prompt": 10}, setup={"prompts": lists})
     columns = tuple(JudgeColumn(judge, judge, "1") for judge in (COLOR, SPATIAL))
     return RunData(Path("official"), info, samples, columns, outcomes, {"color": 30, "spatial": 30})
 
 
 def test_published_scores_stand_beside_official_metrics_only(monkeypatch: pytest.MonkeyPatch):
-    digest = list_digest([f"color {number}" for number in range(3)])
-    monkeypatch.setattr(prompt_lists, "LISTS", {**prompt_lists.LISTS, "color": (3, digest), "spatial": (3, "other")})
+    monkeypatch.setattr(prompt_lists, "LISTS", {**prompt_lists.LISTS, "color": (3, "c"), "spatial": (3, "other")})
     run = official_run(0.95)
     means, notes = published_means(run)
     assert {mean.category for mean in means} == {"color"}
@@ -126,6 +125,6 @@ def test_published_scores_stand_beside_official_metrics_only(monkeypatch: pytest
 
 def test_without_the_published_list_nothing_is_compared():
     with pytest.raises(
-        UsageError, match=r"nothing of official may be laid beside published numbers .*3 of its 300 prompts"
+        UsageError, match=r"nothing of official may be laid beside published numbers .*3 prompts, of a list of 300"
     ):
         published_means(official_run(0.5))

@@ -72,7 +72,7 @@ def test_a_run_goes_on_at_another_world_size(tmp_path: Path, changes, environmen
         moved = sum((one[each] - start[each]).square().sum() for each in one).sqrt()
         apart = sum((one[each] - other[each]).square().sum() for each in one).sqrt()
         assert apart <= TOLERANCE * moved
-    if changes:
+    if environment:
         return
     # A budget that is spent on one process stops both, with the step before it saved.
     assert (tmp_path / "spent-0").exists()
@@ -93,3 +93,19 @@ def test_what_cannot_run_on_several_processes_says_so(tmp_path: Path, monkeypatc
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(UsageError, match="fsdp_version: 2"):
         sharding.spread(policy, other)
+
+
+@pytest.mark.parametrize(("name", "sharded"), [("ddp", False), ("fsdp2", True)])
+def test_the_shipped_configurations_ask_for_what_they_say(name, sharded, monkeypatch):
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_multi_gpu_env
+
+    path = Path(__file__).parents[2] / f"configs/accelerate_{name}.yaml"
+    given = ["--config_file", str(path), "--num_processes", "4", "-m", "gotr1_eval", "train", "grpo"]
+    asked, _, _ = _validate_launch_command(launch_command_parser().parse_args(given))
+    assert (asked.num_processes, asked.training_script) == (4, "gotr1_eval")
+    environment = prepare_multi_gpu_env(asked)
+    for key in ("ACCELERATE_USE_FSDP", "FSDP_VERSION"):
+        monkeypatch.setenv(key, environment.get(key, ""))
+    assert sharding.sharding_asked() is sharded
+    assert environment["ACCELERATE_MIXED_PRECISION"] == "no"

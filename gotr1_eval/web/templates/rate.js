@@ -11,7 +11,7 @@ const spent = new Map(); /* item and dimension -> seconds so far */
 let work = null; /* what the server said about this rater's work */
 let saving = null;
 let at = 0;
-let dimensions = []; /* of the item that is shown */
+let dimensions = []; /* of the item that is shown; none while it has not come, so that no answer goes to what nobody saw */
 let current = 0;
 let history = [];
 let typed = { text: "", time: 0 };
@@ -94,6 +94,7 @@ function load(item) {
 
 async function show(place, question = null) {
   at = place;
+  dimensions = [];
   const wanted = key();
   let item = null;
   while (item === null) {
@@ -162,6 +163,7 @@ function seconds(dimension) {
 }
 
 function give(dimension, value, byPointer = false) {
+  if (!dimensions.includes(dimension)) return;
   enterQuestion(dimensions.indexOf(dimension));
   history.push({ place: at, question: current, dimension: dimension.name, before: given()[dimension.name] ?? null });
   send(dimension.name, value);
@@ -177,9 +179,11 @@ function send(dimension, value) {
 }
 
 async function undo() {
-  const last = history.pop();
+  const last = history.at(-1);
   if (!last) return hint("There is nothing to undo.");
   if (last.place !== at) await show(last.place, last.question);
+  if (last.place !== at || !dimensions.length || last !== history.at(-1)) return;
+  history.pop();
   current = last.question;
   send(last.dimension, last.before);
   hint("Undone.");
@@ -223,27 +227,26 @@ function hint(text) {
 
 /* ---- keys and buttons ---- */
 
+const MOVES = { ArrowLeft: () => move(-1), ArrowRight: () => move(1), g: unfinished, u: undo };
 const KEYS = {
-  ArrowLeft: () => move(-1),
-  ArrowRight: () => move(1),
+  ...MOVES,
   ArrowUp: () => question(current - 1),
   ArrowDown: () => question(current + 1),
   Enter: onwards,
   c: () => give(dimensions[current], "cannot"),
-  u: undo,
   b: toggleFrames,
-  g: unfinished,
 };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
   if (document.querySelector("dialog[open]")) return;
   if (event.key === "?") return find("help").showModal();
-  if (!work || !dimensions.length) return;
+  if (!work) return;
   /* Enter on a mark goes on, as it does everywhere; on any other button it presses that button. */
   if (event.key === "Enter" && event.target.closest?.("button:not(.mark, .cannot)")) return;
-  const act = /^[0-9]$/.test(event.key) ? () => type(event.key) : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!act) return;
+  const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const act = /^[0-9]$/.test(name) ? () => type(name) : KEYS[name];
+  if (!act || (!dimensions.length && !(name in MOVES))) return;
   event.preventDefault();
   act();
 });
