@@ -1,0 +1,58 @@
+"""README and docs: every link leads somewhere, and every command in them is one that the program takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from gotr1_eval.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor a repository browser gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of the page's code blocks that call the program, continued lines joined, without comments."""
+    code = "\n".join(FENCE.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    calls = re.findall(r"(?:^|&& )\s*gotr1-eval (.*?)(?= && |$)", code, re.MULTILINE)
+    return [re.sub(r"\s#.*| \.\.\.$|\s>.*", "", call).strip() for call in calls]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(anchor_of, headings), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_are_taken_as_they_stand(page: Path):
+    program = typer.main.get_command(app)
+    for call in commands(page):
+        command, words = program, shlex.split(call)
+        while hasattr(command, "commands"):
+            assert words and words[0] in command.commands, call
+            command = command.commands[words.pop(0)]
+        # Parses and checks every option and argument, and runs nothing.
+        command.make_context(call, words)
+
+
+def test_there_are_commands_to_check():
+    assert sum(len(commands(page)) for page in PAGES) > 60
