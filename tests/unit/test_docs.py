@@ -48,7 +48,7 @@ def test_commands_are_taken_as_they_stand(page: Path):
     for call in commands(page):
         command, words = program, shlex.split(call)
         while hasattr(command, "commands"):
-            assert words and words[0] in command.commands, call
+            assert words[0] in command.commands, call
             command = command.commands[words.pop(0)]
         # Parses and checks every option and argument, and runs nothing.
         command.make_context(call, words)
