@@ -1,6 +1,6 @@
 """The recipe of the tiny Janus that ships with the shapes world: tokenizer, picture tokenizer, chain and picture.
 
-Everything follows from one seed; it takes about half an hour on two processor cores. The model is a true
+Everything follows from one seed; it takes about an hour on two processor cores. The model is a true
 `JanusForConditionalGeneration` in small, so that whatever runs on it runs on Janus-Pro. It is taught from a corpus
 that errs at a stated rate (`training.shapes_corpus`): fluent, and clearly imperfect.
 """
@@ -23,7 +23,7 @@ from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from training.sft import Lesson, Losses, SftOptions, train_sft
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
 from training.tiny_tokenizer import train_tokenizer
-from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq
+from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
 
 Progress = Callable[[str], None]
 
@@ -50,17 +50,22 @@ class Recipe:
     """How much of everything; the defaults make the shipped checkpoint, smaller numbers a quick try.
 
     Attributes:
-        corpus: examples of prompt, chain and picture.
+        corpus: examples of prompt, chain and picture in each supervised round.
         vq_pictures: random pictures that the picture tokenizer sees besides the corpus's: there few objects have a
             texture.
-        vq: of the picture tokenizer.
-        sft: of chain and picture.
+        vq: of the picture tokenizer as a whole.
+        decoder: of its decoder alone, once the codes are settled.
+        sft: of chain and picture, one round after the other, each with examples of its own.
     """
 
     corpus: int = 16_000
     vq_pictures: int = 8_000
     vq: VqOptions = field(default_factory=lambda: VqOptions(steps=1000, bfloat16=True))
-    sft: SftOptions = field(default_factory=lambda: SftOptions(steps=2000, bfloat16=True))
+    decoder: VqOptions = field(default_factory=lambda: VqOptions(steps=1500, learning_rate=1e-3, bfloat16=True))
+    sft: tuple[SftOptions, ...] = (
+        SftOptions(steps=2000, bfloat16=True),
+        SftOptions(steps=1100, learning_rate=1.5e-3, image_weight=4.0, bfloat16=True),
+    )
 
 
 def build_tiny_janus(
@@ -75,16 +80,16 @@ def build_tiny_janus(
         progress: called with a line every now and then.
     """
     recipe = recipe or Recipe()
-    corpus = list(examples(recipe.corpus, seed))
-    progress(f"corpus: {len(corpus)} examples")
-    tokenizer = train_tokenizer(corpus[:FIRST])
-    pictures_BHWC = np.stack([example.picture for example in corpus[:FIRST]])
+    first = list(examples(FIRST, seed))
+    tokenizer = train_tokenizer(first)
+    pictures_BHWC = np.stack([example.picture for example in first])
     shown_BHWC = torch.from_numpy(np.concatenate([pictures_BHWC, random_pictures(recipe.vq_pictures, seed)]))
     learned = learn_pictures(tiny_config(tokenizer), shown_BHWC, recipe, seed, progress)
     model = tiny_model(tokenizer, seed)
     install_pictures(model, learned)
-    lessons = lessons_of(corpus, tokenizer, learned)
-    learn_chains(model, lessons, SpecialIds.of(tokenizer).pad, replace(recipe.sft, seed=seed), progress)
+    for place, options in enumerate(recipe.sft):
+        lessons = lessons_of(list(examples(recipe.corpus, seed + place)), tokenizer, learned)
+        learn_chains(model, lessons, SpecialIds.of(tokenizer).pad, replace(options, seed=seed + place), progress)
     save(model, tokenizer, out)
     progress(f"saved to {out}")
 
@@ -154,6 +159,7 @@ def learn_pictures(
     reset_convolutions(tokenizer)
     tokenizer.train()
     train_vq(tokenizer, pictures_BHWC, replace(recipe.vq, seed=seed), progress)
+    tune_decoder(tokenizer, pictures_BHWC, replace(recipe.decoder, seed=seed), progress)
     # The next stage learns these codes: they have to come from the weights as they will be read back.
     return tokenizer.eval().to(WEIGHTS_DTYPE).to(torch.float32)
 

@@ -129,6 +129,12 @@ def encode_pictures(model: JanusVQVAE, pictures_BHWC: Tensor, batch_size: int = 
     return torch.cat(rows).clone()
 
 
+def drawing_loss(model: JanusVQVAE, ids_N: Tensor, pixels_BCHW: Tensor) -> Tensor:
+    """What the decoder makes of the right codes, held against the picture."""
+    drawn_BCHW = decode_latents(model, functional.normalize(model.quantize.embedding.weight[ids_N], dim=-1))
+    return reconstruction_loss(drawn_BCHW, pixels_BCHW) + tint_loss(drawn_BCHW, pixels_BCHW)
+
+
 @torch.no_grad()
 def finish_codebook(model: JanusVQVAE, used: int) -> None:
     """Store unit rows, so that `JanusVQVAE.encode` and `decode` mean the same codes; codes nobody uses become code 0.
@@ -169,9 +175,8 @@ def train_vq(
         pixels_BCHW, ids_N = to_pixels(pictures_BHWC[chosen]), codes_BT[chosen].flatten()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
             latents_ND = encode_latents(model, pixels_BCHW)
-            drawn_BCHW = decode_latents(model, functional.normalize(codebook_KD[ids_N], dim=-1))
+            drawing = drawing_loss(model, ids_N, pixels_BCHW)
         recognition = recognition_loss(latents_ND, codebook_KD, ids_N)
-        drawing = reconstruction_loss(drawn_BCHW, pixels_BCHW) + tint_loss(drawn_BCHW, pixels_BCHW)
         optimizer.zero_grad()
         torch.autograd.backward(recognition + drawing)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -181,4 +186,35 @@ def train_vq(
         if step % 100 == 0:
             progress(f"vq step {step}: recognition {losses[-1][0]:.4f} nats a patch, drawing {losses[-1][1]:.4f}")
     finish_codebook(model, int(codes_BT.max()) + 1)
+    return losses
+
+
+def tune_decoder(
+    model: JanusVQVAE, pictures_BHWC: Tensor, options: VqOptions, progress: Progress = lambda line: None
+) -> list[float]:
+    """Train the decoder further, in place, while every picture keeps its codes; returns the loss of every step.
+
+    The encoder is sure of its codes long before the decoder draws their colours and textures cleanly.
+
+    Raises:
+        ValueError: as of `train_vq`.
+    """
+    codes_BT = patch_codes(pictures_BHWC, model.quantize.quant_state_dims[0], len(model.quantize.embedding.weight))
+    generator = torch.Generator().manual_seed(options.seed)
+    tuned = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
+    optimizer = torch.optim.Adam(tuned, lr=options.learning_rate, betas=(0.9, 0.99))
+    scheduler = cosine_schedule(optimizer, options.steps, options.warmup_steps)
+    losses = []
+    for step in range(options.steps):
+        chosen = torch.randint(len(pictures_BHWC), (options.batch_size,), generator=generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
+            loss = drawing_loss(model, codes_BT[chosen].flatten(), to_pixels(pictures_BHWC[chosen]))
+        optimizer.zero_grad()
+        torch.autograd.backward(loss, inputs=tuned)
+        torch.nn.utils.clip_grad_norm_(tuned, 1.0)
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+        if step % 100 == 0:
+            progress(f"decoder step {step}: drawing {losses[-1]:.4f}")
     return losses

@@ -22,6 +22,7 @@ from training.vq import (
     tint_loss,
     to_pixels,
     train_vq,
+    tune_decoder,
 )
 
 
@@ -103,6 +104,14 @@ def test_training_learns_and_agrees_with_transformers(config, pictures):
         pixels = to_pixels(pictures)
         assert torch.equal(model.encode(pixels).image_tokens.view(6, -1), ids)
         torch.testing.assert_close(model.decode(ids), decode_latents(model, codebook[ids.flatten()]), atol=1e-5, rtol=0)
+
+
+def test_tuning_the_decoder_keeps_every_picture_its_codes(config, pictures):
+    model = fresh(config)
+    before = encode_pictures(model, pictures)
+    losses = tune_decoder(model, pictures, VqOptions(steps=30, batch_size=6, learning_rate=5e-3, warmup_steps=3))
+    assert sum(losses[-5:]) < sum(losses[:5])
+    assert torch.equal(encode_pictures(model, pictures), before)
 
 
 def test_tint_by_hand():
