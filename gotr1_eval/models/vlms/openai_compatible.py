@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -219,13 +220,21 @@ class ServedVlm:
     @cached_property
     def _fleet(self) -> Fleet:
         settings = self._settings
+        servers = [self._server(url) for url in settings.base_url]
+        # With the model, and not in whatever order the collector finds clients and sockets.
+        weakref.finalize(self, _close, [server.client for server in servers])
         return Fleet(
-            [self._server(url) for url in settings.base_url],
+            servers,
             workers=settings.workers,
             patience=Patience(retries=settings.retries, first_wait_s=settings.first_wait_s),
             eject_after=settings.eject_after,
             probe=self._probe,
         )
+
+
+def _close(clients: Sequence[Any]) -> None:
+    for client in clients:
+        client.close()
 
 
 def _rejected(request: Request) -> int | None:
