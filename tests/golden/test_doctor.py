@@ -6,7 +6,6 @@ import json
 import runpy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from benchmarks.doctor.official import CASES, Report, examine_official
 from gotr1_eval.build import Builder
 from gotr1_eval.core.official_files import official_file
 from gotr1_eval.models.detectors import mask2former
-from tests.conftest import SHARED, shared_files, shared_parameters
+from tests.conftest import shared_files, shared_parameters
 from tests.tiny_mask2former import as_in_3x
 
 pytestmark = pytest.mark.slow
@@ -35,23 +34,6 @@ def report_on(key: str, folder: Path) -> Report:
 
 def verdicts(report: Report) -> list[tuple[str, bool]]:
     return [(check.name, check.passed) for check in report.examination.checks]
-
-
-@pytest.mark.parametrize("path", shared_parameters("data/detectors/unidet/manifest_r50.json"))
-def test_random_unidet_is_read_whole_and_sees_nothing(path: Path, tmp_path: Path):
-    make = runpy.run_path(str(path.with_name("weights_recipe.py")))["make"]
-    listed: dict[str, Any] = json.loads(path.read_text())["state_dict"]
-    tensors = {name: torch.from_numpy(make(name, tuple(facts["shape"]))) for name, facts in listed.items()}
-    torch.save({"model": tensors, "iteration": 1}, tmp_path / official_file("unidet-r50").name)
-    labels = json.loads((SHARED / "golden/unidet_labels.json").read_text())
-    labels = labels if isinstance(labels, list) else labels["labels"]
-    torch.save({"labels": labels}, tmp_path / "detection_features.pt")
-    report = report_on("unidet-r50", tmp_path)
-    assert verdicts(report) == [("file", True), *WHOLE]
-    assert report.tensors is not None
-    assert report.tensors.in_file == len(listed)
-    assert {one.label for _, _, one in report.found} <= set(labels)
-    assert report.found
 
 
 @pytest.mark.parametrize("path", shared_parameters("data/detectors/mask2former/manifest_mmdet3.json"))
