@@ -12,7 +12,7 @@ from reports.run_data import RunData
 from reports.run_page import curves, gallery, head, plots, scores
 from reports.run_page.landmarks import landmarks
 from reports.run_page.standing import Standings, chosen_samples, find_standings
-from reports.tables import Table
+from reports.tables import SUMS, Table
 
 EMBEDDED = 200
 """Samples whose details and pictures the page itself holds."""
@@ -56,7 +56,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         judges=judges,
         published=bool(published),
         overview=scores.overview(judges),
-        pooled=scores.POOLED,
+        pooled=SUMS,
         peers=peers,
         fault_lines=scores.fault_lines,
         ceilings=ceiling_lines(run),

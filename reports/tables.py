@@ -14,6 +14,8 @@ ALL = "all"
 """The row of a table with several categories that pools all samples."""
 TASK_MEAN = "mean of tasks"
 """The row below it for GenEval, whose overall score is the mean of the tasks' means, each task counting alike."""
+SUMS = (ALL, TASK_MEAN)
+"""Rows that sum up others."""
 
 
 @dataclass(frozen=True, slots=True)

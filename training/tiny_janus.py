@@ -1,6 +1,6 @@
 """The recipe of the tiny Janus that ships with the shapes world: tokenizer, picture tokenizer, chain and picture.
 
-Everything follows from one seed; it takes about an hour on two processor cores. The model is a true
+Everything follows from one seed; it takes about an hour and a half on one processor core. The model is a true
 `JanusForConditionalGeneration` in small, so that whatever runs on it runs on Janus-Pro. It is taught from a corpus
 that errs at a stated rate (`training.shapes_corpus`): fluent, and clearly imperfect.
 """

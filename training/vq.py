@@ -155,7 +155,7 @@ def reset_convolutions(model: JanusVQVAE) -> None:
 
 def train_vq(
     model: JanusVQVAE, pictures_BHWC: Tensor, options: VqOptions, progress: Progress = lambda line: None
-) -> list[tuple[float, float]]:
+) -> list[tuple[float, ...]]:
     """Train in place on uint8 pictures [B, H, W, 3]; returns (recognition, drawing) loss of every step.
 
     The same model, pictures, options and number of threads give the same weights.
@@ -163,58 +163,65 @@ def train_vq(
     Raises:
         ValueError: the pictures hold more distinct patches than the model has codes.
     """
-    codebook_KD = model.quantize.embedding.weight
     generator = torch.Generator().manual_seed(options.seed)
+    codebook_KD = model.quantize.embedding.weight
     torch.nn.init.normal_(codebook_KD, generator=generator)
     codes_BT = patch_codes(pictures_BHWC, model.quantize.quant_state_dims[0], len(codebook_KD))
-    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
-    scheduler = cosine_schedule(optimizer, options.steps, options.warmup_steps)
-    losses = []
-    for step in range(options.steps):
-        chosen = torch.randint(len(pictures_BHWC), (options.batch_size,), generator=generator)
-        pixels_BCHW, ids_N = to_pixels(pictures_BHWC[chosen]), codes_BT[chosen].flatten()
+
+    def losses(pixels_BCHW: Tensor, ids_N: Tensor) -> tuple[Tensor, ...]:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
             latents_ND = encode_latents(model, pixels_BCHW)
             drawing = drawing_loss(model, ids_N, pixels_BCHW)
-        recognition = recognition_loss(latents_ND, codebook_KD, ids_N)
-        optimizer.zero_grad()
-        torch.autograd.backward(recognition + drawing)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        scheduler.step()
-        losses.append((recognition.item(), drawing.item()))
-        if step % 100 == 0:
-            progress(f"vq step {step}: recognition {losses[-1][0]:.4f} nats a patch, drawing {losses[-1][1]:.4f}")
+        return recognition_loss(latents_ND, codebook_KD, ids_N), drawing
+
+    history = _descend([*model.parameters()], losses, pictures_BHWC, codes_BT, options, generator, progress)
     finish_codebook(model, int(codes_BT.max()) + 1)
-    return losses
+    return history
 
 
 def tune_decoder(
     model: JanusVQVAE, pictures_BHWC: Tensor, options: VqOptions, progress: Progress = lambda line: None
-) -> list[float]:
-    """Train the decoder further, in place, while every picture keeps its codes; returns the loss of every step.
+) -> list[tuple[float, ...]]:
+    """Train the decoder further, in place, while every picture keeps its codes; returns the drawing loss of every step.
 
     The encoder is sure of its codes long before the decoder draws their colours and textures cleanly.
 
     Raises:
         ValueError: as of `train_vq`.
     """
-    codes_BT = patch_codes(pictures_BHWC, model.quantize.quant_state_dims[0], len(model.quantize.embedding.weight))
     generator = torch.Generator().manual_seed(options.seed)
+    codes_BT = patch_codes(pictures_BHWC, model.quantize.quant_state_dims[0], len(model.quantize.embedding.weight))
+
+    def losses(pixels_BCHW: Tensor, ids_N: Tensor) -> tuple[Tensor, ...]:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
+            return (drawing_loss(model, ids_N, pixels_BCHW),)
+
     tuned = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
-    optimizer = torch.optim.Adam(tuned, lr=options.learning_rate, betas=(0.9, 0.99))
+    return _descend(tuned, losses, pictures_BHWC, codes_BT, options, generator, progress)
+
+
+def _descend(
+    trained: list[torch.nn.Parameter],
+    losses: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+    pictures_BHWC: Tensor,
+    codes_BT: Tensor,
+    options: VqOptions,
+    generator: torch.Generator,
+    progress: Progress,
+) -> list[tuple[float, ...]]:
+    """Adam on the sum of the losses, over batches drawn at random; returns the losses of every step."""
+    optimizer = torch.optim.Adam(trained, lr=options.learning_rate, betas=(0.9, 0.99))
     scheduler = cosine_schedule(optimizer, options.steps, options.warmup_steps)
-    losses = []
+    history = []
     for step in range(options.steps):
         chosen = torch.randint(len(pictures_BHWC), (options.batch_size,), generator=generator)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
-            loss = drawing_loss(model, codes_BT[chosen].flatten(), to_pixels(pictures_BHWC[chosen]))
+        parts = losses(to_pixels(pictures_BHWC[chosen]), codes_BT[chosen].flatten())
         optimizer.zero_grad()
-        torch.autograd.backward(loss, inputs=tuned)
-        torch.nn.utils.clip_grad_norm_(tuned, 1.0)
+        torch.autograd.backward(torch.stack(parts).sum(), inputs=trained)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         scheduler.step()
-        losses.append(loss.item())
+        history.append(tuple(part.item() for part in parts))
         if step % 100 == 0:
-            progress(f"decoder step {step}: drawing {losses[-1]:.4f}")
-    return losses
+            progress(f"picture tokenizer, step {step}: {' + '.join(f'{part:.4f}' for part in history[-1])}")
+    return history

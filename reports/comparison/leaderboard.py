@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.statistics import Summary
 from reports.comparison.ranks import ranks
-from reports.comparison.values import SUMS, belongs, scores_of
+from reports.comparison.values import belongs, scores_of
 from reports.origins import run_labels
 from reports.run_data import RunData
-from reports.tables import summarise_run
+from reports.tables import SUMS, summarise_run
 
 EACH = "one metric a category"
 """Title of the board of metrics that are each made for a single category."""

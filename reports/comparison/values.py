@@ -7,10 +7,7 @@ from collections import Counter
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.types import Sample
 from reports.run_data import RunData
-from reports.tables import ALL, TASK_MEAN
-
-SUMS = (ALL, TASK_MEAN)
-"""Rows that sum up others."""
+from reports.tables import SUMS, TASK_MEAN
 
 
 def scores_of(run: RunData, judge: str, category: str) -> dict[str, float]:

@@ -11,10 +11,9 @@ from reports import svg
 from reports.published.peers import Peers
 from reports.run_data import JudgeColumn
 from reports.run_page.landmarks import Published, PublishedScore
-from reports.tables import ALL, TASK_MEAN, Table
+from reports.tables import SUMS, Table
 
 WIDTH, HEIGHT = 170, 18
-POOLED = (ALL, TASK_MEAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def overview(groups: Sequence[JudgeRows]) -> dict[str, list[Summary | None]]:
     """Row -> each judge's cell, None where it does not apply: the means at a glance, where most judges apply to most
     categories. Empty where they do not, or where there is one judge or one row only."""
     names = dict.fromkeys(row.category for group in groups for row in group.rows)
-    names = dict.fromkeys(sorted(names, key=lambda name: name in POOLED))
+    names = dict.fromkeys(sorted(names, key=lambda name: name in SUMS))
     by_judge = [{row.category: row.cell for row in group.rows} for group in groups]
     filled = sum(map(len, by_judge))
     if len(groups) < 2 or len(names) < 2 or 2 * filled < len(groups) * len(names):
@@ -72,7 +71,7 @@ def fault_lines(peers: Peers) -> list[tuple[list[str], str]]:
 
 def _of_judge(table: Table, column: JudgeColumn, published: Published) -> JudgeRows:
     cells = {category: row[column.name] for category, row in table.rows.items()}
-    pooled = POOLED if len(cells) > 1 else ()
+    pooled = SUMS if len(cells) > 1 else ()
     due = {name: cell for name, cell in cells.items() if cell.scored or cell.unscored or cell.missing}
     if len([name for name in due if name not in pooled]) == 1:
         due = {name: cell for name, cell in due.items() if name not in pooled}
