@@ -77,7 +77,7 @@ def open_page(
         yield page
     finally:
         context.close()
-    assert errors == []
+    assert errors == [], errors
 
 
 def serious_faults(page: Page) -> list[str]:

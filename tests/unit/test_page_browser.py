@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from reports.page import write_page
 from reports.run_data import load_run
@@ -79,7 +79,7 @@ def test_filters_by_click(page: Page):
     assert 0 < len(scores(page)) < 26
     assert all(0.5 <= float(score) <= 0.6 for score in scores(page))
     page.click("text=Reset")
-    page.wait_for_function("document.getElementById('count').textContent.startsWith('80 of 80')")
+    expect(page.locator("#count")).to_have_text("80 of 80 samples match")
     page.select_option("#outcome", label="unscored")
     assert count(page) == "8 of 80 samples match"
     assert set(scores(page)) == {"unscored: unreadable"}
@@ -172,8 +172,9 @@ def test_files_beside_the_page_are_loaded_when_shown(browser: Browser, page_file
     run = load_run(page_file.parent)
     path = write_page(run, summarise_run(run), tmp_path / "all.html", everything=True)
     with open_page(browser, path.as_uri()) as page:
-        page.wait_for_function("document.querySelectorAll('article img').length === 24")
-        page.wait_for_function("[...document.querySelectorAll('article img')].every((image) => image.naturalWidth)")
+        expect(page.locator("article img")).to_have_count(24)
+        for picture in page.locator("article img").all():
+            expect(picture).not_to_have_js_property("naturalWidth", 0)
         assert page.evaluate("gallery.files.size") <= 2
         page.locator("article h3 button").nth(5).click()
         page.locator("#sample mark").first.wait_for()
