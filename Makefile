@@ -1,6 +1,8 @@
 # Everything sets itself up in .venv; PYTHON names the interpreter to start from.
 PYTHON ?= python3
 BIN := .venv/bin
+# Files of tests side by side, on as many cores as there are up to four.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-fast check format clean
 
@@ -8,10 +10,10 @@ demo: .venv/.installed
 	$(BIN)/gotr1-eval demo
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .

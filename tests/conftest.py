@@ -7,11 +7,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # No test may reach the network, nor wait for a library that tries to: set before any of them is imported.
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Test processes side by side share the cores: threads of each would only wait for those of the others.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(os.environ.get("GOTR1_SHARED", "../shared")).absolute()
 _read: set[Path] = set()
@@ -60,9 +64,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(exitstatus: int) -> None:
-    """Keep the verdict for the end of the process."""
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the verdict for the end of the process; one of several processes also tells the first what it has read."""
     _verdict.append(int(exitstatus))
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["shared"] = [str(path) for path in _read]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - xdist is untyped
+    """Add up what the processes have read; one that crashed tells nothing."""
+    _read.update(map(Path, getattr(node, "workeroutput", {}).get("shared", ())))
 
 
 @atexit.register

@@ -54,14 +54,17 @@ class Recipe:
         vq_pictures: random pictures that the picture tokenizer sees besides the corpus's: there few objects have a
             texture.
         vq: of the picture tokenizer as a whole.
-        decoder: of its decoder alone, once the codes are settled.
+        decoder: of its decoder alone, once the codes are settled, one round after the other.
         sft: of chain and picture, one round after the other, each with examples of its own.
     """
 
     corpus: int = 16_000
     vq_pictures: int = 8_000
     vq: VqOptions = field(default_factory=lambda: VqOptions(steps=1000, bfloat16=True))
-    decoder: VqOptions = field(default_factory=lambda: VqOptions(steps=1500, learning_rate=1e-3, bfloat16=True))
+    decoder: tuple[VqOptions, ...] = (
+        VqOptions(steps=1500, learning_rate=1e-3, bfloat16=True),
+        VqOptions(steps=2700, learning_rate=1e-3),
+    )
     sft: tuple[SftOptions, ...] = (
         SftOptions(steps=2000, bfloat16=True),
         SftOptions(steps=1100, learning_rate=1.5e-3, image_weight=4.0, bfloat16=True),
@@ -159,7 +162,8 @@ def learn_pictures(
     reset_convolutions(tokenizer)
     tokenizer.train()
     train_vq(tokenizer, pictures_BHWC, replace(recipe.vq, seed=seed), progress)
-    tune_decoder(tokenizer, pictures_BHWC, replace(recipe.decoder, seed=seed), progress)
+    for options in recipe.decoder:
+        tune_decoder(tokenizer, pictures_BHWC, replace(options, seed=seed), progress)
     # The next stage learns these codes: they have to come from the weights as they will be read back.
     return tokenizer.eval().to(WEIGHTS_DTYPE).to(torch.float32)
 

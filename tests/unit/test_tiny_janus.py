@@ -19,7 +19,7 @@ from training.tiny_tokenizer import GOT, train_tokenizer
 from training.vq import VqOptions
 
 FEW = VqOptions(steps=2, batch_size=2)
-QUICK = Recipe(corpus=48, vq_pictures=16, vq=FEW, decoder=FEW, sft=(SftOptions(steps=2, batch_size=4),) * 2)
+QUICK = Recipe(corpus=48, vq_pictures=16, vq=FEW, decoder=(FEW, FEW), sft=(SftOptions(steps=2, batch_size=4),) * 2)
 
 
 def test_the_tokenizer_spells_digits_and_any_text():
