@@ -72,7 +72,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - xdist is untyped
+def pytest_testnodedown(node: Any) -> None:
     """Add up what the processes have read; one that crashed tells nothing."""
     _read.update(map(Path, getattr(node, "workeroutput", {}).get("shared", ())))
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import torch
 
-from gotr1_eval.core.errors import UsageError
 from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
 from gotr1_eval.models.loading import choose_device, quiet
 from training.policy import Policy
@@ -97,9 +96,6 @@ def make_learner(
     Args:
         ckpt: what the checkpoint was read from; adapters that are saved name it.
         keep_first: a copy of a policy trained in full is kept as the reference; adapters need none.
-
-    Raises:
-        UsageError: adapters are asked for and peft is not installed.
     """
     frozen = copy.deepcopy(policy).requires_grad_(False) if keep_first and lora is None else None
     adapters = None
@@ -116,12 +112,8 @@ def make_learner(
 
 def _with_adapters(model: Any, lora: LoraSettings, ckpt: str) -> Any:  # noqa: ANN401 - transformers and peft are untyped
     """peft's wrapper; the model itself now has the adapters inside."""
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ModuleNotFoundError:
-        raise UsageError(
-            "lora needs peft: pip install 'gotr1-eval[train]', or train in full with lora = 'none'"
-        ) from None
+    from peft import LoraConfig, get_peft_model
+
     where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
     base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where)

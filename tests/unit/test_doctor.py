@@ -380,7 +380,7 @@ def test_without_options_it_says_what_is_here(tmp_path: Path, capsys: pytest.Cap
     facts = json.loads(capsys.readouterr().out)
     assert {"torch", "transformers", "gotr1-eval"} <= facts["versions"].keys()
     assert "cpu" in facts["devices"]
-    assert {"serve", "spacy", "train"} <= facts["extras"].keys()
+    assert {"serve", "spacy", "trackers"} <= facts["extras"].keys()
     states = {name: row["state"] for name, row in facts["weights"].items()}
     assert (states["unidet-labels"], states["hps"], states["blip-vqa"]) == ("found", "wrong", "missing")
     assert run(["doctor", "--weights", str(tmp_path)]) == 0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, one_line
 
 CONFIG = "adapter_config.json"
 
@@ -36,13 +36,10 @@ def with_adapters(model: Any, folder: Path) -> Any:  # noqa: ANN401 - transforme
     """The model with the adapters added into its weights.
 
     Raises:
-        UsageError: peft is not installed.
         DataError: the adapters cannot be read, or belong on another model.
     """
-    try:
-        from peft import PeftModel
-    except ModuleNotFoundError:
-        raise UsageError(f"{folder} holds LoRA adapters, which need peft: pip install 'gotr1-eval[train]'") from None
+    from peft import PeftModel
+
     try:
         return PeftModel.from_pretrained(model, folder).merge_and_unload()
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
