@@ -79,10 +79,11 @@ FILES = (
     ),
     OfficialFile(
         key="dpt-hybrid",
-        names=("dpt_hybrid-midas-501f0c75.pt",),
-        made_for={"3d_spatial": "the depth maps"},
-        host="huggingface.co/lllyasviel/ControlNet, as T2I-CompBench's instructions say",
-        url="https://huggingface.co/lllyasviel/ControlNet/resolve/main/annotator/ckpts/dpt_hybrid-midas-501f0c75.pt",
+        names=("Intel/dpt-hybrid-midas",),
+        made_for={"3d_spatial": "the depth maps (dpt_hybrid-midas-501f0c75.pt, as its authors converted it)"},
+        host="huggingface.co, in transformers' layout",
+        by_hand="the depth model `dpt` fetches it when it is first used",
+        on_hub=True,
     ),
     OfficialFile(
         key="blip-vqa",
@@ -92,9 +93,18 @@ FILES = (
         url="https://storage.googleapis.com/sfr-vision-language-research/BLIP/models/model_base_vqa_capfilt_large.pth",
     ),
     OfficialFile(
+        key="bert-tokenizer",
+        names=("google-bert/bert-base-uncased",),
+        made_for=dict.fromkeys(("color", "shape", "texture", "complex"), "the questions' tokenizer"),
+        host="huggingface.co, in transformers' layout",
+        by_hand="`blip` fetches its tokenizer when it is first used",
+        on_hub=True,
+    ),
+    OfficialFile(
         key="clip-b32",
         names=("openai/clip-vit-base-patch32",),
-        made_for=dict.fromkeys(("non_spatial", "complex"), "the cosine (CLIP ViT-B/32)"),
+        made_for=dict.fromkeys(("non_spatial", "complex"), "the cosine (CLIP ViT-B/32)")
+        | {"aesthetic": "the tokenizer"},
         host="huggingface.co, in transformers' layout",
         by_hand="the encoder `clip` fetches it when it is first used",
         on_hub=True,

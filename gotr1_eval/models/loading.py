@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +19,18 @@ _DIGESTED = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".gz"}
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that a setting names; `auto` is the first GPU if there is one.
+    """The device that a setting names; `auto` is a GPU if there is one.
+
+    The first, or of processes that accelerate or torchrun started on a machine (LOCAL_RANK) each another.
 
     Raises:
         UsageError: torch knows no such device, or there are fewer GPUs.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        rank = os.environ.get("LOCAL_RANK")
+        return torch.device("cuda") if rank is None else torch.device("cuda", int(rank) % torch.cuda.device_count())
     problem = f"no such device: {name!r}; expected auto, cpu, or cuda:<number>"
     try:
         device = torch.device(name)

@@ -25,10 +25,16 @@ from gotr1_eval.core.errors import DataError, UsageError, one_line
 OPENAI_FILE = "bpe_simple_vocab_16e6.txt.gz"
 """The merges as OpenAI, open_clip and HPSv2 ship them."""
 START, END = "<|startoftext|>", "<|endoftext|>"
+_LAYOUTS = (("tokenizer.json",), ("vocab.json", "merges.txt"), (OPENAI_FILE,))
 Pieces = tuple[dict[str, int], list[tuple[str, str]]]
 """Token -> id, and the pairs that are joined, first come first."""
 _OPENAI_MERGES = 49152 - 256 - 2
 _QUOTES = str.maketrans(dict.fromkeys("‘’‚‛", "'") | dict.fromkeys("“”„‟", '"'))
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer that `load_tokenizer` reads."""
+    return any(all((folder / name).is_file() for name in names) for names in _LAYOUTS)
 
 
 def load_tokenizer(source: Path) -> Any:  # noqa: ANN401 - transformers is untyped

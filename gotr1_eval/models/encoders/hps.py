@@ -21,16 +21,19 @@ from pydantic import Field
 from torch.nn.functional import interpolate, pad
 
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.official_files import official_file, require_file
 from gotr1_eval.core.pictures import to_rgb
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.encoders._clip_folder import load_folder, resolve_folder
 from gotr1_eval.models.encoders._clip_model import ClipEncoder, ClipSettings, LoadedClip, normalise, to_floats
-from gotr1_eval.models.encoders._clip_text import load_tokenizer, tokenizer_digest
+from gotr1_eval.models.encoders._clip_text import has_tokenizer, load_tokenizer, tokenizer_digest
 from gotr1_eval.models.encoders._open_clip import load_open_clip
 from gotr1_eval.models.loading import files_digest, folder_digest
 
 VERSION = 1
+CLIP_REPOSITORY = "openai/clip-vit-base-patch32"
+"""On the hub; its tokenizer is that of every CLIP, HPS v2.1 among them."""
 
 
 class Settings(ClipSettings):
@@ -38,14 +41,14 @@ class Settings(ClipSettings):
 
     Attributes:
         weights: ``HPS_v2.1_compressed.pt``, a ``.safetensors`` file with the same names, or a folder in transformers'
-            CLIP layout.
-        tokenizer: CLIP's: a folder, OpenAI's ``bpe_simple_vocab_16e6.txt.gz``, or an id of the Hugging Face hub such as
-            ``openai/clip-vit-base-patch32``; None looks in the folder of the weights.
+            CLIP layout; None looks for the first in the folder of `gotr1-eval weights`.
+        tokenizer: CLIP's: a folder, OpenAI's ``bpe_simple_vocab_16e6.txt.gz``, or an id of the Hugging Face hub; None
+            takes the one in the folder of the weights, or else that of `CLIP_REPOSITORY`.
         image_heads: attention heads of the image tower, which the shapes of the tensors do not tell; 16 in ViT-H-14.
         text_heads: likewise of the text tower. Both are ignored for a folder, whose configuration says it.
     """
 
-    weights: str
+    weights: str | None = None
     tokenizer: str | None = None
     image_heads: int = Field(16, ge=1)
     text_heads: int = Field(16, ge=1)
@@ -58,17 +61,21 @@ class HpsEncoder(ClipEncoder):
         """Raises UsageError when there are no such weights or no such device."""
         super().__init__("hps-v2.1", settings)
         self._files = settings
-        self._weights = Path(settings.weights).expanduser()
+        if settings.weights is None:
+            self._weights = require_file(official_file("hps"), "hps: the weights", None)
+        else:
+            self._weights = Path(settings.weights).expanduser()
         if not self._weights.exists():
             raise UsageError(
-                f"no HPS weights at {self._weights}; expected HPS_v2.1_compressed.pt from the hub's xswu/HPSv2"
+                f"no HPS weights at {self._weights}; expected HPS_v2.1_compressed.pt (gotr1-eval weights hps --download)"
             )
 
     @cached_property
     def _tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
-        if self._files.tokenizer is not None:
-            return load_tokenizer(resolve_folder(self._files.tokenizer, "main", weights=False))
-        return load_tokenizer(self._weights if self._weights.is_dir() else self._weights.parent)
+        beside = self._weights if self._weights.is_dir() else self._weights.parent
+        if self._files.tokenizer is None and has_tokenizer(beside):
+            return load_tokenizer(beside)
+        return load_tokenizer(resolve_folder(self._files.tokenizer or CLIP_REPOSITORY, "main", weights=False))
 
     def load(self) -> LoadedClip:
         """Model and tokenizer; raises DataError for damaged or incomplete files, UsageError without a tokenizer."""

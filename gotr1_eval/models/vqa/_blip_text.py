@@ -57,6 +57,11 @@ class BlipTokenizer:
         return (self.enc, *pieces[: MOST_TOKENS - 2], self.sep)
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether `tokenizer_file` finds one there."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
 def tokenizer_file(folder: Path) -> Path:
     """``tokenizer.json`` or BERT's ``vocab.txt`` of a folder; raises UsageError when there is neither."""
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)

@@ -32,6 +32,7 @@ from pydantic import Field
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.official_files import official_file, require_file
 from gotr1_eval.core.pictures import to_rgb
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.models.batches import in_batches
@@ -40,12 +41,14 @@ from gotr1_eval.models.encoders._clip_model import normalise, to_floats
 from gotr1_eval.models.loading import choose_device, files_digest, folder_digest
 from gotr1_eval.models.threads import fitting_threads
 from gotr1_eval.models.vlms.loading import find_dtype
-from gotr1_eval.models.vqa._blip_text import BlipTokenizer, load_tokenizer, tokenizer_file
+from gotr1_eval.models.vqa._blip_text import BlipTokenizer, has_tokenizer, load_tokenizer, tokenizer_file
 from gotr1_eval.models.vqa._blip_weights import load_folder, load_original
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
 OFFICIAL_SIDE = 480
+BERT_REPOSITORY = "google-bert/bert-base-uncased"
+"""On the hub; its tokenizer is the one that BLIP extends."""
 
 
 class Settings(StrictSettings):
@@ -53,10 +56,10 @@ class Settings(StrictSettings):
 
     Attributes:
         model: the authors' ``model_base_vqa_capfilt_large.pth``, a folder in transformers' layout, or an id of the
-            Hugging Face hub.
+            Hugging Face hub; None looks for the first in the folder of `gotr1-eval weights`.
         revision: of the hub's model: a branch, tag or commit.
         tokenizer: a folder with bert-base-uncased's ``tokenizer.json`` or ``vocab.txt``, or an id of the hub; None
-            looks beside the weights.
+            takes the one beside the weights, or else that of `BERT_REPOSITORY`.
         image_size: pixels a side of the pictures that the weights were made for; other than 480 it is named in the
             metric.
         image_heads: attention heads of the picture's tower, which the tensors of a ``.pth`` do not tell; 12 in ViT-B.
@@ -66,7 +69,7 @@ class Settings(StrictSettings):
         batch_size: pictures, and then questions, in one forward pass; halved for the call when memory runs out.
     """
 
-    model: str
+    model: str | None = None
     revision: str = "main"
     tokenizer: str | None = None
     image_size: int = Field(OFFICIAL_SIDE, ge=1)
@@ -108,6 +111,8 @@ class BlipVqa:
 
     @cached_property
     def _path(self) -> Path:
+        if self._settings.model is None:
+            return require_file(official_file("blip-vqa"), "blip: the weights", None)
         path = Path(self._settings.model).expanduser()
         if path.suffix == ".pth" and not path.is_file():
             raise UsageError(f"no BLIP weights at {path}; expected model_base_vqa_capfilt_large.pth of BLIP's authors")
@@ -115,9 +120,10 @@ class BlipVqa:
 
     @cached_property
     def _tokenizer(self) -> Path:
-        if self._settings.tokenizer is not None:
-            return tokenizer_file(resolve_folder(self._settings.tokenizer, "main", weights=False))
-        return tokenizer_file(self._path.parent if self._path.is_file() else self._path)
+        beside = self._path.parent if self._path.is_file() else self._path
+        if self._settings.tokenizer is None and has_tokenizer(beside):
+            return tokenizer_file(beside)
+        return tokenizer_file(resolve_folder(self._settings.tokenizer or BERT_REPOSITORY, "main", weights=False))
 
     @cached_property
     def fingerprint(self) -> str:
