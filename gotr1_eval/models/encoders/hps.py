@@ -67,7 +67,8 @@ class HpsEncoder(ClipEncoder):
             self._weights = Path(settings.weights).expanduser()
         if not self._weights.exists():
             raise UsageError(
-                f"no HPS weights at {self._weights}; expected HPS_v2.1_compressed.pt (gotr1-eval weights hps --download)"
+                f"no HPS weights at {self._weights}; expected {official_file('hps').name}: "
+                "gotr1-eval weights hps --download"
             )
 
     @cached_property
