@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.core.types import Json
 from gotr1_eval.held_out import HeldOutEvaluation
 from rewards.reward_set import RewardSet
 from training.grpo import GrpoTrainer
@@ -24,49 +26,62 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
         UsageError: the settings cannot be met, or a watched judge is trained on.
         RunError: the folder holds a run with other settings.
     """
-    _claim(folder, settings)
+    _check_claim(folder, settings)
     builder = Builder()
     judge_model = read_judge_model(settings.judge_model) if settings.judge_model else None
     rewards = builder.reward_set(settings.rewards, judge_model)
-    watched = _watched(builder, settings, rewards)
+    watched = _watched(builder, settings, rewards, judge_model)
     evaluate = None
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
         evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything, settings.sampling.tile)
     policy = read_policy(settings.ckpt, settings.device, settings.dtype)
-    return GrpoTrainer(settings, folder, policy, rewards, watched=watched, evaluate=evaluate, report=report)
+    trainer = GrpoTrainer(settings, folder, policy, rewards, watched=watched, evaluate=evaluate, report=report)
+    _claim(folder, settings)
+    return trainer
 
 
 def prepare_sft(settings: SftSettings, folder: Path, report: Report = lambda metrics: None) -> SftTrainer:
     """A supervised trainer that goes on where the folder's run stopped; raises as `prepare_grpo`."""
-    _claim(folder, settings)
+    _check_claim(folder, settings)
     checkpoint = read_policy(settings.ckpt, settings.device, settings.dtype)
-    return SftTrainer(settings, folder, checkpoint, report)
+    trainer = SftTrainer(settings, folder, checkpoint, report)
+    _claim(folder, settings)
+    return trainer
 
 
-def _watched(builder: Builder, settings: GrpoSettings, rewards: RewardSet) -> RewardSet | None:
+def _watched(
+    builder: Builder, settings: GrpoSettings, rewards: RewardSet, judge_model: Mapping[str, Json] | None
+) -> RewardSet | None:
     if not settings.watch:
         return None
-    watched = {name: builder.judge({"use": name}) for name in settings.watch}
-    trained = {judge.name: factor for factor, judge in rewards.judges.items()}
+    watched = {name: builder.judge(builder.with_model(spec, judge_model)) for name, spec in settings.watch.items()}
+    trained = {judge.name for judge in rewards.judges.values()}
     for name, judge in watched.items():
-        if judge.name in trained or name in rewards.judges:
-            raise UsageError(f"watch: judge {name!r} is part of the reward; a watched judge is never trained on")
+        if judge.name in trained:
+            raise UsageError(
+                f"watch: {name!r} is {judge.name}, a part of the reward; a watched judge is never trained on"
+            )
     return RewardSet(watched)
 
 
-def _claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
-    """Write the settings into a new folder, or see that they are the same."""
+_FREE = {"steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_painting"}
+"""Settings that may change from one start to the next: none of them changes what a step does."""
+
+
+def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
+    """See that a run that is there already has the same settings."""
     path = folder / "training.json"
-    ours = json.loads(settings.model_dump_json())
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(ours, indent=2) + "\n")
-        return
-    theirs = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in ours.items():
-        if key != "steps" and theirs.get(key) != value:
+    theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for key, value in json.loads(settings.model_dump_json()).items():
+        if theirs and key not in _FREE and theirs.get(key) != value:
             raise RunError(
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "
                 "or give the same settings to go on"
             )
+
+
+def _claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
+    """Write the settings into the folder, once everything they name was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "training.json", json.dumps(json.loads(settings.model_dump_json()), indent=2) + "\n")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs, gather_object
 
-from gotr1_eval.core.errors import UsageError, one_line
+from gotr1_eval.core.errors import BudgetError, GotR1Error, RunError, UsageError, one_line
+
+PATIENCE = timedelta(hours=6)
+"""How long processes wait for one of them that evaluates, or whose judge is down; torch's ten minutes are too short."""
 
 
 def start_accelerator(device: str, trackers: Sequence[str], folder: Path) -> Accelerator:
@@ -19,8 +25,31 @@ def start_accelerator(device: str, trackers: Sequence[str], folder: Path) -> Acc
     """
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     try:
-        accelerator = Accelerator(cpu=on_cpu, log_with=list(trackers) or None, project_dir=folder)
+        patient = InitProcessGroupKwargs(timeout=PATIENCE)
+        accelerator = Accelerator(
+            cpu=on_cpu, log_with=list(trackers) or None, project_dir=folder, kwargs_handlers=[patient]
+        )
         accelerator.init_trackers(folder.name or "training")
     except (ImportError, ValueError) as error:
         raise UsageError(f"trackers {', '.join(trackers)}: {one_line(error)}") from None
     return accelerator
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What happens inside fails on every process when it fails on one: none waits for another.
+
+    Raises:
+        GotR1Error: this process's own; elsewhere a RunError, or a BudgetError, with the same words.
+    """
+    fault: GotR1Error | None = None
+    try:
+        yield
+    except GotR1Error as error:
+        fault = error
+    told = gather_object([] if fault is None else [(isinstance(fault, BudgetError), str(fault))])
+    if fault is not None:
+        raise fault
+    if told:
+        spent, text = max(told)
+        raise BudgetError(text) if spent else RunError(text)

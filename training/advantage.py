@@ -23,14 +23,12 @@ class Advantages:
     Attributes:
         values_PG: float32; 0 where a sample teaches nothing.
         learned_PG: bool: a scored sample of a group that was kept.
-        unscored: samples without a reward.
         too_few: groups dropped because fewer than two of their samples were scored.
         too_even: groups dropped because their rewards differ by less than `min_spread`.
     """
 
     values_PG: Tensor
     learned_PG: Tensor
-    unscored: int
     too_few: int
     too_even: int
 
@@ -60,7 +58,6 @@ def group_advantages(
     return Advantages(
         centred_PG / _spread(centred_PG, learned_PG, scale),
         learned_PG,
-        unscored=int((~scored_PG).sum()),
         too_few=int(few_P.sum()),
         too_even=int(even_P.sum()),
     )

@@ -2,9 +2,8 @@
 
 checkpoints/step-000100/   adapters or model, readable as --ckpt, and trainer.pt: what else a run needs to go on
 
-What is written is whole, however many processes wrote it: any number of them goes on from it, sharded or not. Prompts,
-seeds and dropped groups follow from the step alone, so that a step's number is all there is to know about data and
-random states.
+What is written is whole, however many processes wrote it: any number of them goes on from it, sharded or not. Prompts
+and seeds follow from the step alone, so that a step's number is all there is to know about data and random states.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ _NAME = re.compile(r"step-(\d{6,})")
 
 def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *, writes: bool = True) -> None:
     """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes."""
-    state = {"step": step, "weights": _learned(learner), "optimizer": whole(optimizer.state_dict())}
-    weights = learner.weights()
+    state = {"step": step, "weights": _learned(learner, writes), "optimizer": whole(optimizer.state_dict(), writes)}
+    weights = learner.weights(writes)
     if not writes:
         return
     final = folder / f"step-{step:06}"
@@ -75,15 +74,17 @@ def _parameters(learner: Learner) -> list[tuple[str, torch.nn.Parameter]]:
     return [(name, each) for name, each in learner.policy.named_parameters() if each.requires_grad]
 
 
-def _learned(learner: Learner) -> dict[str, torch.Tensor]:
-    return {name: whole(parameter.detach()).cpu() for name, parameter in _parameters(learner)}
+def _learned(learner: Learner, writes: bool) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = whole({name: each.detach() for name, each in _parameters(learner)}, writes)
+    return found
 
 
 def _complete(folder: Path) -> list[Path]:
     """Finished checkpoints, oldest first; a partial one is the trace of a killed process."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    found = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))}
+    return [found[step] for step in sorted(found)]
 
 
 def _to_disk(folder: Path) -> None:

@@ -4,14 +4,26 @@
 
 Read on in: `policy` (what the model says of sampled tokens), `rollout`, `advantage`, `loss`, `update`.
 
-Departures from the paper, and what it leaves open:
+Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with
   rewards that differ by less than `min_spread`, is dropped and counted: the noise of a judge is no signal.
-- The loss is divided by the weighted count of action tokens of the whole step, over all micro-batches and processes.
-- An image token's log-probability is that of the guided distribution that sampled it; T2I-R1's choice, the
-  conditional row alone, is a setting. Chain and picture have clip ranges of their own.
-- An appended `<begin_of_image>` and pads are no actions: they carry no loss.
-- beta, the clip ranges and the guidance while sampling are not stated there; see `settings`.
+- 1e-4 is added to the spread that advantages are divided by, so that a nearly even group does not explode.
+- The loss is divided by the weighted count of action tokens of the whole step, over all micro-batches and processes:
+  otherwise a token's weight would depend on the company it happens to keep.
+- The cosine of the learning rate ends at a twentieth, not at zero: the last steps would teach nothing.
+- LAION-Aesthetics prompts, which it mixes in, are not brought: a `file` of one's own takes their place.
+
+What it leaves open, and what was chosen:
+- An image token's log-probability is that of the guided distribution that sampled it, which alone makes the ratio 1
+  before an update; T2I-R1's choice, the conditional row alone, is a setting.
+- Chain and picture have clip ranges and weights of their own: guided ratios move `guidance` times as fast, and a
+  picture has several times the tokens of its chain.
+- An appended `<begin_of_image>` and pads are no actions: nobody drew them.
+- The KL is k3 on the sampled tokens, cheap and never negative; exact over the vocabulary on request.
+- AdamW with betas (0.9, 0.95), gradients clipped at norm 1, LoRA on all linear layers of the language model: what is
+  usual in the field. Chains of at most 600 tokens, as in the release. "Batch 8" is read as 8 prompts.
+- Advantages may be divided by the whole step's spread, or by none, instead of the group's; see `advantage`.
+- beta, the clip ranges and the guidance while sampling: see `settings`.
 
 Shape suffixes: B sequences, P prompts, G samples of a prompt.
 """
@@ -19,26 +31,36 @@ Shape suffixes: B sequences, P prompts, G samples of a prompt.
 from __future__ import annotations
 
 import gc
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from torch import Tensor
 
-from gotr1_eval.core.errors import BudgetError, UsageError
+from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.core.jsonl import append_rows, read_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints
-from training.accelerating import start_accelerator
+from training.accelerating import start_accelerator, together
 from training.advantage import Advantages, group_advantages
 from training.judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
-from training.metrics import Judged, Metrics, Report, group_counts, judged_samples, rollout_metrics, update_metrics
+from training.metrics import (
+    Clock,
+    Judged,
+    Metrics,
+    Report,
+    forget_after,
+    group_counts,
+    judged_samples,
+    rollout_metrics,
+    speed_metrics,
+    update_metrics,
+)
 from training.policy import Policy, Sampling
 from training.prompt_sets import PromptMix
 from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
@@ -51,20 +73,6 @@ from training.update import Work, accumulate, action_weight, cut, filled_up, wit
 
 Evaluate = Callable[[PolicyGenerator, int], Metrics]
 """Given the policy as it is and the number of steps done, measures it on held-out prompts."""
-
-
-@dataclass(slots=True)
-class Clock:
-    """Where the seconds of a step go."""
-
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Counts what happens inside under `name`."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] += time.perf_counter() - start
 
 
 class GrpoTrainer:
@@ -104,15 +112,11 @@ class GrpoTrainer:
             image_temperature=asked.image_temperature,
             image_logprob=settings.image_logprob,
         )
+        policy = Policy(checkpoint.model, self.sampling, checkpoint.special.pad)
         self.learner = make_learner(
-            checkpoint,
-            Policy(checkpoint.model, self.sampling, checkpoint.special.pad),
-            settings.lora,
-            ckpt=settings.ckpt,
-            seed=settings.seed,
-            keep_first=settings.beta > 0,
+            checkpoint, policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
-        )
+        )  # fmt: skip
         self.policy = spread(self.learner.policy, self.accelerator)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -122,30 +126,42 @@ class GrpoTrainer:
         self.trends = TrendWatch(self.headline)
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
+        self.saved = 0
 
     def train(self) -> int:
-        """Run until the last step or until `stopping` is set; returns the number of steps done."""
-        done = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
-        self.trends = TrendWatch(self.headline, self._logged(done))
-        if done == 0:
-            self._evaluate(0)
-        stopping = False
-        while done < self.settings.steps and not stopping:
-            try:
+        """Run until the last step or until `stopping` is set; returns the number of steps done.
+
+        Raises:
+            GotR1Error: on every process, when one of them cannot go on; what was learned is saved.
+        """
+        done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        if self.accelerator.is_main_process:
+            forget_after(self.folder, done)
+        self.accelerator.wait_for_everyone()
+        self.trends = TrendWatch(self.headline, self._logged())
+        try:
+            if done == 0:
+                self._evaluate(0)
+            while done < self.settings.steps and not self._stop_asked():
                 metrics = self.step(done)
-            except BudgetError:
-                if done:
+                done += 1
+                self._log({"step": done, **metrics})
+                self.watch.check()
+                if self._stop_asked() or done % self.settings.save_every == 0 or done == self.settings.steps:
                     self._save(done)
-                raise
-            done += 1
-            self._log({"step": done, **metrics})
-            self._evaluate(done)
-            # A signal reaches the processes at different moments: they stop after the same step, or wait for ever.
-            stopping = any(gather_object([self.stopping]))
-            if done % self.settings.save_every == 0 or done == self.settings.steps or stopping:
-                self._save(done)
-        self.close()
+                if not self._stop_asked():
+                    self._evaluate(done)
+            self._save(done)
+        except GotR1Error:
+            self._save(done)
+            raise
+        finally:
+            self.close()
         return done
+
+    def _stop_asked(self) -> bool:
+        """A signal reaches the processes at different moments: they stop after the same step, or wait for ever."""
+        return any(gather_object([self.stopping]))
 
     def close(self) -> None:
         """End trackers and the process group, after whatever holds on to it: its threads must not outlive Python."""
@@ -156,37 +172,38 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         clock = Clock()
-        with clock("sample"), gathered(self.policy):
-            rollout = self._roll_out(step)
-        with clock("judge"):
-            rows, watched = self._judge(rollout)
-        values_PG, scored_PG = rewards_of([row[self.headline] for row in rows], self.settings.samples_per_prompt)
+        with gathered(self.policy):
+            rollout = self._roll_out(step, clock)
+        rows, watched = self._judge(rollout, clock)
+        advantages, mine = self._advantages(rows)
+        with clock("update"):
+            updated = self._update(step, rollout, advantages.values_PG[mine], advantages.learned_PG[mine])
+        judged: list[Judged] = gather_object(judged_samples(rollout, rows, watched))
+        self.watch.see([sample.row[self.headline] for sample in judged])
+        metrics = rollout_metrics(judged, group_counts(advantages))
+        return {**metrics, **updated, **speed_metrics(judged, rollout, clock.seconds)}
+
+    def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
+        """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
+        rows, watched = list[Row](), list[Row]()
+        with together():
+            with clock("judge"):
+                known = self.early.outcomes() if self.early else None
+                rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
+            with clock("watch"):
+                watched = list(self.watched.judge(rollout.samples)) if self.watched else [{} for _ in rows]
+        return rows, watched
+
+    def _advantages(self, rows: list[Row]) -> tuple[Advantages, slice]:
+        """Of all groups of the step, whoever sampled them, and which of them are this process's."""
+        group, place = self.settings.samples_per_prompt, self.accelerator.process_index
+        everyone = gather_object([rewards_of([row[self.headline] for row in rows], group)])
+        values_PG, scored_PG = (torch.cat(parts) for parts in zip(*everyone, strict=True))
         advantages = group_advantages(
             values_PG, scored_PG, scale=self.settings.scale, min_spread=self.settings.min_spread
         )
-        with clock("update"):
-            updated = self._update(step, rollout, advantages)
-        judged: list[Judged] = gather_object(judged_samples(rollout, rows, watched))
-        self.watch.see([sample.row[self.headline] for sample in judged])
-        metrics = rollout_metrics(judged, self._sum(group_counts(advantages)))
-        return {**metrics, **updated, **{f"seconds/{name}": value for name, value in clock.seconds.items()}}
-
-    def _judge(self, rollout: Rollout) -> tuple[list[Row], list[Row]]:
-        """Rewards and watched judges of this process's samples.
-
-        Raises:
-            BudgetError: on every process, when a model's budget is spent on any of them: none waits for another.
-        """
-        spent, rows, watched = "", list[Row](), list[Row]()
-        try:
-            known = self.early.outcomes() if self.early else None
-            rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
-            watched = list(self.watched.judge(rollout.samples)) if self.watched else [{} for _ in rows]
-        except BudgetError as error:
-            spent = str(error)
-        if told := next(filter(None, gather_object([spent])), None):
-            raise BudgetError(told)
-        return rows, watched
+        count = len(rows) // group
+        return advantages, slice(place * count, (place + 1) * count)
 
     @staticmethod
     def _sum(mine: Counter[str]) -> Counter[str]:
@@ -196,7 +213,7 @@ class GrpoTrainer:
             total.update(counts)
         return total
 
-    def _roll_out(self, step: int) -> Rollout:
+    def _roll_out(self, step: int, clock: Clock | None = None) -> Rollout:
         """This process's share of the step's prompts, whole groups."""
         settings, group = self.settings, self.settings.samples_per_prompt
         mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
@@ -204,22 +221,21 @@ class GrpoTrainer:
         prompts = self.prompts.step(step, settings.prompts_per_step)[mine]
         seeds = group_seeds(settings.seed, step, indices, group)
         repeated = [prompt for prompt in prompts for _ in range(group)]
-        self.learner.checkpoint.model.eval()
         return paint(
             self.learner.checkpoint, repeated, seeds, self.sampling,
             chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
             written=self.early.begin if self.early else lambda samples: None,
+            clock=clock or Clock(),
         )  # fmt: skip
 
-    def _update(self, step: int, rollout: Rollout, advantages: Advantages) -> Metrics:
+    def _update(self, step: int, rollout: Rollout, values_PG: Tensor, learned_PG: Tensor) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
         settings, device = self.settings, rollout.actions.image_BT.device
-        learned_B = advantages.learned_PG.flatten().to(device)
-        values_B = advantages.values_PG.flatten().to(device)
+        values_B, learned_B = values_PG.flatten().to(device), learned_PG.flatten().to(device)
         work = cut(rollout.actions, values_B, learned_B, settings.micro_batch)
         count, weight = self._over_all(work)
         if weight == 0:
-            return {"updates": 0}
+            return {"updates": 0, "grad_norm": 0.0}
         work = with_old_and_reference(filled_up(work, count, rollout.actions), self.learner, settings)
         rate = settings.learning_rate * cosine_factor(step, settings.steps, settings.warmup_steps)
         self.optimizer.param_groups[0]["lr"] = rate
@@ -228,6 +244,12 @@ class GrpoTrainer:
             self.optimizer.zero_grad()
             sums = accumulate(self.policy, work, settings, self.learner, self.accelerator.num_processes / weight)
             norms.append(norm_value(torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)))
+            if not math.isfinite(norms[-1]):
+                self.saved = step  # half a step is not kept
+                raise RunError(
+                    f"the gradient of step {step + 1} is {norms[-1]}, and was not followed: go on from the last "
+                    "checkpoint with a lower learning_rate"
+                )
             self.optimizer.step()
         return update_metrics(self._sum(sums), norms, rate)
 
@@ -237,11 +259,10 @@ class GrpoTrainer:
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
 
-    def _logged(self, done: int) -> list[dict[str, float]]:
+    def _logged(self) -> list[dict[str, float]]:
         """The metrics of the steps that are done, as a run before this one wrote them."""
         path = self.folder / "metrics.jsonl"
-        rows = [row for _, row in read_rows(path)] if path.exists() else []
-        return [row for row in rows if row["step"] <= done]
+        return [row for _, row in read_rows(path)] if path.exists() else []
 
     def _log(self, metrics: Mapping[str, float]) -> None:
         if self.accelerator.is_main_process:
@@ -255,10 +276,9 @@ class GrpoTrainer:
         asked = self.settings.evaluation
         if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
             return
-        with gathered(self.policy):
+        with gathered(self.policy), together():
             if self.accelerator.is_main_process:
                 self._measure(self.evaluate, done)
-            self.accelerator.wait_for_everyone()
 
     def _measure(self, evaluate: Evaluate, done: int) -> None:
         name = f"{self.folder.name}@{done}"
@@ -270,6 +290,10 @@ class GrpoTrainer:
         self.report({"step": done, **named})
 
     def _save(self, done: int) -> None:
+        """A checkpoint, unless there is one of this step."""
+        if done == self.saved:
+            return
         writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
         checkpoints.save(folder, done, self.learner, self.optimizer, self.settings.keep, writes=writes)
         self.accelerator.wait_for_everyone()
+        self.saved = done

@@ -91,19 +91,20 @@ class UnscoredWatch:
     def __init__(self, limit: float, window: int) -> None:
         self._limit = limit
         self._counts: deque[tuple[int, int]] = deque(maxlen=window)
+        self._last: Unscored | None = None
 
     def see(self, outcomes: Sequence[Outcome]) -> None:
-        """One step's rewards.
+        """One step's rewards; what a judge does not apply to is no fault of anybody's, and does not count."""
+        counted = [each for each in outcomes if not (isinstance(each, Unscored) and each.why is Why.NOT_APPLICABLE)]
+        unscored = [each for each in counted if isinstance(each, Unscored)]
+        self._counts.append((len(unscored), len(counted)))
+        self._last = unscored[-1] if unscored else self._last
 
-        Raises:
-            RunError: the window is full and the share above the limit; says which reason was the most frequent.
-        """
-        unscored = [outcome for outcome in outcomes if isinstance(outcome, Unscored)]
-        self._counts.append((len(unscored), len(outcomes)))
+    def check(self) -> None:
+        """Raises RunError when the window is full and the share above the limit; tells the last reason."""
         share = sum(count for count, _ in self._counts) / max(sum(total for _, total in self._counts), 1)
         if len(self._counts) == self._counts.maxlen and share > self._limit:
-            last = unscored[-1] if unscored else None
-            told = f"; the last one: {last.why.value}: {last.detail}" if last else ""
+            told = f"; the last one: {self._last.why.value}: {self._last.detail}" if self._last else ""
             raise RunError(
                 f"{share:.0%} of the rewards of the last {len(self._counts)} steps are unscored (limit "
                 f"{self._limit:.0%}): the judge fails, or the policy has learned to break it{told}"

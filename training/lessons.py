@@ -62,13 +62,14 @@ def _picture(path: Path, row: Row) -> Path:
 
 
 def _key(picture: Path, checkpoint: Checkpoint) -> str:
-    """Names a picture as it is now, at the side length and by the codebook that encode it."""
+    """Names a picture as it is now, at the side length and by the tokenizer that encodes it."""
     try:
         facts = picture.stat()
     except OSError:
         return ""
-    codebook = checkpoint.model.model.vqmodel.quantize.embedding.weight.float().sum().item()
-    text = f"{picture.absolute()} {facts.st_size} {facts.st_mtime_ns} {_side(checkpoint)} {codebook:.9g}"
+    model = checkpoint.model.model.vqmodel
+    sums = [float(part.float().sum()) for part in (model.quantize.embedding.weight, model.quant_conv.weight)]
+    text = f"{picture.absolute()} {facts.st_size} {facts.st_mtime_ns} {_side(checkpoint)} {sums}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -104,7 +105,7 @@ def _pixels(picture: Path, path: Path, line: int, side: int) -> torch.Tensor:
 def _lesson(path: Path, line: int, row: Row, checkpoint: Checkpoint, codes: Mapping[Path, tuple[int, ...]]) -> Lesson:
     prompt, chain = (_text(row, name, path, line) for name in ("prompt", "chain"))
     given = row.get("image_tokens")
-    image = codes[_picture(path, row)] if given is None else tuple(int(code) for code in given)
+    image = codes[_picture(path, row)] if given is None else _codes(given, path, line)
     expected = checkpoint.model.config.vision_config.num_image_tokens
     highest = checkpoint.model.config.vq_config.num_embeddings - 1
     if len(image) != expected or not all(0 <= code <= highest for code in image):
@@ -122,6 +123,14 @@ def _lesson(path: Path, line: int, row: Row, checkpoint: Checkpoint, codes: Mapp
         tuple(checkpoint.tokenizer.encode(written, add_special_tokens=False)),
         image,
     )
+
+
+def _codes(given: Any, path: Path, line: int) -> tuple[int, ...]:  # noqa: ANN401 - whatever a row holds
+    codes = given.tolist() if isinstance(given, np.ndarray) else given
+    if not isinstance(codes, list | tuple) or not all(type(code) is int for code in codes):
+        told = json.dumps(codes, default=str)[:80]
+        raise DataError(f"expected a list of whole numbers under 'image_tokens', got {told}", path=path, line=line)
+    return tuple(codes)
 
 
 def _text(row: Row, name: str, path: Path, line: int) -> str:

@@ -54,5 +54,5 @@ def exact_kl(log_probs_NV: Tensor, reference_NV: Tensor) -> Tensor:
 
 
 def weighted_sum(losses_BS: Tensor, actions_BS: Tensor) -> Tensor:
-    """The sum of the losses of action tokens; whatever stands elsewhere, even an infinity, does not count."""
+    """The sum of the losses of action tokens; what stands elsewhere does not count."""
     return torch.where(actions_BS, losses_BS, 0.0).sum()

@@ -5,13 +5,21 @@ Every mean over samples stands beside the share that has no value: a policy that
 
 from __future__ import annotations
 
+import shutil
 import statistics
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
 
 from gotr1_eval.core.chain import parse_chain
+from gotr1_eval.core.jsonl import cut_torn_line, dump, read_rows
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.runs import write_atomically
 from training.advantage import Advantages
 from training.rollout import Rollout
 
@@ -33,6 +41,22 @@ class Judged:
     chain: str
     tokens: int
     truncated: bool
+
+
+@dataclass(slots=True)
+class Clock:
+    """Where the seconds of a step go."""
+
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Counts what happens inside under `name`; a GPU is waited for, which works on after it was asked."""
+        start = time.perf_counter()
+        yield
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds[name] += time.perf_counter() - start
 
 
 def judged_samples(
@@ -89,6 +113,29 @@ def _plans(chains: Sequence[str]) -> Metrics:
     areas = [box.area for plan in boxes for box in plan]
     counts = {"plan/boxes": statistics.fmean(len(plan) for plan in boxes)}
     return counts | ({"plan/area": statistics.fmean(areas)} if areas else {})
+
+
+def speed_metrics(judged: Sequence[Judged], rollout: Rollout, seconds: Mapping[str, float]) -> Metrics:
+    """Where the seconds of a step went, and what was made in one: samples, and tokens of chains and pictures."""
+    tokens = sum(sample.tokens for sample in judged) + len(judged) * rollout.actions.image_BT.shape[1]
+    whole = sum(seconds.values())
+    made = {"speed/samples": len(judged) / whole, "speed/tokens": tokens / whole}
+    return {f"seconds/{name}": value for name, value in seconds.items()} | made
+
+
+def forget_after(folder: Path, done: int) -> None:
+    """Drop what a killed run measured after the step that it goes on from: those steps will be made again."""
+    for name in ("metrics.jsonl", "evaluations.jsonl"):
+        path = folder / name
+        if path.exists():
+            rows = [row for _, row in read_rows(path)]
+            kept = [row for row in rows if row["step"] <= done]
+            cut_torn_line(path)
+            if len(kept) < len(rows):
+                write_atomically(path, "".join(f"{dump(row)}\n" for row in kept))
+    for run in (folder / "evaluations").glob("step-*"):
+        if int(run.name.removeprefix("step-")) > done:
+            shutil.rmtree(run)
 
 
 def update_metrics(sums: Counter[str], norms: Sequence[float], learning_rate: float) -> Metrics:

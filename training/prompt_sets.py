@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
@@ -29,21 +30,29 @@ class PromptMix:
         self._lists = [read_source(source) for source in sources]
         self._shares = [source.share for source in sources]
         self._seed = seed
+        self._draws: list[tuple[int, int]] = []
+        self._counts = [0] * len(sources)
 
     def step(self, step: int, count: int) -> list[str]:
         """The prompts of a step: which source each comes from is drawn, by the shares."""
-        chosen = []
-        for place in range(step * count, (step + 1) * count):
-            source = random.Random(f"{self._seed} source {place}").choices(range(len(self._lists)), self._shares)[0]
-            chosen.append(self._at(source, place))
-        return chosen
+        return [self._at(*self._drawn(place)) for place in range(step * count, (step + 1) * count)]
 
-    def _at(self, source: int, place: int) -> str:
+    def _drawn(self, place: int) -> tuple[int, int]:
+        """(the source of that place in the run, how many places before it were the same source's)."""
+        while len(self._draws) <= place:
+            dice = random.Random(f"{self._seed} source {len(self._draws)}")
+            source = dice.choices(range(len(self._lists)), self._shares)[0]
+            self._draws.append((source, self._counts[source]))
+            self._counts[source] += 1
+        return self._draws[place]
+
+    def _at(self, source: int, draw: int) -> str:
         listed = self._lists[source]
-        epoch, at = divmod(place, len(listed))
+        epoch, at = divmod(draw, len(listed))
         return listed[_shuffled(len(listed), f"{self._seed} {source} {epoch}")[at]]
 
 
+@lru_cache(maxsize=16)
 def _shuffled(count: int, seed: str) -> list[int]:
     order = list(range(count))
     random.Random(seed).shuffle(order)

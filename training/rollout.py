@@ -7,6 +7,7 @@ P prompts, G samples of a prompt.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,11 +52,13 @@ def paint(
     chain_cap: int,
     tile: int,
     written: Callable[[list[Sample]], None] = lambda samples: None,
+    clock: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
 ) -> Rollout:
     """One sample for each prompt and seed, `tile` of them at a time.
 
     Args:
         written: is handed the samples of a tile as soon as their chains are there, before the pictures.
+        clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
     special, tokenizer = checkpoint.special, checkpoint.tokenizer
     rows = [encode_prompt(tokenizer, prompt, special) for prompt in prompts]
@@ -64,25 +67,29 @@ def paint(
     ids, log_probs, pictures = [], [], []
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
-        chains_of_tile = sample_chains(
-            checkpoint.model, part, part_seeds, special, cap=chain_cap, choice=Choice(sampling.text_temperature)
-        )
+        with clock("chain"):
+            chains_of_tile = sample_chains(
+                checkpoint.model, part, part_seeds, special, cap=chain_cap, choice=Choice(sampling.text_temperature)
+            )
         begun = slice(start, start + tile)
         samples += _samples(tokenizer, prompts[begun], chains_of_tile, part_seeds, start)
         written(samples[begun])
         texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
-        painted = sample_images(
-            checkpoint.model,
-            texts,
-            part_seeds,
-            special,
-            guidance=sampling.guidance,
-            choice=Choice(sampling.image_temperature),
-        )
+        with clock("image"):
+            painted = sample_images(
+                checkpoint.model,
+                texts,
+                part_seeds,
+                special,
+                guidance=sampling.guidance,
+                choice=Choice(sampling.image_temperature),
+            )
         chains += chains_of_tile
         ids.append(painted.ids_BT)
         log_probs.append(painted.log_probs_BT)
-        pictures += [Image.fromarray(picture) for picture in decode_images(checkpoint.model, painted.ids_BT).numpy()]
+        with clock("decode"):
+            decoded = decode_images(checkpoint.model, painted.ids_BT).numpy()
+        pictures += [Image.fromarray(picture) for picture in decoded]
     actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), special.pad)
     samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
     return Rollout(samples, actions, [chain.truncated for chain in chains])

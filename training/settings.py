@@ -19,6 +19,7 @@ from training.policy import ImageLogProb
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
+Dtype = Literal["float32", "bfloat16"]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -32,6 +33,30 @@ class LoraSettings(Settings):
     rank: PositiveInt = 32
     alpha: PositiveInt = 32
     targets: tuple[Target, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class TrainSettings(Settings):
+    """What both stages ask: which weights learn, and how much each segment counts.
+
+    Attributes:
+        text_weight, image_weight: of a token of the chain and of the picture.
+        lora: "none" trains the language model, its heads and the image embeddings in full.
+        dtype: of the weights. bfloat16 is for adapters, which stay in float32 themselves: of a whole model's small
+            steps it would round most away.
+    """
+
+    text_weight: NonNegative = 1.0
+    image_weight: NonNegative = 1.0
+    lora: Annotated[LoraSettings | None, _NoneWord] = None
+    dtype: Dtype = "float32"
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> TrainSettings:
+        if self.lora is None and self.dtype == "bfloat16":
+            raise ValueError("dtype = 'bfloat16' needs adapters (lora): full training in it rounds its steps away")
+        if self.text_weight == self.image_weight == 0:
+            raise ValueError("text_weight and image_weight are both 0: nothing would be learned")
+        return self
 
 
 class ClipSettings(Settings):
@@ -88,7 +113,7 @@ class EvaluationSettings(Settings):
     prompts_per_category: PositiveInt = 20
 
 
-class SftSettings(Settings):
+class SftSettings(TrainSettings):
     """A supervised run: one sequence of prompt, chain and picture (paper section 4: 70,000 steps on GoT data).
 
     Attributes:
@@ -96,8 +121,7 @@ class SftSettings(Settings):
         data: .jsonl or .parquet files; see `training.lessons`.
         micro_batch: sequences of one forward pass; `batch_size` is made of several.
         prompt_dropout: share of rows turned into the sampler's unconditional row.
-        text_weight, image_weight: of the mean loss of a chain's token and of a picture's.
-        lora: "none" trains the language model, its heads and the image embeddings in full.
+        text_weight, image_weight: of the mean loss over the chains' tokens, and over the pictures'.
     """
 
     ckpt: str
@@ -109,10 +133,6 @@ class SftSettings(Settings):
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     weight_decay: NonNegative = 0.01
     prompt_dropout: Share = 0.1
-    text_weight: NonNegative = 1.0
-    image_weight: NonNegative = 1.0
-    lora: Annotated[LoraSettings | None, _NoneWord] = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     gradient_checkpointing: bool = False
     trackers: tuple[Tracker, ...] = ()
@@ -121,7 +141,7 @@ class SftSettings(Settings):
     seed: int = 0
 
 
-class GrpoSettings(Settings):
+class GrpoSettings(TrainSettings):
     """A whole run.
 
     Attributes:
@@ -130,15 +150,14 @@ class GrpoSettings(Settings):
         judge_model: of judges that ask one; as `--judge-model`.
         judge_while_painting: judges that read the chain alone and ask a server begin before the pictures are there;
             the rewards are the same.
-        watch: judges that are scored but never trained on.
+        watch: judges by name that are scored but never trained on, as in a reward set:
+            ``watch = { layout = "geometric" }``; ``judge_model`` is theirs, too.
         updates: passes over a rollout.
         micro_batch: sequences of one forward pass of the update.
         beta: weight of the KL to where the policy started; 0 computes none.
         kl: estimated from the sampled tokens, or exact over the vocabulary.
         text_clip, image_clip: apart, since guided log-ratios move `guidance` times as fast.
-        text_weight, image_weight: of a token of the chain and of the picture.
         scale, min_spread: see `training.advantage`.
-        lora: "none" trains the language model, its heads and the image embeddings in full.
         trackers: besides metrics.jsonl; they need the extra `trackers`, or their own packages.
         judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
         max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
@@ -149,7 +168,7 @@ class GrpoSettings(Settings):
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
     judge_while_painting: bool = False
-    watch: tuple[str, ...] = ()
+    watch: dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingSettings = SamplingSettings()
     steps: PositiveInt = 1000
     prompts_per_step: PositiveInt = 8
@@ -165,12 +184,9 @@ class GrpoSettings(Settings):
     image_logprob: ImageLogProb = "guided"
     text_clip: ClipSettings = ClipSettings()
     image_clip: ClipSettings = ClipSettings()
-    text_weight: NonNegative = 1.0
-    image_weight: NonNegative = 1.0
     scale: Scale = "group"
     min_spread: NonNegative = 1e-3
     lora: Annotated[LoraSettings | None, _NoneWord] = LoraSettings()
-    dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     gradient_checkpointing: bool = False
     evaluation: Annotated[EvaluationSettings | None, _NoneWord] = EvaluationSettings()

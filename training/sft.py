@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from gotr1_eval.models.janus.sequence import Padded, left_pad, positions, unconditional
 from training.schedule import cosine_factor
@@ -106,9 +107,20 @@ def hidden_states(model: Any, text: Padded, image_BT: Tensor) -> Tensor:  # noqa
     return states
 
 
-def token_loss(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
-    """Summed cross-entropy in nats."""
-    return functional.cross_entropy(logits_NV.float(), targets_N, reduction="sum")
+def token_loss(head: Callable[[Tensor], Tensor], states_ND: Tensor, targets_N: Tensor, chunk: int = 2048) -> Tensor:
+    """Summed cross-entropy in nats.
+
+    Args:
+        head: from states to logits.
+        chunk: positions whose logits are held at once, and made again in the backward pass; 102,400 words times a
+            batch would not fit.
+    """
+
+    def summed(states_nD: Tensor, targets_n: Tensor) -> Tensor:
+        return functional.cross_entropy(head(states_nD).float(), targets_n, reduction="sum")
+
+    pieces = zip(torch.split(states_ND, chunk), torch.split(targets_N, chunk), strict=True)
+    return torch.stack([checkpoint(summed, *piece, use_reentrant=False) for piece in pieces]).sum()
 
 
 def batch_losses(model: Any, batch: Batch, text_tokens: int, image_tokens: int) -> Losses:  # noqa: ANN401
@@ -121,12 +133,10 @@ def batch_losses(model: Any, batch: Batch, text_tokens: int, image_tokens: int) 
     states_BSD = hidden_states(model, batch.text, batch.image_BT)
     length = batch.text.ids_BL.shape[1]
     targeted = batch.chain_BL[:, 1:]
-    text_logits_NV = model.lm_head(states_BSD[:, : length - 1][targeted])
-    image_logits_BTK = model.model.generation_head(states_BSD[:, length - 1 :])
-    return Losses(
-        token_loss(text_logits_NV, batch.text.ids_BL[:, 1:][targeted]) / max(text_tokens, 1),
-        token_loss(image_logits_BTK.flatten(0, 1), batch.image_BT.flatten()) / max(image_tokens, 1),
-    )
+    text_ND, image_ND = states_BSD[:, : length - 1][targeted], states_BSD[:, length - 1 :].flatten(0, 1)
+    text = token_loss(model.lm_head, text_ND, batch.text.ids_BL[:, 1:][targeted])
+    image = token_loss(model.model.generation_head, image_ND, batch.image_BT.flatten())
+    return Losses(text / max(text_tokens, 1), image / max(image_tokens, 1))
 
 
 def lesson_order(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
@@ -177,7 +187,7 @@ def learn(model: Any, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, 
 
 
 def adamw(parameters: Iterable[torch.nn.Parameter], options: SftOptions) -> torch.optim.AdamW:
-    """The optimizer of both stages of training."""
+    """The optimizer of this stage."""
     rate, decay = options.learning_rate, options.weight_decay
     return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.95), weight_decay=decay)
 

@@ -76,12 +76,18 @@ def gathered(policy: nn.Module) -> Iterator[None]:
             group.reshard()
 
 
-def whole(value: Any) -> Any:  # noqa: ANN401 - a tensor, or a state dict with tensors somewhere inside
-    """The same with its shards put together, which all processes do at once."""
+def whole(value: Any, kept: bool = True) -> Any:  # noqa: ANN401 - a tensor, or a state dict with tensors inside
+    """The same with its shards put together, which all processes do at once; every tensor on the CPU.
+
+    Args:
+        kept: False on a process that helps and has no use for the result: its tensors are left out, one by one.
+    """
     if isinstance(value, DTensor):
-        return value.full_tensor()
+        value = value.full_tensor()
+    if isinstance(value, Tensor):
+        return value.cpu() if kept else None
     if isinstance(value, dict):
-        return {key: whole(inside) for key, inside in value.items()}
+        return {key: whole(inside, kept) for key, inside in value.items()}
     return value
 
 

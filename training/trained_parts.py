@@ -57,13 +57,13 @@ class Learner:
         """Whose heads read the reference's states: no adapter touches a head."""
         return self.frozen or self.policy
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """What `save` writes, with its shards put together: all processes call it at once."""
+    def weights(self, kept: bool = True) -> dict[str, torch.Tensor]:
+        """What `save` writes, with its shards put together: all processes call it at once; see `whole`."""
         if self.adapters is None:
             stored = self.checkpoint.model.state_dict()
         else:
             stored = {name: each for name, each in self.adapters.state_dict().items() if "lora_" in name}
-        found: dict[str, torch.Tensor] = whole(dict(stored))
+        found: dict[str, torch.Tensor] = whole(dict(stored), kept)
         return found
 
     def save(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:
@@ -108,7 +108,12 @@ def make_learner(
         for part in _FROZEN:
             getattr(checkpoint.model.model, part).requires_grad_(False)
     if gradient_checkpointing:
-        checkpoint.model.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        language_model = checkpoint.model.model.language_model
+        # transformers has begun to call it by another name.
+        renamed = getattr(language_model, "activation_checkpointing_enable", None)
+        (renamed or language_model.gradient_checkpointing_enable)({"use_reentrant": False})
+        # transformers recomputes layers in training mode alone; it changes nothing else, without any dropout.
+        language_model.train()
     return Learner(checkpoint, policy, adapters, frozen)
 
 

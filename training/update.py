@@ -88,9 +88,12 @@ def losses(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Ten
         scores.text, part.old.text if part.old else None, part.reference[0].text if part.reference else None,
         part.acted[0], part.actions.drawn_text_BL, part.advantages_B, settings.text_clip, settings.beta,
     )  # fmt: skip
+    # Guided pictures scored without guidance differ from what was sampled by intent, not by drift.
+    apart = settings.image_logprob == "conditional" and settings.sampling.guidance > 1
+    drawn_BT = None if apart else part.actions.drawn_image_BT
     image, image_sums = _segment_loss(
         scores.image, part.old.image if part.old else None, part.reference[0].image if part.reference else None,
-        part.acted[1], part.actions.drawn_image_BT, part.advantages_B, settings.image_clip, settings.beta,
+        part.acted[1], drawn_BT, part.advantages_B, settings.image_clip, settings.beta,
     )  # fmt: skip
     named = {f"text/{name}": value for name, value in text_sums.items()}
     named |= {f"image/{name}": value for name, value in image_sums.items()}
@@ -102,7 +105,7 @@ def _segment_loss(
     old: SegmentScores | None,
     reference: SegmentScores | None,
     actions_BS: Tensor,
-    drawn_BS: Tensor,
+    drawn_BS: Tensor | None,
     advantages_B: Tensor,
     bounds: ClipSettings,
     beta: float,
@@ -112,11 +115,12 @@ def _segment_loss(
     loss_BS = clipped_loss(now_BS, before_BS, advantages_B, clip)
     sums = {
         "tokens": float(actions_BS.sum()),
-        "drift": float(weighted_sum((now_BS.detach() - drawn_BS).abs(), actions_BS)),
         "entropy": float(weighted_sum(new.entropy_BS, actions_BS)),
         "ratio": float(weighted_sum((now_BS.detach() - before_BS).exp(), actions_BS)),
         "clipped": float((clipped_share(now_BS.detach(), before_BS, advantages_B, clip) & actions_BS).sum()),
     }
+    if drawn_BS is not None:
+        sums["drift"] = float(weighted_sum((now_BS.detach() - drawn_BS).abs(), actions_BS))
     if reference is not None:
         kl_BS = new.kl_BS if new.kl_BS is not None else sampled_kl(now_BS, reference.log_probs_BS)
         loss_BS = loss_BS + beta * kl_BS

@@ -112,9 +112,11 @@ _SHOWN = {
     "text/loss": "text loss",
     "image/loss": "image loss",
     "grad_norm": "gradient",
-    "seconds/sample": "s sampling",
-    "seconds/judge": "s judging",
-    "seconds/update": "s updating",
+    "seconds/chain": "seconds: chains",
+    "seconds/image": "pictures",
+    "seconds/decode": "decoding",
+    "seconds/judge": "judges",
+    "seconds/update": "update",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -258,11 +259,18 @@ def test_weights_for_another_size_are_refused_or_named(weights: Path):
     assert f"image_size = {SIDE}" in message
 
 
-def test_what_is_no_tokenizer_is_said_in_one_line(weights: Path, tmp_path: Path):
+def test_what_is_not_there_is_said_in_one_line(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def model() -> blip.BlipVqa:
         return blip_vqa(weights, tokenizer=str(tmp_path))
 
     assert "tokenizer.json or vocab.txt" in one_line_error(UsageError, lambda: model().fingerprint)
+    alone = tmp_path / "alone.pth"
+    shutil.copy(weights, alone)
+    message = one_line_error(UsageError, lambda: blip_vqa(alone).fingerprint)
+    assert "the hub's 'google-bert/bert-base-uncased' cannot be fetched" in message
+    monkeypatch.setenv("GOTR1_EVAL_WEIGHTS", str(tmp_path))
+    missing = one_line_error(UsageError, lambda: blip.BlipVqa(blip.Settings()).fingerprint)
+    assert "gotr1-eval weights blip-vqa --download" in missing
     (tmp_path / "tokenizer.json").write_text("[]")
     assert "not a tokenizer file" in one_line_error(DataError, lambda: model().loaded)
     write_tokenizer(tmp_path, {"[UNK]": 0, "yes": 1})

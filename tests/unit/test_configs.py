@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gotr1_eval.build import Builder
 from gotr1_eval.cli.train import with_changes
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.settings import read_settings, read_toml
@@ -13,6 +14,16 @@ from rewards.reward_set import read_reward_set
 from training.settings import GrpoSettings
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.toml"))
+
+
+ABLATIONS = sorted(Path(__file__).parents[2].glob("configs/ablations/*.toml"))
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
+def test_the_ablations_rewards_can_be_asked(path):
+    asked = Builder().reward_set(str(path))
+    assert asked.headline == "total"
+    assert f"total[{path.stem}" in asked.makers[-1][0]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -11,9 +11,10 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
-from gotr1_eval.models.encoders import _clip_folder, clip
+from gotr1_eval.models.encoders import _clip_folder, clip, hps
 from gotr1_eval.models.encoders._clip_folder import resolve_folder
 from gotr1_eval.models.encoders._clip_text import load_tokenizer
+from gotr1_eval.models.loading import choose_device
 from tests.tiny_clip import (
     Tensors,
     clip_encoder,
@@ -67,7 +68,11 @@ def test_what_is_no_checkpoint_is_said_in_one_line(tmp_path: Path):
 def test_what_is_no_tokenizer_is_said_in_one_line(tmp_path: Path):
     path = write_checkpoint(tmp_path)
     (tmp_path / "merges.txt").unlink()
-    assert "no CLIP tokenizer at" in one_line_error(UsageError, lambda: hps_encoder(path).fingerprint)
+    alone = one_line_error(UsageError, lambda: hps_encoder(path).fingerprint)
+    assert "the hub's 'openai/clip-vit-base-patch32' cannot be fetched" in alone, "without one beside the weights"
+    (tmp_path / "empty").mkdir()
+    empty = hps_encoder(path, tokenizer=str(tmp_path / "empty"))
+    assert "no CLIP tokenizer at" in one_line_error(UsageError, lambda: empty.fingerprint)
     missing = hps_encoder(path, tokenizer=str(tmp_path / "no folder"))
     assert "give a folder, or an id" in one_line_error(UsageError, lambda: missing.loaded)
     (tmp_path / "tokenizer.json").write_text("[]")
@@ -120,3 +125,25 @@ def test_a_hub_that_cannot_be_reached_is_said_in_one_line(monkeypatch: pytest.Mo
     encoder = clip.ClipModelEncoder(clip.Settings(model="owner/name", device="cpu"))
     message = one_line_error(UsageError, lambda: encoder.fingerprint)
     assert message == "no folder owner/name, and the hub's 'owner/name' cannot be fetched: no network"
+
+
+def test_the_official_file_is_looked_for_where_it_is_downloaded_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GOTR1_EVAL_WEIGHTS", str(tmp_path))
+    missing = one_line_error(UsageError, lambda: hps.HpsEncoder(hps.Settings()))
+    assert f"no HPS_v2.1_compressed.pt in {tmp_path}" in missing
+    assert "gotr1-eval weights hps --download" in missing
+    write_checkpoint(tmp_path).rename(tmp_path / "HPS_v2.1_compressed.pt")
+    found = hps.HpsEncoder(hps.Settings(image_heads=4, text_heads=2))
+    given = hps_encoder(tmp_path / "HPS_v2.1_compressed.pt")
+    assert found.fingerprint == given.fingerprint
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(None, "cuda"), ("0", "cuda:0"), ("3", "cuda:3"), ("5", "cuda:1")])
+def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch, rank: str, expected: str):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert str(choose_device("auto")) == expected
+    assert str(choose_device("cpu")) == "cpu"

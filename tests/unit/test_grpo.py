@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -26,6 +27,8 @@ from training.policy import Policy
 from training.prompt_sets import PromptMix
 from training.settings import PromptSource
 
+TIMED = ("seconds/", "speed/")
+
 
 def same(one, two, tolerance):
     assert set(one) == set(two)
@@ -45,12 +48,27 @@ def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_same_gradients(tmp_path, whole):
+@pytest.mark.parametrize("scale", ["group", "batch"])
+def test_two_processes_give_the_same_gradients(tmp_path, scale):
+    whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, scale=scale))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29637"]
     command = [*launcher, "-m", "tests.grpo_runs", str(tmp_path), "gradients"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    known = {**os.environ, "CHANGES": json.dumps({"scale": scale})}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-2000:]
     same(whole, torch.load(tmp_path / "gradients.pt", weights_only=True), 1e-5)
+
+
+def test_recomputed_layers_give_the_same_gradients(tmp_path, whole):
+    def counted(**changes):
+        one, calls = trainer(tmp_path / str(len(changes)), max_grad_norm=1e9, **changes), []
+        layer = one.learner.checkpoint.model.model.language_model.layers[0]
+        layer.mlp.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+        return gradients(one), sum(calls)
+
+    (found, often), (_, once) = counted(gradient_checkpointing=True), counted()
+    same(whole, found, 1e-5)
+    assert often > once, "the layers ran again in the backward pass"
 
 
 @pytest.mark.parametrize("changes", [{}, {"updates": 2, "kl": "exact"}, {"lora": {"rank": 4, "alpha": 4}}])
@@ -63,7 +81,7 @@ def test_a_resumed_run_is_an_unbroken_one(tmp_path, changes):
 
     def rows(name):
         read = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        return [{key: value for key, value in row.items() if not key.startswith("seconds/")} for row in read]
+        return [{key: value for key, value in row.items() if not key.startswith(TIMED)} for row in read]
 
     assert rows("broken") == rows("unbroken")
     one, two = (
@@ -173,8 +191,13 @@ def test_a_policy_that_breaks_its_judge_stops_the_run():
     watch.see([bad, bad])
     watch.see([good, good])
     watch.see([bad, good])
+    watch.check()
+    watch.see([bad, bad])
     with pytest.raises(RunError, match=r"75% of the rewards of the last 2 steps.*unreadable: word salad"):
-        watch.see([bad, bad])
+        watch.check()
+    for _ in range(2):
+        watch.see([Unscored(why=Why.NOT_APPLICABLE), good])
+    watch.check()
 
 
 def test_even_rewards_teach_nothing_and_are_counted(tmp_path):
@@ -186,7 +209,7 @@ def test_even_rewards_teach_nothing_and_are_counted(tmp_path):
     weights = [each.clone() for each in even.trained]
     metrics = even.step(0)
     assert metrics["groups/too_even"] == 2
-    assert metrics["updates"] == 0
+    assert metrics["updates"] == metrics["grad_norm"] == 0
     assert all(torch.equal(one, two) for one, two in zip(weights, even.trained, strict=True))
 
 
@@ -231,6 +254,8 @@ def test_prompts_depend_on_seed_and_step_alone(tmp_path):
     flat = [prompt for step in steps for prompt in step]
     assert set(flat) == {"one", "two", "three", "x"}
     assert 0.2 < flat.count("x") / len(flat) < 0.3
+    counts = [flat.count(prompt) for prompt in ("one", "two", "three")]
+    assert max(counts) - min(counts) <= 1, "a source is gone through whole before it begins anew"
     (tmp_path / "c.jsonl").write_text('{"prompt": 3}\n')
     with pytest.raises(DataError, match=r"c\.jsonl:1: expected texts under 'prompt'"):
         PromptMix([PromptSource(file=tmp_path / "c.jsonl")], 0)
@@ -246,6 +271,8 @@ def test_prompts_depend_on_seed_and_step_alone(tmp_path):
         ({"sampling": {"top_k": 5}}, "top_k"),
         ({"prompts": [{"share": 1}]}, "shapes"),
         ({"text_clip": {"low": 1.0}}, "low"),
+        ({"dtype": "bfloat16"}, "needs adapters"),
+        ({"text_weight": 0, "image_weight": 0}, "nothing would be learned"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(changes, word):

@@ -18,7 +18,7 @@ def test_a_group_by_hand():
     found = group_advantages(torch.tensor([[1.0, 0.0, 1.0, 0.0]]), ALL)
     spread = math.sqrt(4 * 0.25 / 3) + 1e-4
     assert found.values_PG[0].tolist() == pytest.approx([0.5 / spread, -0.5 / spread, 0.5 / spread, -0.5 / spread])
-    assert (found.unscored, found.too_few, found.too_even) == (0, 0, 0)
+    assert (found.too_few, found.too_even) == (0, 0)
 
 
 @pytest.mark.parametrize("scale", ["group", "batch", "none"])
@@ -45,14 +45,13 @@ def test_the_unscored_leave_their_group_whatever_stands_there():
     two = group_advantages(torch.tensor([[0.2, 0.4]]), torch.ones(1, 2, dtype=torch.bool))
     assert torch.equal(one.values_PG[:, :2], two.values_PG)
     assert one.learned_PG.tolist() == [[True, True, False, False]]
-    assert one.unscored == 2
 
 
 def test_groups_that_teach_nothing_are_dropped_and_counted():
     rewards = torch.tensor([[0.5, 0.5000001, 0.5, 0.5], [0.1, 0.9, 0.3, 0.2], [0.1, 0.2, 0.3, 0.4]])
     scored = torch.tensor([[True] * 4, [True, False, False, False], [True] * 4])
     found = group_advantages(rewards, scored)
-    assert (found.too_few, found.too_even, found.unscored) == (1, 1, 3)
+    assert (found.too_few, found.too_even) == (1, 1)
     assert found.learned_PG.any(dim=1).tolist() == [False, False, True]
     assert not found.values_PG[:2].any()
 

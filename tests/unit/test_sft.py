@@ -37,8 +37,19 @@ def lessons(special):
 
 def test_token_loss_by_hand():
     logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
-    assert token_loss(logits, torch.tensor([0, 1])).item() == pytest.approx(2 * 0.6931, abs=1e-4)
-    assert token_loss(logits[:0], torch.tensor([], dtype=torch.int64)).item() == 0.0
+    assert token_loss(torch.nn.Identity(), logits, torch.tensor([0, 1])).item() == pytest.approx(2 * 0.6931, abs=1e-4)
+    assert token_loss(torch.nn.Identity(), logits[:0], torch.tensor([], dtype=torch.int64)).item() == 0.0
+
+
+def test_chunks_of_logits_change_no_loss_and_no_gradient():
+    head, generator = torch.nn.Linear(8, 50), torch.Generator().manual_seed(0)
+    states, targets = torch.randn(30, 8, generator=generator), torch.randint(50, (30,), generator=generator)
+    plain = torch.nn.functional.cross_entropy(head(states), targets, reduction="sum")
+    expected = torch.autograd.grad(plain, head.weight)[0]
+    for chunk in (1, 7, 30, 99):
+        loss = token_loss(head, states, targets, chunk)
+        torch.testing.assert_close(loss, plain)
+        torch.testing.assert_close(torch.autograd.grad(loss, head.weight)[0], expected)
 
 
 def test_only_the_chain_is_learned(lessons, special):

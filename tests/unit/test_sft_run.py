@@ -80,6 +80,8 @@ def test_parquet_is_read_alike(tmp_path, checkpoint, data):
         ),
         ({"prompt": "a", "chain": "b", "image_tokens": [CODES] * TOKENS}, f"got {TOKENS} in {CODES}..{CODES}"),
         ({"prompt": "a", "chain": "b", "image_tokens": []}, "got none"),
+        ({"prompt": "a", "chain": "b", "image_tokens": "12"}, "whole numbers under 'image_tokens', got \"12\""),
+        ({"prompt": "a", "chain": "b", "image_tokens": [0.5]}, "whole numbers under 'image_tokens', got [0.5]"),
         ({"prompt": "a", "chain": "b", "image": "gone.png"}, "x.jsonl:1: the picture cannot be read"),
     ],
 )

@@ -1,0 +1,142 @@
+"""What may go wrong while a policy learns: it stops in one line, keeps what was learned, and tells no number twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.training_run import prepare_grpo
+from rewards.reward_set import RewardSet
+from tests.grpo_runs import ChecksumJudge, trainer
+from training.settings import GrpoSettings
+
+
+class Failing(ChecksumJudge):
+    """Judges so many steps, and then cannot be asked at all."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def judge(self, samples):
+        self.left -= 1
+        if self.left < 0:
+            raise UsageError("the server knows no such model")
+        return super().judge(samples)
+
+
+def steps_in(folder, name="metrics.jsonl"):
+    return [json.loads(line)["step"] for line in (folder / name).read_text().splitlines()]
+
+
+def test_what_was_learned_is_saved_before_the_run_ends(tmp_path):
+    with pytest.raises(UsageError, match="no such model"):
+        trainer(tmp_path, RewardSet({"checksum": Failing(2)}), steps=9, save_every=9).train()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    assert trainer(tmp_path, steps=3, save_every=9).train() == 3
+    assert steps_in(tmp_path) == [1, 2, 3]
+
+
+def test_a_run_whose_judge_is_broken_keeps_its_last_step(tmp_path):
+    run = trainer(tmp_path, steps=9, save_every=9, max_unscored=0.0, window=1)
+    with pytest.raises(RunError, match="of the rewards of the last 1 steps are unscored"):
+        run.train()
+    done = steps_in(tmp_path)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{len(done):06}"]
+
+
+def test_a_stop_during_an_evaluation_saves(tmp_path):
+    asked = {"every": 1, "prompts_per_category": 1}
+    run = trainer(tmp_path, steps=9, save_every=9, evaluation=asked)
+
+    def evaluate(policy, step):
+        run.stopping = step == 2
+        return {"total/mean": 0.5}
+
+    run.evaluate = evaluate
+    assert run.train() == 2
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    assert steps_in(tmp_path, "evaluations.jsonl") == [0, 1, 2]
+
+
+def test_steps_of_a_killed_run_are_not_told_twice(tmp_path):
+    first = trainer(tmp_path, steps=2)
+    assert first.train() == 2
+    told = (tmp_path / "metrics.jsonl").read_text()
+    append_rows(tmp_path / "metrics.jsonl", [{"step": 3, "reward/checksum/mean": 0.1}])
+    append_rows(tmp_path / "evaluations.jsonl", [{"step": 0}, {"step": 3}])
+    for step in (0, 3):
+        (tmp_path / f"evaluations/step-{step:06}").mkdir(parents=True)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "rew')
+    assert trainer(tmp_path, steps=2).train() == 2
+    assert (tmp_path / "metrics.jsonl").read_text() == told
+    assert steps_in(tmp_path, "evaluations.jsonl") == [0]
+    assert [path.name for path in (tmp_path / "evaluations").iterdir()] == ["step-000000"]
+
+
+def test_a_gradient_that_is_no_number_is_not_followed(tmp_path, monkeypatch):
+    run = trainer(tmp_path, steps=3, save_every=9)
+    weights = [each.clone() for each in run.trained]
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(torch.nan))
+    with pytest.raises(RunError, match=r"the gradient of step 1 is nan.*lower learning_rate"):
+        run.train()
+    assert all(torch.equal(one, two) for one, two in zip(weights, run.trained, strict=True))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_seed_is_its_adapters_seed(tmp_path):
+    def adapters(seed, drawn):
+        torch.rand(drawn)
+        run = trainer(tmp_path / f"{seed} {drawn}", lora={"rank": 4, "alpha": 4}, seed=seed)
+        return torch.cat([each.detach().flatten() for each in run.trained])
+
+    assert torch.equal(adapters(0, 0), adapters(0, 5))
+    assert not torch.equal(adapters(0, 0), adapters(1, 0))
+
+
+SMALL = {
+    "ckpt": "tiny-janus", "rewards": "without_models", "prompts": [{"shapes": ["spatial"]}], "steps": 1,
+    "prompts_per_step": 1, "samples_per_prompt": 2, "evaluation": "none", "beta": 0.0, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_folder_is_claimed_by_settings_that_can_be_met(tmp_path):
+    def prepared(**changes):
+        return prepare_grpo(GrpoSettings.model_validate(SMALL | changes), tmp_path)
+
+    with pytest.raises(UsageError, match="no_such_set"):
+        prepared(rewards="no_such_set")
+    assert not (tmp_path / "training.json").exists()
+    prepared()
+    prepared(keep=7, judge_patience=1.0)
+    assert json.loads((tmp_path / "training.json").read_text())["keep"] == 7
+    with pytest.raises(RunError, match="holds a run with seed = 0, now 1"):
+        prepared(seed=1)
+
+
+@pytest.mark.slow
+def test_watched_judges_have_settings_of_their_own(tmp_path):
+    def prepared(name, **watch):
+        return prepare_grpo(GrpoSettings.model_validate({**SMALL, "watch": watch}), tmp_path / name)
+
+    watched = prepared("own", boxes={"use": "reasoning_image", "grounder": "shapes"}).watched
+    assert [judge.name for judge in watched.judges.values()] == ["reasoning_image[shapes]"]
+    with pytest.raises(UsageError, match="'layout' is geometric, a part of the reward"):
+        prepared("part", layout="geometric")
+    with pytest.raises(UsageError, match="'semantic' asks a language-vision model; name one"):
+        prepared("model", chain="semantic")
+
+
+def test_time_is_told_by_part(tmp_path):
+    metrics = trainer(tmp_path).step(0)
+    parts = {"chain", "image", "decode", "judge", "watch", "update"}
+    assert {name for name in metrics if name.startswith("seconds/")} == {f"seconds/{part}" for part in parts}
+    whole = sum(metrics[f"seconds/{part}"] for part in parts)
+    assert metrics["speed/samples"] == pytest.approx(8 / whole)
+    tokens = 8 * metrics["chain/tokens"] + metrics["image/tokens"]
+    assert metrics["speed/tokens"] >= tokens / whole * 0.99
