@@ -111,7 +111,7 @@ class Builder:
         """Factor -> the settings of every judge of a reward set, the model filled in; arguments as of `reward_set`."""
         settings = read_reward_set(name)
         model = judge_model or settings.judge_model
-        specs = {factor: self._with_model(spec, model) for factor, spec in settings.judges.items()}
+        specs = {factor: self.with_model(spec, model) for factor, spec in settings.judges.items()}
         if judge_model is not None and specs == settings.judges:
             raise UsageError(f"--judge-model: no judge of {name!r} asks a model that is left open")
         return specs
@@ -120,14 +120,18 @@ class Builder:
         """Read a model's settings and build nothing; `kind` is ``detector``, ``encoder``, ``yes_no``, ..."""
         self._read(_MODELS[kind], spec)
 
-    def _with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
-        """The judge's settings with the common model filled in where it asks one."""
+    def with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
+        """The judge's settings with the common model filled in where it asks one, and unchanged where it does not.
+
+        Raises:
+            UsageError: it asks one, and there is none.
+        """
         name = str(spec.get("use", ""))
         open_fields = {"vlm", "grounder"} & set(JUDGES.load(name).Settings.model_fields) - set(spec)
         if not open_fields:
             return spec
         if model is None:
-            raise UsageError(f"judge {name!r} asks a language-vision model; name one with --judge-model")
+            raise UsageError(f"judge {name!r} asks a language-vision model; name one with --judge-model (judge_model)")
         filled: dict[str, Json] = {"vlm": dict(model), "grounder": {"use": "vlm", "vlm": dict(model)}}
         return {**spec, **{field: filled[field] for field in open_fields}}
 
