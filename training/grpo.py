@@ -109,6 +109,7 @@ class GrpoTrainer:
             Policy(checkpoint.model, self.sampling, checkpoint.special.pad),
             settings.lora,
             ckpt=settings.ckpt,
+            seed=settings.seed,
             keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )

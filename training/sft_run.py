@@ -41,6 +41,7 @@ class SftTrainer:
             policy,
             settings.lora,
             ckpt=settings.ckpt,
+            seed=settings.seed,
             gradient_checkpointing=settings.gradient_checkpointing,
         )
         self.options = SftOptions(

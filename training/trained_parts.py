@@ -88,6 +88,7 @@ def make_learner(
     lora: LoraSettings | None,
     *,
     ckpt: str,
+    seed: int,
     keep_first: bool = False,
     gradient_checkpointing: bool = False,
 ) -> Learner:
@@ -95,12 +96,13 @@ def make_learner(
 
     Args:
         ckpt: what the checkpoint was read from; adapters that are saved name it.
+        seed: of the adapters' first weights.
         keep_first: a copy of a policy trained in full is kept as the reference; adapters need none.
     """
     frozen = copy.deepcopy(policy).requires_grad_(False) if keep_first and lora is None else None
     adapters = None
     if lora is not None:
-        adapters = _with_adapters(checkpoint.model, lora, ckpt)
+        adapters = _with_adapters(checkpoint.model, lora, ckpt, seed)
     else:
         checkpoint.model.requires_grad_(True)
         for part in _FROZEN:
@@ -110,13 +112,15 @@ def make_learner(
     return Learner(checkpoint, policy, adapters, frozen)
 
 
-def _with_adapters(model: Any, lora: LoraSettings, ckpt: str) -> Any:  # noqa: ANN401 - transformers and peft are untyped
+def _with_adapters(model: Any, lora: LoraSettings, ckpt: str, seed: int) -> Any:  # noqa: ANN401 - peft is untyped
     """peft's wrapper; the model itself now has the adapters inside."""
     from peft import LoraConfig, get_peft_model
 
     where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
     base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where)
-    adapted = get_peft_model(model, config)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model, config)
     config.base_model_name_or_path = base  # after the fact: peft puts the model's own name there first
     return adapted

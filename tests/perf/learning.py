@@ -14,6 +14,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,17 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def train(folder: Path, *settings: str) -> tuple[Path, float]:
-    """Train into the folder; the last checkpoint, and the minutes of its steps."""
+    """Train into the folder; the last checkpoint, and the minutes from start to end, evaluations and loading in them.
+
+    The minutes are kept beside the run, so that a table printed again tells those of the training itself.
+    """
     chosen = [part for setting in settings for part in ("--set", setting)]
+    kept = folder / "minutes.txt"
+    start = time.perf_counter()
     command("train", "grpo", "--config", str(CONFIG), "--out", str(folder), *chosen)
-    rows = rows_of(folder / "metrics.jsonl")
-    seconds = sum(value for row in rows for name, value in row.items() if name.startswith("seconds/"))
-    return max((folder / "checkpoints").iterdir()), seconds / 60
+    if not kept.exists():
+        kept.write_text(str((time.perf_counter() - start) / 60))
+    return max((folder / "checkpoints").glob("step-*[0-9]")), float(kept.read_text())
 
 
 def held_out(ckpt: str, folder: Path, prompts: int) -> dict[str, dict[str, Summary]]:
