@@ -81,7 +81,8 @@ def merge(out: Path) -> int:
             samples = list(read_samples(folder).values())
             if len(samples) < sum(expected_of(info).values()):
                 raise DataError(f"the shard has {len(samples)} samples only; let it finish first", path=folder)
-            shutil.copytree(folder / "images", out / "images", copy_function=_link, dirs_exist_ok=True)
+            if (folder / "images").is_dir():  # not where pictures were judged that lie elsewhere
+                shutil.copytree(folder / "images", out / "images", copy_function=_link, dirs_exist_ok=True)
             store.append_samples([_moved(sample, folder, out) for sample in samples])
             store.append_judgments(read_judgments(folder).values())
             count += len(samples)

@@ -1,7 +1,8 @@
 """Score pictures: which of them show what was asked for?
 
 The pictures are drawn by the embedded world of shapes, one as asked and one with a fault. Yours are files that you
-have, and your judge another (see `gotr1-eval list judges`); the three lines at the end stay the same.
+have, and your judge another (see `gotr1-eval list judges`), which may ask a model: `judges=["prompt_image"],
+judge_model="Qwen/Qwen2.5-VL-7B-Instruct"`, or a server's address. The three lines at the end stay the same.
 """
 
 import random

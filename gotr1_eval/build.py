@@ -121,7 +121,7 @@ class Builder:
         self._read(_MODELS[kind], spec)
 
     def with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
-        """The judge's settings with the common model filled in where it asks one.
+        """The judge's settings with the common model filled in where it asks one, and unchanged where it does not.
 
         Raises:
             UsageError: it asks one, and there is none.
@@ -131,7 +131,7 @@ class Builder:
         if not open_fields:
             return spec
         if model is None:
-            raise UsageError(f"judge {name!r} asks a language-vision model; name one with --judge-model")
+            raise UsageError(f"judge {name!r} asks a language-vision model; name one with --judge-model (judge_model)")
         filled: dict[str, Json] = {"vlm": dict(model), "grounder": {"use": "vlm", "vlm": dict(model)}}
         return {**spec, **{field: filled[field] for field in open_fields}}
 

@@ -6,16 +6,16 @@ table = score_images(["cat.png"], ["a cat on the left of a dog"], judges=["geome
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gotr1_eval.build import Builder
+from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Judge
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Json, Sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,7 @@ def score_images(
     prompts: Sequence[str],
     judges: Sequence[str | Judge],
     chains: Sequence[str | None] | None = None,
+    judge_model: str | Mapping[str, Json] | None = None,
 ) -> pd.DataFrame:
     """Score pictures, and their chains where there are any.
 
@@ -46,13 +47,16 @@ def score_images(
         prompts: one an image.
         judges: by name (see ``gotr1-eval list judges``) or live objects.
         chains: one an image, None where there is none.
+        judge_model: the language-vision model of the named judges that ask one: what ``--judge-model`` takes, or
+            settings such as ``{"use": "qwen", "model": ...}``.
 
     Returns:
         A row an image: prompt, image, and for each judge its value under its name (NaN where it is unscored) and the
         reason under ``<name>/why`` (empty where it is scored).
 
     Raises:
-        UsageError: unequal lengths, or an unknown judge.
+        UsageError: unequal lengths, an unknown judge, a judge that asks a model where none is given, or a model that
+            no named judge asks.
     """
     import pandas as pd
 
@@ -61,8 +65,7 @@ def score_images(
         raise UsageError(
             f"needed as many images as prompts and chains, got {len(images)}, {len(prompts)}, {len(chains)}"
         )
-    builder = Builder()
-    live = [builder.judge({"use": judge}) if isinstance(judge, str) else judge for judge in judges]
+    live = _live_judges(judges, judge_model)
     samples = [
         Sample(id=str(index), prompt=prompt, chain=chain, image=Path(image) if image is not None else None)
         for index, (image, prompt, chain) in enumerate(zip(images, prompts, chains, strict=True))
@@ -72,3 +75,12 @@ def score_images(
         columns[name] = [outcome.value if isinstance(outcome, Score) else float("nan") for outcome in outcomes]
         columns[f"{name}/why"] = ["" if isinstance(outcome, Score) else outcome.why.value for outcome in outcomes]
     return pd.DataFrame(columns)
+
+
+def _live_judges(judges: Sequence[str | Judge], judge_model: str | Mapping[str, Json] | None) -> list[Judge]:
+    builder = Builder()
+    model = read_judge_model(judge_model) if isinstance(judge_model, str) else judge_model
+    specs = {name: builder.with_model({"use": name}, model) for name in judges if isinstance(name, str)}
+    if model is not None and all(spec.keys() == {"use"} for spec in specs.values()):
+        raise UsageError("judge_model: none of the named judges asks a model")
+    return [builder.judge(specs[judge]) if isinstance(judge, str) else judge for judge in judges]

@@ -96,7 +96,7 @@ def official_cases(keys: Sequence[str], folder: Path) -> tuple[list[Case], list[
     if any(file.key.startswith("unidet") for file in wanted):
         wanted.append(official_file("unidet-labels"))
     missing = [
-        Missing(file.key, file.name, how_to_get(file))
+        Missing(file.key, file.name, how_to_get(file, folder))
         for file in wanted
         if not any(find_file(one, folder) for one in (file, *interchangeable(file)))
     ]
@@ -124,7 +124,7 @@ def examine_official(workshop: Workshop, case: Case, folder: Path, world: World 
 def _need(file: OfficialFile, folder: Path) -> Path:
     path = find_file(file, folder)
     if path is None:
-        raise UsageError(f"no {file.name} in {folder}; {how_to_get(file)}")
+        raise UsageError(f"no {file.name} in {folder}; {how_to_get(file, folder)}")
     return path
 
 

@@ -43,7 +43,7 @@ def weights(folder: Path) -> dict[str, Mapping[str, str]]:
         if path is None and others:
             found[file.key] = {"state": "not needed", "detail": f"{others[0]} is here"}
         elif path is None:
-            found[file.key] = {"state": "missing", "detail": how_to_get(file)}
+            found[file.key] = {"state": "missing", "detail": how_to_get(file, folder)}
         else:
             fault = file_fault(file, path)
             found[file.key] = {

@@ -87,7 +87,7 @@ def _show(files: Sequence[OfficialFile], folder: Path, *, as_json: bool) -> None
 
     found = {file.key: find_file(file, folder) for file in files}
     if as_json:
-        rows = [_row(file, found[file.key]) for file in files]
+        rows = [_row(file, found[file.key], folder) for file in files]
         out.print(json.dumps({"folder": str(folder), "files": rows}, indent=2), markup=False, soft_wrap=True)
         return
     out.print(f"looked in {folder}", markup=False, soft_wrap=True)
@@ -96,7 +96,7 @@ def _show(files: Sequence[OfficialFile], folder: Path, *, as_json: bool) -> None
             out.print(line, markup=False, soft_wrap=True)
 
 
-def _row(file: OfficialFile, found: Path | None) -> dict[str, object]:
+def _row(file: OfficialFile, found: Path | None, folder: Path) -> dict[str, object]:
     from gotr1_eval.core.official_files import file_fault, how_to_get
 
     return {
@@ -110,7 +110,7 @@ def _row(file: OfficialFile, found: Path | None) -> dict[str, object]:
         "found": None if found is None else str(found),
         "bytes": None if found is None or file.on_hub else found.stat().st_size,
         "fault": None if found is None else file_fault(file, found) or None,
-        "how_to_get": how_to_get(file),
+        "how_to_get": how_to_get(file, folder),
     }
 
 
@@ -128,7 +128,7 @@ def _lines(file: OfficialFile, found: Path | None, folder: Path) -> list[str]:
         for other in interchangeable(file):
             if find_file(other, folder):
                 return [*lines, f"  not needed: {other.key} is here, of the same weights"]
-        return [*lines, f"  known  size unknown, {known}", f"  MISSING  {how_to_get(file)}"]
+        return [*lines, f"  known  size unknown, {known}", f"  MISSING  {how_to_get(file, folder)}"]
     if fault := file_fault(file, found):
         return [*lines, f"  WRONG  {found}: {fault}"]
     return [

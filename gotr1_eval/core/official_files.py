@@ -30,7 +30,7 @@ class OfficialFile:
         made_for: which benchmarks' official numbers need it, and for what.
         host: where its authors, or the benchmark's, keep it.
         url: a plain address that answers with the file; None where a person has to click or another tool is needed.
-        by_hand: how to get it then.
+        by_hand: how to get it then, into ``{folder}``.
         on_hub: it is a repository of the Hugging Face hub, and kept in the hub's own cache.
         hash_start: the first hex digits of its sha256, as its name states them; None where nobody states any.
         instead_of: key of the file that this one, of the same weights, does as well as; None for the usual ones.
@@ -68,7 +68,8 @@ FILES = (
         names=("Unified_learned_OCIM_R50_6x+2x.pth",),
         made_for={"3d_spatial": "the detector", "numeracy": "the detector"},
         host="Google Drive, as T2I-CompBench's instructions say",
-        by_hand="pip install gdown && gdown 'https://docs.google.com/uc?id=1C4sgkirmgMumKXXiLOPmCKNTZAc3oVbq'",
+        by_hand="pip install gdown && gdown 'https://docs.google.com/uc?id=1C4sgkirmgMumKXXiLOPmCKNTZAc3oVbq' "
+        "-O '{folder}/'",
     ),
     OfficialFile(
         key="unidet-labels",
@@ -198,9 +199,13 @@ def require_file(file: OfficialFile, what: str, given: Path | None) -> Path:
     return found
 
 
-def how_to_get(file: OfficialFile) -> str:
-    """The command that brings the file."""
-    return f"gotr1-eval weights {file.key} --download" if file.url else file.by_hand
+def how_to_get(file: OfficialFile, folder: Path | None = None) -> str:
+    """The command that brings the file into a folder, the usual one if none is named."""
+    usual = weights_folder()
+    if not file.url:
+        return file.by_hand.format(folder=folder or usual)
+    elsewhere = "" if folder in (None, usual) else f" --weights '{folder}'"
+    return f"gotr1-eval weights {file.key} --download{elsewhere}"
 
 
 def file_fault(file: OfficialFile, path: Path) -> str:

@@ -39,8 +39,10 @@ def find_standings(run: RunData) -> Standings:
     """The standings of all samples of a run."""
     values = {column.name: _values(run, column.name) for column in run.judges}
     ranks = {name: shares_below(of_judge) for name, of_judge in values.items()}
-    judged = np.array([ranks[column.name] for column in run.judges if column.factor != "total"])
-    judged = judged.reshape(-1, len(run.samples))
+    single = [ranks[column.name] for column in run.judges if column.factor != "total"]
+    judged = np.array(single).reshape(
+        len(single), len(run.samples)
+    )  # also where there are no judges, or no samples yet
     total = next((ranks[column.name] for column in run.judges if column.factor == "total"), None)
     there = ~np.isnan(judged)
     count = there.sum(axis=0)

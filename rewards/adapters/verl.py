@@ -3,7 +3,8 @@
     from rewards.adapters.verl import make_compute_score
     compute_score = make_compute_score(Builder().reward_set("my_rewards.toml"))
 
-The solution is the chain; ``extra_info`` holds ``prompt`` and, where there is one, ``image``.
+The solution is the chain; ``extra_info`` holds ``prompt`` and, where there is one, ``image``. One sample is judged a
+call: name a judge model behind a server, which answers many at once.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from gotr1_eval.cli.app import run
 from gotr1_eval.core.parquet import read_parquet
 
 pytestmark = pytest.mark.slow
@@ -66,6 +68,11 @@ def test_a_users_own_folder_of_our_name(name: str, way: str, tmp_path: Path):
     assert "rename" in last
     if way == "module":
         assert_one_line(done)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == metadata.version("gotr1-eval")
 
 
 def test_listing(tmp_path: Path):

@@ -23,5 +23,5 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     for command in COMMANDS:
         assert run(shlex.split(command)) == 0, command
     assert "within noise" in capsys.readouterr().out
-    for page in ("before/report.html", "grpo/report.html", "after/report.html", "comparison.html"):
+    for page in ("before/report.html", "grpo-tutorial/report.html", "after/report.html", "comparison.html"):
         assert "<!doctype html>" in (tmp_path / "runs" / page).read_text(encoding="utf-8")[:40].lower(), page

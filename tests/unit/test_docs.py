@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import app
+from gotr1_eval.core.plugins import JUDGES
+from gotr1_eval.settings import read_settings
+from rewards.reward_set import read_reward_set
+from rewards.total import Total
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +57,19 @@ def test_commands_are_taken_as_they_stand(page: Path):
             command = command.commands[words.pop(0)]
         # Parses and checks every option and argument, and runs nothing.
         command.make_context(call, words)
+
+
+def test_the_reward_set_of_the_docs_is_one(tmp_path: Path):
+    (text,) = re.findall(r"^```toml\n(# my_rewards.*?)^```", (ROOT / "docs/rewards.md").read_text("utf-8"), re.M | re.S)
+    file = tmp_path / "my_rewards.toml"
+    file.write_text(text, encoding="utf-8")
+    settings = read_reward_set(str(file))
+    for spec in Builder().judge_specs(str(file)).values():
+        values = {option: value for option, value in spec.items() if option != "use"}
+        read_settings(JUDGES.load(spec["use"]).Settings, values, where=spec["use"])
+    ranges = {"aesthetic": (-1.0, 1.0)}
+    facts = {factor: (ranges.get(factor, (0.0, 1.0)), factor == "spatial") for factor in settings.judges}
+    assert Total(settings.total, facts).name == "total[paper; aesthetic by affine(0.2,0.35); spatial when applicable]"
 
 
 def test_there_are_commands_to_check():

@@ -187,9 +187,11 @@ def test_the_command_lists_finds_and_fetches(
     run(["weights", "spatial", *folder])
     text = capsys.readouterr().out
     assert "found  " in text
-    assert "MISSING  gotr1-eval weights unidet-labels --download" in text
+    assert f"MISSING  gotr1-eval weights unidet-labels --download --weights '{tmp_path}'" in text
     run(["weights", "unidet-r50", "--download", *folder])
-    assert "MISSING  pip install gdown && gdown" in capsys.readouterr().out
+    by_hand = capsys.readouterr().out
+    assert "MISSING  pip install gdown && gdown" in by_hand
+    assert f"-O '{tmp_path}/'" in by_hand
 
 
 def test_the_file_re_hosted_for_mmdet_3_does_as_well(

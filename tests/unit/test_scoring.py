@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gotr1_eval import score_images
 from gotr1_eval.core.chain import write_chain
@@ -25,3 +26,19 @@ def test_three_lines(tmp_path: Path):
         score_images([None], ["a", "b"], judges=["geometric"])
     with pytest.raises(UsageError, match="asked once"):
         score_images([None], ["a"], judges=["geometric", "geometric"])
+
+
+def test_judges_that_ask_a_model_get_the_one_that_is_named(tmp_path: Path):
+    picture, settings = tmp_path / "cat.png", tmp_path / "judge.toml"
+    Image.new("RGB", (28, 28), "white").save(picture)
+    settings.write_text('use = "tests.plugins.scripted_vlm"\n', encoding="utf-8")
+    for model in (str(settings), {"use": "tests.plugins.scripted_vlm"}):
+        table = score_images([picture], ["a cat"], judges=["prompt_image", "geometric"], judge_model=model)
+        assert table["prompt_image[scripted]"].tolist() == [0.5]
+
+
+def test_a_model_too_few_or_too_many_is_said():
+    with pytest.raises(UsageError, match=r"'prompt_image' asks a language-vision model; .* \(judge_model\)"):
+        score_images([None], ["a"], judges=["prompt_image"])
+    with pytest.raises(UsageError, match="none of the named judges asks a model"):
+        score_images([None], ["a"], judges=["geometric"], judge_model={"use": "tests.plugins.scripted_vlm"})

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.painters import GeneratorPainter
+from benchmarks.layouts import write_layout
+from benchmarks.painters import FolderPainter, GeneratorPainter
 from benchmarks.plan import plan_samples
 from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from benchmarks.shards import Shard, merge, read_shard
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.runs import read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run
 from rewards.reward_set import RewardSet
@@ -66,6 +68,21 @@ def test_judged_shards_merge_too(tmp_path):
     merge(tmp_path / "cut")
     table = summarise_run(load_run(tmp_path / "cut"))
     assert not table.gaps
+
+
+def test_shards_that_judged_pictures_of_elsewhere_merge_too(tmp_path):
+    """Such shards have no folder of pictures of their own."""
+    suite = ShapesSuite()
+    plan = plan_samples(suite, ["color"], images_per_prompt=1, limit=4, seed=0)
+    made = run_benchmark(tmp_path / "made", plan, GeneratorPainter(OraclePainter()), RewardSet({}), asked={}, tile=2)
+    pictures = tmp_path / "pictures"
+    assert write_layout("t2i-compbench", plan, list(read_samples(made).values()), pictures) == 4
+    rewards = Builder().reward_set("shapes_prompt_image")
+    for number in (1, 2):
+        shard = Shard(number, 2)
+        run_benchmark(tmp_path / "cut", plan, FolderPainter(pictures), rewards, asked={}, tile=2, shard=shard)
+    assert merge(tmp_path / "cut") == 4
+    assert not summarise_run(load_run(tmp_path / "cut")).gaps
 
 
 def test_what_cannot_be_merged_is_said(tmp_path):

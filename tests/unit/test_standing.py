@@ -52,6 +52,12 @@ def test_standing_and_disagreement_by_hand(tmp_path: Path):
     assert found.unscored.tolist() == [False, False, False, True]
 
 
+@pytest.mark.parametrize("judges", [{}, {"one": lambda sample: Score(value=1.0)}])
+def test_a_run_that_has_just_begun_has_no_standings(tmp_path: Path, judges: dict):
+    found = find_standings(load_run(write_run(tmp_path / "run", [], judges)))
+    assert len(found.standing) == len(found.disagreement) == len(found.unscored) == 0
+
+
 def test_the_choice_holds_the_extremes_and_says_why():
     generator = np.random.default_rng(2)
     standing, disagreement = generator.random(1000), generator.random(1000)
