@@ -1,7 +1,7 @@
 """Does the trainer learn? GRPO on the shapes world from the shipped checkpoint: seed after seed, reward after reward.
 
 python -m tests.perf.learning --out runs/learning                # configs/shapes.toml with the seeds 0, 1 and 2
-python -m tests.perf.learning --out runs/learning --ablations    # seed 0 with every reward of configs/ablations/
+python -m tests.perf.learning --out runs/ablations --ablations   # seed 0 with every reward of configs/ablations/
 
 Every run is an ordinary `gotr1-eval train grpo`, and started again what is done is kept. The checkpoints then paint
 held-out prompts (val, two pictures each, guidance as in training), all judged alike whatever they were trained on.
@@ -98,10 +98,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
     parser.add_argument("--prompts", type=int, default=50, help="val prompts of each category")
     parser.add_argument("--ablations", action="store_true")
+    parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files")
     options = parser.parse_args()
     steps = [] if options.steps is None else [f"steps={options.steps}"]
     if options.ablations:
-        runs = {path.stem: [f"rewards={path}", "evaluation=none"] for path in sorted(ABLATIONS.glob("*.toml"))}
+        rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
+        runs = {name: [f"rewards={reward}", "evaluation=none"] for name, reward in rewards.items()}
+        runs = {name: runs[name] for name in options.only or runs}
     else:
         runs = {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
     print(f"| trained with | minutes | {' | '.join(FACTORS)} | total, spatial prompts |")
