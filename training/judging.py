@@ -17,6 +17,7 @@ from rewards.reward_set import RewardSet
 
 Row = Mapping[str, Outcome]
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+REFUSALS = 3
 
 
 def judge_patiently(
@@ -28,18 +29,28 @@ def judge_patiently(
 ) -> list[Row]:
     """Every factor of every sample; those whose judge failed (`BACKEND`) are asked again after growing pauses.
 
+    One that was answered is asked again beside them: when the judge answers it `REFUSALS` times and none of the others, it
+    is there, and will not take them.
+
     Args:
         patience: seconds of pauses in all; what still fails then stays `BACKEND`.
         known: outcomes of factors that were judged while the pictures were painted.
     """
     rows: list[Row] = list(rewards.judge(samples, known))
-    pause, waited = FIRST_PAUSE, 0.0
-    while (failed := [at for at, row in enumerate(rows) if _failed(row)]) and waited + pause <= patience:
+    pause, waited, refusals = FIRST_PAUSE, 0.0, 0
+    while (failed := _failures(rows)) and waited + pause <= patience and refusals < REFUSALS:
         sleep(pause)
         waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
-        for at, row in zip(failed, rewards.judge([samples[at] for at in failed]), strict=True):
+        beside = [at for at in range(len(rows)) if at not in failed][:1]
+        again = list(rewards.judge([samples[at] for at in failed + beside]))
+        refusals += bool(beside) and _failures(again) == list(range(len(failed)))
+        for at, row in zip(failed, again, strict=False):
             rows[at] = row
     return rows
+
+
+def _failures(rows: Sequence[Row]) -> list[int]:
+    return [at for at, row in enumerate(rows) if _failed(row)]
 
 
 def _failed(row: Row) -> bool:

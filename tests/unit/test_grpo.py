@@ -185,6 +185,18 @@ def test_a_failing_judge_is_waited_for():
     assert [row["checksum"].why for row in rows] == [Why.BACKEND] * 2
 
 
+def test_a_sample_that_a_judge_will_never_take_holds_nothing_up():
+    class Choosy(ChecksumJudge):
+        def judge(self, samples):
+            lost = Unscored(why=Why.BACKEND, detail="400: too long")
+            return [lost if sample.id == "1" else Score(value=0.5) for sample in samples]
+
+    samples, pauses = [Sample(id=str(number), prompt="a", chain="b") for number in range(3)], []
+    rows = judge_patiently(RewardSet({"checksum": Choosy()}), samples, 600, pauses.append)
+    assert pauses == [1.0, 2.0, 4.0]
+    assert [isinstance(row["checksum"], Score) for row in rows] == [True, False, True]
+
+
 def test_a_policy_that_breaks_its_judge_stops_the_run():
     watch = UnscoredWatch(limit=0.5, window=2)
     good, bad = Score(value=1.0), Unscored(why=Why.UNREADABLE, detail="word salad")
