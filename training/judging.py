@@ -29,8 +29,8 @@ def judge_patiently(
 ) -> list[Row]:
     """Every factor of every sample; those whose judge failed (`BACKEND`) are asked again after growing pauses.
 
-    One that was answered is asked again beside them: when the judge answers it `REFUSALS` times and none of the others, it
-    is there, and will not take them.
+    One that was answered is asked again beside them: when the judge answers it `REFUSALS` times and none of the others,
+    it is there, and will not take them.
 
     Args:
         patience: seconds of pauses in all; what still fails then stays `BACKEND`.
