@@ -68,7 +68,7 @@ def _key(picture: Path, checkpoint: Checkpoint) -> str:
     except OSError:
         return ""
     model = checkpoint.model.model.vqmodel
-    sums = [float(part.float().sum()) for part in (model.quantize.embedding.weight, model.quant_conv.weight)]
+    sums = [part.float().sum().item() for part in (model.quantize.embedding.weight, model.quant_conv.weight)]
     text = f"{picture.absolute()} {facts.st_size} {facts.st_mtime_ns} {_side(checkpoint)} {sums}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 

@@ -18,6 +18,7 @@ from tests.faulty_server import FaultyServer, faulty_server
 from tests.grpo_runs import ChecksumJudge, trainer
 from training import grpo
 from training.judging import EarlyJudges
+from training.metrics import Clock
 
 ASKED = "completeness"
 
@@ -46,7 +47,7 @@ def test_the_rewards_are_the_same_bit_for_bit(tmp_path: Path):
                 tmp_path / str(early), RewardSet({"semantic": judges.judges["semantic"]}), judge_while_painting=early
             )
             rollout = run._roll_out(0)
-            rows, _ = run._judge(rollout)
+            rows, _ = run._judge(rollout, Clock())
             found[early] = [(sample.chain, row) for sample, row in zip(rollout.samples, rows, strict=True)]
         asked = dict(server.asked)
     assert found[True] == found[False]
@@ -71,7 +72,7 @@ def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path
             return paint(*arguments, written=tell, **options)
 
         monkeypatch.setattr(grpo, "paint", slow_paint)
-        run._judge(run._roll_out(0))
+        run._judge(run._roll_out(0), Clock())
     assert asked.is_set()
 
 
