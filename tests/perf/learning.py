@@ -79,9 +79,11 @@ def draw(folders: dict[str, Path], path: Path) -> None:
     for axes, factor in zip(figure.subplots(1, 4, sharex=True), ("total", "spatial", "reasoning_image", "prompt_image"),
                             strict=True):  # fmt: skip
         for place, folder in enumerate(folders.values()):
-            rewards = [row[f"reward/{factor}/mean"] for row in rows_of(folder / "metrics.jsonl")]
+            name = f"reward/{factor}/mean"  # a step without any prompt of a relation has none of `spatial`
+            known = [(row["step"], row[name]) for row in rows_of(folder / "metrics.jsonl") if name in row]
+            steps, rewards = zip(*known, strict=True)
             smooth = [sum(rewards[max(0, end - 5) : end]) / min(end, 5) for end in range(1, len(rewards) + 1)]
-            axes.plot(range(1, len(smooth) + 1), smooth, color=f"C{place}", alpha=0.45, linewidth=1)
+            axes.plot(steps, smooth, color=f"C{place}", alpha=0.45, linewidth=1)
             held = rows_of(folder / "evaluations.jsonl")
             axes.plot([row["step"] for row in held], [row[f"{factor}/mean"] for row in held], "o-", color=f"C{place}")
         axes.set(title=factor.replace("_", " "), xlabel="step", ylim=(0, 1))
