@@ -14,8 +14,6 @@ from rewards.reward_set import read_reward_set
 from training.settings import GrpoSettings, SftSettings
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.toml"))
-
-
 ABLATIONS = sorted(Path(__file__).parents[2].glob("configs/ablations/*.toml"))
 
 
