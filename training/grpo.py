@@ -172,7 +172,7 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         clock = Clock()
-        with gathered(self.policy):
+        with gathered(self.policy), self.learner.folded():
             rollout = self._roll_out(step, clock)
         rows, watched = self._judge(rollout, clock)
         advantages, mine = self._advantages(rows)
@@ -278,7 +278,8 @@ class GrpoTrainer:
             return
         with gathered(self.policy), together():
             if self.accelerator.is_main_process:
-                self._measure(self.evaluate, done)
+                with self.learner.folded():
+                    self._measure(self.evaluate, done)
 
     def _measure(self, evaluate: Evaluate, done: int) -> None:
         name = f"{self.folder.name}@{done}"

@@ -52,6 +52,25 @@ class Learner:
         else:
             raise RuntimeError("no reference was kept, since beta is 0")
 
+    @contextmanager
+    def folded(self) -> Iterator[None]:
+        """The adapters inside the weights, for as long as the policy samples: one product a layer instead of three.
+
+        Only in float32, since bfloat16 would round most of what they learned away. A copy of the weights is held
+        meanwhile, and afterwards they are what they were, bit for bit: taking the adapters off again by subtraction
+        would leave rounding behind in every step.
+        """
+        layers = _adapted(self.adapters)
+        kept = [layer.get_base_layer().weight.detach().clone() for layer in layers]
+        try:
+            for layer in layers:
+                layer.merge()
+            yield
+        finally:
+            for layer, weight in zip(layers, kept, strict=True):
+                layer.merged_adapters.clear()
+                layer.get_base_layer().weight.data.copy_(weight)
+
     @property
     def first_heads(self) -> Policy:
         """Whose heads read the reference's states: no adapter touches a head."""
@@ -115,6 +134,14 @@ def make_learner(
         # transformers recomputes layers in training mode alone; it changes nothing else, without any dropout.
         language_model.train()
     return Learner(checkpoint, policy, adapters, frozen)
+
+
+def _adapted(adapters: Any) -> list[Any]:  # noqa: ANN401
+    """The layers with adapters whose weights are float32."""
+    from peft.tuners.lora import LoraLayer
+
+    layers = [each for each in adapters.modules() if isinstance(each, LoraLayer)] if adapters is not None else []
+    return [layer for layer in layers if layer.get_base_layer().weight.dtype == torch.float32]
 
 
 def _with_adapters(model: Any, lora: LoraSettings, ckpt: str, seed: int) -> Any:  # noqa: ANN401 - peft is untyped

@@ -21,17 +21,20 @@ from transformers.models.llama.modeling_llama import LlamaModel, apply_rotary_po
 
 from gotr1_eval.core.errors import UsageError
 
-SPAN = 64
-"""Attention reads the slots up to the longest row, rounded up to this many."""
+SPAN, CPU_SPAN = 64, 16
+"""Attention reads the slots up to the longest row, rounded up to this many: few on the CPU, which waits for memory;
+more on a GPU, which captures a graph for every span. Below 16 the CPU's sums run in another order, and last digits
+change."""
 PREFILL_TOKENS = 16_384
 """Tokens that a GPU prefills at once; bounds the memory of the activations."""
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
-def rounded(slots: int) -> int:
-    """The next multiple of `SPAN`."""
-    return -(-slots // SPAN) * SPAN
+def rounded(slots: int, device: torch.device) -> int:
+    """The next multiple of the device's span."""
+    span = CPU_SPAN if device.type == "cpu" else SPAN
+    return -(-slots // span) * span
 
 
 class Slots:
@@ -45,7 +48,7 @@ class Slots:
         if not isinstance(_bare(language_model), LlamaModel):
             raise UsageError(f"the sampler knows LLaMA as the language model, got {type(language_model).__name__}")
         config, weight = language_model.config, language_model.embed_tokens.weight
-        shape = (rows, config.num_key_value_heads, rounded(slots), head_width(config))
+        shape = (rows, config.num_key_value_heads, rounded(slots, weight.device), head_width(config))
         self.keys, self.values = (
             [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(config.num_hidden_layers)]
             for _ in range(2)

@@ -93,7 +93,7 @@ class _Drawing:
 
     def next(self, longest: int) -> None:
         """Feed what was drawn last and draw again; `longest` is the length of the longest row with it."""
-        self._next(rounded(longest))
+        self._next(rounded(longest, self._step.device))
 
     def _go_on(self, span: int) -> None:
         self.first(self._decoder.step(self._embed(self._chosen_B), span))
