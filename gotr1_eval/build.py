@@ -40,6 +40,10 @@ class Builder:
     def __init__(self) -> None:
         self._built: dict[tuple[str, str], object] = {}
 
+    def built(self) -> list[object]:
+        """Everything that was built so far."""
+        return list(self._built.values())
+
     def detector(self, spec: Mapping[str, Json]) -> Detector:
         """A detector, built once per spec."""
         return cast(Detector, self._build(DETECTORS, spec))

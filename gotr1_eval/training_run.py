@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from gotr1_eval.build import Builder, read_judge_model
@@ -14,6 +15,7 @@ from gotr1_eval.held_out import HeldOutEvaluation
 from rewards.reward_set import RewardSet
 from training.grpo import GrpoTrainer
 from training.metrics import Report
+from training.offloading import Offloading
 from training.settings import GrpoSettings, SftSettings
 from training.sft_run import SftTrainer
 from training.trained_parts import read_policy
@@ -36,7 +38,10 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
         evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything, settings.sampling.tile)
     policy = read_policy(settings.ckpt, settings.device, settings.dtype)
-    trainer = GrpoTrainer(settings, folder, policy, rewards, watched=watched, evaluate=evaluate, report=report)
+    judging = Offloading(builder.built, policy.model.device).judging if settings.offload_judges else nullcontext
+    trainer = GrpoTrainer(
+        settings, folder, policy, rewards, watched=watched, evaluate=evaluate, judging=judging, report=report
+    )
     _claim(folder, settings)
     return trainer
 
@@ -65,7 +70,10 @@ def _watched(
     return RewardSet(watched)
 
 
-_FREE = {"steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_painting"}
+_FREE = {
+    *("steps", "save_every", "keep", "trackers", "device"),
+    *("judge_patience", "judge_while_painting", "offload_judges"),
+}
 """Settings that may change from one start to the next: none of them changes what a step does."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import zlib
 from collections.abc import Sequence
@@ -40,6 +41,14 @@ class ChecksumJudge:
         if checksum % 8 == 0:
             return Unscored(why=Why.UNREADABLE, detail="eighth")
         return Score(value=checksum % 1000 / 1000)
+
+
+def launcher() -> list[str]:
+    """The beginning of a command on two processes, which meet at a port that nobody has taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
 
 
 def settings(**changes: Any) -> GrpoSettings:

@@ -34,6 +34,7 @@ import gc
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -83,6 +84,7 @@ class GrpoTrainer:
         rewards: with one headline; see `RewardSet`.
         watched: judges that are scored and logged, and never trained on.
         evaluate: called every `settings.evaluation.every` steps, and before the first.
+        judging: entered while judges are asked; see `training.offloading`.
 
     Raises:
         UsageError: the prompts of a step cannot be divided over the processes.
@@ -90,11 +92,12 @@ class GrpoTrainer:
 
     def __init__(
         self, settings: GrpoSettings, folder: Path, checkpoint: Checkpoint, rewards: RewardSet, *,
-        watched: RewardSet | None = None, evaluate: Evaluate | None = None, report: Report = lambda metrics: None,
+        watched: RewardSet | None = None, evaluate: Evaluate | None = None,
+        judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
         self.settings, self.folder, self.rewards, self.watched = settings, folder, rewards, watched
-        self.evaluate, self.report = evaluate, report
+        self.evaluate, self.judging, self.report = evaluate, judging, report
         self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
             raise UsageError(
@@ -186,7 +189,7 @@ class GrpoTrainer:
     def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
         """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
         rows, watched = list[Row](), list[Row]()
-        with together():
+        with together(), self.judging():
             with clock("judge"):
                 known = self.early.outcomes() if self.early else None
                 rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
@@ -278,7 +281,7 @@ class GrpoTrainer:
             return
         with gathered(self.policy), together():
             if self.accelerator.is_main_process:
-                with self.learner.folded():
+                with self.learner.folded(), self.judging():
                     self._measure(self.evaluate, done)
 
     def _measure(self, evaluate: Evaluate, done: int) -> None:

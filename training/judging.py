@@ -95,6 +95,8 @@ def _reads_chains_elsewhere(judge: Judge) -> bool:
 class UnscoredWatch:
     """Stops a run in which too many samples go unscored: a policy may be learning to break its judge.
 
+    A restart forgets what was seen: whoever mended the judge must not be stopped by what it did before.
+
     Args:
         limit: share of the samples of the last `window` steps.
     """

@@ -150,6 +150,7 @@ class GrpoSettings(TrainSettings):
         judge_model: of judges that ask one; as `--judge-model`.
         judge_while_painting: judges that read the chain alone and ask a server begin before the pictures are there;
             the rewards are the same.
+        offload_judges: the judges' models in this process leave the policy's GPU while it samples and learns.
         watch: judges by name that are scored but never trained on, as in a reward set:
             ``watch = { layout = "geometric" }``; ``judge_model`` is theirs, too.
         updates: passes over a rollout.
@@ -168,6 +169,7 @@ class GrpoSettings(TrainSettings):
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
     judge_while_painting: bool = False
+    offload_judges: bool = False
     watch: dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingSettings = SamplingSettings()
     steps: PositiveInt = 1000

@@ -56,7 +56,7 @@ def detect(size: str, batch_size: int, pictures: int) -> tuple[float, float, int
     """Seconds a picture, the peak above the loaded model in MiB, and how much was found."""
     nowhere = Files(Path(), Path())
     finder = UniDetDetector(size, nowhere, semantics="reference", half=False, device="cpu", batch_size=batch_size)
-    finder.network = random_network(size)  # what loading would put there
+    finder.loaded = random_network(size)  # what loading would put there
     levels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     images = [Image.fromarray(levels)] * pictures
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back

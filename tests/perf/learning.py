@@ -73,6 +73,13 @@ def shown(cell: Summary) -> str:
     return f"{cell.mean:.3f} ({cell.low:.3f}–{cell.high:.3f}, n={cell.scored})"
 
 
+def ablation_line(name: str, measured: dict[str, dict[str, Summary]]) -> str:
+    """A row of the ablations' table: the picture against the prompt in every category, then all factors over all."""
+    categories = [measured[category]["prompt_image"] for category in measured if category != ALL]
+    cells = [f"{cell.mean:.3f}" for cell in categories] + [shown(measured[ALL][factor]) for factor in FACTORS]
+    return " | ".join(["", name, *cells, ""]).strip()
+
+
 def draw(folders: dict[str, Path], path: Path) -> None:
     """Reward of the training steps (their running mean of five) and of the held-out evaluations, a line a run."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
@@ -109,14 +116,17 @@ def main() -> None:
         runs = {name: runs[name] for name in options.only or runs}
     else:
         runs = {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
-    print(f"| trained with | minutes | {' | '.join(FACTORS)} | total, spatial prompts |")
-    print(f"|{'---|' * (len(FACTORS) + 3)}")
-    print(line("nothing", "", held_out("tiny-janus", options.out / "before", options.prompts)), flush=True)
+    before = held_out("tiny-janus", options.out / "before", options.prompts)
+    names = [category for category in before if category != ALL]
+    columns = [*names, *FACTORS] if options.ablations else ["minutes", *FACTORS, "total, spatial prompts"]
+    print(f"| trained with | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    print(ablation_line("nothing", before) if options.ablations else line("nothing", "", before), flush=True)
     folders = {name: options.out / name.replace(" ", "-") for name in runs}
     for name, settings in runs.items():
         checkpoint, minutes = train(folders[name], *steps, *settings)
         measured = held_out(str(checkpoint), folders[name] / "held-out", options.prompts)
-        print(line(name, f"{minutes:.1f}", measured), flush=True)
+        told = ablation_line(name, measured) if options.ablations else line(name, f"{minutes:.1f}", measured)
+        print(told, flush=True)
     if not options.ablations:
         draw(folders, options.out / "curves.png")
 

@@ -1,10 +1,14 @@
 """One GRPO step against a loop that works as T2I-R1's trainer does; prints a Markdown table.
 
-    python -m tests.perf.training [--prompts 4] [--group 8] [--steps 2]
+    python -m tests.perf.training [--model tiny-janus|random] [--judge shapes|model] [--prompts 4] [--group 8]
 
 The loop takes one prompt's group after the other, samples with a growing cache, asks the judges for one sample at a
 time, and scores chain and picture in two passes, each with its head over all positions and all logits held at once.
-Both train the shipped tiny Janus in full on the same prompts, in one process; the first step of each is not counted.
+Both train the same model in full on the same prompts, each in a process of its own; the first step does not count.
+
+--model  tiny-janus: the shipped one, whose time goes into sums; random: two layers of width 32, whose time goes into
+         calls, as a large model's does on a GPU that waits for its weights.
+--judge  shapes: the embedded world's, which take no time; model: a random Qwen2.5-VL that looks at every picture.
 """
 
 from __future__ import annotations
@@ -13,10 +17,10 @@ import argparse
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from PIL import Image
@@ -25,63 +29,87 @@ from transformers import DynamicCache
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.types import Sample
-from gotr1_eval.models.janus.loading import checkpoint_folder, load_checkpoint
-from gotr1_eval.models.janus.sequence import encode_prompt
+from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
+from rewards.reward_set import RewardSet
+from tests.tiny_models import random_model, random_tokenizer
+from tests.tiny_vlms import save_tiny_qwen
 from training.advantage import group_advantages
 from training.grpo import GrpoTrainer
+from training.prompt_sets import PromptMix
 from training.rollout import rewards_of
-from training.settings import GrpoSettings
+from training.settings import GrpoSettings, PromptSource
 
-GUIDANCE, CAP = 2.0, 120
+GUIDANCE = 2.0
+JUDGE = """
+[judges]
+prompt_image = {{ use = "prompt_image", mode = "expected", vlm = {{ use = "qwen", model = "{}" }} }}
+"""
 
 
-def ours(prompts: int, group: int) -> Callable[[int], int]:
-    """A step of this project's trainer; answers how many samples it made."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What both loops have to do."""
+
+    model: str
+    judge: str
+    prompts: int
+    group: int
+    cap: int
+
+    def checkpoint(self) -> Checkpoint:
+        """The policy as it begins."""
+        if self.model == "tiny-janus":
+            return load_checkpoint(checkpoint_folder(self.model), device=torch.device("cpu"), dtype=torch.float32)
+        tokenizer = random_tokenizer()
+        return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
+
+    def rewards(self, folder: Path) -> RewardSet:
+        """The judges, loaded."""
+        if self.judge == "shapes":
+            return Builder().reward_set("shapes")
+        written = folder / "rewards.toml"
+        written.write_text(JUDGE.format(save_tiny_qwen(folder / "judge")), encoding="utf-8")
+        return Builder().reward_set(str(written))
+
+
+def ours(work: Work, folder: Path) -> Callable[[int], object]:
+    """A step of this project's trainer."""
     settings = GrpoSettings.model_validate({
-        "ckpt": "tiny-janus", "rewards": "shapes", "prompts": [{"shapes": []}], "prompts_per_step": prompts,
-        "samples_per_prompt": group, "micro_batch": 32, "lora": "none", "beta": 0.0, "evaluation": "none",
-        "image_logprob": "conditional", "sampling": {"guidance": GUIDANCE, "chain_cap": CAP}, "device": "cpu",
+        "ckpt": work.model, "rewards": work.judge, "prompts": [{"shapes": []}], "prompts_per_step": work.prompts,
+        "samples_per_prompt": work.group, "lora": "none", "beta": 0.0, "evaluation": "none", "min_spread": 0.0,
+        "image_logprob": "conditional", "sampling": {"guidance": GUIDANCE, "chain_cap": work.cap}, "device": "cpu",
     })  # fmt: skip
-    checkpoint = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32)
-    trainer = GrpoTrainer(settings, Path(TemporaryDirectory().name), checkpoint, Builder().reward_set("shapes"))
-
-    def step(number: int) -> int:
-        trainer.step(number)
-        return prompts * group
-
-    return step
+    return GrpoTrainer(settings, folder, work.checkpoint(), work.rewards(folder)).step
 
 
 class GroupByGroup:
     """The other loop."""
 
-    def __init__(self, prompts: int, group: int) -> None:
-        device = torch.device("cpu")
-        loaded = load_checkpoint(checkpoint_folder("tiny-janus"), device=device, dtype=torch.float32)
+    def __init__(self, work: Work, folder: Path) -> None:
+        loaded = work.checkpoint()
         self.model, self.tokenizer, self.special = loaded.model, loaded.tokenizer, loaded.special
         for part in ("vqmodel", "vision_model", "aligner"):
             getattr(self.model.model, part).requires_grad_(False)
         learned = [each for each in self.model.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(learned, lr=1e-5)
-        self.rewards = Builder().reward_set("shapes")
-        self.prompts, self.group = prompts, group
-        self.source = shapes_prompts()
+        self.rewards, self.work = work.rewards(folder), work
+        self.source = PromptMix([PromptSource(shapes=())], 0)
 
-    def step(self, number: int) -> int:
+    def step(self, number: int) -> None:
         """One prompt after the other; one optimizer step at the end."""
         self.optimizer.zero_grad()
-        for prompt in self.source.step(number, self.prompts):
+        for prompt in self.source.step(number, self.work.prompts):
             chains, images = self._sample(prompt)
             self._learn(prompt, chains, images)
         self.optimizer.step()
-        return self.prompts * self.group
 
     @torch.no_grad()
     def _sample(self, prompt: str) -> tuple[Tensor, Tensor]:
-        ids_BL = torch.tensor([encode_prompt(self.tokenizer, prompt, self.special)] * self.group)
+        ids_BL = torch.tensor([encode_prompt(self.tokenizer, prompt, self.special)] * self.work.group)
         embed, language = self.model.get_input_embeddings(), self.model.model.language_model
         cache, fed, written = DynamicCache(), embed(ids_BL), []
-        for _ in range(CAP):
+        for _ in range(self.work.cap):
             out = language(inputs_embeds=fed, past_key_values=cache, use_cache=True)
             # The head runs over every position that was fed, though only the last one is sampled.
             chosen_B1 = torch.multinomial(self.model.lm_head(out.last_hidden_state)[:, -1].softmax(-1), 1)
@@ -111,7 +139,7 @@ class GroupByGroup:
             picture = Image.fromarray(((pixels + 1) / 2 * 255).clamp(0, 255).to(torch.uint8).numpy())
             text = self.tokenizer.decode(chain_L[start:].tolist(), skip_special_tokens=False)
             outcomes += self.rewards.judge([Sample(id="0", prompt=prompt, chain=text, image=picture)])
-        found = group_advantages(*rewards_of([row["total"] for row in outcomes], self.group))
+        found = group_advantages(*rewards_of([row[self.rewards.headline] for row in outcomes], self.work.group))
         advantages_B1 = found.values_PG[0][:, None]
         embed, language = self.model.get_input_embeddings(), self.model.model.language_model
         text_BLV = self.model.lm_head(language(inputs_embeds=embed(chains_BL), use_cache=False).last_hidden_state)
@@ -125,36 +153,36 @@ class GroupByGroup:
         (-(advantages_B1 * image_BT).mean()).backward()
 
 
-def shapes_prompts() -> Any:
-    """The prompts of both loops."""
-    from training.prompt_sets import PromptMix
-    from training.settings import PromptSource
-
-    return PromptMix([PromptSource(shapes=())], 0)
-
-
-def measure(kind: str, prompts: int, group: int, steps: int) -> tuple[float, float]:
+def measure(kind: str, work: Work, steps: int) -> tuple[float, float]:
     """(samples a second, peak memory in MiB) of one kind, in a process of its own."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    step = ours(prompts, group) if kind == "ours" else GroupByGroup(prompts, group).step
-    step(0)
-    start = time.perf_counter()
-    made = sum(step(number) for number in range(1, steps + 1))
-    seconds = time.perf_counter() - start
-    return made / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with TemporaryDirectory() as folder:
+        step = ours(work, Path(folder)) if kind == "ours" else GroupByGroup(work, Path(folder)).step
+        step(0)
+        start = time.perf_counter()
+        for number in range(1, steps + 1):
+            step(number)
+        seconds = time.perf_counter() - start
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return steps * work.prompts * work.group / seconds, memory
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("prompts", 4), ("group", 8), ("steps", 2)):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=["tiny-janus", "random"], default="tiny-janus")
+    parser.add_argument("--judge", choices=["shapes", "model"], default="shapes")
+    for name, default in (("prompts", 4), ("group", 8), ("cap", 120), ("steps", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args()
+    if (asked.model, asked.judge) == ("random", "shapes"):
+        parser.error("a random model's chains have no plan that the judges of shapes could read: add --judge model")
+    work = Work(asked.model, asked.judge, asked.prompts, asked.group, asked.cap)
     found = {}
     for kind in ("group by group", "ours"):
         with get_context("spawn").Pool(1) as pool:
-            found[kind] = pool.apply(measure, (kind, asked.prompts, asked.group, asked.steps))
+            found[kind] = pool.apply(measure, (kind, work, asked.steps))
     print("| loop | samples a second | peak memory, MiB |\n|---|---|---|")
     for kind, (rate, memory) in found.items():
         print(f"| {kind} | {rate:.2f} | {memory:.0f} |")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -19,7 +18,7 @@ from gotr1_eval.models.generators.janus import Settings as JanusSettings
 from gotr1_eval.models.generators.janus import build
 from gotr1_eval.models.janus.loading import load_checkpoint
 from rewards.reward_set import RewardSet
-from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
+from tests.grpo_runs import ChecksumJudge, gradients, launcher, settings, trainer
 from tests.tiny_models import random_checkpoint, random_model, random_tokenizer
 from training.judging import UnscoredWatch, judge_patiently
 from training.metrics import Judged, rollout_metrics
@@ -51,8 +50,7 @@ def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
 @pytest.mark.parametrize("scale", ["group", "batch"])
 def test_two_processes_give_the_same_gradients(tmp_path, scale):
     whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, scale=scale))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29637"]
-    command = [*launcher, "-m", "tests.grpo_runs", str(tmp_path), "gradients"]
+    command = [*launcher(), "-m", "tests.grpo_runs", str(tmp_path), "gradients"]
     known = {**os.environ, "CHANGES": json.dumps({"scale": scale})}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-2000:]

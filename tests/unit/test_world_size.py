@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +17,7 @@ import pytest
 import torch
 
 from gotr1_eval.core.errors import UsageError
-from tests.grpo_runs import first_steps, go_on, trainer
+from tests.grpo_runs import first_steps, go_on, launcher, trainer
 from tests.tiny_models import random_model, random_tokenizer
 from training import sft_run, sharding
 from training.policy import Policy, Sampling
@@ -41,8 +40,7 @@ def rewards(folder: Path) -> list[dict[str, float]]:
 
 
 def launch(out: Path, **environment: str) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29641"]
-    command = [*launcher, "-m", "tests.grpo_runs", str(out), "world-sizes"]
+    command = [*launcher(), "-m", "tests.grpo_runs", str(out), "world-sizes"]
     known = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -68,7 +68,7 @@ class UniDetDetector:
         )  # fmt: skip
 
     @cached_property
-    def network(self) -> UniDet:
+    def loaded(self) -> UniDet:
         """Raises DataError for damaged or foreign files, BackendError for memory."""
         try:
             return load_unidet(self._files.weights, self._architecture).to(self._device)
@@ -82,7 +82,7 @@ class UniDetDetector:
 
     def count_tensors(self) -> TensorCount:
         """Those of the file, and those that are weights; raises what loading does."""
-        names = self.network.state_dict()
+        names = self.loaded.state_dict()
         tensors = read_tensors(self._files.weights)
         return TensorCount(len(tensors), len(drop_ignored(tensors, names)))
 
@@ -140,13 +140,13 @@ class UniDetDetector:
         planes = [
             to_planes(resize(picture, self._semantics), self._architecture, self._semantics) for picture in pictures
         ]
-        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        parameters = sum(parameter.numel() for parameter in self.loaded.parameters())
         with (
             fitting_threads(parameters),
             torch.inference_mode(),
             torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half),
         ):
-            answers = self.network(to_batch(planes, self._architecture, self._device), size)
+            answers = self.loaded(to_batch(planes, self._architecture, self._device), size)
         return [Found(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu()) for one in answers]
 
     def _by_class(self, wanted: Sequence[str]) -> dict[int, list[str]]:
