@@ -1,14 +1,13 @@
 """One GRPO step against a loop that works as T2I-R1's trainer does; prints a Markdown table.
 
-    python -m tests.perf.training [--model tiny-janus|random] [--judge shapes|model] [--prompts 4] [--group 8]
+    python -m tests.perf.training [--model tiny-janus|random] [--prompts 4] [--group 8] [--cap 120]
 
 The loop takes one prompt's group after the other, samples with a growing cache, asks the judges for one sample at a
 time, and scores chain and picture in two passes, each with its head over all positions and all logits held at once.
 Both train the same model in full on the same prompts, each in a process of its own; the first step does not count.
 
 --model  tiny-janus: the shipped one, whose time goes into sums; random: two layers of width 32, whose time goes into
-         calls, as a large model's does on a GPU that waits for its weights.
---judge  shapes: the embedded world's, which take no time; model: a random Qwen2.5-VL that looks at every picture.
+         calls, as a large model's does on a GPU that waits for its weights. The judges take no time with either.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,12 +28,13 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from gotr1_eval.build import Builder
+from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from rewards.reward_set import RewardSet
+from tests.grpo_runs import ChecksumJudge
 from tests.tiny_models import random_model, random_tokenizer
-from tests.tiny_vlms import save_tiny_qwen
 from training.advantage import group_advantages
 from training.grpo import GrpoTrainer
 from training.prompt_sets import PromptMix
@@ -41,10 +42,6 @@ from training.rollout import rewards_of
 from training.settings import GrpoSettings, PromptSource
 
 GUIDANCE = 2.0
-JUDGE = """
-[judges]
-prompt_image = {{ use = "prompt_image", mode = "expected", vlm = {{ use = "qwen", model = "{}" }} }}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +49,10 @@ class Work:
     """What both loops have to do."""
 
     model: str
-    judge: str
     prompts: int
     group: int
     cap: int
+    micro_batch: int
 
     def checkpoint(self) -> Checkpoint:
         """The policy as it begins."""
@@ -64,36 +61,48 @@ class Work:
         tokenizer = random_tokenizer()
         return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
 
-    def rewards(self, folder: Path) -> RewardSet:
-        """The judges, loaded."""
-        if self.judge == "shapes":
+    def rewards(self) -> RewardSet:
+        """The judges of shapes; a random model's chains have no plan for them to read."""
+        if self.model == "tiny-janus":
             return Builder().reward_set("shapes")
-        written = folder / "rewards.toml"
-        written.write_text(JUDGE.format(save_tiny_qwen(folder / "judge")), encoding="utf-8")
-        return Builder().reward_set(str(written))
+        return RewardSet({"checksum": PictureChecksum()})
+
+
+class PictureChecksum(ChecksumJudge):
+    """A reward that looks random and depends on the picture alone."""
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        pictures = [sample.image for sample in samples if isinstance(sample.image, Image.Image)]
+        return [Score(value=zlib.crc32(picture.tobytes()) % 1000 / 1000) for picture in pictures]
 
 
 def ours(work: Work, folder: Path) -> Callable[[int], object]:
     """A step of this project's trainer."""
     settings = GrpoSettings.model_validate({
-        "ckpt": work.model, "rewards": work.judge, "prompts": [{"shapes": []}], "prompts_per_step": work.prompts,
-        "samples_per_prompt": work.group, "lora": "none", "beta": 0.0, "evaluation": "none", "min_spread": 0.0,
-        "image_logprob": "conditional", "sampling": {"guidance": GUIDANCE, "chain_cap": work.cap}, "device": "cpu",
+        "ckpt": work.model, "rewards": "shapes", "prompts": [{"shapes": []}], "prompts_per_step": work.prompts,
+        "samples_per_prompt": work.group, "micro_batch": work.micro_batch, "lora": "none", "beta": 0.0,
+        "evaluation": "none", "min_spread": 0.0, "image_logprob": "conditional",
+        "sampling": {"guidance": GUIDANCE, "chain_cap": work.cap}, "device": "cpu",
     })  # fmt: skip
-    return GrpoTrainer(settings, folder, work.checkpoint(), work.rewards(folder)).step
+    trainer = GrpoTrainer(settings, folder, work.checkpoint(), work.rewards())
+
+    def step(number: int) -> None:
+        assert trainer.step(number)["groups/too_few"] == 0, "groups were dropped, and nothing learned from them"
+
+    return step
 
 
 class GroupByGroup:
     """The other loop."""
 
-    def __init__(self, work: Work, folder: Path) -> None:
+    def __init__(self, work: Work) -> None:
         loaded = work.checkpoint()
         self.model, self.tokenizer, self.special = loaded.model, loaded.tokenizer, loaded.special
         for part in ("vqmodel", "vision_model", "aligner"):
             getattr(self.model.model, part).requires_grad_(False)
         learned = [each for each in self.model.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(learned, lr=1e-5)
-        self.rewards, self.work = work.rewards(folder), work
+        self.rewards, self.work = work.rewards(), work
         self.source = PromptMix([PromptSource(shapes=())], 0)
 
     def step(self, number: int) -> None:
@@ -139,7 +148,9 @@ class GroupByGroup:
             picture = Image.fromarray(((pixels + 1) / 2 * 255).clamp(0, 255).to(torch.uint8).numpy())
             text = self.tokenizer.decode(chain_L[start:].tolist(), skip_special_tokens=False)
             outcomes += self.rewards.judge([Sample(id="0", prompt=prompt, chain=text, image=picture)])
-        found = group_advantages(*rewards_of([row[self.rewards.headline] for row in outcomes], self.work.group))
+        rewards_1G, scored_1G = rewards_of([row[self.rewards.headline] for row in outcomes], self.work.group)
+        assert scored_1G.sum() > 1, "a group would have been dropped"
+        found = group_advantages(rewards_1G, scored_1G, min_spread=0.0)
         advantages_B1 = found.values_PG[0][:, None]
         embed, language = self.model.get_input_embeddings(), self.model.model.language_model
         text_BLV = self.model.lm_head(language(inputs_embeds=embed(chains_BL), use_cache=False).last_hidden_state)
@@ -158,7 +169,7 @@ def measure(kind: str, work: Work, steps: int) -> tuple[float, float]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     with TemporaryDirectory() as folder:
-        step = ours(work, Path(folder)) if kind == "ours" else GroupByGroup(work, Path(folder)).step
+        step = ours(work, Path(folder)) if kind == "ours" else GroupByGroup(work).step
         step(0)
         start = time.perf_counter()
         for number in range(1, steps + 1):
@@ -172,13 +183,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["tiny-janus", "random"], default="tiny-janus")
-    parser.add_argument("--judge", choices=["shapes", "model"], default="shapes")
-    for name, default in (("prompts", 4), ("group", 8), ("cap", 120), ("steps", 2)):
+    for name, default in (("prompts", 4), ("group", 8), ("cap", 120), ("micro-batch", 8), ("steps", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args()
-    if (asked.model, asked.judge) == ("random", "shapes"):
-        parser.error("a random model's chains have no plan that the judges of shapes could read: add --judge model")
-    work = Work(asked.model, asked.judge, asked.prompts, asked.group, asked.cap)
+    work = Work(asked.model, asked.prompts, asked.group, asked.cap, asked.micro_batch)
     found = {}
     for kind in ("group by group", "ours"):
         with get_context("spawn").Pool(1) as pool:
