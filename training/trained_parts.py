@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,9 +151,7 @@ def _with_adapters(model: Any, lora: LoraSettings, ckpt: str, seed: int) -> Any:
     where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
     base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where)
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        # peft asks transformers about it under its former name.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         adapted = get_peft_model(model, config)
     config.base_model_name_or_path = base  # after the fact: peft puts the model's own name there first

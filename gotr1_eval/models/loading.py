@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,12 +85,17 @@ def weight_faults(info: Mapping[str, Any]) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its report on missing weights, which the caller makes an error anyway."""
+    """Without transformers' progress bar and its report on missing weights, which the caller makes an error anyway.
+
+    And without its warning about a name that peft still asks it for.
+    """
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bar:

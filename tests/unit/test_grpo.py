@@ -120,6 +120,13 @@ def test_adapters_off_is_the_model_before(tmp_path):
     assert all("lora" in name and "language_model" in name for name in trained)
 
 
+def test_adapters_are_made_and_read_in_silence(tmp_path, recwarn):
+    base = random_checkpoint(tmp_path / "base")
+    trainer(tmp_path / "run", lora={"rank": 4, "alpha": 8}, ckpt=str(base), steps=1).train()
+    load_checkpoint(tmp_path / "run/checkpoints/step-000001", device=torch.device("cpu"), dtype=torch.float32)
+    assert [str(each.message) for each in recwarn] == []
+
+
 def test_saved_adapters_are_a_checkpoint(tmp_path):
     base = random_checkpoint(tmp_path / "base")
     trained = trainer(tmp_path / "run", lora={"rank": 4, "alpha": 8}, ckpt=str(base), steps=1, learning_rate=1e-2)

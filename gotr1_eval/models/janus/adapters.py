@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.models.loading import quiet
 
 CONFIG = "adapter_config.json"
 
@@ -41,6 +42,7 @@ def with_adapters(model: Any, folder: Path) -> Any:  # noqa: ANN401 - transforme
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(model, folder).merge_and_unload()
+        with quiet():
+            return PeftModel.from_pretrained(model, folder).merge_and_unload()
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         raise DataError(f"the adapters do not fit their checkpoint: {one_line(error)}", path=folder / CONFIG) from None
