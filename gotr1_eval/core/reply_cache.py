@@ -22,6 +22,8 @@ from gotr1_eval.core.protocols import Request
 
 _DAY_S = 86_400.0
 _AT_ONCE = 500
+_PATIENCE_S = 60.0
+"""How long a process waits for another one that writes."""
 _TABLE = """
     CREATE TABLE IF NOT EXISTS replies (
         key TEXT PRIMARY KEY, reply TEXT NOT NULL, used_at REAL NOT NULL
@@ -37,7 +39,7 @@ class ReplyCache:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
-            database.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(database)
             database.execute(_TABLE)
 
     def get(self, keys: Sequence[str]) -> dict[str, Reply]:
@@ -90,11 +92,25 @@ class ReplyCache:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are kept when the block ends well."""
         try:
-            with closing(sqlite3.connect(self._path, timeout=60.0)) as database, database:
+            with closing(sqlite3.connect(self._path, timeout=_PATIENCE_S)) as database, database:
                 yield database
         except sqlite3.Error as error:
             message = f"the cache of replies cannot be used: {one_line(error)}; delete it to begin a new one"
             raise DataError(message, path=self._path) from None
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Set the file's mode. SQLite waits for others everywhere but here, where several processes may begin at once."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def request_key(fingerprint: str, request: Request) -> str:

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -132,6 +133,23 @@ def test_two_processes_write_at_once(tmp_path):
         process.join(60)
         assert process.exitcode == 0
     assert len(ReplyCache(path)) == 3 * 40
+
+
+def _begin(folder: Path, together: Any) -> None:
+    for attempt in range(50):
+        together.wait(60)
+        ReplyCache(folder / f"{attempt}.sqlite")
+
+
+def test_processes_may_begin_a_file_together(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(4)
+    processes = [context.Process(target=_begin, args=(tmp_path, together)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
 
 
 def test_the_first_reply_stays(tmp_path):
