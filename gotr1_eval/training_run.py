@@ -71,9 +71,8 @@ def _watched(
 
 
 _FREE = {
-    *("steps", "save_every", "keep", "trackers", "device"),
-    *("judge_patience", "judge_while_painting", "offload_judges"),
-}
+    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_painting", "offload_judges",
+}  # fmt: skip
 """Settings that may change from one start to the next: none of them changes what a step does."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import zlib
 from collections.abc import Sequence
@@ -16,10 +15,9 @@ import torch
 from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
-from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sequence import SpecialIds
 from rewards.reward_set import RewardSet
-from tests.tiny_models import random_model, random_tokenizer
+from tests.free_port import free_port
+from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
 from training.settings import GrpoSettings
 from training.sharding import sharding_asked
@@ -45,10 +43,8 @@ class ChecksumJudge:
 
 def launcher() -> list[str]:
     """The beginning of a command on two processes, which meet at a port that nobody has taken."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    port = str(free_port())
+    return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port]
 
 
 def settings(**changes: Any) -> GrpoSettings:
@@ -63,10 +59,10 @@ def settings(**changes: Any) -> GrpoSettings:
 
 def trainer(folder: Path, rewards: RewardSet | None = None, **changes: Any) -> GrpoTrainer:
     """A trainer of the random checkpoint, always the same one."""
-    tokenizer = random_tokenizer()
-    checkpoint = Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
     folder.mkdir(parents=True, exist_ok=True)
-    return GrpoTrainer(settings(**changes), folder, checkpoint, rewards or RewardSet({"checksum": ChecksumJudge()}))
+    return GrpoTrainer(
+        settings(**changes), folder, loaded_random(), rewards or RewardSet({"checksum": ChecksumJudge()})
+    )
 
 
 def gradients(one: GrpoTrainer) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import JanusConfig, JanusForConditionalGeneration
 
+from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.original_names import source_of
 from gotr1_eval.models.janus.sequence import SpecialIds
 from training.shapes_corpus import examples
@@ -53,6 +54,12 @@ def random_model(tokenizer: Any, seed: int = 0) -> Any:
             if parameter.dim() > 1 and "vision_model" not in name:
                 parameter.copy_(torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
     return model
+
+
+def loaded_random() -> Checkpoint:
+    """Model and tokenizer as loading gives them, always the same."""
+    tokenizer = random_tokenizer()
+    return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
 
 
 def random_checkpoint(folder: Path, seed: int = 0) -> Path:

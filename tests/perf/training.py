@@ -7,7 +7,7 @@ time, and scores chain and picture in two passes, each with its head over all po
 Both train the same model in full on the same prompts, each in a process of its own; the first step does not count.
 
 --model  tiny-janus: the shipped one, whose time goes into sums; random: two layers of width 32, whose time goes into
-         calls, as a large model's does on a GPU that waits for its weights. The judges take no time with either.
+         calls. The judges take no time with either.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from gotr1_eval.build import Builder
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
-from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
+from gotr1_eval.models.janus.sequence import encode_prompt
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge
-from tests.tiny_models import random_model, random_tokenizer
+from tests.tiny_models import loaded_random
 from training.advantage import group_advantages
 from training.grpo import GrpoTrainer
 from training.prompt_sets import PromptMix
@@ -58,8 +58,7 @@ class Work:
         """The policy as it begins."""
         if self.model == "tiny-janus":
             return load_checkpoint(checkpoint_folder(self.model), device=torch.device("cpu"), dtype=torch.float32)
-        tokenizer = random_tokenizer()
-        return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
+        return loaded_random()
 
     def rewards(self) -> RewardSet:
         """The judges of shapes; a random model's chains have no plan for them to read."""
@@ -69,7 +68,7 @@ class Work:
 
 
 class PictureChecksum(ChecksumJudge):
-    """A reward that looks random and depends on the picture alone."""
+    """A reward that looks random and scores every sample, so that both loops learn from as many."""
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         pictures = [sample.image for sample in samples if isinstance(sample.image, Image.Image)]

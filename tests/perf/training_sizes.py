@@ -17,11 +17,10 @@ from tempfile import TemporaryDirectory
 import torch
 
 from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sequence import SpecialIds
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge
 from tests.perf.sampling import SIZES, random_janus
-from tests.tiny_models import random_model, random_tokenizer
+from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
 from training.settings import GrpoSettings
 
@@ -32,8 +31,9 @@ def policy(size: str, device: torch.device) -> Checkpoint:
     """Random weights of a size."""
     if size != "mini":
         return random_janus(size, device, torch.bfloat16)
-    tokenizer = random_tokenizer()
-    return Checkpoint(random_model(tokenizer).to(device), tokenizer, SpecialIds.of(tokenizer))
+    mini = loaded_random()
+    mini.model.to(device)
+    return mini
 
 
 def gibibytes(device: torch.device) -> float:

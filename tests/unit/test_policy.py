@@ -8,9 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sequence import SpecialIds
-from tests.tiny_models import CODES, random_model, random_tokenizer
+from tests.tiny_models import CODES, loaded_random, random_model
 from training.loss import exact_kl
 from training.policy import Policy, Sampling, States
 from training.rollout import paint
@@ -21,8 +19,7 @@ SAMPLING = Sampling(guidance=3.0, text_temperature=1.1, image_temperature=0.9)
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    tokenizer = random_tokenizer()
-    return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
+    return loaded_random()
 
 
 @pytest.fixture(scope="module")

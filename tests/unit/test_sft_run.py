@@ -13,9 +13,7 @@ from PIL import Image
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.parquet import write_parquet
-from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sequence import SpecialIds
-from tests.tiny_models import CODES, TOKENS, random_model, random_tokenizer
+from tests.tiny_models import CODES, TOKENS, loaded_random
 from training.lessons import read_lessons
 from training.settings import SftSettings
 from training.sft_run import SftTrainer
@@ -23,8 +21,7 @@ from training.sft_run import SftTrainer
 
 @pytest.fixture
 def checkpoint():
-    tokenizer = random_tokenizer()
-    return Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
+    return loaded_random()
 
 
 @pytest.fixture
@@ -98,12 +95,10 @@ def test_another_kind_of_file_is_refused(tmp_path, checkpoint):
 
 
 def run(folder, data, steps, **changes):
-    tokenizer = random_tokenizer()
-    checkpoint = Checkpoint(random_model(tokenizer), tokenizer, SpecialIds.of(tokenizer))
     folder.mkdir(exist_ok=True)
     values = {"ckpt": "random", "data": [data], "steps": steps, "batch_size": 4, "micro_batch": 2, "device": "cpu"}
     settings = SftSettings.model_validate(values | {"save_every": 2, "learning_rate": 1e-3} | changes)
-    return SftTrainer(settings, folder, checkpoint)
+    return SftTrainer(settings, folder, loaded_random())
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 4}])

@@ -7,7 +7,6 @@ import importlib.util
 import io
 import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ from gotr1_eval.models.vlms.resizing import smart_resized
 from gotr1_eval.models.vlms.retrying import Patience, retry_after
 from gotr1_eval.models.vlms.stepwise import NEGLIGIBLE, TooLikelyToLeaveOutError, score_by_steps
 from tests.faulty_server import FaultyServer, faulty_server
+from tests.free_port import free_port
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8))
 
@@ -279,9 +279,7 @@ def transformers_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     from tests.tiny_vlms import save_tiny_llava
 
     folder = save_tiny_llava(tmp_path_factory.mktemp("served") / "tiny-llava")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = (folder.parent / "serve.log").open("wb")
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", "--host", "127.0.0.1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
