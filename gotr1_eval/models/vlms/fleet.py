@@ -256,6 +256,8 @@ class Fleet:
             ask_once(lambda: self._probe(server))
         except (BackendError, UsageError) as error:
             reason = str(error)
+        else:
+            log.warning("judge server %s is back", server.url)
         with self._changed:
             server.probing = False
             if reason:
@@ -263,5 +265,3 @@ class Fleet:
             else:
                 server.health.take_back()
             self._changed.notify_all()
-        if not reason:
-            log.warning("judge server %s is back", server.url)
