@@ -166,9 +166,10 @@ def test_two_raters_at_once_and_a_killed_server(tmp_path: Path, browser: Browser
                 enter(other, "ann")
                 saved(other)
                 assert exported(folder, study) == clicked
-                expect(other.locator("#count")).to_have_text("2 of 4 done")
-                for marks in ("2 2", "9 9"):
-                    expect(other.locator("#count")).to_have_text(f"{2 if marks == '2 2' else 3} of 4 done")
+                for done, marks in ((2, "2 2"), (3, "9 9")):
+                    for page in (other, bob):
+                        expect(page.locator("#place")).to_have_text(f"Item {done + 1} of 4")
+                        expect(page.locator("#count")).to_have_text(f"{done} of 4 done")
                     key_through(other, "Ann", marks, clicked)
                     click_through(bob, "Bob", marks, clicked)
                 expect(other.locator("#done")).to_be_visible()
