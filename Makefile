@@ -1,8 +1,8 @@
 # Everything sets itself up in .venv; PYTHON names the interpreter to start from.
 PYTHON ?= python3
 BIN := .venv/bin
-# Files of tests side by side, on as many cores as there are up to four.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# Files of tests side by side, on as many cores as there are up to four; the longest, tests/e2e, come first by their name.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast check format clean
 

@@ -123,6 +123,7 @@ def test_encoded_pictures(config, count_shared):
     assert (found.numpy() == known["vq_encode_ids"]).mean() >= 0.9
 
 
+@pytest.mark.slow
 @each_checkpoint
 def test_greedy_runs(config, count_shared):
     runs = json.loads(count_shared(reference(config, "generation.json")).read_text(encoding="utf-8"))

@@ -175,6 +175,7 @@ def test_every_name_goes_where_the_reference_mapping_sends_it(path: Path, read_s
             assert list(renamed.tensors) == entry["to"], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", shared_parameters(f"{ROOT}/golden*/post_*.npz") + shared_parameters(f"{ROOT}/golden*/small_*.npz")
 )

@@ -20,6 +20,8 @@ from training import grpo
 from training.judging import EarlyJudges
 from training.metrics import Clock
 
+pytestmark = pytest.mark.slow
+
 ASKED = "completeness"
 
 

@@ -20,6 +20,8 @@ from gotr1_eval.models.vlms.openai_compatible import ServedVlm, Settings
 from rewards.asking import Answer, ask_all
 from tests.faulty_server import FaultyServer, faulty_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def three() -> Iterator[list[FaultyServer]]:

@@ -26,6 +26,8 @@ from training.policy import Policy
 from training.prompt_sets import PromptMix
 from training.settings import PromptSource
 
+pytestmark = pytest.mark.slow
+
 TIMED = ("seconds/", "speed/")
 
 
@@ -46,7 +48,6 @@ def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
     same(whole, gradients(trainer(tmp_path, micro_batch=size, max_grad_norm=1e9)), 1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["group", "batch"])
 def test_two_processes_give_the_same_gradients(tmp_path, scale):
     whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, scale=scale))

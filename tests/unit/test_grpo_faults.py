@@ -14,6 +14,8 @@ from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, trainer
 from training.settings import GrpoSettings
 
+pytestmark = pytest.mark.slow
+
 
 class Failing(ChecksumJudge):
     """Judges so many steps, and then cannot be asked at all."""
@@ -104,7 +106,6 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_folder_is_claimed_by_settings_that_can_be_met(tmp_path):
     def prepared(**changes):
         return prepare_grpo(GrpoSettings.model_validate(SMALL | changes), tmp_path)
@@ -119,7 +120,6 @@ def test_a_folder_is_claimed_by_settings_that_can_be_met(tmp_path):
         prepared(seed=1)
 
 
-@pytest.mark.slow
 def test_watched_judges_have_settings_of_their_own(tmp_path):
     def prepared(name, **watch):
         return prepare_grpo(GrpoSettings.model_validate({**SMALL, "watch": watch}), tmp_path / name)

@@ -173,6 +173,7 @@ def shapes_outcomes(tmp_path: Path, prompt: str, *faults: Fault, seed: int = 0) 
     return outcomes | {"total": rewards.total.combine(outcomes)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_a_faithful_scene_gets_full_marks(tmp_path: Path, category: str):
     for prompt in prompts(category, "val")[:5]:
@@ -182,6 +183,7 @@ def test_a_faithful_scene_gets_full_marks(tmp_path: Path, category: str):
         assert value(outcomes["total"]) > 0.8
 
 
+@pytest.mark.slow
 def test_each_fault_costs_where_it_should(tmp_path: Path):
     prompt = "a red circle on the left of a blue square"
     sound = shapes_outcomes(tmp_path, prompt)

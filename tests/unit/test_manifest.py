@@ -170,6 +170,7 @@ def test_the_same_pictures_behind_urls_get_the_same_scores(tmp_path: Path):
     assert judged[0] == judged[1]
 
 
+@pytest.mark.slow
 def test_a_table_of_any_length_is_read_in_little_memory(tmp_path: Path):
     """The peak while 20,000 rows are read is that of 2,000, give or take what a prompt's number takes."""
     peaks = []

@@ -123,6 +123,7 @@ def _fill(path: Path, who: int) -> None:
         assert f"{who}-{number}" in cache.get([f"{who}-{number}"])
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once(tmp_path):
     path = tmp_path / "replies.sqlite"
     context = multiprocessing.get_context("spawn")
@@ -141,6 +142,7 @@ def _begin(folder: Path, together: Any) -> None:
         ReplyCache(folder / f"{attempt}.sqlite")
 
 
+@pytest.mark.slow
 def test_processes_may_begin_a_file_together(tmp_path):
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(4)

@@ -7,6 +7,8 @@ import torch
 
 from tests.grpo_runs import trainer
 
+pytestmark = pytest.mark.slow
+
 
 def trained(folder):
     """A trainer whose adapters have learned something."""

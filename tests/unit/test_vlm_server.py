@@ -34,6 +34,8 @@ from gotr1_eval.models.vlms.stepwise import NEGLIGIBLE, TooLikelyToLeaveOutError
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.free_port import free_port
 
+pytestmark = pytest.mark.slow
+
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8))
 
 
@@ -309,7 +311,6 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
     pytest.fail(f"the server did not come up: {log.read_text(errors='replace')[-2000:]}")
 
 
-@pytest.mark.slow
 def test_transformers_serve_answers_as_the_model_in_this_process(transformers_server):
     url, folder = transformers_server
     vlm = ServedVlm(Settings(base_url=url, model=str(folder), workers=2, timeout_s=60, extensions=False))
@@ -321,7 +322,6 @@ def test_transformers_serve_answers_as_the_model_in_this_process(transformers_se
     assert [reply.text for reply in replies] == [reply.text for reply in local.reply(asked)]
 
 
-@pytest.mark.slow
 def test_transformers_serve_cannot_score_choices(transformers_server):
     url, folder = transformers_server
     vlm = ServedVlm(Settings(base_url=url, model=str(folder), timeout_s=60, extensions=False))
