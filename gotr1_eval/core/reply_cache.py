@@ -19,6 +19,7 @@ from PIL import Image
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request
+from gotr1_eval.core.sqlite_files import write_ahead
 
 _DAY_S = 86_400.0
 _AT_ONCE = 500
@@ -39,7 +40,7 @@ class ReplyCache:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
-            _write_ahead(database)
+            write_ahead(database, _PATIENCE_S)
             database.execute(_TABLE)
 
     def get(self, keys: Sequence[str]) -> dict[str, Reply]:
@@ -97,20 +98,6 @@ class ReplyCache:
         except sqlite3.Error as error:
             message = f"the cache of replies cannot be used: {one_line(error)}; delete it to begin a new one"
             raise DataError(message, path=self._path) from None
-
-
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Set the file's mode. SQLite waits for others everywhere but here, where several processes may begin at once."""
-    end = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def request_key(fingerprint: str, request: Request) -> str:

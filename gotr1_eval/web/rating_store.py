@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Literal
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.sqlite_files import write_ahead
 from reports.agreement.study_folder import Rating, Study
 
 FILE = "ratings.sqlite3"
+_PATIENCE_S = 30.0
 CANNOT: Literal["cannot"] = "cannot"
 Value = float | Literal["cannot"] | None
 """A mark, "cannot judge", or None for an answer that was taken back."""
@@ -77,7 +79,7 @@ class RatingStore:
         self._study = study
         digest = _digest(study)
         with self._open() as database:
-            database.execute("PRAGMA journal_mode = WAL")
+            write_ahead(database, _PATIENCE_S)
             for table in _TABLES:
                 database.execute(table)
             database.execute("INSERT INTO study SELECT ? WHERE NOT EXISTS (SELECT 1 FROM study)", (digest,))
@@ -148,7 +150,7 @@ class RatingStore:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are on the disk when the block has ended well, and nowhere when it has not."""
         try:
-            with closing(sqlite3.connect(self.path, timeout=30.0)) as database, database:
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S)) as database, database:
                 database.execute("PRAGMA synchronous = FULL")
                 yield database
         except sqlite3.Error as error:

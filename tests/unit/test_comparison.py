@@ -36,7 +36,6 @@ def test_drawn_sign_flips_are_near_the_exact_ones():
     assert sign_flip_p(sums) == pytest.approx(expected, abs=0.01)
 
 
-@pytest.mark.slow
 def test_holm_against_statsmodels():
     for seed in range(5):
         p_values = np.random.default_rng(seed).uniform(0, 0.2, 7)

@@ -104,21 +104,21 @@ def test_a_babbling_server_costs_no_sample_and_is_taken_back(three: list[FaultyS
         scores = read_scores(reply.text, names=["score"], low=0, high=10, finish=reply.finish)
         return int(scores["score"])
 
-    def values(name: str, count: int = 30) -> list[int]:
-        answers = ask_all(vlm, questions(name, count), read)
+    def values(name: str) -> list[int]:
+        answers = ask_all(vlm, questions(name, 90), read)
         assert all(isinstance(answer, Answer) for answer in answers), answers
         return [answer.value for answer in answers if isinstance(answer, Answer)]
 
-    expected = values("well", 90)
+    expected = values("well")
     sick.mood = "babble"
     # So many that half of its recent answers are unreadable also where it was asked less than its third; the question
     # that takes it back asks for form alone, so it may be back before the last of them.
-    assert values("sick", 90) == expected
+    assert values("sick") == expected
     assert f"judge server {sick.url} is left out: its answers cannot be read" in caplog.text
     sick.mood = ""
     wait_until_back(vlm)
     assert f"judge server {sick.url} is back" in caplog.text
-    assert values("well", 90) == expected
+    assert values("well") == expected
 
 
 def test_unreadable_everywhere_is_nobody_s_fault(three: list[FaultyServer]):
