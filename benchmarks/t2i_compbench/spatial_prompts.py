@@ -7,8 +7,9 @@ complex list (the nouns next to a preposition).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from benchmarks.semantics import UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.perception import Token
 
 WORDS_2D = (
@@ -44,32 +45,35 @@ def first_and_last_noun(tokens: Sequence[Token]) -> tuple[str, str]:
     return nouns[0], nouns[-1]
 
 
-def objects_beside_prepositions(tokens: Sequence[Token]) -> tuple[str, str] | None:
-    """The two objects of a complex prompt; None unless exactly two are collected over all its prepositions."""
+def objects_beside_prepositions(tokens: Sequence[Token], semantics: Semantics = "reference") -> tuple[str, str] | None:
+    """The two objects of a complex prompt; None unless exactly two are collected over all its prepositions.
+
+    Under `corrected` a proper noun that ends the prompt is an object as well, which the script overlooks.
+    """
     objects: list[str] = []
     for start in range(len(tokens)):
-        # A place may begin several prepositions of different length; each counts.
+        # The longest wins. At the prompt's end a slice of three words holds only two, and both are "next to".
         for length in (3, 2, 1):
             if " ".join(token.text for token in tokens[start : start + length]) in PREPOSITIONS:
-                objects += _beside(tokens, start, start + length)
+                objects += _beside(tokens, start, start + length, semantics)
+                break
     return (objects[0], objects[1]) if len(objects) == 2 else None
 
 
-def _beside(tokens: Sequence[Token], start: int, end: int) -> list[str]:
+def _beside(tokens: Sequence[Token], start: int, end: int, semantics: Semantics) -> list[str]:
     """The nearest noun before a preposition, and the one after it."""
     left = next((token.text for token in reversed(tokens[:start]) if token.pos in ("NOUN", "PROPN")), None)
-    right = _noun_after(tokens[end:])
+    right = _noun_after(tokens[end:], semantics)
     return [name for name in (left, right) if name is not None]
 
 
-def _noun_after(tokens: Sequence[Token]) -> str | None:
-    """The first common noun, else the last of the first run of proper nouns."""
+def _noun_after(tokens: Sequence[Token], semantics: Semantics) -> str | None:
+    """The first common noun, else the last of the first run of proper nouns.
+
+    The script looks for a proper noun that another kind of word follows: a run that ends the prompt has none.
+    """
     if (noun := next((token.text for token in tokens if token.pos == "NOUN"), None)) is not None:
         return noun
-    start = next((index for index, token in enumerate(tokens) if token.pos == "PROPN"), None)
-    if start is None:
-        return None
-    end = start
-    while end + 1 < len(tokens) and tokens[end + 1].pos == "PROPN":
-        end += 1
-    return tokens[end].text
+    end = (Token("", ""),) if semantics == "corrected" else ()
+    pairs = pairwise((*tokens, *end))
+    return next((one.text for one, after in pairs if one.pos == "PROPN" != after.pos), None)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.t2i_compbench.judges.three_in_one import ThreeInOneJudge
+from benchmarks.t2i_compbench.spatial_prompts import objects_beside_prepositions
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.perception import Parse, Token
 from gotr1_eval.core.types import Box, Detection, Sample
@@ -157,3 +158,27 @@ def test_a_lost_picture_is_no_zero(lists: Path, tmp_path: Path):
     judge = ThreeInOneJudge(models, models, models, models, data=lists, semantics="reference")
     sample = Sample(id="s", prompt=NEXT, image=tmp_path / "none.png", meta={"category": "complex"})
     assert shown(judge.judge([sample])[0]) == "no_input"
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "corrected"),
+    [
+        ("the/DET cat/NOUN is/AUX near/ADP the/DET dog/NOUN", ("cat", "dog"), ("cat", "dog")),
+        # A preposition that ends the prompt is one preposition, with a noun on its left only.
+        ("a/DET cat/NOUN sits/VERB next/ADV to/ADP", None, None),
+        ("a/DET cat/NOUN next/ADV to/ADP a/DET dog/NOUN sits/VERB next/ADV to/ADP", None, None),
+        ("a/DET cat/NOUN looks/VERB near/ADP", None, None),
+        ("near/ADP next/ADV to/ADP", None, None),
+        # Names: the last word of the first run, if the prompt goes on behind it.
+        ("a/DET cat/NOUN near/ADP Uncle/PROPN Bob/PROPN ./PUNCT", ("cat", "Bob"), ("cat", "Bob")),
+        ("a/DET cat/NOUN near/ADP Uncle/PROPN Bob/PROPN", None, ("cat", "Bob")),
+        ("a/DET cat/NOUN near/ADP Bob/PROPN and/CCONJ Ann/PROPN", ("cat", "Bob"), ("cat", "Bob")),
+        ("a/DET cat/NOUN near/ADP Bob/PROPN 's/PART dog/NOUN", ("cat", "dog"), ("cat", "dog")),
+        ("Bob/PROPN near/ADP Ann/PROPN next/ADV to/ADP Eve/PROPN", None, None),
+    ],
+)
+def test_objects_beside_prepositions(text: str, reference: object, corrected: object):
+    """What the official script's lines find in these parses."""
+    tokens = [Token(*word.split("/")) for word in text.split()]
+    assert objects_beside_prepositions(tokens) == reference
+    assert objects_beside_prepositions(tokens, "corrected") == corrected

@@ -26,7 +26,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 1
+VERSION = 2
 CATEGORIES = ("complex",)
 
 
@@ -107,7 +107,7 @@ class ThreeInOneJudge:
             pairs = zip(work.prompts, work.parses, strict=True)
             texts = [cosine_text(prompt, parse.tokens, self.semantics) for prompt, parse in pairs]
             return cosine_outcomes(self.encoder, work.pictures, texts)
-        objects = [objects_beside_prepositions(parse.tokens) for parse in work.parses]
+        objects = [objects_beside_prepositions(parse.tokens, self.semantics) for parse in work.parses]
         sightings = self.sight.see(work.samples, [names_to_find(pair) for pair in objects], work.pictures)
         rows = zip(work.prompts, objects, sightings, strict=True)
         return [spatial_outcome(*row, self.semantics) for row in rows]
