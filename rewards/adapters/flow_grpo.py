@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
+from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import make_samples, value_or
 from rewards.reward_set import RewardSet
 
-Reward = Callable[[Any, Sequence[str], Sequence[Mapping[str, Any]]], tuple[list[float], dict[str, Any]]]
+Metadata = Sequence[Mapping[str, Any] | None] | Mapping[str, Any] | None
+Reward = Callable[..., tuple[list[float], dict[str, Any]]]
 
 
 def make_reward(rewards: RewardSet, unscored: float | None = None) -> Reward:
@@ -21,26 +20,27 @@ def make_reward(rewards: RewardSet, unscored: float | None = None) -> Reward:
         unscored: stand-in for samples without a score; None raises, see `rewards.adapters.in_memory.value_or`.
 
     Returns:
-        A function of pictures (floats [B, 3, H, W] in [0, 1], or uint8 [B, H, W, 3]), prompts and metadata, where a
-        metadata entry ``chain`` is the chain.
+        A function of pictures (see `rewards.adapters.in_memory.read_pictures`), prompts and metadata, where a metadata
+        entry ``chain`` is the chain. Metadata may be a list of dicts, a dict of lists, or None, whole or an entry.
+        What flow_grpo passes beyond these three (``ref_images``, ``only_strict``) says nothing to our judges.
     """
 
     def reward(
-        images: Any,  # noqa: ANN401 - a torch tensor, an array, or PIL pictures
-        prompts: Sequence[str],
-        metadata: Sequence[Mapping[str, Any]],
+        images: object, prompts: Sequence[object], metadata: Metadata = None, *_: object, **__: object
     ) -> tuple[list[float], dict[str, Any]]:
-        chains = [entry.get("chain") for entry in metadata]
-        outcomes = rewards.judge(make_samples(prompts, chains, _pictures(images)))
+        pictures = [None] * len(prompts) if images is None else images
+        outcomes = rewards.judge(make_samples(prompts, _chains(metadata, len(prompts)), pictures))
         return [value_or(each[rewards.headline], unscored) for each in outcomes], {"outcomes": outcomes}
 
     return reward
 
 
-def _pictures(images: Any) -> list[Image.Image]:  # noqa: ANN401
-    if isinstance(images, list):
-        return images
-    array = np.asarray(images.cpu() if hasattr(images, "cpu") else images)
-    if array.dtype != np.uint8:
-        array = np.round(np.clip(array, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    return [Image.fromarray(picture) for picture in array]
+def _chains(metadata: Metadata, count: int) -> Sequence[object]:
+    """The chain of every sample, None where its metadata holds none."""
+    if metadata is None or isinstance(metadata, Mapping):
+        column = (metadata or {}).get("chain")
+        return [None] * count if column is None else [column] if isinstance(column, str) else column
+    entries = list(metadata)
+    if not all(entry is None or isinstance(entry, Mapping) for entry in entries):
+        raise UsageError("expected metadata as a list of dicts (or None), one a sample")
+    return [None if entry is None else entry.get("chain") for entry in entries]

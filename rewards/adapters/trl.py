@@ -11,10 +11,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from gotr1_eval.core.outcome import Outcome, Score
-from rewards.adapters.in_memory import Picture, make_samples
+from rewards.adapters.in_memory import make_samples
 from rewards.reward_set import RewardSet
-
-Message = Mapping[str, str]
 
 
 class TrlReward:
@@ -31,17 +29,23 @@ class TrlReward:
 
     def __call__(
         self,
-        prompts: Sequence[str | Sequence[Message]],
-        completions: Sequence[str | Sequence[Message]],
+        prompts: Sequence[object],
+        completions: Sequence[object],
         *,
-        image: Sequence[Picture] | None = None,
+        image: object = None,
         log_metric: Callable[[str, float], None] | None = None,
         **columns: object,
     ) -> list[float | None]:
-        """One reward a completion, None where it is unscored; see TRL's documentation of custom reward functions."""
-        pictures = image if image is not None else [None] * len(prompts)
-        samples = make_samples([_text(p) for p in prompts], [_text(c) for c in completions], pictures)
-        outcomes = self.rewards.judge(samples)
+        """One reward a completion, None where it is unscored; see TRL's documentation of custom reward functions.
+
+        Args:
+            prompts: strings, or chat messages whose content may come in parts; of several the user's last one counts.
+            completions: likewise; the last message is the chain.
+            image: see `rewards.adapters.in_memory.read_pictures`.
+            columns: what else TRL hands over; our judges need none of it.
+        """
+        pictures = [None] * len(prompts) if image is None else image
+        outcomes = self.rewards.judge(make_samples(prompts, completions, pictures))
         if log_metric is not None:
             for factor in self.rewards.judges:
                 scored = [value for value in _values(outcomes, factor) if value is not None]
@@ -53,8 +57,3 @@ class TrlReward:
 def _values(outcomes: Sequence[Mapping[str, Outcome]], factor: str) -> list[float | None]:
     judged = [each[factor] for each in outcomes]
     return [outcome.value if isinstance(outcome, Score) else None for outcome in judged]
-
-
-def _text(turn: str | Sequence[Message]) -> str:
-    """The text of a prompt or completion, which TRL hands over as a string or as chat messages."""
-    return turn if isinstance(turn, str) else turn[-1]["content"]

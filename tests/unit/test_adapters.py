@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gotr1_eval.build import Builder
@@ -16,6 +17,7 @@ from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
 from rewards.adapters.flow_grpo import make_reward
+from rewards.adapters.in_memory import make_samples
 from rewards.adapters.trl import TrlReward
 from rewards.adapters.verl import make_compute_score
 from rewards.reward_set import RewardSet
@@ -137,3 +139,116 @@ def test_flow_grpo_takes_pictures_as_it_makes_them(kind: str):
     scores, details = reward(images, ["a", "b"], [{"chain": CHAIN}, {}])
     assert scores == [1.0, 1.0]
     assert len(details["outcomes"]) == 2
+
+
+PROMPT = "a cat on the left of a dog"
+LAID_OUT = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
+
+
+def test_trl_reads_content_in_parts_and_the_users_last_message():
+    prompt = [
+        {"role": "system", "content": "Plan first."},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": PROMPT}]},
+    ]
+    completion = [{"role": "assistant", "content": [{"type": "text", "text": LAID_OUT}]}]
+    reward = TrlReward(Builder().reward_set("geometric"))
+    prefilled = [*prompt, {"role": "assistant", "content": "<think>"}]
+    assert reward([prompt, tuple(prefilled)], [completion, [{"role": "assistant", "content": None}]]) == [1.0, 0.0]
+    assert reward([], [], image=[]) == []
+
+
+@pytest.mark.parametrize("prompt", ["a cat", PROMPT, np.array([{"role": "user", "content": PROMPT}])])
+def test_verl_answers_the_same_keys_whatever_is_scored(prompt: Any):
+    compute = make_compute_score(Builder().reward_set("geometric"), unscored=0.0)
+    answer = compute("s", LAID_OUT, None, {"prompt": prompt}, reward_router_address=None)
+    scored = not (isinstance(prompt, str) and prompt == "a cat")
+    assert list(answer) == ["geometric", "score", "scored"]
+    assert (answer["score"], answer["scored"]) == (float(scored), float(scored))
+    assert np.isnan(answer["geometric"]) == (not scored)
+
+
+@pytest.mark.parametrize("extra", [None, {}, {"prompt": None}])
+def test_verl_without_a_prompt_is_told_where_it_belongs(extra: Any):
+    with pytest.raises(UsageError, match="extra_info has no 'prompt'"):
+        make_compute_score(Builder().reward_set("geometric"))("s", LAID_OUT, None, extra)
+
+
+def tensors() -> dict[str, Any]:
+    """The same two pictures, orange and wider than high, as trainers hold them."""
+    orange = np.tile(np.array([1.0, 0.5, 0.0], np.float32), (2, 4, 8, 1))
+    planes = torch.from_numpy(orange.transpose(0, 3, 1, 2).copy())
+    grades = (planes * 255).round().to(torch.uint8)
+    return {
+        "bfloat16": planes.bfloat16(),
+        "float16": planes.half(),
+        "float8": planes.to(torch.float8_e4m3fn),
+        "float64": planes.double(),
+        "gradient": planes.clone().requires_grad_(),
+        "channels last in memory": planes.contiguous(memory_format=torch.channels_last),
+        "floats, channels last": orange,
+        "uint8, channels first": grades,
+        "uint8, channels last": grades.permute(0, 2, 3, 1).numpy(),
+        "list of tensors": list(planes.bfloat16()),
+        "tuple of arrays": tuple(orange),
+        "tuple of pictures": tuple(Image.fromarray(np.round(one * 255).astype(np.uint8)) for one in orange),
+    }
+
+
+@pytest.mark.parametrize("kind", list(tensors()))
+def test_pictures_of_every_kind_are_the_same_picture(kind: str):
+    for sample in make_samples(["a", "b"], [None, None], tensors()[kind]):
+        assert isinstance(sample.image, Image.Image)
+        assert sample.image.size == (8, 4)
+        red, green, blue = np.asarray(sample.image)[2, 5]
+        assert (red, abs(int(green) - 128) <= 1, blue) == (255, True, 0)
+
+
+def test_grey_and_transparent_arrays_are_pictures():
+    grey, clear = make_samples(["a", "b"], [None] * 2, [torch.zeros(1, 4, 8), np.zeros((4, 8, 4), np.uint8)])
+    assert (getattr(grey.image, "mode", ""), getattr(clear.image, "mode", "")) == ("L", "RGBA")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "words"),
+    [
+        (torch.full((1, 3, 8, 8), float("nan")).bfloat16(), "picture 0: holds values that are no finite numbers"),
+        (np.full((1, 3, 8, 8), np.inf), "no finite numbers"),
+        ([torch.zeros(3, 8, 8), torch.full((3, 8, 8), -1.0)], r"picture 1: expected values in \[0, 1\], got -1 to -1"),
+        (torch.full((1, 3, 8, 8), 255.0), r"got 255 to 255.*x / 255"),
+        (np.zeros((1, 3, 8, 8), np.int64), "expected floats in .* or uint8, got int64"),
+        (torch.zeros(1, 5, 8, 8), r"1, 3 or 4 channels .* got the shape \[5, 8, 8\]"),
+        (torch.zeros(1, 3, 0, 8), r"got the shape \[3, 0, 8\]"),
+        (torch.zeros(3, 8, 8), r"four dimensions, got the shape \[3, 8, 8\]"),
+        ([b"\x89PNG"], "picture 0: expected a file, a PIL picture or an array, got bytes"),
+        ("one.png", "expected a sequence or a batch of pictures, got str"),
+        ([None, None], "got 1 prompts, 1 chains and 2 pictures"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_line(pictures: Any, words: str):
+    with pytest.raises(UsageError, match=words) as refused:
+        make_samples(["a"], [None], pictures)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, {}, [None], [{}], ({},), [{"chain": None}], [{"chain": float("nan")}], {"chain": None}]
+)
+def test_flow_grpo_without_a_chain_has_no_score(metadata: Any):
+    reward = make_reward(Builder().reward_set("geometric"), unscored=-1.0)
+    scores, details = reward(torch.rand(1, 3, 8, 8), [PROMPT], metadata, None, only_strict=True)
+    assert scores == [-1.0]
+    assert details["outcomes"][0]["geometric"].why is Why.NO_INPUT
+
+
+@pytest.mark.parametrize("metadata", [[{"chain": LAID_OUT}], {"chain": [LAID_OUT]}, np.array([{"chain": LAID_OUT}])])
+def test_flow_grpo_reads_chains_from_dicts_and_columns(metadata: Any):
+    reward = make_reward(Builder().reward_set("geometric"))
+    assert reward(torch.rand(1, 3, 8, 8).bfloat16(), np.array([PROMPT]), metadata)[0] == [1.0]
+    assert reward(torch.zeros(0, 3, 8, 8), [], [])[0] == []
+
+
+def test_prompts_that_are_no_text_are_refused():
+    with pytest.raises(UsageError, match="expected a text or chat messages, got None"):
+        make_samples([None], [None], [None])
+    with pytest.raises(UsageError, match="metadata as a list of dicts"):
+        make_reward(Builder().reward_set("geometric"))(None, [PROMPT], [LAID_OUT])
