@@ -19,6 +19,7 @@ from benchmarks.shards import Shard
 from benchmarks.stages import Progress, Silent, generate, judge
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.prompt_digest import PromptDigest
+from gotr1_eval.core.protocols import Remarking
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json, Sample
 from rewards.reward_set import RewardSet
@@ -70,6 +71,9 @@ def run_benchmark(
     with RunStore.open(folder, RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))) as store:
         samples = generate(store, plan, painter, tile=tile, progress=progress)
         if rewards.judges:
+            # What a file says about pictures can be held against the pictures only now that they are there.
+            known = samples if shard is None else ()
+            store.describe(RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards, known)))
             judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
     return folder
 
@@ -120,10 +124,20 @@ def run_identity(asked: Mapping[str, Json], plan: Survey, painter: Painter, tile
     return {**asked, "tile": tile, "pictures": painter.fingerprint, "plan": plan.digest}
 
 
-def run_setup(plan: Survey, generator: str, rewards: RewardSet) -> dict[str, Json]:
-    """What run.json says besides the identity."""
+def run_setup(plan: Survey, generator: str, rewards: RewardSet, samples: Iterable[Sample] = ()) -> dict[str, Json]:
+    """What run.json says besides the identity.
+
+    Args:
+        samples: all of the run, for what judges have to remark about them.
+    """
     judges: list[Json] = [
-        {"factor": factor, "name": maker.name, "fingerprint": maker.fingerprint, "range": list(maker.range)}
+        {
+            "factor": factor,
+            "name": maker.name,
+            "fingerprint": maker.fingerprint,
+            "range": list(maker.range),
+            "remarks": [*maker.remarks(samples)] if isinstance(maker, Remarking) else [],
+        }
         for factor, maker in rewards.judges.items()
     ]
     if (total := rewards.total) is not None:

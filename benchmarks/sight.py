@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from gotr1_eval.core.errors import LabelError, UsageError
+from gotr1_eval.core.errors import LabelError, UsageError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.perception import FileDetector, Sighting
-from gotr1_eval.core.pictures import PictureError, Transparency, open_picture, picture_name, picture_size
+from gotr1_eval.core.pictures import PictureError, Transparency, open_picture, picture_name
 from gotr1_eval.core.protocols import Detector
 from gotr1_eval.core.types import Sample
+from rewards.inputs import require_sighting
 
 Pictures = Sequence[Image.Image | Unscored]
+NAMED = 8
+"""Names that a remark lists."""
 
 
 def open_all(samples: Sequence[Sample], transparency: Transparency = "white") -> list[Image.Image | Unscored]:
@@ -55,6 +58,32 @@ class Sight:
         """Whether what was seen comes from a file, so that no picture need be decoded."""
         return isinstance(self.detector, FileDetector)
 
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The labels in a file of detections, and how often each; of live detectors none are known."""
+        return self.detector.labels if isinstance(self.detector, FileDetector) else {}
+
+    def file_remarks(self, samples: Sequence[Sample]) -> list[str]:
+        """What is odd about a file of detections, and of which pictures it speaks that no sample has."""
+        if not isinstance(self.detector, FileDetector):
+            return []
+        files = [sample.image for sample in samples if isinstance(sample.image, Path)]
+        return self.detector.remarks(files if len(files) == len(samples) else [])
+
+    def unlabelled(self, names: Mapping[str, int], fits: Callable[[str, str], bool]) -> list[str]:
+        """A line about objects that nothing in a file of detections is labelled as; none of live detectors.
+
+        Args:
+            names: what prompts speak of, and how often.
+            fits: whether an object may be found under a label.
+        """
+        absent = {name: count for name, count in names.items() if not any(fits(name, label) for label in self.labels)}
+        if not absent or not self.knows_files:
+            return []
+        unasked = {label: n for label, n in self.labels.items() if not any(fits(name, label) for name in names)}
+        other = f"; labels that no prompt asks for: {counted(unasked)}" if unasked else ""
+        return [f"{self.name}: no detection bears a label of these objects: {counted(absent)}{other}"]
+
     def see(
         self, samples: Sequence[Sample], names: Sequence[Sequence[str]], pictures: Pictures | None = None
     ) -> list[Sighting | Unscored]:
@@ -65,7 +94,7 @@ class Sight:
             pictures: the samples' pictures, where they are open already.
         """
         if isinstance(self.detector, FileDetector):
-            return [_look_up(self.detector, sample) for sample in samples]
+            return [require_sighting(self.detector, sample) for sample in samples]
         pictures = open_all(samples) if pictures is None else pictures
         pairs = list(zip(pictures, names, strict=True))
         looks = [(picture, wanted) for picture, wanted in pairs if not isinstance(picture, Unscored)]
@@ -95,17 +124,8 @@ class Sight:
         return [Sighting(tuple(seen), picture.size) for seen, picture in zip(found, pictures, strict=True)]
 
 
-def _look_up(detector: FileDetector, sample: Sample) -> Sighting | Unscored:
-    """What a file says about the sample's picture, which must be there and begin like a picture."""
-    if sample.image is None:
-        return _no_picture()
-    if not isinstance(sample.image, Path):
-        return Unscored(why=Why.NO_INPUT, detail="detections from a file need picture files, got one in memory")
-    try:
-        picture_size(sample.image)
-    except PictureError as error:
-        return _unreadable(sample.image, error)
-    sighting = detector.look_up(sample.image)
-    if sighting is None:
-        return Unscored(why=Why.NO_INPUT, detail=f"{sample.image.name}: no row of detections for this picture")
-    return sighting
+def counted(names: Mapping[str, int]) -> str:
+    """``'sofa' (3), 'tvmonitor' (1) and 2 more``, the most frequent first."""
+    ranked = sorted(names.items(), key=lambda entry: -entry[1])
+    told = ", ".join(f"{one_line(name, 40)!r} ({count})" for name, count in ranked[:NAMED])
+    return f"{told} and {len(ranked) - NAMED} more" if len(ranked) > NAMED else told

@@ -16,12 +16,18 @@ from gotr1_eval.core.types import Sample
 
 @dataclass(frozen=True, slots=True)
 class JudgeColumn:
-    """One judge of a run, as the tables show it; `range` is what it declares its values to lie in."""
+    """One judge of a run, as the tables show it.
+
+    Attributes:
+        range: what it declares its values to lie in.
+        remarks: what a reader of its numbers should know, a line each.
+    """
 
     factor: str
     name: str
     fingerprint: str
     range: tuple[float, float] = (0.0, 1.0)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class RunData:
     outcomes: Mapping[str, Mapping[str, Outcome]]
     expected: Mapping[str, int]
     left_out: int = 0
+
+    @property
+    def remarks(self) -> list[str]:
+        """What its judges remarked, each line once."""
+        return list(dict.fromkeys(line for column in self.judges for line in column.remarks))
 
     def category(self, sample: Sample) -> str:
         """The sample's category, "all" where the run has none."""
@@ -79,4 +90,5 @@ def assemble_run(folder: Path, info: RunInfo, samples: Mapping[str, Sample], jud
 
 def _judge(row: Mapping[str, Any]) -> JudgeColumn:
     low, high = row["range"]
-    return JudgeColumn(row["factor"], row["name"], row["fingerprint"], (float(low), float(high)))
+    remarks = tuple(map(str, row.get("remarks", ())))
+    return JudgeColumn(row["factor"], row["name"], row["fingerprint"], (float(low), float(high)), remarks)

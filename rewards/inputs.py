@@ -7,11 +7,14 @@ never given is nobody's verdict: `NO_INPUT`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PIL import Image
 
 from gotr1_eval.core.chain import Chain, parse_chain
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from gotr1_eval.core.pictures import PictureError, open_picture, picture_name
+from gotr1_eval.core.perception import FileDetector, Sighting
+from gotr1_eval.core.pictures import PictureError, open_picture, picture_name, picture_size
 from gotr1_eval.core.types import Sample
 
 NO_BOX = "no readable box in the chain"
@@ -33,3 +36,28 @@ def require_picture(sample: Sample) -> Image.Image | Unscored:
         return open_picture(sample.image)
     except PictureError as error:
         return Unscored(why=Why.NO_INPUT, detail=f"{picture_name(sample.image)}: {error}")
+
+
+def require_sighting(detector: FileDetector, sample: Sample) -> Sighting | Unscored:
+    """What a file says about the sample's picture, which must be there and begin like a picture; else `NO_INPUT`.
+
+    A frame that lies on its side against the picture (a camera's orientation, followed by one and not the other) would
+    put every box elsewhere.
+    """
+    if sample.image is None:
+        return Unscored(why=Why.NO_INPUT, detail="the sample has no picture")
+    if not isinstance(sample.image, Path):
+        return Unscored(why=Why.NO_INPUT, detail="detections from a file need picture files, got one in memory")
+    name = sample.image.name
+    try:
+        size = picture_size(sample.image)
+    except PictureError as error:
+        return Unscored(why=Why.NO_INPUT, detail=f"{name}: {error}")
+    sighting = detector.look_up(sample.image)
+    if sighting is None:
+        return Unscored(why=Why.NO_INPUT, detail=f"{name}: no row of detections for this picture")
+    if sighting.size == size[::-1] != size:
+        (width, height), (own_width, own_height) = sighting.size, size
+        turned = f"a frame of {width}x{height} lies on its side against this picture of {own_width}x{own_height}"
+        return Unscored(why=Why.NO_INPUT, detail=f"{name}: {turned}; give boxes of the upright picture")
+    return sighting

@@ -7,28 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gotr1_eval.core.coco import NAMES as CLASSES
+from gotr1_eval.core.coco import geneval_name
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.jsonl import read_rows
 from gotr1_eval.core.types import Json
 
+__all__ = ["CLASSES", "COLOURS", "TAGS", "Clause", "Task", "read_task", "read_tasks"]
+
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 """The six tasks, in the order of the published tables' sources."""
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
-# fmt: off
-CLASSES = (
-    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
-    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
-    "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
-    "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
-    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
-    "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
-    "tv", "laptop", "computer mouse", "tv remote", "computer keyboard", "cell phone", "microwave", "oven", "toaster",
-    "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
-)
-# fmt: on
-"""COCO's 80 classes in COCO's order, three of them under GenEval's names."""
-COCO_NAMES = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
-"""COCO's own name -> GenEval's, where they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +25,7 @@ class Clause:
     """Part of what a prompt asks for.
 
     Attributes:
-        name: the class.
+        name: the class, under GenEval's name where COCO has another.
         count: at least so many; of an excluded one fewer than that.
         colour: that so many must have, None for any.
         position: (relation, index of the clause whose objects it holds to), None for any.
@@ -93,4 +82,6 @@ def _clause(part: Mapping[str, Any]) -> Clause:
     relation = part.get("position")
     position = None if relation is None else (str(relation[0]), int(relation[1]))
     colour = part.get("color")
-    return Clause(str(part["class"]), int(part["count"]), None if colour is None else str(colour), position)
+    return Clause(
+        geneval_name(str(part["class"])), int(part["count"]), None if colour is None else str(colour), position
+    )

@@ -34,7 +34,7 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool
     show_table(table, as_json=as_json)
     if not as_json:
         show_peers(peers_of(run, table))
-    for line in ceiling_lines(run):
+    for line in [*run.remarks, *ceiling_lines(run)]:
         err.print(f"note: {line}", markup=False, soft_wrap=True)
     for word, lines in (("note", told.remarks), ("unscored", told.unscored)):
         for line in lines.first[:SHOWN]:

@@ -3,7 +3,7 @@ parse of the prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -26,6 +26,19 @@ class Sighting:
 @runtime_checkable
 class FileDetector(Protocol):
     """A detector that knows files by name, without opening them."""
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """Every label that it ever answers, and how often."""
+        ...
+
+    def remarks(self, files: Sequence[Path]) -> list[str]:
+        """What a reader of its numbers should know, a line each: what was set right in it, rows of no such file.
+
+        Args:
+            files: all that it will be asked about; empty where they are not known yet.
+        """
+        ...
 
     def look_up(self, file: Path) -> Sighting | None:
         """What was found in the file; None where that is not known."""
@@ -50,6 +63,19 @@ class FromFile(Protocol):
 
     def count_tensors(self) -> TensorCount:
         """Loads the model, and counts; raises what loading does."""
+        ...
+
+
+@runtime_checkable
+class FileDepth(Protocol):
+    """A depth model that knows files by name, without opening them."""
+
+    def remarks(self, files: Sequence[Path]) -> list[str]:
+        """What a reader of its numbers should know, a line each."""
+        ...
+
+    def look_up(self, file: Path, size: tuple[int, int]) -> NDArray[np.float32] | None:
+        """The map of a picture of (width, height) pixels, as `Depth.depth` gives it; None where there is none."""
         ...
 
 

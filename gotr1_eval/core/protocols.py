@@ -5,7 +5,7 @@ Everything works on batches: as many answers as inputs, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -48,6 +48,19 @@ class Judge(Protocol):
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample, in order. Raises only what is a bug or the user's error."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A judge with something to tell about what it judges by, such as a file that somebody else made."""
+
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """What a reader of its numbers should know, a line each.
+
+        Args:
+            samples: all of the run; their pictures may not be made yet.
+        """
         ...
 
 

@@ -92,6 +92,10 @@ class RunStore:
     ) -> None:
         os.close(self._lock)
 
+    def describe(self, info: RunInfo) -> None:
+        """Write the run's description anew, when more is known than at the start."""
+        write_atomically(self.folder / "run.json", _info_text(info))
+
     def samples(self) -> dict[str, Sample]:
         """Every sample by id; of several lines with one id the last counts."""
         return read_samples(self.folder)

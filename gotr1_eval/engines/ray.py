@@ -94,7 +94,7 @@ class RayEngine:
             tile = tile or tile_of(folder) or self._fitting_tile(ray, recipe)
             facts = survey(plan)
             parts, size = self._parts(folder, facts.count, tile, paints=recipe.paints)
-            setup = run_setup(facts, painter.name, rewards) | {"parts": {"place": parts.place, "samples": size}}
+            setup = run_setup(facts, painter.name, rewards, plan) | {"parts": {"place": parts.place, "samples": size}}
             info = RunInfo(identity=run_identity(asked, facts, painter, tile), setup=setup)
             with RunStore.open(folder, info):
                 count = lay_out(parts, plan, facts.count, size, rewards.makers)

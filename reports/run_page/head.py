@@ -53,7 +53,7 @@ def warnings(run: RunData, table: Table, training: Path | None) -> list[str]:
         found.append("The shapes world is drawn and computed; nothing here is a result about real pictures.")
     if training is not None:
         found.append(f"A held-out evaluation of the training run {training.name}: the judges are also its rewards.")
-    return [*found, *_unscored(run), *_oddities(run)]
+    return [*found, *(f"{line}." for line in run.remarks), *_unscored(run), *_oddities(run)]
 
 
 def _unscored(run: RunData) -> list[str]:

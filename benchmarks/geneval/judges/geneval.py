@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
 from benchmarks.geneval.colours import ColourNamer, cut_out
-from benchmarks.geneval.metadata import Task, read_task
+from benchmarks.geneval.metadata import CLASSES, Task, read_task
 from benchmarks.geneval.objects import Found, select_objects
 from benchmarks.geneval.verdict import coloured_clauses, judge_picture
 from benchmarks.layouts import geneval_row
 from benchmarks.official import metric_name, undefined, where_it_applies
 from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.sight import Sight, open_all
+from benchmarks.sight import Sight, counted, open_all
+from gotr1_eval.core.coco import geneval_name
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Sighting
@@ -24,7 +26,7 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 1
+VERSION = 2
 
 
 class Settings(StrictSettings):
@@ -78,6 +80,24 @@ class GenEvalJudge:
         return where_it_applies(
             lambda sample: geneval_row(sample) is not None, samples, self._judge, "a metric of GenEval's prompts"
         )
+
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """Objects of prompts and labels of a file of detections that are none of GenEval's classes.
+
+        Besides what is odd about the file itself; see `gotr1_eval.core.protocols.Remarking`.
+        """
+        whole = list(samples)
+        asked = Counter(name for task in map(_task, filter(geneval_row, whole)) for name in _names(task))
+        lines = self.sight.file_remarks(whole)
+        labels = Counter[str]()
+        for label, count in self.sight.labels.items():
+            labels[geneval_name(label)] += count
+        if foreign := {name: n for name, n in asked.items() if name not in CLASSES and name not in labels}:
+            lines.append(f"{self.sight.name}: prompts ask for what is none of GenEval's 80 classes: {counted(foreign)}")
+        if foreign := {label: n for label, n in labels.items() if label not in CLASSES and label not in asked}:
+            told = counted(foreign)
+            lines.append(f"{self.sight.name}: labels that are none of GenEval's 80 classes count for nothing: {told}")
+        return lines
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         tasks = [_task(sample) for sample in samples]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 from pydantic import Field
 
 from benchmarks.official import metric_name, undefined, within
-from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.sight import Sight
 from benchmarks.t2i_compbench.frame import unidet_frame
+from benchmarks.t2i_compbench.judges.spatial_2d import object_remarks
+from benchmarks.t2i_compbench.labels import fits_in_part, seen_in
 from benchmarks.t2i_compbench.numeracy import ALIASES, score_numeracy
 from benchmarks.t2i_compbench.numeracy_prompts import Count, Vocabulary, read_counts, read_vocabulary
 from gotr1_eval.core.identifiers import fingerprint
@@ -24,7 +25,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 1
+VERSION = 2
 CATEGORIES = ("numeracy",)
 
 
@@ -70,10 +71,22 @@ class NumeracyJudge:
         """One outcome a sample; `NOT_APPLICABLE` outside the category numeracy."""
         return within(CATEGORIES, samples, self._judge)
 
-    def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
+        return object_remarks(
+            self.sight, CATEGORIES, samples, self._names, partial(fits_in_part, semantics=self.semantics)
+        )
+
+    def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
+        return [_names(wanted) for wanted in self._wanted(samples)]
+
+    def _wanted(self, samples: Sequence[Sample]) -> list[list[Count] | Unscored]:
         # Words are read up to an underscore, as the script takes them from the file's name, and it stops at one later.
         parses = self.phrases.parse([sample.prompt.partition("_")[0] for sample in samples])
-        counts = [self._counts([token.text for token in parse.tokens]) for parse in parses]
+        return [self._counts([token.text for token in parse.tokens]) for parse in parses]
+
+    def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        counts = self._wanted(samples)
         sightings = self.sight.see(samples, [_names(wanted) for wanted in counts])
         return [
             self._outcome(sample.prompt, wanted, sighting)
@@ -91,7 +104,7 @@ class NumeracyJudge:
             return sighting
         if isinstance(counts, Unscored):
             return counts
-        seen = to_pixels(sighting.detections, unidet_frame(*sighting.size))
+        seen = seen_in(sighting, unidet_frame(*sighting.size))
         try:
             scored = score_numeracy(prompt, counts, seen, self.semantics)
         except UndefinedScoreError as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 
 from pydantic import Field
 
 from benchmarks.official import metric_name, official_prompt, undefined, within
-from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.sight import Sight
 from benchmarks.t2i_compbench.frame import unidet_frame
-from benchmarks.t2i_compbench.labels import PEOPLE
+from benchmarks.t2i_compbench.labels import PEOPLE, fits_exactly, seen_in
 from benchmarks.t2i_compbench.spatial_2d import SpatialScore, score_2d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, find_word, first_and_last_noun
 from gotr1_eval.core.identifiers import fingerprint
@@ -22,7 +23,7 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 1
+VERSION = 2
 CATEGORIES = ("spatial",)
 Objects = tuple[str, str]
 
@@ -58,11 +59,46 @@ class Spatial2dJudge:
         """One outcome a sample; `NOT_APPLICABLE` outside the category spatial."""
         return within(CATEGORIES, samples, self._judge)
 
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
+        return object_remarks(
+            self.sight, CATEGORIES, samples, self._names, partial(fits_exactly, semantics=self.semantics)
+        )
+
+    def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
+        return [names_to_find(pair) for pair in self._objects(samples)]
+
+    def _objects(self, samples: Sequence[Sample]) -> list[Objects | Unscored]:
+        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
+        return [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        objects = [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+        objects = self._objects(samples)
         sightings = self.sight.see(samples, [names_to_find(pair) for pair in objects])
         return [spatial_outcome(*row, self.semantics) for row in zip(prompts, objects, sightings, strict=True)]
+
+
+def object_remarks(
+    sight: Sight,
+    categories: Collection[str],
+    samples: Iterable[Sample],
+    names: Callable[[Sequence[Sample]], Sequence[Sequence[str]]],
+    fits: Callable[[str, str], bool],
+) -> list[str]:
+    """What is odd about a file of detections, and which objects of the categories' prompts it never names.
+
+    Args:
+        names: what each sample's prompt speaks of.
+        fits: whether an object may be found under a label.
+    """
+    if not sight.knows_files:
+        return []
+    whole = list(samples)
+    # One sample a prompt is parsed.
+    mine = list({one.prompt: one for one in whole if one.meta.get("category") in categories}.values())
+    asked = Counter(name for found in names(mine) for name in dict.fromkeys(found))
+    return [*sight.file_remarks(whole), *sight.unlabelled(asked, fits)]
 
 
 def named_objects(tokens: Sequence[Token]) -> Objects | Unscored:
@@ -90,7 +126,7 @@ def spatial_outcome(
         return objects
     frame = unidet_frame(*sighting.size)
     try:
-        scored = score_2d(find_word(prompt, WORDS_2D), objects, to_pixels(sighting.detections, frame), semantics)
+        scored = score_2d(find_word(prompt, WORDS_2D), objects, seen_in(sighting, frame), semantics)
     except UndefinedScoreError as error:
         return undefined(error)
     return pair_score(scored, frame, "" if objects else "the prompt names no two objects beside a relation word")

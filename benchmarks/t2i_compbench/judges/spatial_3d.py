@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,17 @@ from PIL import Image
 from pydantic import Field
 
 from benchmarks.official import metric_name, official_prompt, undefined, within
-from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.sight import Sight, open_all
 from benchmarks.t2i_compbench.frame import unidet_frame
-from benchmarks.t2i_compbench.judges.spatial_2d import Objects, named_objects, names_to_find, pair_score
+from benchmarks.t2i_compbench.judges.spatial_2d import (
+    Objects,
+    named_objects,
+    names_to_find,
+    object_remarks,
+    pair_score,
+)
+from benchmarks.t2i_compbench.labels import fits_in_part, seen_in
 from benchmarks.t2i_compbench.spatial_3d import depth_levels, score_3d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, find_word
 from gotr1_eval.core.identifiers import fingerprint
@@ -25,7 +32,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 1
+VERSION = 2
 CATEGORIES = ("3d_spatial",)
 
 
@@ -62,9 +69,22 @@ class Spatial3dJudge:
         """One outcome a sample; `NOT_APPLICABLE` outside the category 3d_spatial."""
         return within(CATEGORIES, samples, self._judge)
 
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
+        return object_remarks(
+            self.sight, CATEGORIES, samples, self._names, partial(fits_in_part, semantics=self.semantics)
+        )
+
+    def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
+        return [names_to_find(pair) for pair in self._objects(samples)]
+
+    def _objects(self, samples: Sequence[Sample]) -> list[Objects | Unscored]:
+        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
+        return [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        objects = [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+        objects = self._objects(samples)
         pictures = open_all(samples)
         sightings = self.sight.see(samples, [names_to_find(pair) for pair in objects], pictures)
         maps = iter(self.depth.depth([picture for picture in pictures if not isinstance(picture, Unscored)]))
@@ -85,7 +105,7 @@ class Spatial3dJudge:
         if isinstance(objects, Unscored):
             return objects
         frame = unidet_frame(*sighting.size)
-        seen = to_pixels(sighting.detections, frame)
+        seen = seen_in(sighting, frame)
         try:
             scored = score_3d(find_word(prompt, WORDS_3D), objects, seen, in_frame(depth, frame), self.semantics)
         except UndefinedScoreError as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 from PIL import Image
@@ -15,7 +15,8 @@ from benchmarks.sight import Sight, open_all
 from benchmarks.t2i_compbench.complex_prompts import PARTS, ComplexKinds, Part, complex_score, cosine_text, read_kinds
 from benchmarks.t2i_compbench.judges.blip_vqa import attribute_outcomes
 from benchmarks.t2i_compbench.judges.non_spatial import cosine_outcomes
-from benchmarks.t2i_compbench.judges.spatial_2d import names_to_find, spatial_outcome
+from benchmarks.t2i_compbench.judges.spatial_2d import names_to_find, object_remarks, spatial_outcome
+from benchmarks.t2i_compbench.labels import fits_exactly
 from benchmarks.t2i_compbench.spatial_prompts import objects_beside_prepositions
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
@@ -85,6 +86,18 @@ class ThreeInOneJudge:
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample; `NOT_APPLICABLE` outside the category complex."""
         return within(CATEGORIES, samples, self._judge)
+
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
+        return object_remarks(
+            self.sight, CATEGORIES, samples, self._names, partial(fits_exactly, semantics=self.semantics)
+        )
+
+    def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
+        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
+        spatial = [prompt for prompt in prompts if "spatial" in PARTS[self.kinds.kind(prompt)]]
+        parses = self.phrases.parse(spatial)
+        return [names_to_find(objects_beside_prepositions(parse.tokens, self.semantics)) for parse in parses]
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]

@@ -1,0 +1,36 @@
+"""The 80 things of COCO, and the three that GenEval calls otherwise.
+
+GenEval (evaluation/object_names.txt) says ``computer mouse``, ``tv remote`` and ``computer keyboard`` where COCO says
+``mouse``, ``remote`` and ``keyboard``; its prompts do, too. Both names are one class wherever a detector's answer meets
+a prompt.
+"""
+
+from __future__ import annotations
+
+# fmt: off
+NAMES = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
+    "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
+    "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
+    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
+    "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
+    "tv", "laptop", "computer mouse", "tv remote", "computer keyboard", "cell phone", "microwave", "oven", "toaster",
+    "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
+)
+# fmt: on
+"""In the order of every detector that was trained on COCO, under GenEval's names."""
+GENEVAL_NAMES = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
+"""COCO's own name -> GenEval's, where they differ."""
+COCO_NAMES = {geneval: coco for coco, geneval in GENEVAL_NAMES.items()}
+"""GenEval's name -> COCO's own, where they differ."""
+
+
+def geneval_name(name: str) -> str:
+    """GenEval's name of a class that COCO calls otherwise; every other name as it is."""
+    return GENEVAL_NAMES.get(name, name)
+
+
+def coco_name(name: str) -> str:
+    """COCO's name of a class that GenEval calls otherwise; every other name as it is."""
+    return COCO_NAMES.get(name, name)
