@@ -7,10 +7,12 @@ import sys
 
 from gotr1_eval import check_neighbours
 from gotr1_eval.core.errors import GotR1Error
+from gotr1_eval.core.secrets import guard_streams
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    guard_streams()
     try:
         check_neighbours()
         from gotr1_eval.cli.app import run

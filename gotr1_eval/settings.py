@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
+from gotr1_eval.core.secrets import register_settings
 
 
 class Settings(BaseModel):
@@ -37,6 +38,7 @@ def read_settings(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
     Raises:
         UsageError: an unknown key, a missing one, or a value of the wrong type; one line for the first fault.
     """
+    register_settings(values)  # before anything can go wrong and be told
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json
 from gotr1_eval.held_out import HeldOutEvaluation
 from rewards.reward_set import RewardSet
@@ -80,7 +81,7 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
     """See that a run that is there already has the same settings."""
     path = folder / "training.json"
     theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for key, value in json.loads(settings.model_dump_json()).items():
+    for key, value in redacted_json(json.loads(settings.model_dump_json())).items():
         if theirs and key not in _FREE and theirs.get(key) != value:
             raise RunError(
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "

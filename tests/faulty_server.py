@@ -26,6 +26,9 @@ class FaultyServer(ThreadingHTTPServer):
             changes) and "babble" (an answer in good form whose text means nothing).
         model: the name that replies state; None states none.
         tokens: that replies say question and answer had; None says nothing.
+        answer: instead of all that, what a body is answered with: (state, JSON value or bytes, headers).
+        names: of the models that it lists; None where it lists none.
+        headers: of every request.
     """
 
     daemon_threads = True
@@ -38,6 +41,9 @@ class FaultyServer(ThreadingHTTPServer):
         self.mood = ""
         self.model: str | None = None
         self.tokens: tuple[int, int] | None = None
+        self.answer: Callable[[dict[str, Any]], tuple[int, Any, Mapping[str, str]]] | None = None
+        self.names: list[str] | None = None
+        self.headers: list[Mapping[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
         self.asked: Counter[str] = Counter()
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -66,12 +72,18 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Silent."""
 
+    def do_GET(self) -> None:
+        names = self.server.names
+        listed = {"data": [{"id": name} for name in names or ()]}
+        self._send(404 if names is None else 200, json.dumps(listed).encode())
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         question = next(turn for turn in body["messages"] if turn["role"] == "user")["content"][-1]["text"]
         server = self.server
         with server.lock:
             server.bodies.append(body)
+            server.headers.append(dict(self.headers.items()))
             server.asked[question] += 1
             server.times[question].append(time.monotonic())
             server.under_way += 1
@@ -83,6 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
                 server.under_way -= 1
 
     def _answer(self, question: str, body: dict[str, Any], fault: str) -> None:
+        if self.server.answer is not None:
+            given, content, headers = self.server.answer(body)
+            return self._send(given, content if isinstance(content, bytes) else json.dumps(content).encode(), headers)
         state, _, wait = fault.partition(":")
         if state.isdigit():
             headers = {"retry-after": wait} if wait else {}

@@ -17,11 +17,16 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from gotr1_eval.core.secrets import redact
+
 
 class GotR1Error(Exception):
-    """The root: catch this to catch everything the project raises on purpose."""
+    """The root: catch this to catch everything the project raises on purpose. No message holds a known secret."""
 
     exit_code = 1
+
+    def __init__(self, *facts: object) -> None:
+        super().__init__(*(redact(fact) if isinstance(fact, str) else fact for fact in facts))
 
 
 class UsageError(GotR1Error):
@@ -76,6 +81,11 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """The text on one line, shortened in the middle of nothing: for messages that quote foreign input."""
-    flat = " ".join(str(text).split())
+    """The text on one line, shortened in the middle of nothing: for messages that quote foreign input.
+
+    Secrets are redacted before it is shortened, since half of one is no longer known as such; what a terminal would
+    act on instead of showing it, and halves of characters, become question marks.
+    """
+    flat = " ".join(redact(str(text)).split())
+    flat = flat if flat.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in flat)
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.secrets import redact
 
 
 def dump(value: object) -> str:
@@ -26,13 +28,23 @@ def dump(value: object) -> str:
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append all rows with one write, and wait until they are on the disk."""
-    block = "".join(f"{dump(row)}\n" for row in rows).encode("utf-8")
+    """Append all rows with one write, redacted, and wait until they are on the disk.
+
+    Raises:
+        OSError: the disk is full, for one; the file is then as it was.
+    """
+    block = "".join(f"{redact(dump(row))}\n" for row in rows).encode("utf-8")
     with path.open("ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
         view = memoryview(block)
-        while view:
-            view = view[file.write(view) :]
-        os.fsync(file.fileno())
+        try:
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size)
+            raise
 
 
 def read_rows(path: Path, *, ours: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -64,6 +64,7 @@ def judgment_row(judgment: Judgment) -> Row:
 
 def _reply_row(reply: Reply) -> Row:
     row: Row = {"text": reply.text, "model": reply.model, "finish": reply.finish}
+    row |= {"thought": reply.thought} if reply.thought else {}
     return row | {"choice_log_probs": list(reply.choice_log_probs)} if reply.choice_log_probs else row
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gotr1_eval.core.secrets import redact
 from gotr1_eval.core.types import Detection
 
 
@@ -43,12 +44,14 @@ class Reply:
         finish: why it stopped (``stop``, ``length``, ...), where known.
         choice_log_probs: natural logarithm of the probability that the answer goes on with each of the request's
             choices (the product over its tokens) and not with a longer one that begins alike; empty without choices.
+        thought: what the model thought before, where a server tells it apart from the answer; never read as one.
     """
 
     text: str
     model: str
     finish: str | None = None
     choice_log_probs: tuple[float, ...] = ()
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,9 @@ class Unscored:
     why: Why
     detail: str = ""
     replies: tuple[Reply, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", redact(str(self.detail)))
 
 
 Outcome = Score | Unscored

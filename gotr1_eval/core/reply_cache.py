@@ -19,6 +19,7 @@ from PIL import Image
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request
+from gotr1_eval.core.secrets import redact
 from gotr1_eval.core.sqlite_files import write_ahead
 
 _DAY_S = 86_400.0
@@ -124,7 +125,8 @@ def _picture_digest(image: Image.Image) -> str:
 
 def _write(reply: Reply) -> str:
     facts = {"text": reply.text, "model": reply.model, "finish": reply.finish}
-    return json.dumps({**facts, "choice_log_probs": reply.choice_log_probs})
+    facts |= {"thought": reply.thought} if reply.thought else {}
+    return redact(json.dumps({**facts, "choice_log_probs": reply.choice_log_probs}))
 
 
 def _read(text: str) -> Reply:

@@ -27,6 +27,7 @@ from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.jsonl import append_rows, cut_torn_line, read_rows
 from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
+from gotr1_eval.core.secrets import redact, redacted_json
 from gotr1_eval.core.types import Json, Sample
 
 FORMAT = 1
@@ -186,10 +187,10 @@ def read_judgments(folder: Path) -> dict[tuple[str, str, str, int], Judgment]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content; a reader sees the old text or the new one."""
+    """Replace a file's content, redacted; a reader sees the old text or the new one."""
     partial = path.with_name(f".{path.name}.partial")
     # Prompts and replies may hold lone surrogates, which UTF-8 cannot; a question mark stands for them in a page.
-    partial.write_text(text, encoding="utf-8", errors="replace")
+    partial.write_text(redact(text), encoding="utf-8", errors="replace")
     partial.replace(path)
 
 
@@ -214,7 +215,9 @@ def _info_text(info: RunInfo) -> str:
 
 def _check_same(there: RunInfo, wanted: RunInfo, folder: Path) -> None:
     keys = dict.fromkeys([*there.identity, *wanted.identity])
-    facts = [_change(key, there.identity.get(key), wanted.identity.get(key)) for key in keys]
+    # What was written is redacted, so that only what is left of both can be compared.
+    asked = redacted_json(wanted.identity)
+    facts = [_change(key, there.identity.get(key), asked.get(key)) for key in keys]
     changes = "; ".join(fact for fact in facts if fact)
     if changes:
         raise UsageError(f"{folder} holds a run with other settings ({changes}); choose another --out or delete it")

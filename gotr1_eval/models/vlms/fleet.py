@@ -109,7 +109,8 @@ class Fleet:
                 except PassingError as error:
                     failed.append((server, error))
                 except (UsageError, RejectedError) as error:
-                    raise type(error)(f"{server.url}: {error}") from None
+                    error.args = (f"{server.url}: {error}",)
+                    raise
             if not found:
                 raise failed[0][1]
             for server, failure in failed:

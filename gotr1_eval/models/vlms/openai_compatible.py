@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import logging
+import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,18 +17,33 @@ from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.models.vlms.budget import Budget
+from gotr1_eval.models.vlms.connection import api_key, open_client, read_headers, served_names
 from gotr1_eval.models.vlms.exclusive import exclusive
 from gotr1_eval.models.vlms.fleet import Fleet, Server
 from gotr1_eval.models.vlms.health import Health
 from gotr1_eval.models.vlms.resizing import smart_resized
-from gotr1_eval.models.vlms.retrying import PassingError, Patience, RejectedError
+from gotr1_eval.models.vlms.retrying import PassingError, Patience, RefusedError, RejectedError
 from gotr1_eval.models.vlms.server_settings import Settings
 from gotr1_eval.models.vlms.stepwise import Listed, TooLikelyToLeaveOutError, score_by_steps
-from gotr1_eval.models.vlms.wire import Answer, ask_for_tokens, picture_url, read_answer, write_body
+from gotr1_eval.models.vlms.wire import (
+    Answer,
+    Dialect,
+    ask_for_tokens,
+    picture_url,
+    read_answer,
+    read_reply,
+    read_tokens,
+    write_body,
+)
 
 __all__ = ["ServedVlm", "Settings", "build"]
 
+log = logging.getLogger(__name__)
+
 VERSION = 1
+_MOST_NAMES = 12
+_MORE_ROOM = "output limit was reached|higher max_tokens|below minimum"
+"""How OpenAI's thinking models reject a question that leaves no room for the answer."""
 _PLAIN_SAMPLING = {"repetition_penalty": 1.0, "top_k": -1}
 """Sent lest the server takes others from the checkpoint: the repetition penalty of Qwen2.5-VL's, 1.05, bends scores."""
 
@@ -35,8 +52,11 @@ class ServedVlm:
     """A model behind servers; see `gotr1_eval.core.protocols.Vlm`. No address is part of its fingerprint."""
 
     def __init__(self, settings: Settings) -> None:
-        """Asks nothing yet."""
+        """Asks nothing yet. Raises UsageError when the key or a header cannot be sent."""
         self._settings = settings
+        self._key, self._headers = api_key(settings), read_headers(settings)
+        self._dialect = Dialect(settings.length_field, frozenset(settings.omit))
+        self._room = 1
         self._budget = Budget(settings.budget_tokens, settings.budget_cost, (settings.price_in, settings.price_out))
         self._reported: str | None = None
         self._starting = threading.Lock()
@@ -51,6 +71,8 @@ class ServedVlm:
         kept = self._settings.model_dump(
             include={"model", "revision", "family", "min_pixels", "max_pixels", "extensions", "extra_body"}
         )
+        # Newer settings count where they are set, so that what was judged before them keeps its fingerprint.
+        kept |= self._settings.model_dump(include={"max_tokens", "omit"}, exclude_defaults=True)
         return f"{self.name}-{fingerprint({'version': VERSION, **kept})}"
 
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
@@ -80,24 +102,63 @@ class ServedVlm:
         """
         if choices and not self.scores_choices:
             raise UsageError(f"{self.name}: choices need a server with log-probabilities and the setting 'log_probs'")
-        body = self._question(choices=choices)
-        try:
-            found = self._fleet.ask_everyone(lambda server: self._send(server, body))
-        except RejectedError as error:
-            raise UsageError(
-                f"the simplest question is rejected: {error}; for other servers than vLLM and SGLang set extensions = "
-                "false"
-            ) from None
+        found = self._first_answers(choices)
         for server, answer in found:
             if choices and answer.listed is None:
                 raise UsageError(
                     f"{server.url} returns no log-probabilities, which choices need (transformers serve never does); "
                     "use vLLM or SGLang, or a judge that reads text"
                 )
-            if self._budget.limited and answer.tokens is None:
-                raise UsageError(f"{server.url} does not count tokens ('usage'), which a budget needs")
+            if choices and answer.thought:
+                raise UsageError(
+                    f"{server.url}: the model thinks before it answers, so that the probabilities of its first token "
+                    "say nothing of the answer: use the mode 'generate', or switch its thoughts off (extra_body = "
+                    "{chat_template_kwargs = {enable_thinking = false}})"
+                )
         self._agree(found)
         self._answers, self._lists_tokens = True, self._lists_tokens or choices
+
+    def _first_answers(self, choices: bool) -> list[tuple[Server, Answer]]:
+        """What every server makes of the short question, in the dialect that they turn out to understand."""
+        while True:
+            body = self._question(choices=choices)
+            try:
+                return self._fleet.ask_everyone(lambda server, body=body: self._send(server, body))  # type: ignore[misc]
+            except RejectedError as error:
+                corrected = self._dialect.corrected(error.complaint, self._spelled(body))
+                if corrected is not None:
+                    self._learn(corrected)
+                elif self._room == 1 and re.search(_MORE_ROOM, error.complaint):
+                    self._room = self._settings.max_tokens or Request(prompt="").max_tokens
+                else:
+                    raise UsageError(
+                        f"the simplest question is rejected: {error}; the settings max_tokens, length_field, omit, "
+                        "extensions and extra_body say what is sent (docs/servers.md)"
+                    ) from None
+            except RefusedError as error:
+                raise UsageError(f"{error}{self._advice(error.state)}") from None
+
+    def _learn(self, dialect: Dialect) -> None:
+        """Speak so from now on, and say so where the answers are others then."""
+        for name in sorted(dialect.omitted - self._dialect.omitted):
+            follows = ": its answers are sampled, and differ from one time to the next" if name == "temperature" else ""
+            log.warning("%s takes no %s, which is left out%s (setting omit)", self.name, name, follows)
+        self._dialect = dialect
+
+    def _advice(self, state: int) -> str:
+        """What helps against a server that refuses everything: where the key comes from, or which models there are."""
+        if state in (401, 403):
+            there = "was sent" if self._key != "none" else "is empty or not set"
+            return f" ({self._settings.api_key_env}, which {there}; setting api_key_env)"
+        if state != 404:
+            return ""
+        names = served_names(self._fleet.servers[0].client)
+        if names is None:
+            return f" ({self._settings.base_url[0]}/models is not there either: does the address end in /v1?)"
+        if self._settings.model in names:
+            return ""
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        return f" (it serves: {', '.join(map(repr, names[:_MOST_NAMES]))}{more})"
 
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
@@ -138,16 +199,34 @@ class ServedVlm:
         try:
             if request.choices:
                 return self._score(request, urls)
+            if self._settings.max_tokens is not None:
+                request = replace(request, max_tokens=self._settings.max_tokens)
             server, answer = self._post(write_body(self._settings.model, request, urls), last=_rejected(request))
         except TooLikelyToLeaveOutError as error:
             return Unscored(why=Why.UNREADABLE, detail=str(error))
+        except RejectedError as error:
+            return Unscored(why=Why.REFUSED if error.declined else Why.BACKEND, detail=str(error))
         except (BackendError, BudgetError) as error:
             return Unscored(why=Why.BACKEND, detail=str(error))
         self._fleet.remember(hash((request.prompt, answer.text)), server)
-        reply = Reply(text=answer.text, model=self.name, finish=answer.finish)
+        return self._read(answer, request.max_tokens)
+
+    def _read(self, answer: Answer, length: int) -> Reply | Unscored:
+        """The reply that an answer is; none where the server declined, or cut off before any text.
+
+        A cut is final: the same question at temperature 0 is cut off again, and every try is paid for.
+        """
+        reply = Reply(text=answer.text, model=self.name, finish=answer.finish, thought=answer.thought)
         if answer.refused:
             return Unscored(why=Why.REFUSED, detail="the server declined to answer", replies=(reply,))
-        return reply
+        if answer.finish != "length" or answer.text.strip():
+            return reply
+        first = ": it thinks first" if answer.thought else ""
+        detail = (
+            f"the model was cut off after {length} tokens, before its answer began{first}; allow more with the "
+            "setting max_tokens"
+        )
+        return Unscored(why=Why.TRUNCATED, detail=detail, replies=(reply,))
 
     def _score(self, request: Request, urls: Mapping[int, str]) -> Reply:
         def list_next(spelled: str) -> Listed:
@@ -176,20 +255,30 @@ class ServedVlm:
     def _send(self, server: Server, body: Mapping[str, Any]) -> Answer:
         """One attempt at one server."""
         create = server.client.chat.completions.with_raw_response.create
-        known = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "logprobs", "top_logprobs"}
-        sent = {name: value for name, value in body.items() if name in known}
-        extra = {name: value for name, value in body.items() if name not in known}
-        extra = {**(_PLAIN_SAMPLING if self._settings.extensions else {}), **extra, **self._settings.extra_body}
-        answer = read_answer(create(**sent, extra_body=extra or None).http_response.content)
-        if answer.tokens is not None:
-            self._budget.spend(*answer.tokens)
+        spelled = self._spelled(body)
+        known = {"model", "messages", self._dialect.length_field, "temperature", "top_p", "seed", "logprobs"}
+        known |= {"top_logprobs"}
+        sent = {name: value for name, value in spelled.items() if name in known}
+        extra = {name: value for name, value in spelled.items() if name not in known}
+        whole = read_reply(create(**sent, extra_body=extra or None).http_response.content)
+        tokens = read_tokens(whole)  # before anything is found wrong with the answer: it was paid for all the same
+        if tokens is not None:
+            self._budget.spend(*tokens)
+        elif self._budget.limited and "choices" in whole:
+            raise UsageError(f"{server.url} does not count tokens ('usage'), which a budget needs")
+        answer = read_answer(whole)
         if self._reported is not None and answer.model is not None and answer.model != self._reported:
             raise PassingError(f"it now says that it is {answer.model!r}, not {self._reported!r}")
         return answer
 
+    def _spelled(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body as these servers take it, with what the settings add."""
+        plain = _PLAIN_SAMPLING if self._settings.extensions else {}
+        return {**self._dialect.spell({**plain, **body}), **self._settings.extra_body}
+
     def _question(self, *, choices: bool) -> dict[str, Any]:
         """The short question of checks and probes."""
-        body = write_body(self._settings.model, Request(prompt="Answer with one digit.", max_tokens=1), {})
+        body = write_body(self._settings.model, Request(prompt="Answer with one digit.", max_tokens=self._room), {})
         return ask_for_tokens(body, self._settings.listed_tokens) if choices else body
 
     def _probe(self, server: Server) -> Answer:
@@ -209,13 +298,9 @@ class ServedVlm:
         if len(self._fleet.servers) > 1 and told:
             self._reported = next(iter(told))
 
-    def _server(self, url: str) -> Server:
-        from openai import OpenAI
-
-        # Retries are our own: the client's are not counted in what we report, and end too early.
-        settings, key = self._settings, os.environ.get(self._settings.api_key_env) or "none"
-        client = OpenAI(base_url=url, api_key=key, timeout=settings.timeout_s, max_retries=0)
-        return Server(url, client, Health(first_pause_s=settings.probe_s))
+    def _server(self, address: str) -> Server:
+        shown, client = open_client(address, self._settings, self._key, self._headers)
+        return Server(shown, client, Health(first_pause_s=self._settings.probe_s))
 
     @cached_property
     def _fleet(self) -> Fleet:

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from gotr1_eval.core.secrets import redact
 from gotr1_eval.settings import Settings as StrictSettings
 
-_Urls = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
+
+def _address(given: str) -> str:
+    """The address without blanks around it and without the path that the client appends.
+
+    Raises:
+        ValueError: no server can have it.
+    """
+    address = given.strip().rstrip("/").removesuffix("/chat/completions")
+    try:
+        parts = urlsplit(address)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if not sound or any(char.isspace() for char in address):
+        raise ValueError(f"expected an address such as http://127.0.0.1:8000/v1, got {redact(given)!r}")
+    return address
+
+
+_Urls = Annotated[
+    tuple[Annotated[str, AfterValidator(_address)], ...],
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+]
 
 
 class Settings(StrictSettings):
@@ -19,7 +42,9 @@ class Settings(StrictSettings):
             model and revision under the same name.
         model: the name under which every server offers it.
         revision: of the model behind that name, where you know it; part of the fingerprint, not sent.
-        api_key_env: environment variable with the key; servers of your own need none.
+        api_key_env: environment variable with the key; servers of your own need none. A name and a password in the
+            address (``http://name:password@host/v1``) are sent instead, where there are any.
+        headers: sent with every request, ``{x-api-key = "$MY_KEY"}``; ``$NAME`` alone is read from the environment.
         family: how the model answers boxes: `qwen2.5-vl` in pixels after its own resizing, `pixels` of the picture as
             sent, `thousand` in thousandths.
         min_pixels: of Qwen2.5-VL's resizing, as the server is set; the defaults are the released model's.
@@ -33,6 +58,11 @@ class Settings(StrictSettings):
         budget_tokens: tokens of questions and answers, as the servers count them, after which the run stops.
         budget_cost: the same in money, by the prices.
         price_in, price_out: of a million tokens of questions, and of answers.
+        max_tokens: of an answer, what the model thinks before it included; unless given the judge says, mostly 512.
+        length_field: the name under which they are sent. OpenAI's newer models take `max_completion_tokens` only, which
+            is found out at the start.
+        omit: parameters that the servers do not take; found out at the start where a server names them. Without the
+            temperature the answers are sampled as the server likes.
         log_probs: whether the servers list log-probabilities (checked before the first request with choices).
         listed_tokens: how many of the likeliest tokens to ask for; vLLM allows 20 unless told otherwise.
         extensions: whether the servers know what vLLM and SGLang add to OpenAI's requests: going on with a begun
@@ -44,6 +74,7 @@ class Settings(StrictSettings):
     model: str
     revision: str = ""
     api_key_env: str = "OPENAI_API_KEY"
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     family: Literal["qwen2.5-vl", "thousand", "pixels"] | None = None
     min_pixels: int = Field(56 * 56, ge=1)
     max_pixels: int = Field(28 * 28 * 16384, ge=1)
@@ -57,6 +88,9 @@ class Settings(StrictSettings):
     budget_cost: float | None = Field(None, gt=0)
     price_in: float = Field(0.0, ge=0)
     price_out: float = Field(0.0, ge=0)
+    max_tokens: int | None = Field(None, ge=1)
+    length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    omit: tuple[Literal["temperature", "top_p", "seed", "repetition_penalty", "top_k"], ...] = ()
     log_probs: bool = True
     listed_tokens: int = Field(20, ge=1)
     extensions: bool = True

@@ -5,18 +5,30 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, one_line
 from gotr1_eval.core.protocols import Request
+from gotr1_eval.core.secrets import redact
 
 _SEEDS = 2**31
 _BROKEN_OFF = frozenset({"abort", "error"})
 """Reasons by which vLLM and SGLang tell that they, and not the model, ended the answer."""
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_DECLINED = frozenset({"content_filter", "refusal", "safety"})
+_OPTIONAL = ("temperature", "top_p", "seed", "repetition_penalty", "top_k")
+"""What can be left out where a server does not take it; the answer is then sampled as the server likes."""
+_NOT_TAKEN = re.compile(
+    r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|cannot both|"
+    r"deprecated|only the default",
+    re.IGNORECASE,
+)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +36,12 @@ class Answer:
     """What the server said.
 
     Attributes:
-        text: of the answer, empty where the server refused.
-        finish: why the answer ended.
+        text: of the answer, empty where the server refused, or where the answer ended before its text began.
+        finish: why the answer ended; ``length`` where it was cut off, however the server calls that.
         refused: the server, or the model by its own channel, declined to answer.
         listed: (text, natural log-probability) of the likeliest first tokens; None where the server lists none.
         model: the name of the model that the server says it is; None where it says nothing.
-        tokens: of question and answer, as the server counts them; None where it does not.
+        thought: what the model thought before, where the server tells it apart.
     """
 
     text: str
@@ -37,7 +49,44 @@ class Answer:
     refused: bool
     listed: tuple[tuple[str, float], ...] | None
     model: str | None = None
-    tokens: tuple[int, int] | None = None
+    thought: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server takes the parameters on which servers do not agree.
+
+    Attributes:
+        length_field: under which the length of an answer is sent: ``max_tokens``, or ``max_completion_tokens``.
+        omitted: parameters that are not sent.
+    """
+
+    length_field: str = "max_tokens"
+    omitted: frozenset[str] = frozenset()
+
+    def spell(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body as the server takes it."""
+        names = {"max_tokens": self.length_field}
+        return {names.get(name, name): value for name, value in body.items() if name not in self.omitted}
+
+    def corrected(self, complaint: str, sent: Mapping[str, Any]) -> Dialect | None:
+        """The dialect that a server asks for when it rejects a body; None where it complains of something else."""
+        if self.length_field in sent and self.length_field == "max_tokens" and "max_completion_tokens" in complaint:
+            return replace(self, length_field="max_completion_tokens")
+        named = [name for name in _OPTIONAL if name in sent and re.search(rf"\b{name}\b", complaint)]
+        if not named or not _NOT_TAKEN.search(complaint):
+            return None
+        # Of two that cannot both be given (Claude's temperature and top_p) the one that says nothing goes.
+        gone = "top_p" if "top_p" in named else named[0]
+        return replace(self, omitted=self.omitted | {gone})
+
+
+def quoted(text: str) -> str:
+    """What a server said, for a message: a web page by its title, anything else shortened."""
+    if "<html" in text[:2000].lower() or "<!doctype html" in text[:2000].lower():
+        title = _TITLE.search(text[:20_000])
+        return "a web page" + (f" with the title {one_line(title[1], 80)!r}" if title else "")
+    return repr(one_line(text[:2000], 160))
 
 
 def picture_url(image: Image.Image) -> str:
@@ -55,10 +104,11 @@ def write_body(model: str, request: Request, urls: Mapping[int, str], *, spelled
         spelled: more of the answer, after the request's own prefix.
     """
     pictures = [{"type": "image_url", "image_url": {"url": urls[id(image)]}} for image in request.images]
-    messages: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
-    messages.append({"role": "user", "content": [*pictures, {"type": "text", "text": request.prompt}]})
+    messages: list[dict[str, Any]] = [_turn("system", request.system)] if request.system else []
+    text = _encodable(request.prompt)
+    messages.append({"role": "user", "content": [*pictures, {"type": "text", "text": text}]})
     for answer, question in request.followups:
-        messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": question}]
+        messages += [_turn("assistant", answer), _turn("user", question)]
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
@@ -69,10 +119,19 @@ def write_body(model: str, request: Request, urls: Mapping[int, str], *, spelled
     }
     begun = request.answer_prefix + spelled
     if begun:
-        messages.append({"role": "assistant", "content": begun})
+        messages.append(_turn("assistant", begun))
         # Flags of vLLM and SGLang, not of OpenAI: without them the model would begin a second answer.
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     return body
+
+
+def _turn(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": _encodable(text)}
+
+
+def _encodable(text: str) -> str:
+    """The text with question marks for halves of characters (from file names and replies), which UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def ask_for_tokens(body: dict[str, Any], listed: int) -> dict[str, Any]:
@@ -83,40 +142,96 @@ def ask_for_tokens(body: dict[str, Any], listed: int) -> dict[str, Any]:
     return {**body, "max_tokens": 1, "temperature": 1.0, "logprobs": True, "top_logprobs": listed}
 
 
-def read_answer(content: bytes) -> Answer:
-    """The first choice of a server's reply.
+def read_reply(content: bytes) -> dict[str, Any]:
+    """The JSON object of a reply.
 
     Raises:
-        BackendError: the reply is not JSON, or not of the form of a chat completion.
+        BackendError: it is none.
     """
     try:
         whole = json.loads(content)
+    except (ValueError, RecursionError):
+        whole = None
+    if not isinstance(whole, dict):
+        seen = quoted(content[:20_000].decode("utf-8", "replace"))
+        raise BackendError(f"expected a chat completion in JSON, got {seen}")
+    return whole
+
+
+def read_answer(whole: Mapping[str, Any]) -> Answer:
+    """The first choice of a server's reply.
+
+    Raises:
+        BackendError: the reply is not of the form of a chat completion, or holds no answer at all.
+    """
+    try:
         choice = whole["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason")
-        text, refusal = message.get("content"), message.get("refusal")
-    except (ValueError, LookupError, TypeError, AttributeError):
-        seen = one_line(content[:200].decode("utf-8", "replace"), 120)
+        text, thought = _text_of(message.get("content"))
+        refusal = message.get("refusal")
+        thought = thought or next(filter(None, map(message.get, ("reasoning_content", "reasoning"))), "")
+        text = text or _arguments(message.get("tool_calls")) or text
+    except (LookupError, TypeError, AttributeError):
+        seen = one_line(json.dumps(whole)[:400], 160)
         raise BackendError(f"expected a chat completion in JSON, got {seen!r}") from None
     if finish in _BROKEN_OFF:
         raise BackendError(f"the server broke off the answer ({finish})")
-    refused = finish == "content_filter" or bool(refusal)
-    if not isinstance(text, str) and not refused:
-        raise BackendError(f"expected a text in the chat completion, got {one_line(repr(text), 80)}")
+    finish = finish if isinstance(finish, str) else None
+    finish = "length" if finish is not None and finish.lower() in _CUT_OFF else finish
+    refused = (finish or "").lower() in _DECLINED or bool(refusal)
+    if text is None and not (refused or thought or finish == "length"):
+        raise BackendError(f"expected a text in the chat completion, got {one_line(repr(message.get('content')), 80)}")
     return Answer(
-        text=text if isinstance(text, str) else str(refusal or ""),
-        finish=finish if isinstance(finish, str) else None,
+        text=redact(text if text is not None else str(refusal or "")),
+        finish=finish,
         refused=refused,
         listed=_read_listed(choice.get("logprobs")),
         model=named if isinstance(named := whole.get("model"), str) and named else None,
-        tokens=_read_tokens(whole.get("usage")),
+        thought=redact(thought) if isinstance(thought, str) else "",
     )
 
 
-def _read_tokens(usage: object) -> tuple[int, int] | None:
-    """(of the question, of the answer), None where the server does not count them."""
-    counts = [usage.get(f"{kind}_tokens") for kind in ("prompt", "completion")] if isinstance(usage, dict) else []
-    whole = [count for count in counts if isinstance(count, int) and count >= 0]
-    return (whole[0], whole[1]) if len(whole) == 2 else None
+def _text_of(content: object) -> tuple[str | None, str]:
+    """(text, thought) of a message's content: a text, or a list of parts; None where it holds no text."""
+    if isinstance(content, str):
+        return content, ""
+    if not isinstance(content, list):
+        return None, ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif "thinking" in part or "reasoning" in str(part.get("type")):
+            inner = part.get("thinking") or part.get("text") or part.get("reasoning")
+            thoughts.append(inner if isinstance(inner, str) else _text_of(inner)[0] or "")
+        elif isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return ("".join(texts) if texts else None), "".join(thoughts)
+
+
+def _arguments(calls: object) -> str | None:
+    """What the model answered through a tool, where it called one and no more."""
+    if not isinstance(calls, list) or len(calls) != 1:
+        return None
+    arguments = calls[0]["function"]["arguments"]
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+
+def read_tokens(whole: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(of the question, of the answer with its thought), None where the server does not count them.
+
+    What the total holds beyond both is thought that some servers count nowhere else.
+    """
+    usage = whole.get("usage")
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    counts = [usage.get(name) for name in names] if isinstance(usage, dict) else []
+    asked, answered, total = [count if isinstance(count, int) and count >= 0 else None for count in counts] or [
+        None
+    ] * 3
+    if asked is None or answered is None:
+        return None
+    return asked, max(answered, (total or 0) - asked)
 
 
 def _read_listed(log_probs: object) -> tuple[tuple[str, float], ...] | None:
