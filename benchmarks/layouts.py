@@ -16,11 +16,13 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
 from gotr1_eval.core.jsonl import dump, read_rows
+from gotr1_eval.core.pictures import is_shown
 from gotr1_eval.core.types import Json, Sample
 
 Layout = Literal["t2i-compbench", "geneval"]
@@ -48,6 +50,17 @@ def prompt_of(path: Path) -> str:
     """The prompt that a file name states: up to ``_`` and six digits where there are any, else the whole stem."""
     match = _NUMBERED.fullmatch(path.name)
     return match["prompt"] if match else path.stem
+
+
+def geneval_prompt(picture: Path) -> str | None:
+    """The prompt of a picture in GenEval's layout, None for one that lies elsewhere."""
+    metadata = picture.parent.parent / "metadata.jsonl"
+    return _prompt_in(metadata) if picture.parent.name == "samples" else None
+
+
+@lru_cache(maxsize=64)
+def _prompt_in(metadata: Path) -> str | None:
+    return str(_read_metadata(metadata)["prompt"]) if metadata.is_file() else None
 
 
 def paths_of(layout: Layout, plan: Sequence[Sample]) -> dict[str, Path]:
@@ -176,7 +189,7 @@ class CompBenchPictures:
         self._pictures: dict[tuple[str | None, str], list[tuple[int, Path]]] = {}
         for category, place in places:
             for path in place.iterdir():
-                if match := _NUMBERED.fullmatch(path.name):
+                if is_shown(path.name) and (match := _NUMBERED.fullmatch(path.name)):
                     key = (category, match["prompt"])
                     self._pictures.setdefault(key, []).append((int(match["number"]), path))
         for pictures in self._pictures.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
 from benchmarks.layouts import open_pictures
@@ -12,8 +12,10 @@ from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.pictures import PictureError, picture_remarks
 from gotr1_eval.core.protocols import Generator
-from gotr1_eval.core.runs import save_image
+from gotr1_eval.core.remote_pictures import EMBEDDED, PICTURE_REMARKS
+from gotr1_eval.core.runs import save_bytes, save_image
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.embedded import EmbeddedPictures
 
 
 class Painter(Protocol):
@@ -89,7 +91,7 @@ def picture_stamp(path: Path) -> str:
     """Name, size and time of change: another one means another picture, which must be judged anew."""
     try:
         facts = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a ValueError for a name that no file can have
         return f"{path} missing"
     return f"{path} {facts.st_size} {facts.st_mtime_ns}"
 
@@ -115,18 +117,30 @@ class FolderPainter(_NoModel):
 
 
 class AsTheyAre(_NoModel):
-    """Leaves the samples as a manifest gave them."""
+    """Leaves the samples as a manifest gave them; pictures inside a Parquet file become files in the run folder."""
 
     def __init__(self, source: str) -> None:
         self.name = f"given:{source.rpartition('/')[2]}"
         self.fingerprint = f"given:{source}"
+        self._embedded = EmbeddedPictures()
 
     def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples themselves, with whatever is odd about their pictures noted in `meta`."""
+        there = [self._with_file(sample, run) for sample in planned]
         return [
-            replace(sample, generator=self.name, meta={**sample.meta, "picture_remarks": _remarks(sample)})
-            for sample in planned
+            replace(sample, generator=self.name, meta={**sample.meta, PICTURE_REMARKS: _remarks(sample)})
+            for sample in there
         ]
+
+    def _with_file(self, sample: Sample, run: Path) -> Sample:
+        place = sample.meta.get(EMBEDDED)
+        if not isinstance(place, dict):
+            return sample
+        file, row, column, name = (str(place[key]) for key in ("file", "row", "column", "name"))
+        data = self._embedded.read(file, int(row), column)
+        if data is not None:
+            return replace(sample, image=save_bytes(run, sample.id, data, PurePath(name).suffix))
+        return replace(sample, image=(Path(file).parent / name).absolute() if name else None)
 
 
 def _remarks(sample: Sample) -> Json:

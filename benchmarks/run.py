@@ -20,6 +20,7 @@ from benchmarks.stages import Progress, Silent, generate, judge
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.prompt_digest import PromptDigest
 from gotr1_eval.core.protocols import Remarking
+from gotr1_eval.core.remote_pictures import EMBEDDED
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json, Sample
 from rewards.reward_set import RewardSet
@@ -110,7 +111,9 @@ def survey(plan: Iterable[Sample]) -> Survey:
     expected: Counter[str] = Counter()
     prompts: dict[str, PromptDigest] = {}
     for sample in plan:
-        picture = picture_stamp(sample.image) if isinstance(sample.image, Path) else None
+        inside = sample.meta.get(EMBEDDED)
+        file = Path(str(inside["file"])) if isinstance(inside, dict) else sample.image
+        picture = picture_stamp(file) if isinstance(file, Path) else None
         facts = [sample.id, sample.prompt, sample.seed, sample.chain, picture, dict(sample.meta)]
         digest.update(json.dumps(facts, sort_keys=True).encode())
         category = str(sample.meta.get("category", "all"))

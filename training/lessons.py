@@ -1,8 +1,8 @@
 """Supervised data: rows of prompt, chain and picture, as ids; pictures are encoded once and kept.
 
-A row of a .jsonl or .parquet file has `prompt`, `chain` (ending with `<begin_of_image>` or not), and either `image`,
-a file beside the data file or an absolute path, or `image_tokens`, the codes themselves. The layout of the released
-GoT data is not read: its rows are not described by any source this project could cite.
+A row of a table (see `gotr1_eval.files.tables`) has `prompt`, `chain` (ending with `<begin_of_image>` or not), and
+either `image`, a file beside the table or an absolute path, or `image_tokens`, the codes themselves. The layout of the
+released GoT data is not read: its rows are not described by any source this project could cite.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.jsonl import append_rows, read_rows
-from gotr1_eval.core.parquet import read_parquet
 from gotr1_eval.core.pictures import PictureError, open_picture
+from gotr1_eval.files.tables import read_table
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import encode_prompt
 from training.sft import Lesson
@@ -46,15 +46,11 @@ def read_lessons(files: Sequence[Path], checkpoint: Checkpoint, kept: Path, batc
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    if path.suffix == ".jsonl":
-        yield from read_rows(path, ours=False)
-    elif path.suffix == ".parquet":
-        try:
-            yield from enumerate(read_parquet(path).to_dict("records"), start=1)
-        except (OSError, ValueError) as error:
-            raise DataError(f"cannot be read as .parquet: {one_line(error)}", path=path) from None
-    else:
-        raise UsageError(f"data: {path}: expected a .jsonl or .parquet file")
+    try:
+        for row in read_table(str(path)):
+            yield row.line, {name: None if cell == "" else cell for name, cell in row.cells.items()}
+    except UsageError as error:
+        raise UsageError(f"data: {error}") from None
 
 
 def _picture(path: Path, row: Row) -> Path:

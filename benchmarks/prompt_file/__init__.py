@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gotr1_eval.core.identifiers import safe_name
-from gotr1_eval.core.prompt_files import read_prompts
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.settings import Settings as StrictSettings
 
 
 class Settings(StrictSettings):
-    """A .txt file with one prompt a line, or a table with `prompt` and perhaps `category`; see `core.prompt_files`."""
+    """A .txt file with one prompt a line, or a table of prompts; see `gotr1_eval.files.prompts`."""
 
     file: str
 

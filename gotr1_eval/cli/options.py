@@ -11,6 +11,7 @@ import typer
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.prompts import is_prompt_file
 
 if TYPE_CHECKING:
     from gotr1_eval.build import Builder
@@ -69,7 +70,7 @@ Retry = Annotated[
 
 def suite_spec(suite: str, data: Path | None) -> dict[str, Json]:
     """The settings of the suite that --suite and --data name; a prompt file is the suite `prompt_file`."""
-    if suite.endswith((".txt", ".jsonl", ".csv", ".parquet")):
+    if is_prompt_file(suite):
         return {"use": "prompt_file", "file": suite}
     return {"use": suite} if data is None else {"use": suite, "data": str(data)}
 

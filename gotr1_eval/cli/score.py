@@ -29,10 +29,16 @@ def score(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder of pictures, or a .csv, .jsonl or .parquet manifest; also a folder of manifests, a pattern, "
-            "or a URL (s3://...)."
+            help="A folder of pictures, or a table (CSV, TSV, JSON, JSON lines, Parquet); also a folder of tables, a "
+            "pattern, or a URL (s3://...)."
         ),
     ],
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", help="What the table's columns hold: prompt=caption,image=image_path (also chain, category)."
+        ),
+    ] = None,
     judges: Judges = None,
     judge_model: JudgeModel = None,
     reply_cache: ReplyCache = None,
@@ -48,11 +54,12 @@ def score(
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.finish import finish
     from gotr1_eval.cli.terminal import Bars
+    from gotr1_eval.files.columns import read_columns
     from gotr1_eval.manifest import Manifest
 
     builder = Builder()
     runs = read_engine(engine, builder)
-    samples = Manifest(source)
+    samples = Manifest(source, read_columns(columns))
     if judges is None and all(sample.chain is None for sample in samples):
         raise UsageError(
             f"{source} holds pictures without chains, which no judge scores without a model; name judges, for example "

@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,17 @@ def save_image(run: Path, sample_id: str, image: Image.Image) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     image.save(partial, format="PNG")
+    partial.replace(path)
+    return path
+
+
+def save_bytes(run: Path, sample_id: str, data: bytes, suffix: str) -> Path:
+    """Write the sample's picture as it came, under the ending that its own name had."""
+    path = image_path(run, sample_id)
+    path = path.with_suffix(suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", suffix) else ".png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(data)
     partial.replace(path)
     return path
 

@@ -6,16 +6,15 @@ whether the run's own mean is above or below that number beyond the run's own no
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.statistics import Summary
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.tables import Row, read_table
 from reports.comparison.paired import LEVEL, holm
 from reports.comparison.ranks import clustered_mean
 from reports.comparison.values import scores_of
@@ -63,34 +62,33 @@ class AgainstMean:
 
 
 def read_means(path: Path) -> list[KnownMean]:
-    """A table of means: a CSV file with the columns model, category, score, and perhaps judge.
+    """A table of means with the columns model, category, score, and perhaps judge; see `gotr1_eval.files.tables`.
 
     Raises:
         DataError: it cannot be read, lacks a column, or a score is no finite number; names file and line.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in ("model", "category", "score") if name not in (reader.fieldnames or ())]
-            if missing:
-                came = ", ".join(reader.fieldnames or ()) or "none"
-                raise DataError(f"needed the columns model, category and score (found: {came})", path=path)
-            return [_mean(row, path, reader.line_num) for row in reader]
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path=path) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"not a CSV file in UTF-8: {error}", path=path) from None
+    needed = ("model", "category", "score")
+    means = []
+    for row in read_table(str(path)):
+        if any(name not in row.cells for name in needed):
+            came = one_line(", ".join(row.cells))
+            raise DataError(f"needed the columns model, category and score (found: {came})", path=path)
+        means.append(_mean(row))
+    if not means:
+        raise DataError("needed the columns model, category and score, and a row (found: none)", path=path)
+    return means
 
 
-def _mean(row: Mapping[str, Any], path: Path, line: int) -> KnownMean:
+def _mean(row: Row) -> KnownMean:
+    cells = row.cells
     try:
-        score = float(row["score"])
+        score = float(cells["score"])
     except (TypeError, ValueError):
         score = math.nan
     if not math.isfinite(score):
-        raise DataError(f"expected a number under 'score', got {row['score']!r}", path=path, line=line)
+        raise row.fault(f"expected a number under 'score', got {cells['score']!r}")
     return KnownMean(
-        model=str(row["model"]), category=str(row["category"]), score=score, judge=str(row.get("judge") or "")
+        model=str(cells["model"]), category=str(cells["category"]), score=score, judge=str(cells.get("judge") or "")
     )
 
 

@@ -63,10 +63,10 @@ TABLES = {
     "no such column": ("a.csv", "item,rater\ni,r\n", r"a.csv:2: no column 'value' \(there are: item, rater\)"),
     "not UTF-8": ("a.csv", "item,rater,value\n\udcff,r,1\n", "not a text in UTF-8"),
     "unknown kind": ("a.txt", "", r"expected a table \(.csv"),
-    "not JSON": ("a.jsonl", '{"item": "i"}\n{"item"\n', "a.jsonl:2: not JSON"),
-    "no row": ("a.jsonl", "[1]\n", "a.jsonl:1: expected a row with named cells, got list"),
+    "not JSON": ("a.jsonl", '{"item": "i"}\n{"item"\n', "a.jsonl:2: expected a JSON object"),
+    "no row": ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object, got int"),
     "JSON's NaN": ("a.jsonl", '{"item": "i", "rater": "r", "value": NaN}\n', "a.jsonl:1: expected a number under"),
-    "no Parquet": ("a.parquet", "x", "not a Parquet file"),
+    "no Parquet": ("a.parquet", "x", r"cannot be read as \.parquet"),
     "no gzip": ("a.csv.gz", "x", "cannot be read"),
 }
 

@@ -18,10 +18,10 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.parquet import write_parquet
-from gotr1_eval.core.prompt_files import read_prompts
 from gotr1_eval.core.remote_pictures import at_hand
 from gotr1_eval.core.runs import read_judgments
 from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.manifest import Manifest
 from tests.run_rows import picture_manifest
 
@@ -74,7 +74,7 @@ def test_a_folder_gives_prompts_by_file_name(tmp_path: Path):
         ("x.jsonl", "", UsageError, "holds nothing to score"),
         ("x.csv", "image\nx.png\n", DataError, r"x\.csv:2: expected a text under 'prompt'"),
         ("x.parquet", "no", DataError, r"x\.parquet: cannot be read as \.parquet"),
-        ("x.xlsx", "no", UsageError, "expected a folder or a .csv, .jsonl or .parquet file"),
+        ("x.xlsx", "no", UsageError, r"expected a table \(\.csv, .*\) or a folder of them"),
     ],
 )
 def test_bad_manifests_get_one_line(tmp_path: Path, name: str, text: str, error: type[Exception], message: str):

@@ -81,7 +81,7 @@ def test_tables_are_read(tmp_path: Path):
         ("model,score\nA,1\n", "needed the columns model, category and score .found: model, score"),
         ("model,category,score\nA,color,high\n", r"means.csv:2: expected a number under 'score', got 'high'"),
         ("model,category,score\nA,color,nan\n", "got 'nan'"),
-        ("model,category,score\nA,color\n", "got None"),
+        ("model,category,score\nA,color\n", "means.csv:2: expected 3 cells, got 2"),
         ("", "found: none"),
     ],
 )

@@ -1,0 +1,60 @@
+"""Prompts of one's own: a .txt file with one a line, or a table with a column of them and perhaps one of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.files.columns import Columns, listed
+from gotr1_eval.files.tables import KINDS, find_shards, is_missing, open_text, read_table, table_kind, unpacked_name
+
+UNNAMED = "prompts"
+"""The category of prompts that have none."""
+
+
+def is_prompt_file(name: str) -> bool:
+    """Whether a name is that of a file of prompts, and not of a suite."""
+    return table_kind(name) is not None or unpacked_name(name).endswith(".txt")
+
+
+def read_prompts(file: Path | str, columns: Mapping[str, str] | None = None) -> dict[str, list[str]]:
+    """Prompts by category; those without one are in `UNNAMED`.
+
+    Args:
+        file: a .txt file; or a table (see `gotr1_eval.files.tables`), several of them by a pattern, or a URL of either.
+        columns: what the table's columns hold; see `gotr1_eval.files.columns`.
+
+    Raises:
+        UsageError, DataError: the file cannot be read, holds no prompt, or a row has none.
+    """
+    found: dict[str, list[str]] = {}
+    if table_kind(str(file)) is not None:
+        for category, prompt in _table_prompts(str(file), columns or {}):
+            found.setdefault(category, []).append(prompt)
+    elif unpacked_name(str(file)).endswith(".txt"):
+        with open_text(str(file)) as lines:
+            found[UNNAMED] = [line.strip() for line in lines if line.strip()]
+    else:
+        raise UsageError(f"{file}: expected a .txt file with a prompt a line, or a table ({', '.join(KINDS)})")
+    if not any(found.values()):
+        raise DataError("no prompt in it", path=file)
+    if "all" in found:
+        raise DataError("a category cannot be called 'all', which is the name of the table's last row", path=file)
+    return found
+
+
+def _table_prompts(file: str, named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(category, prompt) of every row."""
+    columns = Columns(named)
+    for shard in find_shards(file) or [file]:
+        for row in read_table(shard):
+            names = columns.of(row)
+            prompt = row.cells.get(names.get("prompt", "prompt"))
+            category = row.cells.get(names.get("category", "category"))
+            category = UNNAMED if is_missing(category) else category
+            if not isinstance(prompt, str) or not prompt.strip():
+                raise row.fault(f"expected a text under 'prompt', got {prompt!r} ({listed(tuple(row.cells))})")
+            if not isinstance(category, str):
+                raise row.fault(f"expected a text under 'category', got {category!r}")
+            yield category, prompt.strip()
