@@ -35,6 +35,8 @@ def delimited_rows(lines: Iterator[str], place: str, delimiter: str | None) -> I
     line = 1
     if header_text.lower().startswith("sep=") and len(header_text.strip()) == 5:  # what Excel itself writes and reads
         delimiter, header_text, line = header_text[4], next(lines, ""), 2
+    if not header_text:
+        return
     delimiter = delimiter or _delimiter_of(header_text)
     spaced = _spaced(header_text, delimiter)
     raw: list[str] = []
