@@ -9,6 +9,7 @@ from PIL import Image
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import LabelError, one_line
+from gotr1_eval.core.names import Match, match_names, says_nothing, spelling
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Detector, Grounding, Request, Vlm
 from gotr1_eval.core.reading import READER_VERSION, UnreadableReply, read_boxes
@@ -18,7 +19,7 @@ from gotr1_eval.settings import Settings as StrictSettings
 from rewards.asking import Answer, ask_all
 from rewards.prompt_file import PromptFile
 
-VERSION = 1
+VERSION = 2
 
 
 class DetectorGrounder:
@@ -91,7 +92,7 @@ class VlmGrounder:
         def read(index: int, reply: Reply) -> list[Detection]:
             image, name = questions[index]
             frame = self.vlm.box_frame(image.size)
-            return [Detection(name, box) for _, box in read_boxes(reply.text, frame=frame, finish=reply.finish)]
+            return _of_name(read_boxes(reply.text, frame=frame, finish=reply.finish), name)
 
         answers = iter(ask_all(self.vlm, requests, read))
         return [_joined([next(answers) for _ in wanted]) for wanted in names]
@@ -124,21 +125,42 @@ def _joined(answers: Sequence[Answer[list[Detection]] | Unscored]) -> Grounding 
     return Grounding(tuple(found), replies)
 
 
+def _of_name(found: Sequence[tuple[str | None, Box]], name: str) -> list[Detection]:
+    """The boxes of an answer about one name. A box under another name is another object, one without a name is meant.
+
+    Raises:
+        UnreadableReply: no box is under the name, and one is under words that might mean it.
+    """
+    matches = [None if label is None or says_nothing(label) else match_names(name, label) for label, _ in found]
+    best = next((sort for sort in (Match.SAME_WORDS, Match.SAME_OBJECT) if sort in matches), None)
+    meant = [Detection(name, box) for (_, box), match in zip(found, matches, strict=True) if match in (best, None)]
+    if not meant and Match.UNSURE in matches:
+        label = found[matches.index(Match.UNSURE)][0]
+        raise UnreadableReply(
+            f"a box is labelled {label!r}, asked was for {name!r}: it is not clear whether it is that"
+        )
+    return meant
+
+
 def _labelled(found: Sequence[tuple[str | None, Box]], names: Sequence[str]) -> list[Detection]:
     """The boxes under the names that were asked for.
 
     Raises:
-        UnreadableReply: a box without a label, or with one that was not asked for.
+        UnreadableReply: a box without a label, or with one that was not asked for or may mean several names.
     """
-    asked: dict[str, str] = {_folded(name): name for name in names}
-    detections = []
-    for label, box in found:
-        name = asked.get(_folded(label)) if label is not None else None
-        if name is None:
-            raise UnreadableReply(f"a box is labelled {label!r}, which is none of the names asked for")
-        detections.append(Detection(name, box))
-    return detections
+    return [Detection(_asked_name(label, names), box) for label, box in found]
 
 
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _asked_name(label: str | None, names: Sequence[str]) -> str:
+    if label is None:
+        raise UnreadableReply("a box has no label; give it one of the names asked for")
+    if same := [name for name in names if spelling(name) == spelling(label)]:
+        return same[0]
+    matches = {name: match_names(name, label) for name in names}
+    for sort in (Match.SAME_WORDS, Match.SAME_OBJECT):
+        meant = [name for name, match in matches.items() if match is sort]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            raise UnreadableReply(f"a box is labelled {label!r}, which may be any of {', '.join(map(repr, meant))}")
+    raise UnreadableReply(f"a box is labelled {label!r}, which is none of the names asked for")

@@ -6,7 +6,9 @@ all planned objects of the IoU of planned and found box; an object that is not f
 
 Decided here, because the paper does not say:
 - an object named without a readable box counts 0, or breaking boxes would pay; so does a box without area;
-- equal names are asked once for all instances, which are assigned one to one so that the IoU sum is greatest.
+- names that differ in case, blanks or an article are asked once for all instances. What is found is assigned one to one
+  so that the IoU sum is greatest, among all objects of one head noun: one dog in the picture stands for one of "dog",
+  "Dog" and "brown dog". An object takes only what was found under its own name.
   ``matching = "paper"`` compares every object with the first answer about its name instead, also twice the same.
 """
 
@@ -22,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.chain import Chain, PlannedObject
 from gotr1_eval.core.geometry import iou
+from gotr1_eval.core.names import spelling, take_apart
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.protocols import Grounder, Grounding, Workshop
 from gotr1_eval.core.types import Detection, Sample
@@ -29,10 +32,13 @@ from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.inputs import require_picture, require_plan
 
-VERSION = 1
+VERSION = 2
 TYPICAL_OBJECTS = 5
 """Names in a plan, for estimates of cost: as many as in the published chains."""
 Matching = Literal["assigned", "paper"]
+ONE_THING, REPEATED = 0.5, 0.9
+"""IoU from which two boxes show one thing: found under two names (PASCAL VOC's criterion), or under the same name,
+where the grounder itself tells overlapping things apart."""
 
 
 class Settings(StrictSettings):
@@ -63,7 +69,7 @@ class ReasoningImageJudge:
         """One outcome a sample; parts give each object's IoU as ``<place in the plan>: <name>``."""
         prepared = [_prepare(sample) for sample in samples]
         asked = [entry for entry in prepared if isinstance(entry, tuple)]
-        names = [list(dict.fromkeys(planned.name for planned in chain.objects)) for chain, _ in asked]
+        names = [_names_to_ask(chain.objects) for chain, _ in asked]
         answers = iter(self.grounder.ground([picture for _, picture in asked], names) if asked else [])
         return [self._score(entry[0], next(answers)) if isinstance(entry, tuple) else entry for entry in prepared]
 
@@ -72,7 +78,7 @@ class ReasoningImageJudge:
             return answer
         found: dict[str, list[Detection]] = {}
         for detection in answer.detections:
-            found.setdefault(detection.label, []).append(detection)
+            found.setdefault(spelling(detection.label), []).append(detection)
         match = _assign if self.matching == "assigned" else _surest
         overlaps = match(chain.objects, found)
         parts = {
@@ -102,22 +108,66 @@ def _prepare(sample: Sample) -> tuple[Chain, Image.Image] | Score | Unscored:
     return picture if isinstance(picture, Unscored) else (plan, picture)
 
 
+def _names_to_ask(objects: Sequence[PlannedObject]) -> list[str]:
+    """The first writing of every name."""
+    names: dict[str, str] = {}
+    for planned in objects:
+        names.setdefault(spelling(planned.name), planned.name)
+    return list(names.values())
+
+
+Thing = dict[str, list[Detection]]
+"""What is taken for one thing in the picture: name -> how it was found under that name."""
+
+
 def _assign(objects: Sequence[PlannedObject], found: dict[str, list[Detection]]) -> list[float]:
-    """Each object's IoU when the instances of a name are shared out one to one, for the greatest sum."""
+    """Each object's IoU when the things of a head noun are shared out one to one, for the greatest sum."""
     overlaps = [0.0] * len(objects)
-    for name in dict.fromkeys(planned.name for planned in objects):
-        places = [index for index, planned in enumerate(objects) if planned.name == name]
-        table = np.array([[_overlap(objects[index], seen) for seen in found.get(name, [])] for index in places])
+    groups: dict[str, list[int]] = {}
+    for index, planned in enumerate(objects):
+        groups.setdefault(take_apart(planned.name).head or spelling(planned.name), []).append(index)
+    for places in groups.values():
+        names = dict.fromkeys(spelling(objects[index].name) for index in places)
+        things = _things({name: found.get(name, []) for name in names})
+        table = np.array([[_overlap_with(objects[index], thing) for thing in things] for index in places])
         if table.size:
             for row, column in zip(*linear_sum_assignment(table, maximize=True), strict=True):
                 overlaps[places[row]] = float(table[row, column])
     return overlaps
 
 
+def _things(found: dict[str, list[Detection]]) -> list[Thing]:
+    """What was found under the names of a group, put together where it is one thing under several names."""
+    things: list[Thing] = []
+    for name, detections in found.items():
+        for seen in detections:
+            alike = [(_likeness(thing, name, seen), place) for place, thing in enumerate(things)]
+            likeness, place = max(alike, default=(0.0, 0), key=lambda pair: pair[0])
+            if likeness > 0:
+                things[place].setdefault(name, []).append(seen)
+            else:
+                things.append({name: [seen]})
+    return things
+
+
+def _likeness(thing: Thing, name: str, seen: Detection) -> float:
+    """The greatest IoU with the thing's boxes, 0 where it is too small for one thing."""
+    nearest = max(iou(other.box, seen.box) for boxes in thing.values() for other in boxes)
+    return nearest if nearest >= (REPEATED if name in thing else ONE_THING) else 0.0
+
+
+def _overlap_with(planned: PlannedObject, thing: Thing) -> float:
+    """The IoU with a thing that was found under the object's own name, else 0."""
+    return max((_overlap(planned, seen) for seen in thing.get(spelling(planned.name), ())), default=0.0)
+
+
 def _surest(objects: Sequence[PlannedObject], found: dict[str, list[Detection]]) -> list[float]:
     """Each object's IoU with the surest instance of its name."""
     best = {name: max(seen, key=lambda detection: detection.score) for name, seen in found.items()}
-    return [_overlap(planned, best[planned.name]) if planned.name in best else 0.0 for planned in objects]
+    names = [spelling(planned.name) for planned in objects]
+    return [
+        _overlap(planned, best[name]) if name in best else 0.0 for planned, name in zip(objects, names, strict=True)
+    ]
 
 
 def _overlap(planned: PlannedObject, seen: Detection) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gotr1_eval.core.relations import name_words
+from gotr1_eval.core.names import name_words
 from gotr1_eval.core.types import Box
 
 SHAPES = ("circle", "square", "triangle", "diamond", "cross")

@@ -55,6 +55,27 @@ def test_scattering_copies_does_not_pay():
     assert value(geometric(prompt, ("cat", LEFT), ("cat", RIGHT), ("dog", Box(0.4, 0.4, 0.6, 0.6)))) == 0.5
 
 
+def test_relations_that_cannot_be_read_are_no_zero():
+    for prompt in ("a cat that is not on the left of a dog", "Is a cat on the left of a dog?"):
+        outcome = geometric(prompt, ("cat", LEFT), ("dog", RIGHT))
+        assert isinstance(outcome, Unscored)
+        assert outcome.why is Why.NOT_APPLICABLE
+        assert outcome.detail.startswith("not read with certainty: '")
+    partly = geometric("a cat left of a dog above a horse", ("cat", LEFT), ("dog", RIGHT))
+    assert isinstance(partly, Score)
+    assert (partly.value, dict(partly.parts)) == (1.0, {"1: left of": 1.0})
+    assert partly.note == "not read with certainty: 'a cat left of a dog above a horse'"
+
+
+def test_more_relations_or_copies_than_a_picture_holds():
+    outcome = geometric("a cat left of a dog, " * 201, ("cat", LEFT), ("dog", RIGHT))
+    assert isinstance(outcome, Unscored)
+    assert "states 201 relations, at most 200" in outcome.detail
+    assert value(geometric("a cat left of a dog, " * 200, ("cat", LEFT), ("dog", RIGHT))) == 1.0
+    # The fifty-first cat, on the wrong side, is not looked at.
+    assert value(geometric("a cat left of a dog", *[("cat", LEFT)] * 50, ("cat", RIGHT), ("dog", RIGHT))) == 1.0
+
+
 def test_an_object_is_not_its_own_neighbour():
     assert value(geometric("a cat next to a cat", ("cat", LEFT))) == 0.25
     assert value(geometric("a cat next to a cat", ("cat", LEFT), ("cat", Box(0.2, 0.4, 0.4, 0.6)))) == 1.0
@@ -108,6 +129,25 @@ def test_equal_names_are_assigned_one_to_one(white: Path):
     two = [Detection("cat", RIGHT, 0.9), Detection("cat", LEFT, 0.8)]
     assert value(reasoning_image(white, chain, two)) == 1.0
     assert value(reasoning_image(white, chain, two, "paper")) == 0.5
+
+
+def test_one_thing_stands_for_one_object_of_its_head_noun(white: Path):
+    """Writing a name several ways, or with an adjective, adds objects that the picture does not hold."""
+    names = ["dog", "Dog", "a dog", "brown dog", "dogs", "dog #2"]
+    chain = write_chain([(name, LEFT) for name in names])
+    near = Box(0, 0.4, 0.2, 0.59)  # IoU 0.95 with LEFT
+    found = [Detection("dog", LEFT), Detection("brown dog", near), Detection("dogs", LEFT), Detection("dog #2", near)]
+    assert value(reasoning_image(white, chain, found)) == pytest.approx(1 / 6)
+    assert value(reasoning_image(white, write_chain([("dog", LEFT)] * 2), [Detection("dog", LEFT)] * 2)) == 0.5
+
+
+def test_two_things_of_one_noun_stand_for_two_objects(white: Path):
+    chain = write_chain([("dog", LEFT), ("brown dog", RIGHT), ("person in a blue jacket", TOP)])
+    found = [Detection("dog", RIGHT), Detection("dog", LEFT), Detection("brown dog", RIGHT)]
+    assert value(reasoning_image(white, chain, found)) == pytest.approx(2 / 3)
+    assert value(reasoning_image(white, chain, [Detection("brown dog", LEFT)])) == 0.0
+    # An object takes only what was found under its own name.
+    assert value(reasoning_image(white, chain, [Detection("dog", RIGHT)])) == 0.0
 
 
 def test_equal_names_are_asked_once(white: Path):

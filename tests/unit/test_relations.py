@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gotr1_eval.core.geometry import Relation
-from gotr1_eval.core.relations import find_named, name_words, read_relations
+from gotr1_eval.core.names import find_named, name_words
+from gotr1_eval.core.relations import Relations, parse_relations, read_relations
 
 
 @pytest.mark.parametrize(
@@ -80,3 +83,126 @@ def test_nothing_raises(text: str, names: list[str]):
     for claim in read_relations(text):
         find_named(claim.subject, names)
         find_named(claim.other, names)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject", "relation", "other"),
+    [
+        # the relation before both objects
+        ("to the left of the dog sits a cat", "a cat", Relation.LEFT_OF, "the dog"),
+        ("to the left of a dog is a cat", "a cat", Relation.LEFT_OF, "a dog"),
+        ("To the left of a dog, there is a cat", "a cat", Relation.LEFT_OF, "a dog"),
+        ("under a lamp stands a table", "a table", Relation.BELOW, "a lamp"),
+        ("left of the zebra, a giraffe", "a giraffe", Relation.LEFT_OF, "the zebra"),
+        ("left of the dog a cat", "a cat", Relation.LEFT_OF, "the dog"),
+        ("beneath a lamp, a table", "a table", Relation.BELOW, "a lamp"),
+        ("In a park, to the left of a dog sits a cat", "a cat", Relation.LEFT_OF, "a dog"),
+        ("a park where to the left of the dog sits a cat", "a cat", Relation.LEFT_OF, "the dog"),
+        ("To the right of a car, you can see a tree", "a tree", Relation.RIGHT_OF, "a car"),
+        # relative clauses
+        ("a vase to the right of which stands a cup", "a cup", Relation.RIGHT_OF, "a vase"),
+        ("a vase to the right of which a cup stands", "a cup stands", Relation.RIGHT_OF, "a vase"),
+        ("a bed, above which hangs a lamp", "a lamp", Relation.ABOVE, "a bed"),
+        ("a dog on whose left a cat sits", "a cat sits", Relation.LEFT_OF, "a dog"),
+        # pronouns and owners
+        ("a dog with a cat on its left", "a cat", Relation.LEFT_OF, "a dog with"),
+        ("A dog, and to its right there is a cat", "a cat", Relation.RIGHT_OF, "A dog, and"),
+        ("the dog has a cat on its left", "a cat", Relation.LEFT_OF, "the dog"),
+        ("There is a chair. An umbrella is on top of it.", "An umbrella is", Relation.ABOVE, "There is a chair"),
+        ("a dog on a bed with a pillow on top of it", "a pillow", Relation.ABOVE, "a bed with"),
+        ("a cat to the dog's left", "a cat", Relation.LEFT_OF, "the dog"),
+        ("to the dog's left sits a cat", "a cat", Relation.LEFT_OF, "the dog"),
+        ("a cat and a dog next to each other", "a dog", Relation.NEAR, "a cat and"),
+        # two sides of the picture
+        ("a cat on the left and a dog on the right", "a cat", Relation.LEFT_OF, "a dog"),
+        ("a cat is on the right while a dog is on the left", "a cat", Relation.RIGHT_OF, "a dog"),
+        ("on the left a cat and on the right a dog", "a cat", Relation.LEFT_OF, "a dog"),
+        ("a cat on the left side of the image, a dog on the right side", "a cat", Relation.LEFT_OF, "a dog"),
+        ("a cat at the top and a dog at the bottom", "a cat", Relation.ABOVE, "a dog"),
+        # blanks, adjectives, commas
+        ("a cat  to the  left\nof   a dog", "a cat", Relation.LEFT_OF, "a dog"),
+        (
+            "a red and blue cat above a black and white dog",
+            "a red and blue cat",
+            Relation.ABOVE,
+            "a black and white dog",
+        ),
+        ("In a park, a cat above a dog", "a cat", Relation.ABOVE, "a dog"),
+        ("small, brown dog left of bird", "small, brown dog", Relation.LEFT_OF, "bird"),
+        ("cat, dog left of bird", "dog", Relation.LEFT_OF, "bird"),
+        ("no people, a cat left of a dog", "a cat", Relation.LEFT_OF, "a dog"),
+    ],
+)
+def test_one_relation_in_other_words(prompt: str, subject: str, relation: Relation, other: str):
+    (claim,) = read_relations(prompt)
+    assert (claim.subject, claim.relation, claim.other) == (subject, relation, other)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a cat that is not on the left of a dog",
+        "a cat isn't left of a dog",
+        "neither a cat nor a dog is above a horse",
+        "a cat to the left of no dog",
+        "a dog has no cat on its left",
+        "a cat without a dog on its left",
+        "Don't place a cat to the left of a dog",
+        "It is not true that a cat is left of a dog",
+        "a cat or a dog to the left of a horse",
+        "Is the cat to the left of the dog?",
+        "a cat, to the left of a dog, a bird",
+        "a cat and to the left of a dog a bird",
+        "a chair and a table with their lamp, and a book on top of it",
+        "a girl near her",
+        "a table with a lamp above",
+        "The dog on the left of the cat is a poodle",
+    ],
+)
+def test_what_is_not_certain_is_named_and_not_claimed(prompt: str):
+    relations = parse_relations(prompt)
+    assert relations.claims == ()
+    assert len(relations.unread) == 1
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a man over 60 years old",
+        "a man over sixty years old with a dog",
+        "a bridge under construction",
+        "a building over 100 meters tall",
+        "a right of way sign",
+        "what was left of a house",
+        "a cat on the left arm of a sofa",
+        "a cat on the left of the picture",
+        "a cat next to nothing",
+        "a cat between a dog and a horse",
+        "it rains over and over",
+    ],
+)
+def test_words_that_only_look_like_a_relation(prompt: str):
+    assert parse_relations(prompt) == Relations((), ())
+
+
+def test_several_relations_of_one_sentence():
+    def read(prompt: str) -> list[tuple[str, str, str]]:
+        return [(c.subject, c.relation.value, c.other.removesuffix(" and")) for c in read_relations(prompt)]
+
+    assert read("a cat on the left of a dog and above a horse") == [
+        ("a cat", "left of", "a dog"),
+        ("a cat", "above", "a horse"),
+    ]
+    assert read("a cat above and to the left of a dog") == [("a cat", "above", "a dog"), ("a cat", "left of", "a dog")]
+    assert read("a cat left of a dog above a horse") == [("a cat", "left of", "a dog")]
+
+
+def test_time_and_memory_are_linear():
+    tracemalloc.start()
+    claims = read_relations("a cat on the left of a dog, " * 2000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(claims) == 2000
+    assert peak < 20_000_000
+    for unit in ("to the ", "over it. ", "on the left and ", "the a ", " ", "("):
+        read_relations(unit * (20_000 // len(unit)))

@@ -279,6 +279,59 @@ def test_grounding_all_objects_in_one_question(sample: Sample):
     assert isinstance(phantom, Unscored)
 
 
+def labelled(*labels: str | None) -> str:
+    """An answer with one box a label: the cat's place first, then others."""
+    places = [[0, 400, 200, 600], [800, 400, 1000, 600], [400, 0, 600, 200]]
+    boxes = [
+        {"bbox_2d": place} | ({"label": label} if label is not None else {})
+        for label, place in zip(labels, places, strict=False)
+    ]
+    return json.dumps(boxes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cat"),
+    [
+        # Only boxes under the asked name count, whatever else the answer lists.
+        (labelled("dog", "cat"), 0.0),
+        (labelled("cat", "dog", "bird"), 1.0),
+        (labelled("dog", "bird", "table"), 0.0),
+        (labelled("kitten"), 0.0),
+        (labelled("The Cats"), 1.0),
+        (labelled("sleeping cat"), 1.0),
+        (labelled("cat", "sleeping cat"), 1.0),
+        (labelled(None), 1.0),
+        (labelled(""), 1.0),
+        (labelled("object"), 1.0),
+        (labelled(None, "dog"), 1.0),
+        ('{"cat": [[0, 400, 200, 600]], "dog": [[800, 400, 1000, 600]]}', 1.0),
+        ('[{"bbox_2d": [0, 400, 200, 600], "label": ["dog"]}]', 0.0),
+        # Words that might mean it
+        (labelled("cat and dog"), None),
+        (labelled("猫"), None),
+        (labelled("house cat"), None),
+        ('[{"bbox_2d": [0, 400, 200, 600], "label": ["cat", "dog"]}]', None),
+    ],
+)
+def test_a_box_under_another_name_is_another_object(sample: Sample, answer: str, cat: float | None):
+    outcome, _ = grounded({"\ncat\n": answer}, sample)
+    if cat is None:
+        assert isinstance(outcome, Unscored)
+        assert outcome.why is Why.UNREADABLE
+        assert "not clear" in outcome.detail
+    else:
+        assert isinstance(outcome, Score)
+        assert outcome.parts["1: cat"] == cat
+
+
+def test_labels_of_one_question_are_matched_as_names(sample: Sample):
+    outcome, _ = grounded({"cat\ndog": labelled("the cats", "brown dog")}, sample, one_question=True)
+    assert isinstance(outcome, Score)
+    assert outcome.value == 1.0
+    unlabelled, _ = grounded({"cat\ndog": labelled(None, "dog")}, sample, one_question=True)
+    assert isinstance(unlabelled, Unscored)
+
+
 def test_one_unreadable_grounding_leaves_the_sample_unscored(sample: Sample):
     outcome, _ = grounded({"\ncat\n": "on the left"}, sample)
     assert isinstance(outcome, Unscored)

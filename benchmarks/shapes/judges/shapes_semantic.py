@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE, Chain, parse_chain
 from gotr1_eval.core.geometry import Relation
 from gotr1_eval.core.identifiers import fingerprint
+from gotr1_eval.core.names import name_words
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import Workshop
-from gotr1_eval.core.relations import name_words
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.language import RELATION_PHRASES, Statement, read_prompt

@@ -161,6 +161,9 @@ def _label(fields: dict[str, Value]) -> str | None:
         if isinstance(value, Pairs):
             # A name in several languages.
             value = {name_of(inner): text for inner, text in value.pairs}.get("en")
+        if isinstance(value, Items) and (several := [one.text for one in value.values if isinstance(one, Leaf)]):
+            # A list of names names them all.
+            return ", ".join(several)
         if isinstance(value, Leaf) and value.text.casefold() not in _NULL:
             return value.text
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gotr1_eval.core.names import ADJECTIVES
 from gotr1_eval.core.perception import Parse, Token
 from gotr1_eval.models.phrases import _words as known
 
@@ -41,7 +42,7 @@ _LISTS = (
     (known.PREPOSITIONS, "ADP"),
     (known.AUXILIARIES, "AUX"),
     (known.ADVERBS, "ADV"),
-    (known.ADJECTIVES, "ADJ"),
+    (ADJECTIVES, "ADJ"),
     (known.VERBS, "VERB"),
 )
 

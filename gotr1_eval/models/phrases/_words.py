@@ -40,25 +40,6 @@ VERBS = _words(
     "felt feels feel drew draws draw play plays read reads hid hidden hides hold hang serve rest display mix fill "
     "complement support contain create reflect decorate surround match contrast"
 )
-ADJECTIVES = _words(
-    # colours
-    "red orange yellow green blue purple pink brown black white gray grey gold golden silver violet turquoise "
-    "beige maroon navy teal crimson scarlet indigo cyan magenta tan ivory "
-    # shapes and sizes
-    "big small large little tiny huge tall short long wide narrow thick thin round circular square rectangular "
-    "triangular oval oblong spherical cubic cylindrical conical pyramidal pentagonal hexagonal octagonal diamond "
-    "teardrop flat curved straight sharp pointed pointy blunt deep shallow high low slender "
-    # materials and surfaces
-    "wooden metallic plastic rubber leather fabric fluffy glass cotton wool woolen woollen silk silky velvet "
-    "smooth rough soft hard shiny glossy matte dull transparent opaque crisp crunchy furry fuzzy bumpy sticky "
-    "slippery dry wet "
-    # temperature, taste, age, looks
-    "hot cold warm cool icy fresh sweet sour bitter salty spicy savory ripe raw old new young ancient modern "
-    "antique vintage rustic bright dark light pale vibrant colorful colourful heavy full empty open closed clean "
-    "dirty loud quiet gentle fierce strong weak fragile sturdy delicate intricate ornate elegant graceful "
-    "beautiful pretty lovely cozy cute tender juicy creamy rich plain simple grand majestic vast busy calm lush "
-    "dense"
-)
 ADJECTIVE_ENDINGS = ("ful", "ous", "less", "ical", "shaped", "colored", "coloured")
 SHAPES_AND_MATERIALS = _words(
     "orange gold silver diamond square teardrop oval circular leather fabric glass plastic rubber cotton wool "
