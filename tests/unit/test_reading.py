@@ -75,7 +75,7 @@ def test_scores_that_a_person_reads(text: str, value: float):
         "I would not rate this 8 out of 10.",
         "I give the colours 9/10. I give the layout of the hats 3/10.",
         "Score: 7\nFinal score: 8-9",
-        '{"rating": 8}',
+        '{"points": 8}',
         "The score is 8.\n\nBut given the missing hat the score is 5.",
         "Score: 8 for colour and 4 for shape",
         '{"score": "9, if red"}',
@@ -338,7 +338,10 @@ def test_named_scores_that_are_taken_back_are_unreadable(answer: str):
         read_scores(answer, names=("clarity", "unity"), low=0, high=10)
 
 
-def test_one_named_score_is_read_like_a_score():
-    assert read_scores('{"score": 8}\n\nFinal score: 3', names=("score",), low=0, high=10, finish="stop") == {
-        "score": 3
-    }
+def test_prose_behind_a_whole_object_never_changes_its_value():
+    """It is either passed over, or it takes the value back and nothing can be read."""
+    asked = {"names": ("score",), "low": 0, "high": 10, "finish": "stop"}
+    assert read_scores('{"score": 8}\n\nScore: 3', **asked) == {"score": 8}
+    for taken_back in ("Final score: 3", "Wait, that is too generous.", "But then the score is 3."):
+        with pytest.raises(UnreadableReply):
+            read_scores(f'{{"score": 8}}\n\n{taken_back}', **asked)

@@ -23,7 +23,8 @@ _PLACE = r"(?:in|within|from)\s+(?:the|this)\s+(?:given\s+|provided\s+)?(?:image
 _NOT_THERE = re.compile(
     rf"(?:there\s+(?:is|are|was|were)\s+no|no)\s+{_NOTHING}(?:(?:is|are|was|were)\s+)?"
     rf"(?:(?:visible|present|found|detected|shown)(?:\s+{_PLACE})?|{_PLACE})"
-    rf"|(?:the\s+|an?\s+)?{_NOTHING}(?:is|are|was|were)\s+not\s+(?:(?:visible|present|found|detected|shown)(?:\s+{_PLACE})?|{_PLACE})"
+    rf"|(?:the\s+|an?\s+)?{_NOTHING}(?:is|are|was|were)\s+not\s+(?:(?:visible|present|found|detected"
+    rf"|shown)(?:\s+{_PLACE})?|{_PLACE})"
     rf"|(?:the\s+)?(?:image|picture|photo|scene)\s+(?:does\s+not|doesn['’]t)\s+(?:contain|show|have)\s+"
     r"(?:an?\s+|any\s+)?\w[\w'’-]*(?:\s+\w[\w'’-]*){0,5}",
     re.I,

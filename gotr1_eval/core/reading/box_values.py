@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.reading.context import name_of
 from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value, find_structures
 from gotr1_eval.core.reading.numbers import NUMBER, is_placeholder
 from gotr1_eval.core.reading.reply import UnreadableReply
-from gotr1_eval.core.reading.structures import name_of
 
 BOX_KEYS = {"bbox_2d", "bbox2d", "bbox", "box", "bounding_box", "bounding_box_2d", "boundingbox"}
 Y_FIRST_KEY = "box_2d"
 """The key of models that answer y before x; other orders refuse it."""
-_LABEL_KEYS = ("label", "name", "object", "text_content", "text", "class", "class_name", "category", "names")
-_CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
+_LABEL_KEYS = (
+    "label_en",
+    "name_en",
+    "label",
+    "name",
+    "object",
+    "text_content",
+    "text",
+    "class",
+    "class_name",
+    "category",
+    "names",
+    "object_name",
+)
+_CORNERS = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("left", "top", "right", "bottom"),
+)
+_SIDES = (
+    ("x", "y", "w", "h"),
+    ("x", "y", "width", "height"),
+    ("x1", "y1", "w", "h"),
+    ("left", "top", "width", "height"),
+    ("xmin", "ymin", "width", "height"),
+    ("x_min", "y_min", "width", "height"),
+)
 _SILENT = {
     "reason",
     "reasons",
@@ -29,7 +56,8 @@ _SILENT = {
     "score",
 }
 _WRAPPERS = re.compile(
-    r"(?:detect(?:ed|ion)s?|found|objects?|instances?|(?:bound(?:ing)?_)?b?box(?:es)?|bboxes_2d|bbox_2ds|results?|answers?"
+    r"(?:detect(?:ed|ion)s?|found|objects?|instances?|(?:bound(?:ing)?_)?b?box(?:es)?|bboxes_2d|bbox_2ds|results?"
+    r"|answers?"
     r"|output|predictions?|annotations?|items|data|response|locations?|coordinates|grounding)(?:_objects|_boxes)?"
 )
 _PRESENCE = {"found", "present", "exists", "visible", "detected"}
@@ -37,19 +65,31 @@ _FALSE, _NULL = {"false", "no"}, {"null", "none", "nil"}
 _ABSENT = re.compile(
     r"(?:null|none|nil|nothing|no|none found|(?:it is )?not (?:found|present|visible|there|in the image)"
     r"|(?:no|nothing)(?: such)?(?: (?:object|instance|match|box)(?:e?s)?)?(?: (?:was|were))? (?:found|detected|present)"
-    r"|there (?:is|are) none)",
+    r"|there (?:is|are) none|未(?:找到|检测到|发现|见)\w{0,8}|没有(?:找到|检测到|发现)?\w{0,8}|不存在|无"
+    r"|找不到\w{0,8}|图(?:中|像中|片中)(?:没有|不存在)\w{0,12}"
+    r"|見つかりません(?:でした)?|ありません|存在しません|없음|없습니다|찾을 수 없(?:음|습니다)"
+    r"|nicht (?:gefunden|vorhanden|sichtbar)"
+    r"|keine?[sr]?(?: gefunden)?"
+    r"|no (?:se )?(?:encontrado|encontrada|encuentra|encontró)|non trouvée?|introuvable|aucune?|не найдено?"
+    r"|отсутствует|нет"
+    r"|não encontrad[oa]|non trovat[oa]|niet gevonden)",
     re.I,
 )
 _NUMBER = re.compile(NUMBER)
 _COORDINATES = re.compile(r"[\s0-9.,;()\[\]eE+-]*")
 
 
+BoxOrder = Literal["xyxy", "yxyx", "xywh"]
+"""What a box's four numbers are: two corners, two corners with y first, or a corner with width and height."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawBox:
-    """Four numbers as written, and the name that stands with them."""
+    """Four numbers as written, the name that stands with them, and their order where each number has its own key."""
 
     label: str | None
     numbers: tuple[float, float, float, float]
+    order: BoxOrder | None = None
 
 
 def boxes_in(value: Value, label: str | None = None, *, y_first: bool = False) -> list[RawBox] | None:
@@ -89,9 +129,9 @@ def boxes_in_text(text: str, label: str | None) -> list[RawBox]:
     return [_raw(label, numbers[start : start + 4]) for start in range(0, len(numbers), 4)]
 
 
-def _raw(label: str | None, numbers: list[float]) -> RawBox:
+def _raw(label: str | None, numbers: list[float], order: BoxOrder | None = None) -> RawBox:
     x1, y1, x2, y2 = numbers
-    return RawBox(label, (x1, y1, x2, y2))
+    return RawBox(label, (x1, y1, x2, y2), order)
 
 
 def _number(value: Value) -> float | None:
@@ -144,12 +184,16 @@ def _in_object(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox
     given = [inner for key, inner in fields if key in keys]
     denied = any(key in _PRESENCE and isinstance(v, Leaf) and v.text.casefold() in _FALSE for key, v in fields)
     found: list[RawBox] | None
-    if corners := _named_corners(dict(fields)):
-        found = [_raw(label, corners)]
+    if corners := _named(dict(fields), _CORNERS):
+        found = [_raw(label, corners, "xyxy")]
+    elif corners := _named(dict(fields), _SIDES):
+        found = [_raw(label, corners, "xywh")]
     elif given:
         found = _boxed(given, label)
     else:
         found = _in_fields(pairs, label, y_first=y_first)
+    if found and label is not None and says_absent(label):
+        raise UnreadableReply("The answer says that the object is not there, and gives a box.")
     if denied and found:
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")
     return [] if denied else found
@@ -164,14 +208,14 @@ def _label(fields: dict[str, Value]) -> str | None:
         if isinstance(value, Items) and (several := [one.text for one in value.values if isinstance(one, Leaf)]):
             # A list of names names them all.
             return ", ".join(several)
-        if isinstance(value, Leaf) and value.text.casefold() not in _NULL:
+        if isinstance(value, Leaf) and (value.quoted or value.text.casefold() not in _NULL):
             return value.text
     return None
 
 
-def _named_corners(fields: dict[str, Value]) -> list[float] | None:
+def _named(fields: dict[str, Value], quadruples: tuple[tuple[str, ...], ...]) -> list[float] | None:
     """The four numbers of {"x1": ..., "y1": ..., "x2": ..., "y2": ...}."""
-    for names in _CORNERS:
+    for names in quadruples:
         numbers = [_number(fields[name]) for name in names if name in fields]
         known = [number for number in numbers if number is not None]
         if len(known) == 4:
@@ -211,7 +255,7 @@ def _in_fields(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox
     for key, inner in pairs.pairs:
         name = name_of(key)
         wraps = _WRAPPERS.fullmatch(name) is not None
-        if name in _SILENT or name in _LABEL_KEYS[:4]:
+        if name in _SILENT or name in _LABEL_KEYS[:6]:
             continue
         if isinstance(inner, Leaf):
             if wraps and says_absent(inner.text):

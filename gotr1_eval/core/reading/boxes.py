@@ -5,25 +5,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal
 
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading.box_text import Form, bare_points, denies, is_not_there, marked_boxes
-from gotr1_eval.core.reading.box_values import RawBox, boxes_in
+from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in
+from gotr1_eval.core.reading.context import announces_correction, blanked, is_cut, is_declared, is_supposed
 from gotr1_eval.core.reading.literals import State, Structure, find_structures
-from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found
-from gotr1_eval.core.reading.structures import blanked, is_cut, is_example
+from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
 from gotr1_eval.core.types import Box
 
-BoxOrder = Literal["xyxy", "yxyx", "xywh"]
-"""What a box's four numbers are: two corners, two corners with y first, or a corner with width and height."""
-
 _SEPARATOR = re.compile(r"(?:[\s,;&•*-]|\band\b|\b[0-9]{1,2}[.)]\s)*+", re.I)
-_CUE = re.compile(
-    r"\b(?:answer|final(?:ly)?|correct(?:ed|ion)?|actually|wait|instead|revis\w+|refin\w+|reconsider\w*|adjust\w*"
-    r"|so|thus|therefore|output|result|better|more precise(?:ly)?)\b",
-    re.I,
+_ROLE = r"(?:[xy]_?(?:min|max|[0-9]|c(?:enter)?)?|c_?[xy]|[xy]_?center|left|top|right|bottom|w(?:idth)?|h(?:eight)?)"
+_NAMED_ORDER = re.compile(rf"(?<![\w.]){_ROLE}(?:[\"'`\s]{{0,2}},[\"'`\s]{{0,2}}{_ROLE}){{3}}(?![\w])", re.I)
+_WORD_ORDER = re.compile(
+    r"\b(xyxy|ltrb|yxyx|tlbr|xywh|ltwh|tlwh|cxcywh|xcycwh|yolo format|coco format|center[- ]format)\b", re.I
 )
+_ORDERS: dict[str, BoxOrder] = {
+    "xyxy": "xyxy",
+    "ltrb": "xyxy",
+    "yxyx": "yxyx",
+    "xywh": "xywh",
+    "ltwh": "xywh",
+    "coco format": "xywh",
+}
+_LETTERS = {"left": "x", "right": "x", "top": "y", "bottom": "y"}
 
 
 def read_boxes(
@@ -63,16 +68,19 @@ def read_boxes(
     marked = marked_boxes(answer)
     rest = answer if marked is None else _without(answer, marked)
     structures = find_structures(rest, ended=finish == "stop")
-    forms = [form for one in structures if (form := _form(rest, one, y_first=order == "yxyx")) is not None]
-    forms += bare_points(blanked(rest, structures)) + ([marked] if marked else [])
+    prose = blanked(rest, structures)
+    forms = [form for one in structures if (form := _form(prose, one, y_first=order == "yxyx")) is not None]
+    forms = _meant(prose, forms + bare_points(prose)) + ([marked] if marked else [])
     if not forms:
         if finish != "length" and is_not_there(answer):
             return []
         raise nothing_found(answer, "box", finish=finish, cut=is_cut(structures))
+    _refuse_other_order(answer, order)
     if is_cut(structures) and max(form.end for form in forms) < structures[-1].end:
         raise UnreadableReply("The answer was cut off inside its last box.", why=Why.TRUNCATED)
-    boxes = _last_group(answer, sorted(forms, key=lambda form: form.start))
-    if boxes and denies(blanked(rest, structures)):
+    boxes = _last_group(prose, sorted(forms, key=lambda form: form.start))
+    refuse_refusal(prose, max(form.start for form in forms))
+    if boxes and denies(prose):
         raise UnreadableReply("The answer says that something is not there, and gives a box.")
     return [(box.label, _to_box(box, frame, order, tolerance)) for box in boxes]
 
@@ -81,10 +89,10 @@ def _without(answer: str, form: Form) -> str:
     return answer[: form.start] + "\0" * (form.end - form.start) + answer[form.end :]
 
 
-def _form(answer: str, structure: Structure, *, y_first: bool) -> Form | None:
+def _form(prose: str, structure: Structure, *, y_first: bool) -> Form | None:
     """What a structure declares; None when it is an example or says nothing about boxes."""
     start, end = structure.start, structure.end
-    if is_example(answer, structure) or (end - start == 2 and answer[max(0, start - 1) : start].isalnum()):
+    if end - start == 2 and prose[max(0, start - 1) : start].isalnum():
         return None
     try:
         found = boxes_in(structure.value, y_first=y_first)
@@ -97,29 +105,66 @@ def _form(answer: str, structure: Structure, *, y_first: bool) -> Form | None:
     return Form(start, end, found)
 
 
-def _last_group(answer: str, forms: Sequence[Form]) -> list[RawBox]:
+def _meant(prose: str, forms: Sequence[Form]) -> list[Form]:
+    """The forms that are the answer by the words around them, and no example, quotation or supposition.
+
+    Forms that follow each other directly share the words before the first.
+    """
+    kept: list[Form] = []
+    end, declared = -1, False
+    for form in sorted(forms, key=lambda form: form.start):
+        if end < 0 or not _SEPARATOR.fullmatch(prose, end, form.start):
+            declared = is_declared(prose, form.start, strict=False)
+        end = form.end
+        if declared and not is_supposed(prose, form.end):
+            kept.append(form)
+    return kept
+
+
+def _refuse_other_order(answer: str, order: BoxOrder) -> None:
+    """Refuse an answer that says of its own numbers that they stand in another order ("[ymin, xmin, ymax, xmax]").
+
+    Raises:
+        UnreadableReply: it does.
+    """
+    stated = [_ORDERS.get(word.lower()) for word in _WORD_ORDER.findall(answer)]
+    stated += [_order_of(found.group()) for found in _NAMED_ORDER.finditer(answer)]
+    if any(one != order for one in stated):
+        raise UnreadableReply(f"The order {order} was asked for, the answer names another.")
+
+
+def _order_of(names: str) -> BoxOrder | None:
+    """The order that four names of coordinates tell; None for another, such as a centre with width and height."""
+    words = [word.strip(" \"'`\n").lower() for word in names.split(",")]
+    if any("c" in word.replace("_", "") for word in words):
+        return None
+    letters = "".join(_LETTERS.get(word, word[0]) for word in words)
+    return {"xyxy": "xyxy", "yxyx": "yxyx", "xywh": "xywh"}.get(letters)  # type: ignore[return-value]
+
+
+def _last_group(prose: str, forms: Sequence[Form]) -> list[RawBox]:
     """The boxes of the last declaration: the last form with those that directly precede it.
 
     Raises:
         UnreadableReply: one of them cannot be read, or it is not clear whether the last one is meant to replace others.
     """
     first = len(forms) - 1
-    while first > 0 and _SEPARATOR.fullmatch(answer, forms[first - 1].end, forms[first].start):
+    while first > 0 and _SEPARATOR.fullmatch(prose, forms[first - 1].end, forms[first].start):
         first -= 1
     group = forms[first:]
     for form in group:
         if form.fault is not None:
             raise form.fault
     boxes = [box for form in group for box in form.boxes]
-    if first > 0 and not _replaces(answer, forms[first - 1], forms[first]) and forms[first - 1].boxes != boxes:
+    if first > 0 and not _replaces(prose, forms[first - 1], forms[first]) and forms[first - 1].boxes != boxes:
         raise UnreadableReply("The answer gives boxes in several places; give one list of all boxes.")
     return boxes
 
 
-def _replaces(answer: str, earlier: Form, later: Form) -> bool:
+def _replaces(prose: str, earlier: Form, later: Form) -> bool:
     """Whether the words between two forms announce the later one as the answer."""
-    between = answer[earlier.end : later.start]
-    if _CUE.search(between):
+    between = prose[earlier.end : later.start]
+    if announces_correction(between):
         return True
     # A fence around the later form only.
     return between.count("```") == 1 and re.search(r"```\w*\s*\Z", between) is not None
@@ -132,6 +177,7 @@ def _to_box(raw: RawBox, frame: tuple[float, float], order: BoxOrder, tolerance:
         UnreadableReply: the numbers are no box in this frame.
     """
     x1, y1, x2, y2 = raw.numbers
+    order = raw.order or order
     if order == "yxyx":
         x1, y1, x2, y2 = y1, x1, y2, x2
     elif order == "xywh":

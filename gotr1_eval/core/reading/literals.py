@@ -17,7 +17,7 @@ MAX_DEPTH = 64
 """Brackets nested deeper are no answer."""
 
 _OPENING = re.compile(r"[\[{]")
-_SPACE = re.compile(r"(?:\s++|(?<=[\s,])(?://|#)[^\n]*+)*+")
+_SPACE = re.compile(r"(?:\s++|(?<=[\s,])(?://|#)[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)*+")
 _STRING_END = r"(?=\s*+(?:[,:}\])]|\Z)|[ \t]*+\r?\n\s*+[\"'}\]])"
 _STRINGS = {
     quote: re.compile(rf"{quote}((?:[^{quote}\\]++|\\.|{quote}(?!{_STRING_END}))*+){quote}", re.S) for quote in "\"'"
@@ -25,7 +25,7 @@ _STRINGS = {
 _BARE = re.compile(r"[^,{}\[\]\"\n]++")
 _BARE_IN_TUPLE = re.compile(r"[^,{}\[\]()\"\n]++")
 _BARE_KEY = re.compile(r"[^,:{}\[\]()\"\n]++")
-_COMMENT = re.compile(r"\s(?://|#).*", re.S)
+_COMMENT = re.compile(r"\s(?://|#).*|\s*/\*[^*]*\*/\s*\Z", re.S)
 _ESCAPE = re.compile(r"((?:\\u[0-9a-fA-F]{4})+)|\\(.)", re.S)
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _PLAIN_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}

@@ -8,21 +8,36 @@ from gotr1_eval.core.reading.literals import Items, Leaf, Value
 from gotr1_eval.core.reading.reply import UnreadableReply
 
 NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
-_OUT_OF = r"\s{0,3}\(?(?:/|out\s+of)\s{0,3}[*_`]{0,3}(?P<scale>[0-9]+(?:\.[0-9]+)?)"
+NUMBER_WORD = r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)"
+_OUT_OF = rf"\s{{0,3}}\(?(?:/|out\s+of)\s{{0,3}}[*_`]{{0,3}}(?P<scale>[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD}\b)"
 SCALED = rf"(?P<number>{NUMBER})[*_`]{{0,3}}(?:{_OUT_OF})?"
 """A number, and the top of its scale where it is written: ``8``, ``8/10``, ``8 out of 10``."""
 
+_VALUE_OF_WORD = dict(zip(NUMBER_WORD[3:-1].split("|"), (*range(11), 20, 100), strict=True))
 _NUMBER = re.compile(NUMBER)
 _WRITTEN = re.compile(
-    rf"{SCALED}\)?\.?(?:\s+points?)?(?P<tail>\s+[-–—]\s+[^0-9]*|\s*[,:;(][^0-9]*|\.\s+[^0-9]*)?", re.I
+    rf"{SCALED}\)?\.?(?:\s*(?:points?|分))?(?P<tail>\s+[-–—]\s+[^0-9]*|\s*[,:;(][^0-9]*|\.\s+[^0-9]*)?", re.I
 )
-_CONDITION = re.compile(r"\b(?:if|or|unless|maybe|perhaps|possibly|but)\b", re.I)
+CONDITION = re.compile(r"\b(?:if|or|unless|maybe|perhaps|possibly|but|could|would|might)\b", re.I)
+"""Words in a remark that make a number conditional."""
+_BESIDE = re.compile(
+    r"\b(?:was|from|instead|rather|with|without|earlier|before|of|scale|max|points?|scores?|ratings?|to|vs|than"
+    r"|lower|higher"
+    r"|at (?:best|most|least))\b|[/%–~]|[0-9]\s*-|\A\W*[0-9]",
+    re.I,
+)
 _PLACEHOLDER = re.compile(
     r"(?:<.*>|\[.*\]|\{.*\}|[a-z]|[xy][0-9]?|_+|\?+|#+|\.{2,3}|…"
     r"|(?:(?:your|the|final)[ _])*(?:score|rating|number|value)"
     r"|int(?:eger)?|float|num|x_?min|y_?min|x_?max|y_?max|left|top|right|bottom)?",
     re.I | re.S,
 )
+
+
+def number_of(word: str) -> float:
+    """The number that digits or a word stand for."""
+    known = _VALUE_OF_WORD.get(word.lower())
+    return float(word) if known is None else float(known)
 
 
 def is_placeholder(value: Value) -> bool:
@@ -51,9 +66,16 @@ def read_number(value: Value, *, low: float, high: float) -> float:
     if not isinstance(value, Leaf):
         raise UnreadableReply(f"A single number from {low:g} to {high:g} was asked for, not a list or object.")
     written = _WRITTEN.fullmatch(value.text.strip())
-    if written is None or _CONDITION.search(written["tail"] or ""):
+    if written is None or CONDITION.search(written["tail"] or ""):
         raise UnreadableReply(f"{value.text[:60]!r} is no number from {low:g} to {high:g}.")
     return checked(written["number"], written["scale"], low=low, high=high)
+
+
+def is_remark(words: str) -> bool:
+    """Whether words behind a number only comment on it, and give no condition and no other number beside it."""
+    if CONDITION.search(words):
+        return False
+    return not re.search("[0-9]", words) or _BESIDE.search(words) is None
 
 
 def checked(number: str, scale: str | None, *, low: float, high: float) -> float:
@@ -62,7 +84,7 @@ def checked(number: str, scale: str | None, *, low: float, high: float) -> float
     Raises:
         UnreadableReply: it does not.
     """
-    if scale is not None and float(scale) != high:
+    if scale is not None and number_of(scale) != high:
         raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {scale[:20]}.")
     value = float(number)
     if not low <= value <= high:

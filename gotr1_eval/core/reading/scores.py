@@ -3,44 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost
+from gotr1_eval.core.reading.context import (
+    announces_correction,
+    blanked,
+    is_cut,
+    is_declared,
+    name_of,
+    refuse_other_scale,
+    refuse_other_unit,
+    refuse_revision,
+    stands_alone,
+)
 from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, State, Structure, Value, find_structures
 from gotr1_eval.core.reading.numbers import is_placeholder, plain_number, read_number
-from gotr1_eval.core.reading.prose import declared_in_prose, refuse_other_mention
-from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found
-from gotr1_eval.core.reading.structures import blanked, is_cut, is_example, name_of, refuse_revision
+from gotr1_eval.core.reading.prose import (
+    MOST_DECLARATIONS,
+    SYNONYMS,
+    Declared,
+    agreed_in_prose,
+    declared_in_prose,
+    in_code,
+    read_table,
+    tables_in,
+)
+from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
 
-_EXPLANATIONS = {"reason", "reasons", "reasoning", "explanation", "rationale", "analysis", "comment", "comments"}
-_WRAPPERS = {
-    "answer",
-    "assessment",
-    "evaluation",
-    "final_answer",
-    "judgement",
-    "judgment",
-    "output",
-    "response",
-    "result",
-}
-_SCALES = {"max", "max_score", "maximum", "maximum_score", "out_of", "scale"}
-_INNER = {"score", "value", "rating"}
+_SCORE_NAMES = {name_of(name) for name in SYNONYMS}
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
-    """A value that stands under an asked key.
+class _Answer:
+    """An answer as it is searched.
 
     Attributes:
-        plain: the key stands in the outermost object, or under names that say nothing ("result").
-        scale: the sibling that states the scale, where there is one.
+        text: the answer.
+        prose: the same with every object and list blanked out.
+        structures: those objects and lists.
     """
 
-    value: Value
-    plain: bool
-    scale: Value | None
+    text: str
+    prose: str
+    structures: Sequence[Structure]
+    finish: str | None
+    low: float
+    high: float
+
+    def missing(self, name: str) -> UnreadableReply:
+        """The error for a score that is not there."""
+        return nothing_found(self.text, f'"{name}"', finish=self.finish, cut=is_cut(self.structures))
 
 
 def read_score(text: str, *, low: float, high: float, key: str = "score", finish: str | None = None) -> float:
@@ -50,7 +66,8 @@ def read_score(text: str, *, low: float, high: float, key: str = "score", finish
         text: the answer, verbatim.
         low: lowest score that was asked for.
         high: highest; a stated scale ("8/10") must end here.
-        key: the object's key that was asked for, in any letter case; also ``final_<key>``, ``overall_<key>``.
+        key: the object's key that was asked for, in any letter case; also ``final_<key>``, ``overall_<key>``, and for
+            "score" its synonyms.
         finish: why the model stopped ("stop", "length", ...), where known.
 
     Returns:
@@ -59,24 +76,7 @@ def read_score(text: str, *, low: float, high: float, key: str = "score", finish
     Raises:
         UnreadableReply: none can be read with certainty; the rules stand at the top of the package.
     """
-    answer = answer_part(text, finish=finish)
-    structures = find_structures(answer, ended=finish == "stop")
-    names = {name_of(key), f"final_{name_of(key)}", f"overall_{name_of(key)}"}
-    last = _last_with_claims(answer, structures, names, finish=finish)
-    prose = declared_in_prose(blanked(answer, structures), key) if finish != "length" else []
-    if prose and (last is None or prose[-1].end > last.end):
-        refuse_revision(answer, prose[-1].end)
-        value = prose[-1].value(low=low, high=high)
-        refuse_other_mention(answer, prose[-1].end, key, value)
-        return value
-    if last is not None:
-        refuse_revision(answer, last.end)
-        value = _agreed(_claims(last.value, names), low=low, high=high)
-        refuse_other_mention(blanked(answer, structures), last.end, key, value)
-        return value
-    if finish != "length" and (quoted := _quoted_pairs(_broken_parts(answer, structures), key)):
-        return _agreed(quoted, low=low, high=high)
-    raise nothing_found(answer, f'"{key}"', finish=finish, cut=is_cut(structures))
+    return read_scores(text, names=(key,), low=low, high=high, finish=finish)[key]
 
 
 def read_scores(
@@ -98,23 +98,22 @@ def read_scores(
     Raises:
         UnreadableReply: one of them cannot be read with certainty.
     """
-    if len(names) == 1:
-        return {names[0]: read_score(text, low=low, high=high, key=names[0], finish=finish)}
-    answer = answer_part(text, finish=finish)
-    structures = find_structures(answer, ended=finish == "stop")
-    wanted = {name: name_of(name) for name in names}
-    every = set(wanted.values()) | {f"{asked}_score" for asked in wanted.values()}
-    last = _last_with_claims(answer, structures, every, finish=finish)
-    if last is None:
-        return _in_prose(blanked(answer, structures), names, low=low, high=high, finish=finish, cut=is_cut(structures))
-    refuse_revision(answer, last.end)
-    scores: dict[str, float] = {}
-    for name, asked in wanted.items():
-        claims = [inner for claim in _claims(last.value, {asked, f"{asked}_score"}) for inner in _inner(claim)]
-        if not claims:
-            raise nothing_found(answer, f'"{name}"', finish=finish, cut=is_cut([last]))
-        scores[name] = _agreed(claims, low=low, high=high)
-        refuse_other_mention(blanked(answer, structures), last.end, name, scores[name])
+    answer = _searched(text, low=low, high=high, finish=finish)
+    keys = _keys(names)
+    declared = _declared_objects(answer, set().union(*keys.values()))
+    if not declared and name_of(names[0]) == "score" and len(names) == 1:
+        keys = {names[0]: _SCORE_NAMES | {f"{which}_rating" for which in ("final", "overall")}}
+        declared = _declared_objects(answer, keys[names[0]])
+    if declared:
+        scores = {name: _in_objects(answer, declared, name, keys[name], alone=len(names) == 1) for name in names}
+        start, end = declared[-1].start, declared[-1].end
+    elif len(names) == 1:
+        scores, start, end = _one_in_prose(answer, names[0])
+    else:
+        scores, start, end = _several_in_prose(answer, names)
+    refuse_refusal(answer.prose, start)
+    refuse_revision(answer.prose, end, scores)
+    refuse_other_scale(answer.prose, high, scores.values())
     return scores
 
 
@@ -137,84 +136,84 @@ def read_score_list(
     Raises:
         UnreadableReply: they cannot be read with certainty.
     """
-    answer = answer_part(text, finish=finish)
-    structures = find_structures(answer, ended=finish == "stop")
-    last = _last_with_claims(answer, structures, {name_of(key)}, finish=finish)
-    if last is None:
-        raise nothing_found(answer, f'"{key}"', finish=finish, cut=is_cut(structures))
-    claims = [claim.value for claim in _claims(last.value, {name_of(key)})]
-    refuse_revision(answer, last.end)
+    answer = _searched(text, low=low, high=high, finish=finish)
+    declared = _declared_objects(answer, {name_of(key)})
+    if not declared:
+        raise answer.missing(key)
+    lists = [_one_list(one, key, count) for one in declared]
+    if any(one != lists[-1] for one in lists):
+        raise UnreadableReply("The answer gives several different lists of scores.")
+    refuse_revision(answer.prose, declared[-1].end, {})
+    return [read_number(value, low=low, high=high) for value in lists[-1]]
+
+
+def _one_list(structure: Structure, key: str, count: int) -> list[Value]:
+    claims = [claim.value for claim in claims_in(structure.value, {name_of(key)})]
     if len(claims) != 1 or (isinstance(claims[0], Items) and not claims[0].closed):
         raise UnreadableReply(f'One list of {count} numbers was asked for under "{key}".')
     values = claims[0].values if isinstance(claims[0], Items) else claims
     if len(values) != count or any(plain_number(value) is None for value in values):
         raise UnreadableReply(f'{count} numbers were asked for under "{key}", not these.')
-    return [read_number(value, low=low, high=high) for value in values]
+    return values
 
 
-def _last_with_claims(
-    answer: str, structures: Sequence[Structure], names: Collection[str], *, finish: str | None
-) -> Structure | None:
-    """The last structure that gives one of the names a value, examples with placeholders aside.
+def _searched(text: str, *, low: float, high: float, finish: str | None) -> _Answer:
+    answer = answer_part(text, finish=finish)
+    structures = find_structures(answer, ended=finish == "stop")
+    return _Answer(answer, blanked(answer, structures), structures, finish, low, high)
+
+
+def _keys(names: Sequence[str]) -> dict[str, set[str]]:
+    """The keys under which each name is looked for."""
+    if len(names) == 1:
+        name = name_of(names[0])
+        return {names[0]: {name, f"final_{name}", f"overall_{name}"}}
+    return {name: {name_of(name), f"{name_of(name)}_score"} for name in names}
+
+
+def _declared_objects(answer: _Answer, keys: Collection[str]) -> list[Structure]:
+    """The structures that give one of the keys a value and are the answer by the words around them, in order.
 
     Raises:
         UnreadableReply: a later answer was begun and cut off.
     """
-    for structure in reversed(structures):
-        claims = [inner for claim in _claims(structure.value, names) for inner in _inner(claim)]
-        if any(not is_placeholder(claim.value) for claim in claims) and not is_example(answer, structure):
-            if is_cut(structures) and structure is not structures[-1] and isinstance(structures[-1].value, Pairs):
-                raise UnreadableReply("The answer was cut off inside its last object.", why=Why.TRUNCATED)
-            return structure
-    return None
+    found: list[Structure] = []
+    for structure in answer.structures:
+        claims = [inner for claim in claims_in(structure.value, keys) for inner in innermost(claim)]
+        if all(is_placeholder(claim.value) for claim in claims):
+            continue
+        if len(found) > MOST_DECLARATIONS:
+            raise UnreadableReply("The answer repeats itself without an end.")
+        if is_declared(answer.prose, structure.start) and not in_code(answer.text, structure):
+            if stands_alone(answer.prose, structure.end):
+                found.append(structure)
+            refuse_other_unit(answer.prose, structure.end, answer.high)
+    last = answer.structures[-1] if found else None
+    if last is not None and last is not found[-1] and is_cut([last]) and isinstance(last.value, Pairs):
+        raise UnreadableReply("The answer was cut off inside its last object.", why=Why.TRUNCATED)
+    return found
 
 
-def _claims(value: Value, names: Collection[str], *, plain: bool = True) -> Iterator[_Claim]:
-    """Whatever stands under one of the names, at any depth but inside explanations."""
-    if isinstance(value, Items):
-        for item in value.values:
-            yield from _claims(item, names, plain=plain)
-    if not isinstance(value, Pairs):
-        return
-    scale = next((inner for key, inner in value.pairs if name_of(key) in _SCALES), None)
-    for key, inner in value.pairs:
-        name = name_of(key)
-        if name in names:
-            yield _Claim(inner, plain, scale)
-        elif name not in _EXPLANATIONS:
-            yield from _claims(inner, names, plain=plain and name in _WRAPPERS)
-
-
-def _inner(claim: _Claim) -> Iterator[_Claim]:
-    """The claim itself, or those of the object it holds ("completeness": {"score": 8, "reason": ...})."""
-    if isinstance(claim.value, Pairs):
-        yield from (_Claim(inner.value, True, inner.scale) for inner in _claims(claim.value, _INNER))
-    else:
-        yield _Claim(claim.value, True, claim.scale)
-
-
-def _agreed(claims: Iterable[_Claim], *, low: float, high: float) -> float:
-    """The one number on which all claims of an answer agree.
+def _in_objects(
+    answer: _Answer, declared: Sequence[Structure], name: str, keys: Collection[str], *, alone: bool
+) -> float:
+    """The one value that all objects give a name, or the last where the words before it announce a correction.
 
     Raises:
-        UnreadableReply: they differ, one cannot be read, or none of them stands where it was asked for.
+        UnreadableReply: they differ without such words, one cannot be read, or none holds the name.
     """
-    known = list(claims)
-    if not any(claim.plain for claim in known):
-        raise UnreadableReply("The score stands only under other names, not in the answer's own object.")
-    for claim in known:
-        _check_scale(claim.scale, high=high)
-    values = {read_number(claim.value, low=low, high=high) for claim in known}
-    if len(values) != 1:
-        raise UnreadableReply(f"The answer gives several different scores: {sorted(values)[:5]}.")
-    return values.pop()
-
-
-def _check_scale(scale: Value | None, *, high: float) -> None:
-    """A sibling such as ``"out_of": 100`` must state the scale that was asked for."""
-    numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", scale.text[:80]) if isinstance(scale, Leaf) else []
-    if numbers and float(numbers[-1]) != high:
-        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {numbers[-1]}.")
+    values: list[tuple[Structure, float]] = []
+    for structure in declared:
+        claims = list(claims_in(structure.value, keys))
+        if claims:
+            value = agreed(claims, low=answer.low, high=answer.high, alone=alone)
+            values.append((structure, value))
+    if not values:
+        raise answer.missing(name)
+    for (earlier, one), (later, other) in pairwise(values):
+        if one != other and not announces_correction(answer.prose[earlier.end : later.start]):
+            raise UnreadableReply(f"The answer gives several different scores: {sorted({one, other})}.")
+    return values[-1][1]
 
 
 def _broken_parts(answer: str, structures: Sequence[Structure]) -> str:
@@ -222,27 +221,75 @@ def _broken_parts(answer: str, structures: Sequence[Structure]) -> str:
     return blanked(answer, [one for one in structures if one.state is not State.BROKEN])
 
 
-def _quoted_pairs(answer: str, key: str) -> list[_Claim]:
+def _quoted_pairs(answer: str, key: str) -> list[Claim]:
     """``"score": 8`` in an object that other faults make unreadable, if it was closed at the very end."""
     if not re.search(r"[}\]][\s`]{0,12}\Z", answer[-16:]):
         return []
     pair = re.compile(
-        rf"[\"']{re.escape(key)}[\"']\s{{0,4}}:\s{{0,4}}(?P<value>[^,}}\n:]{{0,80}}?)(?=[,}}\n]|\"\w{{1,40}}\"\s{{0,4}}:)",
+        rf"[\"']{re.escape(key)}[\"']\s{{0,4}}:\s{{0,4}}(?P<value>[^,}}\n:]{{0,80}}?)(?=[,}}\n]"
+        rf"|\"\w{{1,40}}\"\s{{0,4}}:)",
         re.I,
     )
-    return [_Claim(Leaf(match["value"].strip("\"' \t\r")), True, None) for match in pair.finditer(answer)]
+    return [Claim(Leaf(match["value"].strip("\"' \t\r")), True, None) for match in pair.finditer(answer)]
 
 
-def _in_prose(
-    answer: str, names: Sequence[str], *, low: float, high: float, finish: str | None, cut: bool
-) -> dict[str, float]:
-    """The last labelled line of each name ("Completeness: 8/10")."""
+def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int, int]:
+    """The score that prose, a table or a broken object gives, with the place where it begins and ends."""
+    names = (name, *SYNONYMS) if name_of(name) == "score" else (name,)
+    found = declared_in_prose(answer.prose, names)
+    values = _in_tables(answer, {name_of(each) for each in names})
+    if found:
+        values.add(agreed_in_prose(answer.prose, found, low=answer.low, high=answer.high))
+    elif not values and (quoted := _quoted_pairs(_broken_parts(answer.text, answer.structures), name)):
+        values.add(agreed(quoted, low=answer.low, high=answer.high, alone=True))
+    if not values:
+        raise answer.missing(name)
+    if len(values) > 1:
+        raise UnreadableReply(f"The answer gives several different scores: {sorted(values)[:5]}.")
+    last = found[-1] if found else Declared(len(answer.prose), len(answer.prose))
+    return {name: values.pop()}, last.start, last.end
+
+
+def _in_tables(answer: _Answer, names: Collection[str]) -> set[float]:
+    """The values that tables give a score of the names."""
+    columns = _SCORE_NAMES | {"score", "mark", "value", "points"}
+    cells = [cell for table in tables_in(answer.prose) for cell in read_table(table, names, columns)]
+    return {read_number(Leaf(cell), low=answer.low, high=answer.high) for cell in cells}
+
+
+def _several_in_prose(answer: _Answer, names: Sequence[str]) -> tuple[dict[str, float], int, int]:
+    """The scores that labelled lines, a table or lines under headings give, with where the last begins and ends."""
+    found = {name: declared_in_prose(answer.prose, (name,), verdicts=False) for name in names}
     scores: dict[str, float] = {}
+    sections = _sections(answer.prose, names)
     for name in names:
-        found = declared_in_prose(answer, name, verdicts=False) if finish != "length" else []
-        if not found:
-            raise nothing_found(answer, f'"{name}"', finish=finish, cut=cut)
-        refuse_revision(answer, found[-1].end)
-        scores[name] = found[-1].value(low=low, high=high)
-        refuse_other_mention(answer, found[-1].end, name, scores[name])
-    return scores
+        values = _in_tables(answer, {name_of(name), f"{name_of(name)}_score"})
+        if found[name]:
+            values.add(agreed_in_prose(answer.prose, found[name], low=answer.low, high=answer.high))
+        elif not values and (own := declared_in_prose(sections.get(name, ""), ("score", "rating"), verdicts=False)):
+            values.add(agreed_in_prose(sections[name], own, low=answer.low, high=answer.high))
+        if not values:
+            raise answer.missing(name)
+        if len(values) > 1:
+            raise UnreadableReply(f"The answer gives several different scores for {name}: {sorted(values)[:5]}.")
+        scores[name] = values.pop()
+    last = [each[-1] for each in found.values() if each]
+    return (
+        scores,
+        min((one.start for one in last), default=0),
+        max((one.end for one in last), default=len(answer.prose)),
+    )
+
+
+def _sections(prose: str, names: Sequence[str]) -> Mapping[str, str]:
+    """The text under the heading of each name ("## Clarity"), where it has exactly one."""
+    wanted = {name_of(name): name for name in names}
+    heading = re.compile(r"^[ \t]*(?:#{1,6}|[0-9]{1,2}[.)]|\*\*)[ \t]*(?P<title>[^\n:]{1,60}?)[*:_ \t]*$", re.M)
+    marks = list(heading.finditer(prose))
+    ends = [*(mark.start() for mark in marks[1:]), len(prose)][: len(marks)]
+    titles = [name_of(mark["title"]) for mark in marks]
+    return {
+        wanted[title]: prose[mark.end() : end]
+        for title, mark, end in zip(titles, marks, ends, strict=True)
+        if title in wanted and titles.count(title) == 1
+    }

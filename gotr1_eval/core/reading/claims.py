@@ -1,0 +1,134 @@
+"""What an object says under the keys that were asked for: its claims, and the one number on which they agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from gotr1_eval.core.reading.context import name_of
+from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value, find_structures
+from gotr1_eval.core.reading.numbers import read_number
+from gotr1_eval.core.reading.reply import UnreadableReply
+
+_EXPLANATIONS = {
+    "reason",
+    "reasons",
+    "reasoning",
+    "explanation",
+    "rationale",
+    "analysis",
+    "comment",
+    "comments",
+    "thought",
+    "thoughts",
+}
+_WRAPPERS = {
+    "answer",
+    "arguments",
+    "assessment",
+    "corrected",
+    "evaluation",
+    "final",
+    "final_answer",
+    "function",
+    "input",
+    "judgement",
+    "judgment",
+    "output",
+    "parameters",
+    "response",
+    "result",
+    "revised",
+}
+_SCALES = {
+    "max",
+    "max_score",
+    "max_value",
+    "maximum",
+    "maximum_score",
+    "maxscore",
+    "out_of",
+    "outof",
+    "range",
+    "scale",
+    "score_range",
+}
+_SCALES |= {"rating_scale", "scale_max", "score_max", "score_scale", "max_points", "max_rating", "total"}
+_INNER = {"score", "value", "rating"}
+_DIMENSIONS = {"dimension", "criterion", "aspect", "metric", "category", "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A value that stands under an asked key.
+
+    Attributes:
+        plain: the key stands in the outermost object, or under names that say nothing ("result").
+        scale: the sibling that states the scale, where there is one.
+    """
+
+    value: Value
+    plain: bool
+    scale: Value | None
+
+
+def claims_in(value: Value, names: Collection[str], *, plain: bool = True) -> Iterator[Claim]:
+    """Whatever stands under one of the names, at any depth but inside explanations."""
+    if isinstance(value, Items):
+        for item in value.values:
+            yield from claims_in(item, names, plain=plain)
+    if not isinstance(value, Pairs):
+        return
+    fields = [(name_of(key), inner) for key, inner in value.pairs]
+    scale = next((inner for name, inner in fields if name in _SCALES and not isinstance(inner, Pairs)), None)
+    if any(name in _DIMENSIONS and isinstance(inner, Leaf) and name_of(inner.text) in names for name, inner in fields):
+        yield from (Claim(inner, plain, scale) for name, inner in fields if name in _INNER)
+        return
+    for name, inner in fields:
+        if name in names and not (name in _WRAPPERS and isinstance(inner, Pairs)):
+            yield Claim(inner, plain, scale)
+        elif name in _WRAPPERS and isinstance(inner, Leaf) and inner.text.lstrip().startswith("{"):
+            for structure in find_structures(inner.text):
+                yield from claims_in(structure.value, names, plain=plain)
+        elif name not in _EXPLANATIONS:
+            yield from claims_in(inner, names, plain=plain and name in _WRAPPERS)
+
+
+def innermost(claim: Claim) -> Iterator[Claim]:
+    """The claim itself, or those of the object it holds (``{"value": 8, "max": 10}``)."""
+    if isinstance(claim.value, Pairs):
+        yield from (Claim(inner.value, claim.plain, inner.scale) for inner in claims_in(claim.value, _INNER))
+    else:
+        yield claim
+
+
+def agreed(claims: Iterable[Claim], *, low: float, high: float, alone: bool) -> float:
+    """The one number on which all claims of an object agree; those in the answer's own object go before deeper ones.
+
+    Args:
+        alone: one score was asked for, so that it must stand in the answer's own object.
+
+    Raises:
+        UnreadableReply: they differ, one cannot be read, or none of them stands where it was asked for.
+    """
+    known = list(claims)
+    plain = [claim for claim in known if claim.plain]
+    if alone and not plain:
+        raise UnreadableReply("The score stands only under other names, not in the answer's own object.")
+    counted = [inner for claim in plain or known for inner in innermost(claim)]
+    for claim in counted:
+        _check_scale(claim.scale, high=high)
+    values = {read_number(claim.value, low=low, high=high) for claim in counted}
+    if not values:
+        raise UnreadableReply(f"A single number from {low:g} to {high:g} was asked for, not an object.")
+    if len(values) != 1:
+        raise UnreadableReply(f"The answer gives several different scores: {sorted(values)[:5]}.")
+    return values.pop()
+
+
+def _check_scale(scale: Value | None, *, high: float) -> None:
+    """A sibling such as ``"out_of": 100`` must state the scale that was asked for."""
+    numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", scale.text[:80]) if isinstance(scale, Leaf) else []
+    if numbers and float(numbers[-1]) != high:
+        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {numbers[-1]}.")

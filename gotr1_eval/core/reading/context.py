@@ -1,0 +1,264 @@
+"""What the words around a value say about it: that it is the answer, a quotation, an example, or taken back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+
+from gotr1_eval.core.reading.literals import State, Structure
+from gotr1_eval.core.reading.numbers import NUMBER_WORD, number_of
+from gotr1_eval.core.reading.reply import UnreadableReply
+
+_NUMBER = rf"(?:[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD})"
+
+_ANSWER = re.compile(
+    r"\b(?:answers?|scor(?:e|es|ing)|rat(?:e|es|ed|ing|ings)|results?|output|verdict|evaluation|assessment"
+    r"|judge?ments?|json|response"
+    r"|reply|final|here|conclu\w+|therefore|thus|so|hence|give|assign|award|overall|summary|correct\w*|correction"
+    r"|revis\w+|better|but"
+    r"|wait|actually|reflection|thought|instead|tool_?calls?|submit|arguments|box(?:es)?|coordinates|location|json)\b"
+    r"|评分|打分|得分|分数|答案|结果|最终|如下|回答",
+    re.I,
+)
+_ANNOUNCED = re.compile(
+    r"\b(?:here(?:['’]s| is| are)|below is|my|final|as follows|the following|i(?:['’]d| would|['’]ll| will)? (?:rate"
+    r"|give|score|assign|award|answer))\b",
+    re.I,
+)
+_NEVER = re.compile(
+    r"\b(?:example|e\.\s?g|for instance|such as|(?<!json )(?<!the )format(?!\w)|the format (?:was|is|would|of)"
+    r"|template|schema|hypothe\w+"
+    r"|if|suppose|imagine|assum\w+|were|would have|might|could|not|never|cannot|instead of|rather than|unlike"
+    r"|quot\w+|painted|printed"
+    r"|written|writes?|says?|said|saying|reads?|reading|caption\w*|draft|at first|initial\w*|previous\w*|earlier"
+    r"|ignore)\b|n['’]t\b|\btext\W*\Z|=\s*\Z|例如|比如|如果|假如|写着|文字",
+    re.I,
+)
+_SOURCE = re.compile(
+    r"\b(?:text|words?|letters|sign|label(?:led|s)?|banner|poster|shirt|wall|board|scoreboard|screen|shows?|shown"
+    r"|contains?|displays?"
+    r"|states?|claims?|asked|asks|instruct\w+|prompt\w*|user|rubric|scale|criteri\w+|plan|chain|form|other|first"
+    r"|perfect|ideal|like"
+    r"|would|ocr|transcri\w+|image|picture|another|someone|else|judge|critic)\b",
+    re.I,
+)
+_QUOTING_END = re.compile(r"\b(?:shows?|contains?|displays?|states?|claims?)\W*\Z", re.I)
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|\0")
+_MARKUP = " \t\r\n`*_#-•|"
+_GOES_ON = re.compile(
+    r"[ \t]*(?:\Z|\n|```|[.,;:!?(—–-]|[A-Z\0]|because\b|since\b|as (?:the|it|there)\b|due\b|based\b|and\b|but\b"
+    r"|overall\b|in total\b|</?[a-z])"
+)
+_HYPOTHETICAL = re.compile(
+    r"[^\n.!?]{0,120}?\b(?:if|would|were|for example|e\.g|hypothe\w+|says|reads|written|painted|in the picture)\b", re.I
+)
+
+_TAKEN_BACK = re.compile(
+    r"(?:^|[\s(\"'*])(?:wait\b(?=\s*[,.!:;—–-])|scratch that|on (?:second thoughts?|reflection)|upon reflection"
+    r"|in hindsight"
+    r"|correction\b|my mistake|i take (?:that|it) back|disregard (?:that|this|the above)|too (?:high|low|generous"
+    r"|harsh|strict|lenient)\b"
+    r"|更正|等等|不对|修正)",
+    re.I,
+)
+_REVISION = re.compile(
+    r"\b(?:wait|actually|correction|second thought|reflection|reconsider\w*|instead|revis\w+|i meant"
+    r"|should (?:rather )?be|rather"
+    r"|make (?:it|that)|(?:lower|raise|change|adjust|reduce|increase) (?:it|this|that|my|the score)|better|no,|hmm"
+    r"|(?:final|corrected|revised|updated|adjusted|new|true|real) (?:score|rating|answer|value)s?)\b"
+    rf"[^\n]{{0,80}}?(?<![0-9.])(?P<number>{_NUMBER})",
+    re.I,
+)
+_ANNOUNCES = re.compile(
+    r"\b(?:wait|actually|correction|correct(?:ed|ing)|second thoughts?|reflection|hindsight|reconsider\w*|revis\w+"
+    r"|refin\w+"
+    r"|final(?:ly)?|better|more precise(?:ly)?|i meant|my mistake|scratch that|adjust\w*|updat\w+"
+    r"|should (?:rather )?be)\b|更正|修正|最终",
+    re.I,
+)
+_TO = rf"(?:{_NUMBER})\s*(?:\([^()\n]{{0,20}}\)\s*|\w+\s+)?(?:-|–|—|to|through|\.\.+|~|至|到)\s*"
+_SCALES = re.compile(
+    rf"\b(?:scale|range)\b[^\n0-9]{{0,20}}?{_TO}(?P<scale>{_NUMBER})\b|\bscale of (?P<of>{_NUMBER})\b"
+    rf"|\b{_TO}(?P<range>{_NUMBER})[- ](?:point[- ])?scale|\b(?P<points>{_NUMBER})[- ](?:point"
+    rf"|star)s?[- ](?:likert )?scale"
+    rf"|\b(?:scores?|ratings?|marks?|points"
+    rf"|grades?)\b[*_`\"']{{0,3}}\s{{0,3}}(?:[(\[]\s*{_TO}(?P<bracket>{_NUMBER})\s*(?:points?)?[)\]]"
+    rf"|\(?(?:/|out of)\s*(?P<over>{_NUMBER})\b)"
+    rf"|\b(?:max(?:imum|imal|\.)?|full marks?|(?:highest|top|best)(?: possible)? (?:score|rating|mark|points?))"
+    rf"(?:\s+(?:possible|total|score|points?|marks?|rating|value|is|of"
+    rf"|being)){{0,4}}[\"'*]{{0,3}}\s*[:=(]?\s*(?P<top>{_NUMBER})\b"
+    rf"|\b(?P<best>{_NUMBER})\s*(?:=|being|is|means)\s*(?:the\s+)?(?:best|perfect|highest|excellent|top)\b"
+    r"|满分\s*(?:为|是|:)?\s*(?P<full>[0-9]+)|(?P<system>[0-9]+)\s*分制",
+    re.I,
+)
+_OTHER_UNIT = re.compile(r"[\s`*_)\]}\"']{0,8}(?:%|percent|stars?\b|★|⭐)", re.I)
+
+
+def name_of(key: str) -> str:
+    """A key as it is compared: lower case, words joined by an underscore, quotes and markup off."""
+    return "_".join(re.findall(r"[^\s_\-\"'“”‘’`*:]+", key[:200].casefold()))
+
+
+def is_cut(structures: Sequence[Structure]) -> bool:
+    """The text ended inside the last of the structures."""
+    return bool(structures) and structures[-1].state is State.CUT
+
+
+def blanked(answer: str, structures: Sequence[Structure]) -> str:
+    """The answer with every structure overwritten, so that positions stay and nothing in them counts as prose.
+
+    TeX's ``\\boxed{8}`` only looks like one and is left.
+    """
+    pieces, position = [], 0
+    for structure in structures:
+        if answer.endswith("\\boxed", 0, structure.start):
+            continue
+        pieces += [answer[position : structure.start], "\0" * (structure.end - structure.start)]
+        position = structure.end
+    return "".join(pieces) + answer[position:]
+
+
+def is_declared(prose: str, start: int, *, strict: bool = True) -> bool:
+    """Whether what begins at `start` is said as the answer, by the words that lead to it.
+
+    The lead is the rest of its sentence before it, or, at a line's beginning, the line above that ends in a colon or
+    goes straight on. Words that quote, suppose, deny or give an example disqualify it; a lead in the same sentence
+    must besides speak of an answer ("my score is", "here is the JSON:").
+
+    Args:
+        prose: the answer with its structures blanked out.
+        strict: require those words; else only the disqualifying ones count.
+    """
+    if _in_quotation(prose, start):
+        return False
+    lead, straight = _lead(prose, start)
+    if not lead:
+        return True
+    if _NEVER.search(lead):
+        return False
+    if not strict or _ANNOUNCED.search(lead):
+        return True
+    if _SOURCE.search(lead):
+        return straight and _ANSWER.search(lead) is not None and _QUOTING_END.search(lead) is None
+    return not straight or _ANSWER.search(lead) is not None
+
+
+def _lead(prose: str, start: int) -> tuple[str, bool]:
+    """The words that lead to a position, and whether they lead straight to it (the same line, or a colon)."""
+    begin = prose.rfind("\n", 0, start) + 1
+    line = prose[max(begin, start - 200) : start]
+    if ">" in line[:3]:
+        return "quoted", True
+    here = _last_sentence(line)
+    if here.strip(_MARKUP + "\"'“([{0123456789.)"):
+        return here, True
+    above = prose[max(0, begin - 400) : begin]
+    lines = [one for one in above.split("\n") if one.strip(_MARKUP) and not one.lstrip().startswith("```")]
+    if not lines or line.strip(_MARKUP + "\"'“([{0123456789.)"):
+        return "", False
+    last = lines[-1].rstrip(_MARKUP + ">")
+    if last.endswith(":"):
+        return _last_sentence(last), True
+    touches = re.search(r"[^\n`][ \t]*\n(?:[ \t]*```\w*[ \t]*\n)?\Z", above) is not None
+    if touches and not last.endswith((".", "!", "?", ")", "]", "}", '"', "|", "\0", "…")):
+        return _last_sentence(last), False
+    return "", False
+
+
+def _last_sentence(words: str) -> str:
+    return _SENTENCE_END.split(words)[-1]
+
+
+def _in_quotation(prose: str, start: int) -> bool:
+    """Whether a quotation mark in the same paragraph is still open."""
+    paragraph = prose[max(0, start - 1000, prose.rfind("\n\n", 0, start)) : start]
+    return (
+        paragraph.count('"') % 2 == 1
+        or paragraph.count("“") > paragraph.count("”")
+        or paragraph.count("「") > paragraph.count("」")
+        or paragraph.count("«") > paragraph.count("»")
+    )
+
+
+def stands_alone(prose: str, end: int) -> bool:
+    """Whether the sentence ends with a structure, and does not go on as in "{...} means nothing"."""
+    closed = re.compile(r"[`*_)\]}\"']{0,8}").match(prose, end)
+    position = closed.end() if closed else end
+    return _GOES_ON.match(prose, position) is not None and not is_supposed(prose, position)
+
+
+def is_supposed(prose: str, end: int) -> bool:
+    """Whether the sentence goes on with a condition or a source ("... if it were there")."""
+    return _HYPOTHETICAL.match(prose, end) is not None
+
+
+def announces_correction(between: str) -> bool:
+    """Whether the words between two values announce the later one as the answer, and quote nobody."""
+    quoting = _NEVER.search(between) or re.search(r"[\"“「«]|\btext\b|\bwords?\b|\bcontains?\b|\bsign\b", between, re.I)
+    return _ANNOUNCES.search(between) is not None and not quoting
+
+
+def refuse_revision(prose: str, end: int, values: Mapping[str, float]) -> None:
+    """Refuse an answer that takes its declaration back afterwards ("Wait, ...", "But then the score is 5").
+
+    Args:
+        values: what was declared, by name; naming the same number again takes nothing back.
+
+    Raises:
+        UnreadableReply: what follows the position speaks of another value, or against the declared one.
+    """
+    others = [found for found in _REVISION.finditer(prose, end) if number_of(found["number"]) not in values.values()]
+    for name, value in values.items():
+        others += [found for found in _mention(name).finditer(prose, end) if number_of(found["number"]) != value]
+    if others or _TAKEN_BACK.search(prose, end):
+        raise UnreadableReply("The answer revises its value after declaring it.")
+
+
+@lru_cache(maxsize=256)
+def _mention(name: str) -> re.Pattern[str]:
+    """ "... the score is 5", of a named score."""
+    named = re.escape(name).replace("_", "[ _]")
+    return re.compile(
+        rf"\b(?:the|my|its|an?) (?:\w+ )?{named}[*_\"']{{0,3}} (?:is|of|to|becomes|(?:would|should) be|drops to"
+        rf"|falls to)"
+        rf" [*_]{{0,3}}(?P<number>{_NUMBER})",
+        re.I,
+    )
+
+
+def refuse_other_scale(prose: str, high: float, values: Collection[float]) -> None:
+    """Refuse an answer that speaks of another scale than the one asked for ("on a scale of 1 to 5", "Max: 5").
+
+    Args:
+        prose: the answer with its structures blanked out.
+        high: where the scale ends that was asked for.
+        values: what was declared; "4 out of 5" for the 4 that was declared states another scale, too.
+
+    Raises:
+        UnreadableReply: another scale is stated outside quotations.
+    """
+    for found in _SCALES.finditer(prose):
+        top = next(stated for stated in found.groupdict().values() if stated)
+        if number_of(top) != high and not _in_quotation(prose, found.start()):
+            raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {top[:20]}.")
+    for value in set(values):
+        same = re.compile(
+            rf"(?<![0-9./]){re.escape(f'{value:g}')}\s{{0,2}}\)?(?:/|out\s+of)\s{{0,2}}({_NUMBER})\b", re.I
+        )
+        for found in same.finditer(prose):
+            if number_of(found[1]) != high and not _in_quotation(prose, found.start()):
+                raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {found[1][:20]}.")
+
+
+def refuse_other_unit(prose: str, end: int, high: float) -> None:
+    """Refuse a structure that is followed by another scale or unit (``{"score": 4} out of 5``, ``{...}%``).
+
+    Raises:
+        UnreadableReply: it is.
+    """
+    over = re.compile(
+        rf"[\s`*_)\]}}\"'(]{{0,8}}(?:/|out\s+of|of)\s*(?:a (?:possible|maximum(?: of)?) )?({_NUMBER})\b", re.I
+    ).match(prose, end)
+    if (over is not None and number_of(over[1]) != high) or _OTHER_UNIT.match(prose, end):
+        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's elsewhere.")
