@@ -110,7 +110,7 @@ def test_prompt_image_shows_the_picture(sample: Sample):
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "It is lovely.", '{"score": 11}', '{"score": "high"}', '{"rating": 3}', "4/5", "NaN"]
+    "answer", ["", "It is lovely.", '{"score": 11}', '{"score": "high"}', '{"points": 3}', "4/5", "NaN"]
 )
 def test_unreadable_answers_are_asked_again_once_with_the_complaint(sample: Sample, answer: str):
     vlm = ScriptedVlm(lambda request: answer)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading.box_text import Form, bare_points, denies, is_not_there, marked_boxes
 from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in
-from gotr1_eval.core.reading.context import announces_correction, blanked, is_cut, is_declared, is_supposed
+from gotr1_eval.core.reading.context import Standing, announces_correction, blanked, is_cut, is_supposed, standing
 from gotr1_eval.core.reading.literals import State, Structure, find_structures
 from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
 from gotr1_eval.core.types import Box
@@ -114,7 +114,7 @@ def _meant(prose: str, forms: Sequence[Form]) -> list[Form]:
     end, declared = -1, False
     for form in sorted(forms, key=lambda form: form.start):
         if end < 0 or not _SEPARATOR.fullmatch(prose, end, form.start):
-            declared = is_declared(prose, form.start, strict=False)
+            declared = standing(prose, form.start, strict=False) is Standing.MEANT
         end = form.end
         if declared and not is_supposed(prose, form.end):
             kept.append(form)

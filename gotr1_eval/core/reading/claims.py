@@ -81,7 +81,7 @@ def claims_in(value: Value, names: Collection[str], *, plain: bool = True) -> It
     if not isinstance(value, Pairs):
         return
     fields = [(name_of(key), inner) for key, inner in value.pairs]
-    scale = next((inner for name, inner in fields if name in _SCALES and not isinstance(inner, Pairs)), None)
+    scale = next((inner for name, inner in fields if name in _SCALES), None)
     if any(name in _DIMENSIONS and isinstance(inner, Leaf) and name_of(inner.text) in names for name, inner in fields):
         yield from (Claim(inner, plain, scale) for name, inner in fields if name in _INNER)
         return
@@ -128,7 +128,16 @@ def agreed(claims: Iterable[Claim], *, low: float, high: float, alone: bool) -> 
 
 
 def _check_scale(scale: Value | None, *, high: float) -> None:
-    """A sibling such as ``"out_of": 100`` must state the scale that was asked for."""
-    numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", scale.text[:80]) if isinstance(scale, Leaf) else []
-    if numbers and float(numbers[-1]) != high:
-        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {numbers[-1]}.")
+    """A sibling such as ``"out_of": 100`` or ``"range": [1, 5]`` must state the scale that was asked for."""
+    numbers = [float(number) for text in _texts(scale) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", text[:80])]
+    if numbers and max(numbers) != high:
+        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {max(numbers):g}.")
+
+
+def _texts(value: Value | None) -> Iterator[str]:
+    if isinstance(value, Leaf):
+        yield value.text
+    elif isinstance(value, Items):
+        yield from (text for item in value.values for text in _texts(item))
+    elif isinstance(value, Pairs):
+        yield from (text for _, inner in value.pairs for text in _texts(inner))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
 from functools import lru_cache
 
 from gotr1_eval.core.reading.literals import State, Structure
@@ -13,35 +14,35 @@ from gotr1_eval.core.reading.reply import UnreadableReply
 _NUMBER = rf"(?:[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD})"
 
 _ANSWER = re.compile(
-    r"\b(?:answers?|scor(?:e|es|ing)|rat(?:e|es|ed|ing|ings)|results?|output|verdict|evaluation|assessment"
-    r"|judge?ments?|json|response"
-    r"|reply|final|here|conclu\w+|therefore|thus|so|hence|give|assign|award|overall|summary|correct\w*|correction"
-    r"|revis\w+|better|but"
-    r"|wait|actually|reflection|thought|instead|tool_?calls?|submit|arguments|box(?:es)?|coordinates|location|json)\b"
-    r"|评分|打分|得分|分数|答案|结果|最终|如下|回答",
+    r"\b(?:answers?|scor(?:e|es|ing)|rat(?:e|es|ed|ing|ings)|results?|output|verdict|evaluation|assessment|judge?ments?"
+    r"|json|response|reply|final|here|conclu\w+|therefore|thus|so|hence|give|assign|award|overall|summary|correct\w*"
+    r"|revis\w+|better|but|wait|actually|reflection|thought|instead|tool_?calls?|submit|arguments|box(?:es)?"
+    r"|coordinates|location)\b|评分|打分|得分|分数|答案|结果|最终|如下|回答",
     re.I,
 )
 _ANNOUNCED = re.compile(
-    r"\b(?:here(?:['’]s| is| are)|below is|my|final|as follows|the following|i(?:['’]d| would|['’]ll| will)? (?:rate"
-    r"|give|score|assign|award|answer))\b",
+    r"\b(?:here(?:['’]s| is| are)|below is|my|final|i(?:['’]d| would|['’]ll| will)? (?:rate|give|score|assign|award"
+    r"|answer))\b",
     re.I,
 )
 _NEVER = re.compile(
     r"\b(?:example|e\.\s?g|for instance|such as|(?<!json )(?<!the )format(?!\w)|the format (?:was|is|would|of)"
-    r"|template|schema|hypothe\w+"
-    r"|if|suppose|imagine|assum\w+|were|would have|might|could|not|never|cannot|instead of|rather than|unlike"
-    r"|quot\w+|painted|printed"
-    r"|written|writes?|says?|said|saying|reads?|reading|caption\w*|draft|at first|initial\w*|previous\w*|earlier"
-    r"|ignore)\b|n['’]t\b|\btext\W*\Z|=\s*\Z|例如|比如|如果|假如|写着|文字",
+    r"|template|schema|hypothe\w+|if|suppose|imagine|assum\w+|were|would have|might|could|not|never|cannot"
+    r"|instead of|rather than|unlike|quot\w+|painted|printed|written|writes?|says?|said|saying|reads?|reading"
+    r"|caption\w*|draft|at first|initial\w*|previous\w*|earlier|ignore)\b"
+    r"|n['’]t\b|\btext\W*\Z|=\s*\Z|例如|比如|如果|假如|写着|文字",
     re.I,
 )
+"""Words that quote, suppose, deny or give an example, whatever else stands beside them."""
 _SOURCE = re.compile(
     r"\b(?:text|words?|letters|sign|label(?:led|s)?|banner|poster|shirt|wall|board|scoreboard|screen|shows?|shown"
-    r"|contains?|displays?"
-    r"|states?|claims?|asked|asks|instruct\w+|prompt\w*|user|rubric|scale|criteri\w+|plan|chain|form|other|first"
-    r"|perfect|ideal|like"
-    r"|would|ocr|transcri\w+|image|picture|another|someone|else|judge|critic)\b",
+    r"|contains?|displays?|states?|claims?|asked|asks|instruct\w+|other|like|would|ocr|transcri\w+|another|someone"
+    r"|somebody|else|judge|critic)\b|\b(?:has|lists?)\W*\Z",
     re.I,
+)
+"""Words that speak of what others say, unless the lead announces an answer of one's own."""
+_NOUN = re.compile(
+    r"\b(?:prompt|user|rubric|scale|criteri\w+|plan|chain|form|first|perfect|ideal|image|picture)\b", re.I
 )
 _QUOTING_END = re.compile(r"\b(?:shows?|contains?|displays?|states?|claims?)\W*\Z", re.I)
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\0")
@@ -119,8 +120,19 @@ def blanked(answer: str, structures: Sequence[Structure]) -> str:
     return "".join(pieces) + answer[position:]
 
 
-def is_declared(prose: str, start: int, *, strict: bool = True) -> bool:
-    """Whether what begins at `start` is said as the answer, by the words that lead to it.
+class Standing(Enum):
+    """What the words that lead to a value say of it."""
+
+    MEANT = "meant"
+    """It is the answer."""
+    QUOTED = "quoted"
+    """Somebody or something else says it, or it is an example or a supposition: it is passed over."""
+    UNCLEAR = "unclear"
+    """Neither: alone it is no answer, and beside another value it makes the answer unreadable."""
+
+
+def standing(prose: str, start: int, *, strict: bool = True) -> Standing:
+    """How what begins at `start` is meant, by the words that lead to it.
 
     The lead is the rest of its sentence before it, or, at a line's beginning, the line above that ends in a colon or
     goes straight on. Words that quote, suppose, deny or give an example disqualify it; a lead in the same sentence
@@ -131,17 +143,18 @@ def is_declared(prose: str, start: int, *, strict: bool = True) -> bool:
         strict: require those words; else only the disqualifying ones count.
     """
     if _in_quotation(prose, start):
-        return False
+        return Standing.QUOTED
     lead, straight = _lead(prose, start)
     if not lead:
-        return True
+        return Standing.MEANT
     if _NEVER.search(lead):
-        return False
+        return Standing.QUOTED
     if not strict or _ANNOUNCED.search(lead):
-        return True
-    if _SOURCE.search(lead):
-        return straight and _ANSWER.search(lead) is not None and _QUOTING_END.search(lead) is None
-    return not straight or _ANSWER.search(lead) is not None
+        return Standing.MEANT
+    answers = _ANSWER.search(lead) is not None
+    if _SOURCE.search(lead) or (_NOUN.search(lead) and not (answers and straight)):
+        return Standing.QUOTED
+    return Standing.MEANT if answers or not straight else Standing.UNCLEAR
 
 
 def _lead(prose: str, start: int) -> tuple[str, bool]:
@@ -151,16 +164,16 @@ def _lead(prose: str, start: int) -> tuple[str, bool]:
     if ">" in line[:3]:
         return "quoted", True
     here = _last_sentence(line)
-    if here.strip(_MARKUP + "\"'“([{0123456789.)"):
+    if here.strip(_MARKUP + "\"'“([{$0123456789.,;)"):
         return here, True
     above = prose[max(0, begin - 400) : begin]
     lines = [one for one in above.split("\n") if one.strip(_MARKUP) and not one.lstrip().startswith("```")]
-    if not lines or line.strip(_MARKUP + "\"'“([{0123456789.)"):
+    if not lines or line.strip(_MARKUP + "\"'“([{$0123456789.,;)"):
         return "", False
     last = lines[-1].rstrip(_MARKUP + ">")
     if last.endswith(":"):
         return _last_sentence(last), True
-    touches = re.search(r"[^\n`][ \t]*\n(?:[ \t]*```\w*[ \t]*\n)?\Z", above) is not None
+    touches = _QUOTING_END.search(last) or re.search(r"[^\n`][ \t]*\n(?:[ \t]*```\w*[ \t]*\n)?\Z", above)
     if touches and not last.endswith((".", "!", "?", ")", "]", "}", '"', "|", "\0", "…")):
         return _last_sentence(last), False
     return "", False

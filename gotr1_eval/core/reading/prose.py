@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gotr1_eval.core.reading.context import announces_correction, is_declared, name_of
+from gotr1_eval.core.reading.context import Standing, announces_correction, name_of, standing
 from gotr1_eval.core.reading.literals import Structure
 from gotr1_eval.core.reading.numbers import NUMBER, SCALED, checked, is_remark
 from gotr1_eval.core.reading.reply import UnreadableReply
@@ -147,11 +147,12 @@ def _declaration(text: str, start: int, position: int, label: re.Match[str] | No
         return None
     tagged = label is not None and label["tag"] is not None
     begin = start + len(label["before"] or "") if label else start
-    if not tagged and not is_declared(text, begin, strict=label is not None):
+    meant = Standing.MEANT if tagged else standing(text, begin, strict=label is not None)
+    if meant is Standing.QUOTED:
         return None
     match = _DECLARED.match(text, position)
     remark = "" if match is None else next((match[name] for name in ("paren", "dash", "open") if match[name]), "")
-    if match is None or not is_remark(remark):
+    if match is None or not is_remark(remark) or meant is Standing.UNCLEAR:
         return Declared(start, position)
     top = label["top"].strip(".") if label and label["top"] else None
     final = label is not None and bool(_FINAL & set((label["which"] or "").lower().split()))
@@ -161,7 +162,7 @@ def _declaration(text: str, start: int, position: int, label: re.Match[str] | No
 def _verdicts(text: str, key: str) -> Iterator[Declared | None]:
     named = _words(key)
     for match in _VERDICT.finditer(text):
-        if not _NEUTRAL.fullmatch(match["middle"]) or not is_declared(text, match.start(), strict=False):
+        if not _NEUTRAL.fullmatch(match["middle"]) or standing(text, match.start(), strict=False) is Standing.QUOTED:
             continue
         one = _declaration(text, match.start(), match.end())
         if one is not None and (one.scale or re.search(rf"\b{named}\s+of\s*[*_`]*$", match["middle"], re.I)):
@@ -228,6 +229,8 @@ def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: 
         columns: of what other columns hold scores, where several stand in a row.
     """
     header, rows = [_heading(cell) for cell in table[0]], [row for row in table[1:] if len(row) == len(table[0])]
+    if {"meaning", "description", "definition", "label"} & set(header):
+        return []
     named = [row for row in rows if _heading(row[0]) in names]
     if not named and len(rows) == 1:
         return [cell for title, cell in zip(header, rows[0], strict=True) if title in names]

@@ -28,15 +28,12 @@ _ASIDE = (
     r"(?:reason(?:ing|s)?|rationale|explanation|justification|analysis|comments?|feedback|critique|observations?"
     r"|evidence|summary|caption|description|plan|draft)"
 )
-_BOX_TOKEN = (
-    r"/?(?:ref|det|box|grounding)|(?:object_ref|obj|box|quad|point)_(?:start|end)|(?:begin|end)_of_(?:box|solution)"
-    r"|(?:start|end)_(?:response|action)"
-)
+_BOX_TOKEN = r"/?(?:ref|det|box|grounding)|(?:object_ref|obj|box|quad|point)_(?:start|end)|(?:begin|end)_of_box"
 _ROLE = r"(?:user|human|assistant|system|developer|ipython|observation|tool|model|ai|bot)"
 _INK = re.compile(r"\S")
 _MARK = re.compile(
     rf"(?P<closing>[<◁]/{_PREFIX}{_THOUGHT}[>▷]|\[/(?:begin_)?think(?:ing)?\]|\[end_think(?:ing)?\]"
-    rf"|<\|(?:/|end_?(?:of_?)?){_THOUGHT}\|>|<\|channel\|>final(?:\s*<\|message\|>)?|\bassistantfinal"
+    rf"|<\|(?:/|end_?(?:of_?)?){_THOUGHT}\|>|<\|(?:begin_of_solution|start_response)\|>|<\|channel\|>final(?:\s*<\|message\|>)?|\bassistantfinal"
     r"|^\.\.\.done thinking\.?|<channel\|>|^here is my response:|<unused95>|\[begin final response\])"
     rf"|(?P<opening>[<◁]{_PREFIX}{_THOUGHT}(?:\s[^<>]{{0,80}})?[>▷]|\[(?:begin_)?think(?:ing)?\]"
     rf"|<\|{_PREFIX}{_THOUGHT}\|>"
@@ -64,10 +61,10 @@ _REFUSAL = re.compile(
     re.I,
 )
 _REFUSED = re.compile(
-    r"\b(?:i(?:['’]m| am) (?:\w+ )?(?:unable|not able) to|i (?:can['’]?t|cannot|can not|won['’]?t"
-    r"|will not)) (?:\w+ ){0,2}?"
-    r"(?:assist|help|provide|evaluate|comply|rate|score|judge|access|answer|analy[sz]e|(?:see|view) (?:any|the|this"
-    r"|an) (?:image|picture))"
+    r"\b(?:i(?:['’]m| am) (?:\w+ )?(?:unable|not able) to|i (?:can['’]?t|cannot|can not|won['’]?t|will not)) "
+    r"(?:\w+ ){0,2}?(?:assist|help|provide|evaluate|comply|rate|score|judge|answer|analy[sz]e"
+    r"|(?:see|view|access|open|process) (?:(?:any|the|this|an|your|that) )?(?:attached |provided )?"
+    r"(?:images?|pictures?|photos?))\b"
     r"|\bas an ai\b|\bplease provide (?:me with )?the images?|无法(?:评|打分|查看|看到图|提供)",
     re.I,
 )

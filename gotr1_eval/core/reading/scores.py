@@ -10,14 +10,15 @@ from itertools import pairwise
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost
 from gotr1_eval.core.reading.context import (
+    Standing,
     announces_correction,
     blanked,
     is_cut,
-    is_declared,
     name_of,
     refuse_other_scale,
     refuse_other_unit,
     refuse_revision,
+    standing,
     stands_alone,
 )
 from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, State, Structure, Value, find_structures
@@ -174,22 +175,30 @@ def _keys(names: Sequence[str]) -> dict[str, set[str]]:
 def _declared_objects(answer: _Answer, keys: Collection[str]) -> list[Structure]:
     """The structures that give one of the keys a value and are the answer by the words around them, in order.
 
+    One whose words are unclear is among them only beside others: it must not say anything else.
+
     Raises:
         UnreadableReply: a later answer was begun and cut off.
     """
     found: list[Structure] = []
+    clear = False
     for structure in answer.structures:
         claims = [inner for claim in claims_in(structure.value, keys) for inner in innermost(claim)]
         if all(is_placeholder(claim.value) for claim in claims):
             continue
         if len(found) > MOST_DECLARATIONS:
             raise UnreadableReply("The answer repeats itself without an end.")
-        if is_declared(answer.prose, structure.start) and not in_code(answer.text, structure):
-            if stands_alone(answer.prose, structure.end):
-                found.append(structure)
-            refuse_other_unit(answer.prose, structure.end, answer.high)
-    last = answer.structures[-1] if found else None
-    if last is not None and last is not found[-1] and is_cut([last]) and isinstance(last.value, Pairs):
+        meant = standing(answer.prose, structure.start)
+        if meant is Standing.QUOTED or in_code(answer.text, structure):
+            continue
+        refuse_other_unit(answer.prose, structure.end, answer.high)
+        if stands_alone(answer.prose, structure.end):
+            found.append(structure)
+            clear = clear or meant is Standing.MEANT
+    if not clear:
+        return []
+    last = answer.structures[-1]
+    if last is not found[-1] and is_cut([last]) and isinstance(last.value, Pairs):
         raise UnreadableReply("The answer was cut off inside its last object.", why=Why.TRUNCATED)
     return found
 
