@@ -28,7 +28,7 @@ from rewards.reward_set import RewardSet
 TILE = 32
 """Samples made and judged together, unless a setting says otherwise."""
 
-_PACKAGES = ("gotr1-eval", "torch", "transformers", "numpy", "scipy", "pillow")
+_PACKAGES = ("gotr1-eval", "torch", "transformers", "numpy", "scipy", "pillow", "spacy")
 
 
 def run_benchmark(

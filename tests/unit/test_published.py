@@ -29,8 +29,8 @@ from rewards.reward_set import RewardSet
 from tests.conftest import SHARED, shared_parameters
 from tests.fakes import ScriptedJudge
 
-SPATIAL = "spatial[unidet-rs200, spacy, reference]"
-COLOR = "attribute[blip-vqa, spacy, reference]"
+SPATIAL = "spatial[unidet-rs200, spacy en_core_web_sm-3.5.0, reference]"
+COLOR = "attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]"
 GENEVAL = "geneval[mask2former-openmmlab, clip-vit-large-patch14, reference]"
 
 
@@ -104,7 +104,7 @@ def test_names_are_read_as_the_judges_write_them():
         parsed = read_name(name)
         assert parsed is not None
         assert (parsed.metric, parsed.faults) == (metric, [])
-    frozen = read_name("spatial[unidet-rs200, spacy, frozen, reference]")
+    frozen = read_name("spatial[unidet-rs200, spacy en_core_web_sm-3.5.0, frozen, reference]")
     assert frozen is not None
     assert frozen.faults == []
     for other in ("geometric", "clip_score[a, reference]", "spatial[unidet-rs200, reference]", "spatial"):
@@ -114,16 +114,22 @@ def test_names_are_read_as_the_judges_write_them():
 @pytest.mark.parametrize(
     ("name", "faults"),
     [
-        ("spatial[grounding-dino, spacy, reference]", ["detector grounding-dino, published with unidet-rs200"]),
+        (
+            "spatial[grounding-dino, spacy en_core_web_sm-3.5.0, reference]",
+            ["detector grounding-dino, published with unidet-rs200"],
+        ),
         (
             "spatial[unidet-r50, builtin, corrected]",
             [
                 "detector unidet-r50, published with unidet-rs200",
-                "noun phrases builtin, published with spacy",
+                "noun phrases builtin, published with spacy en_core_web_sm-3.5.0",
                 "corrected semantics, published with reference",
             ],
         ),
-        ("attribute[blip-vqa-384px, spacy, reference]", ["yes-no model blip-vqa-384px, published with blip-vqa"]),
+        (
+            "attribute[blip-vqa-384px, spacy en_core_web_sm-3.5.0, reference]",
+            ["yes-no model blip-vqa-384px, published with blip-vqa"],
+        ),
         (
             "geneval[mask2former-openmmlab,sha256 12345678, no colours, reference]",
             [
@@ -195,7 +201,7 @@ def test_a_run_of_official_metrics_stands_beside_its_peers(short_lists: None, tm
 
 
 def test_what_stands_against_a_comparison_is_said(short_lists: None, tmp_path: Path):
-    dino = "spatial[grounding-dino, spacy, reference]"
+    dino = "spatial[grounding-dino, spacy en_core_web_sm-3.5.0, reference]"
     judges = {"s": always(dino, 0.25, ("spatial",)), "c": always(COLOR, 0.5, ("color",))}
     (found, _) = judged(
         tmp_path / "run", Lists("t2i-compbench", ("color", "spatial")), judges, limit=2, images_per_prompt=1
@@ -238,7 +244,9 @@ def test_terminal_and_page_show_them(short_lists: None, tmp_path: Path, capsys: 
     judges = {
         "s": always(SPATIAL, 0.25, ("spatial",)),
         "c": always("attribute[blip-vqa, builtin, reference]", 0.5, ("color",)),
-        "d": always("3d_spatial[unidet-r50, dpt-hybrid-midas, spacy, reference]", 0.3, ("3d_spatial",)),
+        "d": always(
+            "3d_spatial[unidet-r50, dpt-hybrid-midas, spacy en_core_web_sm-3.5.0, reference]", 0.3, ("3d_spatial",)
+        ),
     }
     judged(tmp_path / "run", Lists("t2i-compbench", ("color", "spatial", "3d_spatial")), judges)
     assert run(["report", str(tmp_path / "run")]) == 0
@@ -246,13 +254,14 @@ def test_terminal_and_page_show_them(short_lists: None, tmp_path: Path, capsys: 
     assert "published under T2I-CompBench\n" in out
     assert re.search(r"this run +0\.2500 +0\.5000", out)
     assert re.search(r"GoT-R1-7B \[1\] +0\.3306 +0\.8139", out)
-    assert "* color: not comparable with published numbers: noun phrases builtin, published with spacy" in out
+    against = "noun phrases builtin, published with spacy en_core_web_sm-3.5.0"
+    assert f"* color: not comparable with published numbers: {against}" in out
     assert "[training run 1]" not in out
     assert "note: 3d_spatial: with UniDet's labels perfect pictures score about 0.95" in err
     found = load_run(tmp_path / "run")
     page = render_page(found, summarise_run(found))
     assert "Published: T2I-CompBench++" in page
-    assert "Not comparable: color; noun phrases builtin, published with spacy." in page
+    assert "Not comparable: color; noun phrases builtin, published with spacy en_core_web_sm-3.5.0." in page
     assert re.search(r"GoT-R1-7B.{1,80}0\.3306.{1,120}0\.8139", page, re.S)
     assert "GoT-R1-7B[training run 1]" in page
     assert "T2I-R1 (Janus-Pro-7B) †" in page
@@ -270,13 +279,36 @@ def test_without_anything_comparable_the_terminal_gives_the_reasons_only(
 
 def test_ceilings_are_of_reference_metrics_with_one(short_lists: None, tmp_path: Path):
     judges = {
-        "s": always("spatial[unidet-rs200, spacy, corrected]", 0.25, ("spatial",)),
-        "c": always("complex[blip-vqa, unidet-rs200, ViT-B-32, spacy, reference]", 0.25, ("complex",)),
-        "n": always("numeracy[unidet-r50, spacy, reference]", 0.25, ("numeracy",)),
+        "s": always("spatial[unidet-rs200, spacy en_core_web_sm-3.5.0, corrected]", 0.25, ("spatial",)),
+        "c": always(
+            "complex[blip-vqa, unidet-rs200, ViT-B-32, spacy en_core_web_sm-3.5.0, reference]", 0.25, ("complex",)
+        ),
+        "n": always("numeracy[unidet-r50, spacy en_core_web_sm-3.5.0, reference]", 0.25, ("numeracy",)),
     }
     judged(tmp_path / "run", Lists("t2i-compbench", ("spatial", "complex", "numeracy")), judges)
     (line,) = ceiling_lines(load_run(tmp_path / "run"))
-    assert line.startswith("complex: with UniDet's labels perfect pictures score about 0.68")
+    assert line.startswith("complex: with UniDet's labels perfect pictures score 0.643: ")
+
+
+@pytest.mark.parametrize(
+    ("metric", "detector", "told"),
+    [
+        ("spatial", "unidet-rs200-fp16", "with UniDet's labels perfect pictures score about 0.66: "),
+        ("numeracy", "unidet-r50", ""),
+        ("spatial", "mask2former-openmmlab", "with COCO's 80 names perfect pictures score 0.30: "),
+        ("numeracy", "mask2former-swin-small-coco-instance", "with COCO's 80 names perfect pictures score 0.48: "),
+        ("complex", "mask2former-openmmlab", "with COCO's 80 names perfect pictures score 0.62: "),
+        ("spatial", "grounding-dino", ""),
+        (
+            "spatial",
+            "yolo",
+            "what perfect pictures score with the labels of 'yolo' is not known (about 0.66 with UniDet",
+        ),
+    ],
+)
+def test_the_ceiling_is_of_the_detector_that_ran(metric: str, detector: str, told: str):
+    assert metrics.ceiling(metric, detector).startswith(told)
+    assert bool(metrics.ceiling(metric, detector)) == bool(told)
 
 
 @pytest.mark.parametrize("path", shared_parameters("data/t2i_compbench/LICENSE"))

@@ -2,8 +2,8 @@
 
 One JSON object a prompt and line:
 
-    {"prompt": "a red cat", "source": "spacy", "tokens": [["a", "DET"], ["red", "ADJ"], ["cat", "NOUN"]],
-     "noun_chunks": ["a red cat"]}
+    {"prompt": "a red cat", "source": "spacy en_core_web_sm-3.8.0",
+     "tokens": [["a", "DET"], ["red", "ADJ"], ["cat", "NOUN"]], "noun_chunks": ["a red cat"]}
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
+_FROZEN = ", frozen"
 
 
 class Settings(StrictSettings):
@@ -49,7 +50,7 @@ class FrozenPhrases:
             sources[source] = None
         if len(sources) != 1:
             raise DataError(f"expected parses of one source, got {', '.join(sources) or 'none'}", path=path)
-        self.name = f"{next(iter(sources))}, frozen"
+        self.name = f"{next(iter(sources))}{_FROZEN}"
 
     def parse(self, prompts: Sequence[str]) -> list[Parse]:
         """One parse a prompt.
@@ -82,12 +83,15 @@ def _read(row: Mapping[str, Any]) -> tuple[str, str, Parse]:
 
 
 def freeze(phrases: Phrases, prompts: Sequence[str], path: Path) -> int:
-    """Write the parses of the prompts, each once, for `FrozenPhrases`; returns how many."""
+    """Write the parses of the prompts, each once and with their source's name; returns how many.
+
+    Parses that were frozen before keep the name of their first source.
+    """
     unique = list(dict.fromkeys(prompts))
     rows = [
         {
             "prompt": prompt,
-            "source": phrases.name,
+            "source": phrases.name.removesuffix(_FROZEN),
             "tokens": [[token.text, token.pos] for token in parse.tokens],
             "noun_chunks": list(parse.noun_chunks),
         }
