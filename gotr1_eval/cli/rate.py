@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gotr1_eval.cli.serve import TOKEN
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.web.addresses import is_loopback
+from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 
 if TYPE_CHECKING:
     from gotr1_eval.web.rating_store import RatingStore
@@ -44,17 +42,16 @@ def rate(
         _export(store, export)
         return
     try:
-        import uvicorn
-
+        from gotr1_eval.web.guard import server
         from gotr1_eval.web.rate import create_app
     except ModuleNotFoundError as error:
         raise UsageError(f"rating needs {error.name}: pip install 'gotr1-eval[serve]'") from None
     token = None if is_loopback(host) else _token(folder)
-    with _listening(host, port) as listener:
-        out.print(f"rate at {_link(host, listener, token)}", markup=False, soft_wrap=True)
+    with listening(host, port) as listener:
+        link = f"{address(host, listener)}/{'' if token is None else f'?token={token}'}"
+        out.print(f"rate at {link}", markup=False, soft_wrap=True)
         out.print("Every answer is on disk before the page shows it as saved. Ctrl-C stops, the same command goes on.")
-        app = create_app(folder, study, store, token=token)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+        server(create_app(folder, study, store, token=token)).run(sockets=[listener])
 
 
 def _export(store: RatingStore, path: Path) -> None:
@@ -79,26 +76,10 @@ def _export(store: RatingStore, path: Path) -> None:
 
 def _token(folder: Path) -> str:
     """The link's token: the environment's, or one that stays the same for the study."""
-    if named := os.environ.get(TOKEN):
+    if named := token_of_environment():
         return named
     path = folder / TOKEN_FILE
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(24))
     return path.read_text(encoding="ascii").strip()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UsageError(
-            f"--host {host} --port {port}: cannot listen there: {error.strerror}; choose another"
-        ) from None
-
-
-def _link(host: str, listener: socket.socket, token: str | None) -> str:
-    """What raters open."""
-    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listener.getsockname()[1]}/{'' if token is None else f'?token={token}'}"

@@ -3,68 +3,168 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
+from gotr1_eval.core.errors import GotR1Error, LabelError, UsageError, one_line
 from gotr1_eval.core.judging import judge_batch
-from gotr1_eval.core.outcome import Outcome
-from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.outcome import Outcome, Unscored, Why
+from gotr1_eval.core.protocols import Judge, Served
 from gotr1_eval.core.types import Sample
 
+_log = logging.getLogger("uvicorn.error")
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, order=True)
 class _Waiting:
-    sample: Sample
-    factor: str
-    answer: asyncio.Future[Outcome]
+    """A sample that one judge is asked about; the earliest due is served first."""
+
+    due: float
+    number: int
+    factor: str = field(compare=False)
+    sample: Sample = field(compare=False)
+    answer: asyncio.Future[Outcome] = field(compare=False)
+
+    @property
+    def characters(self) -> int:
+        return len(self.sample.prompt) + len(self.sample.chain or "")
 
 
 class BatchingJudges:
     """Judges that collect what is asked within a short while and answer it in one batch each.
 
+    Judges that share a model of this process take turns; all others work at the same time, so that a slow one holds up
+    nobody.
+
     Args:
         judges: by factor name.
         most: samples in a batch.
+        characters: of prompts and chains in a batch of several, so that long texts do not make others wait.
         seconds: how long a batch waits for company.
 
     Attributes:
         batches: how many batches each factor has judged.
+        seconds_a_sample: that each factor took in its last batch.
     """
 
-    def __init__(self, judges: Mapping[str, Judge], *, most: int = 64, seconds: float = 0.02) -> None:
+    def __init__(
+        self, judges: Mapping[str, Judge], *, most: int = 64, characters: int = 262_144, seconds: float = 0.02
+    ) -> None:
         self.judges = judges
         self.most = most
+        self.characters = characters
         self.seconds = seconds
         self.batches: Counter[str] = Counter()
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self.seconds_a_sample: dict[str, float] = {}
+        self._queues: dict[str, asyncio.PriorityQueue[_Waiting]] = {}
+        for factors in _taking_turns(judges):
+            self._queues |= dict.fromkeys(factors, asyncio.PriorityQueue())
+        self._numbers = itertools.count()
 
-    async def outcome(self, factor: str, sample: Sample) -> Outcome:
-        """The factor's outcome of one sample, judged together with others that ask at the same time."""
+    async def outcome(self, factor: str, sample: Sample, due: float = 0.0) -> Outcome:
+        """The factor's outcome of one sample, judged together with others that ask at the same time.
+
+        Args:
+            due: the smallest is served first.
+        """
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        await self._waiting.put(_Waiting(sample, factor, answer))
+        self._queues[factor].put_nowait(_Waiting(due, next(self._numbers), factor, sample, answer))
         return await answer
 
     async def work(self) -> None:
-        """Serve the queue until cancelled; one batch at a time, in a thread, so that the server stays responsive."""
-        while True:
-            batch = [await self._waiting.get()]
-            await asyncio.sleep(self.seconds)
-            while len(batch) < self.most and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            for factor in dict.fromkeys(waiting.factor for waiting in batch):
-                await self._judge(factor, [waiting for waiting in batch if waiting.factor == factor])
+        """Serve the queues until cancelled, each in its own thread, so that the server stays responsive."""
+        async with asyncio.TaskGroup() as group:
+            for queue in {id(queue): queue for queue in self._queues.values()}.values():
+                group.create_task(self._serve(queue))
 
-    async def _judge(self, factor: str, batch: Sequence[_Waiting]) -> None:
-        self.batches[factor] += 1
-        samples = [waiting.sample for waiting in batch]
+    async def _serve(self, queue: asyncio.PriorityQueue[_Waiting]) -> None:
+        executor = ThreadPoolExecutor(1, thread_name_prefix="judge")
         try:
-            outcomes = await asyncio.to_thread(judge_batch, self.judges[factor], samples)
-        except Exception as error:  # noqa: BLE001 - a judge's bug must fail its own batch, not the queue of all others
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
-            return
+            while True:
+                queue.put_nowait(await queue.get())
+                await asyncio.sleep(self.seconds)
+                if batch := self._batch(queue):
+                    await self._judge(batch, executor)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _batch(self, queue: asyncio.PriorityQueue[_Waiting]) -> list[_Waiting]:
+        """The most urgent samples of one factor; those whose client has gone are dropped."""
+        batch: list[_Waiting] = []
+        others: list[_Waiting] = []
+        characters = 0
+        while not queue.empty() and len(batch) < self.most:
+            waiting = queue.get_nowait()
+            if waiting.answer.done():
+                continue
+            if batch and waiting.factor != batch[0].factor:
+                others.append(waiting)
+                continue
+            characters += waiting.characters
+            if batch and characters > self.characters:
+                others.append(waiting)
+                break
+            batch.append(waiting)
+        for waiting in others:
+            queue.put_nowait(waiting)
+        return batch
+
+    async def _judge(self, batch: Sequence[_Waiting], executor: ThreadPoolExecutor) -> None:
+        factor, loop = batch[0].factor, asyncio.get_running_loop()
+        self.batches[factor] += 1
+        begun = loop.time()
+        samples = [waiting.sample for waiting in batch]
+        outcomes = await loop.run_in_executor(executor, judge_rows, self.judges[factor], samples)
+        self.seconds_a_sample[factor] = (loop.time() - begun) / len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(outcome)
+
+
+def judge_rows(judge: Judge, samples: Sequence[Sample]) -> list[Outcome]:
+    """One outcome a sample; an exception costs the samples that raise it alone.
+
+    What fails for every sample alike, such as a wrong key, is not tried once more for each of them.
+    """
+    try:
+        return judge_batch(judge, samples)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a judge's bug must not cost other samples their answers
+        together = isinstance(error, UsageError) and not isinstance(error, LabelError)
+        if len(samples) > 1 and not together:
+            return [outcome for sample in samples for outcome in judge_rows(judge, [sample])]
+        known = isinstance(error, GotR1Error)
+        _log.error("judge %r failed: %s", judge.name, one_line(error), exc_info=None if known else error)
+        reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
+        return [Unscored(why=Why.BACKEND, detail=reason) for _ in samples]
+
+
+def _taking_turns(judges: Mapping[str, Judge]) -> list[set[str]]:
+    """The factors in groups: within one, judges hold a common model that is not a server."""
+    groups: list[tuple[set[str], set[int]]] = []
+    for factor, judge in judges.items():
+        factors, models = {factor}, {id(held) for held in (judge, *_models_of(judge))}
+        for group in [group for group in groups if group[1] & models]:
+            groups.remove(group)
+            factors |= group[0]
+            models |= group[1]
+        groups.append((factors, models))
+    return [factors for factors, _ in groups]
+
+
+def _models_of(judge: Judge) -> list[object]:
+    """Every model that a judge holds, also within another or in a list: what has a fingerprint, and is no server."""
+    found: dict[int, object] = {}
+    holders: list[object] = [judge]
+    while holders:
+        values = list(getattr(holders.pop(), "__dict__", {}).values())
+        for value in values:
+            if isinstance(value, list | tuple | dict):
+                values += value.values() if isinstance(value, dict) else value
+            elif hasattr(value, "fingerprint") and not isinstance(value, Served) and id(value) not in found:
+                found[id(value)] = value
+                holders.append(value)
+    return list(found.values())

@@ -1,12 +1,13 @@
 """The page on which people rate a study: one HTML file, and a few routes of JSON behind it.
 
 An answer is acknowledged (status 200) when it is on the disk, never before. On this machine no token is needed, but the
-server answers only to its own name, so that no other web page can reach it through the browser; elsewhere everything
-needs the token of the link. Nothing that is sent names a model, a judge, a file or an id of the run.
+server answers only to its own name, so that no other web page can reach it through the browser (see `Guard`); elsewhere
+everything needs the token of the link. Nothing that is sent names a model, a judge, a file or an id of the run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -15,20 +16,22 @@ from collections.abc import Awaitable, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.web.addresses import is_loopback
+from gotr1_eval.web.guard import Guard
 from gotr1_eval.web.rate_items import ShownItems
 from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, order_for
 from reports.agreement.study_folder import Dimension, Item, Study
 
 MOST_BYTES = 65_536
 """Of one request."""
+DRAWERS = 2
+"""Pictures that are read or drawn at once: a large one takes several hundred megabytes while it is."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -73,6 +76,7 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
         token: that everyone must have been sent in a link; None for a server that only this machine reaches.
     """
     items = ShownItems(folder, study)
+    drawing = asyncio.Semaphore(DRAWERS)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     cookie = f"rating-{hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:8]}"
 
@@ -82,6 +86,14 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+    app.add_middleware(Guard, most_bytes=MOST_BYTES, only_loopback=token is None)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        # The framework's own answer quotes the input, which JSON need not be able to hold: NaN, half a character.
+        first = error.errors()[0]
+        return JSONResponse({"detail": f"{first['loc'][-1]}: {first['msg']}"}, 422)
 
     @app.exception_handler(DataError)
     def unusable(request: Request, error: DataError) -> JSONResponse:
@@ -113,12 +125,14 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
         return items.facts(_found(items, key))
 
     @app.get("/pictures/{key}.png")
-    def picture(key: str) -> Response:
-        return _png(items.picture(_found(items, key)))
+    async def picture(key: str) -> Response:
+        async with drawing:
+            return _png(await asyncio.to_thread(items.picture, _found(items, key)))
 
     @app.get("/plans/{key}.png")
-    def plan(key: str) -> Response:
-        return _png(items.plan(_found(items, key)))
+    async def plan(key: str) -> Response:
+        async with drawing:
+            return _png(await asyncio.to_thread(items.plan, _found(items, key)))
 
     @app.post("/api/answers")
     def answer(body: Sent) -> dict[str, str]:
@@ -137,9 +151,6 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
 
 def _refusal(request: Request, token: str | None, cookie: str) -> Response | None:
     """Why a request is not answered; None when it may be. The link's token is exchanged for a cookie."""
-    host = request.headers.get("host", "")
-    if token is None and not is_loopback(urlsplit(f"//{host}").hostname or ""):
-        return PlainTextResponse(f"this server is not {host!r}", 403)
     if token is not None:
         given = request.query_params.get("token")
         if given is not None and request.url.path == "/" and hmac.compare_digest(given.encode(), token.encode()):
@@ -148,13 +159,6 @@ def _refusal(request: Request, token: str | None, cookie: str) -> Response | Non
             return response
         if not hmac.compare_digest(request.cookies.get(cookie, "").encode(), token.encode()):
             return PlainTextResponse("Open the whole link that you were sent, with its token.", 401)
-    if request.method == "POST":
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return PlainTextResponse("asked by another page", 403)
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MOST_BYTES:
-            return PlainTextResponse(f"a request has at most {MOST_BYTES} bytes and says how many", 413)
     return None
 
 

@@ -7,216 +7,239 @@
     {"results": [{"total": {"value": 0.31, "semantic": 0.9, ...}}], "errors": [{}], "identities": [...]}
 
 The last entry of the history is judged. An unscored reward stands under ``errors`` with its reason and never among
-the results. Pictures are base64 (no pickle); a request is limited in size.
+the results. Pictures are base64 (no pickle). What all requests in flight take is limited: one that finds no room is
+answered 429 with Retry-After, one that never would 413.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hmac
-import io
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+import itertools
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi.responses import Response
 
-from gotr1_eval.core.errors import GotR1Error, one_line
-from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.pictures import MAX_PIXELS, PictureError, check_size, open_picture
+from gotr1_eval.core.errors import one_line
+from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
+from gotr1_eval.web.admission import Budget, NeverFitsError, NoRoomError, Share, handicap
 from gotr1_eval.web.batching import BatchingJudges
+from gotr1_eval.web.guard import Guard
+from gotr1_eval.web.reward_requests import MIB, PROTOCOL, Limits, Row, decode, read_rows
 from rewards.reward_set import RewardSet
 
-PROTOCOL = "1"
-MOST_PIXELS = 512_000_000
-"""Of all pictures of one request, decoded: 1.5 GB as RGB."""
-IDENTITY = ("request_id", "sample_id", "group_id", "source_rank", "policy_version", "scorer_version", "idempotency_key")
+_T = TypeVar("_T")
+Answer = tuple[dict[str, dict[str, float]], dict[str, str]]
+"""(results, errors) of one row."""
+READERS = 2
+"""Threads that read bodies and pictures: each may need several times a picture's memory while it decodes."""
 
 
-class Turn(BaseModel):
-    """One entry of a history."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    text: str
-    image_b64: str | None = None
-
-
-class ScoreItem(BaseModel):
-    """One sample to be judged; unknown keys are echoed if they identify it, else ignored."""
-
-    model_config = ConfigDict(extra="allow")
-
-    history: list[Turn] = Field(min_length=1)
-    required_rewards: list[str] = Field(min_length=1)
-    metadata: dict[str, Any] | None = None
-
-
-class ScoreRequest(BaseModel):
-    """The body of ``POST /score``."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    requests: list[ScoreItem]
-    protocol_version: str = PROTOCOL
-
-
-def create_app(rewards: RewardSet, *, token: str | None = None, most_bytes: int = 256 * 2**20) -> FastAPI:
+def create_app(rewards: RewardSet, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
     """The server.
 
     Args:
         rewards: what is served: every judge under its factor's name, and "total" where there is one.
-        token: that requests must carry as ``Authorization: Bearer``; None lets everyone in.
-        most_bytes: of one request; a larger one is refused unread.
+        token: that requests must carry as ``Authorization: Bearer``; None lets everyone in who asks for this machine by
+            a loopback name.
+        limits: how much is taken on.
     """
-    batching = BatchingJudges(rewards.judges)
-    names = [*rewards.judges, *(["total"] if rewards.total is not None else [])]
+    service = RewardService(rewards, limits or Limits())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker = asyncio.create_task(batching.work())
+        worker = asyncio.create_task(service.work())
         yield
         worker.cancel()
 
     app = FastAPI(title="gotr1-eval rewards", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.batching = batching
+    app.add_middleware(Guard, most_bytes=service.limits.request_mib * MIB, only_loopback=token is None)
+    app.state.batching = service.batching
 
     @app.get("/health")
     async def health() -> dict[str, object]:
-        return {"status": "ok", "rewards": {name: ["value"] for name in names}, "protocol_version": PROTOCOL}
+        return {"status": "ok", "rewards": {name: ["value"] for name in service.names}, "protocol_version": PROTOCOL}
 
     @app.post("/score")
-    async def score(request: Request) -> JSONResponse:
-        _authorise(request, token)
-        body = _parse(await _limited(request, most_bytes))
-        unknown = {name for item in body.requests for name in item.required_rewards} - set(names)
-        if unknown:
-            raise HTTPException(400, f"no reward named {', '.join(sorted(unknown))} (served: {', '.join(names)})")
-        samples = await asyncio.to_thread(_samples, body.requests)
-        try:
-            judged = await asyncio.gather(
-                *(
-                    _score_item(batching, rewards, item, sample)
-                    for item, sample in zip(body.requests, samples, strict=True)
-                )
-            )
-        except GotR1Error as error:
-            raise HTTPException(502, one_line(error)) from None
-        return JSONResponse(
-            {
-                "protocol_version": PROTOCOL,
-                "results": [results for results, _ in judged],
-                "errors": [errors for _, errors in judged],
-                "identities": [_identity(item) for item in body.requests],
-            }
-        )
+    async def score(request: Request) -> Response:
+        given = request.headers.get("authorization", "")
+        if token is not None and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            raise HTTPException(401, "a bearer token is needed")
+        return Response(await service.score(request), media_type="application/json")
 
     return app
 
 
-def _authorise(request: Request, token: str | None) -> None:
-    given = request.headers.get("authorization", "")
-    if token is not None and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        raise HTTPException(401, "a bearer token is needed")
+class RewardService:
+    """Answers requests within its limits, those who ask for little first."""
 
+    def __init__(self, rewards: RewardSet, limits: Limits) -> None:
+        self.limits = limits
+        self.batching = BatchingJudges(rewards.judges)
+        self.names = [*rewards.judges, *(["total"] if rewards.total is not None else [])]
+        self._rewards = rewards
+        self._memory = Budget(limits.memory_mib * MIB)
+        self._rows = Budget(limits.waiting_rows)
+        self._jobs: asyncio.PriorityQueue[tuple[float, int, Callable[[], Any], asyncio.Future[Any]]]
+        self._jobs = asyncio.PriorityQueue()
+        self._numbers = itertools.count()
 
-async def _limited(request: Request, most: int) -> bytes:
-    """The body, given up as soon as it is over the limit, whatever its declared length."""
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > most:
-            raise HTTPException(413, f"a request may have {most} bytes; send fewer samples at once")
-    return bytes(chunks)
-
-
-def _parse(body: bytes) -> ScoreRequest:
-    try:
-        parsed = ScoreRequest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise HTTPException(422, f"{place}: {one_line(first['msg'])}") from None
-    if parsed.protocol_version != PROTOCOL:
-        raise HTTPException(422, f"protocol_version {parsed.protocol_version!r}, this server speaks {PROTOCOL!r}")
-    return parsed
-
-
-async def _score_item(
-    batching: BatchingJudges, rewards: RewardSet, item: ScoreItem, sample: Sample | PictureError
-) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """(results, errors) of one sample."""
-    if isinstance(sample, PictureError):
-        return {}, dict.fromkeys(item.required_rewards, f"no_input: {sample}")
-    wanted = set(item.required_rewards)
-    total = rewards.total if "total" in wanted else None
-    factors = [name for name in rewards.judges if name in wanted or (total and name in total.rule.factors)]
-    outcomes: dict[str, Outcome] = dict(
-        zip(factors, await asyncio.gather(*(batching.outcome(name, sample) for name in factors)), strict=True)
-    )
-    if total is not None:
-        outcomes["total"] = total.combine(outcomes)
-    results: dict[str, dict[str, float]] = {}
-    errors: dict[str, str] = {}
-    for name in item.required_rewards:
-        outcome = outcomes[name]
-        if isinstance(outcome, Score):
-            results[name] = {"value": outcome.value, **outcome.parts}
-        else:
-            errors[name] = f"{outcome.why.value}: {outcome.detail}"
-    return results, errors
-
-
-def _samples(items: Sequence[ScoreItem]) -> list[Sample | PictureError]:
-    """The samples of a request, or what is wrong with their pictures; the pixels of all together are limited."""
-    left = MOST_PIXELS
-    found: list[Sample | PictureError] = []
-    for item in items:
+    async def work(self) -> None:
+        """Judge and read until cancelled."""
+        executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         try:
-            sample = _sample(item, left)
-        except PictureError as error:
-            found.append(error)
-            continue
-        if isinstance(sample.image, Image.Image):
-            left -= sample.image.width * sample.image.height
-        found.append(sample)
-    return found
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.batching.work())
+                for _ in range(READERS):
+                    group.create_task(self._read(executor))
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    async def score(self, request: Request) -> bytes:
+        """The answer to a request as JSON.
+
+        Raises:
+            HTTPException: it is not answered; see the module.
+        """
+        with self._memory.share() as memory, self._rows.share() as places:
+            body = await self._body(request, memory)
+            size = len(body)
+            due = asyncio.get_running_loop().time() + handicap(size=size)
+            rows = await self._soon(due, partial(read_rows, body, self.names, self.limits))
+            del body
+            with self._refusing("samples"):
+                places.hold(len(rows))
+            rows = _fitting(rows, memory.most)
+            with self._refusing("memory"):
+                memory.hold(max(memory.held, sum(row.memory for row in rows)))
+            due += handicap(
+                rows=len(rows), characters=sum(row.characters for row in rows), pixels=sum(row.pixels for row in rows)
+            )
+            answers = await _while_connected(request, asyncio.gather(*(self._answer(row, due) for row in rows)))
+            content = {
+                "protocol_version": PROTOCOL,
+                "results": [results for results, _ in answers],
+                "errors": [errors for _, errors in answers],
+                "identities": [row.identity for row in rows],
+            }
+            return json.dumps(content, allow_nan=False).encode()
+
+    async def _body(self, request: Request, memory: Share) -> bytes:
+        """The body; it is given up as soon as there is no room for it."""
+        chunks = bytearray()
+        with self._refusing("memory"):
+            declared = request.headers.get("content-length", "")
+            if declared.isdigit():
+                memory.hold(int(declared))
+                # It need not come: what has come is held, and nothing else.
+                memory.hold(0)
+            async for chunk in request.stream():
+                chunks += chunk
+                memory.hold(len(chunks))
+        return bytes(chunks)
+
+    async def _answer(self, row: Row, due: float) -> Answer:
+        """(results, errors) of one row."""
+        sample = await self._soon(due, partial(decode, row, self.limits)) if row.picture else decode(row, self.limits)
+        if isinstance(sample, Row):
+            return {}, dict.fromkeys(row.rewards, f"{Why.NO_INPUT.value}: {sample.fault}")
+        outcomes = await self._outcomes(sample, set(row.rewards), due)
+        results: dict[str, dict[str, float]] = {}
+        errors: dict[str, str] = {}
+        for name in row.rewards:
+            outcome = outcomes[name]
+            if isinstance(outcome, Score):
+                parts = {part: float(value) for part, value in outcome.parts.items()}
+                results[name] = {"value": float(outcome.value), **parts}
+            else:
+                errors[name] = f"{outcome.why.value}: {outcome.detail}"
+        return results, errors
+
+    async def _outcomes(self, sample: Sample, wanted: set[str], due: float) -> dict[str, Outcome]:
+        """The outcome of every reward that is wanted, and of the factors that the total needs."""
+        total = self._rewards.total if "total" in wanted else None
+        factors = [name for name in self._rewards.judges if name in wanted or (total and name in total.rule.factors)]
+        judged = await asyncio.gather(*(self._judged(name, sample, due) for name in factors))
+        outcomes = dict(zip(factors, judged, strict=True))
+        if total is not None:
+            try:
+                outcomes["total"] = total.combine(outcomes)
+            except Exception as error:  # noqa: BLE001 - a total's bug costs this row, not its whole request
+                detail = f"{type(error).__name__}: {one_line(error)}"
+                outcomes["total"] = Unscored(why=Why.BACKEND, detail=detail)
+        return outcomes
+
+    async def _judged(self, factor: str, sample: Sample, due: float) -> Outcome:
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await self.batching.outcome(factor, sample, due)
+        except TimeoutError:
+            return Unscored(why=Why.BACKEND, detail=f"not judged within {self.limits.seconds:g} seconds")
+
+    async def _soon(self, due: float, job: Callable[[], _T]) -> _T:
+        """What a job returns that is done in a thread when its turn has come."""
+        answer: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._jobs.put_nowait((due, next(self._numbers), job, answer))
+        return await answer
+
+    async def _read(self, executor: ThreadPoolExecutor) -> None:
+        while True:
+            *_, job, answer = await self._jobs.get()
+            if answer.done():
+                continue  # its client has gone
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(executor, job)
+            except Exception as error:  # noqa: BLE001 - belongs to who asked for the job
+                if not answer.done():
+                    answer.set_exception(error)
+            else:
+                if not answer.done():
+                    answer.set_result(result)
+
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        """Turns the lack of room into the answer that a client gets."""
+        try:
+            yield
+        except NeverFitsError:
+            raise HTTPException(413, f"more {what} than one request may have; send fewer samples at once") from None
+        except NoRoomError:
+            # By then about half of what is waiting will be done.
+            seconds = math.ceil(self._rows.used * max(self.batching.seconds_a_sample.values(), default=0.0) / 2)
+            wait = {"Retry-After": str(min(max(seconds, 1), 60))}
+            raise HTTPException(429, f"no room for more {what} right now; try again", wait) from None
 
 
-def _sample(item: ScoreItem, most_pixels: int) -> Sample:
-    """The sample that a request holds.
+def _fitting(rows: Sequence[Row], most: int) -> list[Row]:
+    """The rows; what would be more than one request may ever hold is left out, with that as its fault."""
+    fault = f"over the limit of {most} bytes for texts and pictures of one request; send fewer samples at once"
+    left = most
+    fitting = []
+    for row in rows:
+        fits = row.memory <= left
+        fitting.append(row if fits else replace(row, prompt="", chain=None, picture=b"", pixels=0, fault=fault))
+        left -= fitting[-1].memory
+    return fitting
 
-    Raises:
-        PictureError: the picture is not base64, or not a picture.
-    """
-    turn = item.history[-1]
-    metadata: Mapping[str, Any] = item.metadata or {}
-    chain = metadata.get("chain")
-    picture = None if turn.image_b64 is None else _picture(turn.image_b64, most_pixels)
-    return Sample(id="", prompt=turn.text, chain=chain if isinstance(chain, str) else None, image=picture)
 
-
-def _picture(encoded: str, most_pixels: int) -> Image.Image:
+async def _while_connected(request: Request, working: asyncio.Future[list[Answer]]) -> list[Answer]:
+    """The answers, or an end to the work as soon as the client has gone."""
+    leaving: asyncio.Future[Any] = asyncio.ensure_future(request.receive())
+    both: set[asyncio.Future[Any]] = {working, leaving}
     try:
-        data = base64.b64decode(encoded, validate=True)
-        with Image.open(io.BytesIO(data)) as picture:
-            check_size(picture, min(MAX_PIXELS, most_pixels))
-            picture.load()
-            return open_picture(picture)
-    except binascii.Error:
-        raise PictureError("the picture is not base64") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError(f"the picture cannot be decoded: {one_line(error)}") from None
-
-
-def _identity(item: ScoreItem) -> dict[str, Any]:
-    extra = item.model_extra or {}
-    return {key: extra.get(key) for key in IDENTITY}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise HTTPException(499, "the client has gone")
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()

@@ -164,3 +164,36 @@ def test_elsewhere_everything_needs_the_token(tmp_path: Path):
         assert "HttpOnly" in entered.headers["set-cookie"]
         assert client.get("/").status_code == 200
         assert begun(client)["name"] == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"name": NaN}', 422),
+        (b'{"name": "A", "again": NaN}', 422),
+        (b'{"name": "half \\ud800"}', 422),
+        (b"[" * 60_000, 400),
+        (b"not json", 422),
+        (b"", 422),
+    ],
+)
+def test_a_body_that_is_no_answer_gets_one_line(client: TestClient, body: bytes, status: int):
+    answer = client.post("/api/begin", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "[::1"}, 403),
+        ({"Host": "[::1]:8790"}, 200),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": ""}, 415),
+    ],
+)
+def test_other_pages_cannot_answer(client: TestClient, headers: dict[str, str], status: int):
+    sent = {"Content-Type": "application/json"} | headers
+    assert client.post("/api/begin", content=b'{"name": "A"}', headers=sent).status_code == status

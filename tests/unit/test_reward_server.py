@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -17,17 +23,25 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
-from gotr1_eval.web import reward_server
+from gotr1_eval.web import batching
+from gotr1_eval.web.admission import Budget, NeverFitsError, NoRoomError
+from gotr1_eval.web.reward_requests import Limits
 from gotr1_eval.web.reward_server import create_app
 from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
 
+JSON = {"Content-Type": "application/json"}
+HERE = "http://127.0.0.1:8780"
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
 
 
-def encoded(colour: str = "white") -> str:
+def opened(app: FastAPI) -> TestClient:
+    return TestClient(app, base_url=HERE)
+
+
+def encoded(colour: str = "white", side: int = 16) -> str:
     buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
+    Image.new("RGB", (side, side), colour).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -45,8 +59,8 @@ def item(
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
-    with TestClient(create_app(Builder().reward_set("geometric"))) as opened:
-        yield opened
+    with opened(create_app(Builder().reward_set("geometric"))) as client:
+        yield client
 
 
 def score(client: TestClient, *items: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +92,7 @@ def test_an_unscored_reward_is_an_error_never_a_number(client: TestClient):
 
 
 def test_the_total_brings_its_factors():
-    with TestClient(create_app(Builder().reward_set("shapes"))) as client:
+    with opened(create_app(Builder().reward_set("shapes"))) as client:
         body = score(client, item("a red circle and a blue square", "total", image=encoded()))
     assert set(body["results"][0]) == {"total"}
     assert {"value", "semantic", "reasoning_image", "prompt_image"} <= set(body["results"][0]["total"])
@@ -108,19 +122,23 @@ def test_bad_requests_get_one_line(client: TestClient, body: object, status: int
 
 def test_the_size_limit_and_the_token():
     rewards = Builder().reward_set("geometric")
-    with TestClient(create_app(rewards, token="secret", most_bytes=2000)) as client:
+    with opened(create_app(rewards, token="secret", limits=Limits(request_mib=1))) as client:
         assert client.post("/score", json={"requests": [item()]}).status_code == 401
         sign = {"Authorization": "Bearer secret"}
         assert client.post("/score", json={"requests": [item()]}, headers=sign).status_code == 200
-        assert client.post("/score", json={"requests": [item("x" * 3000)]}, headers=sign).status_code == 413
+        large = client.post("/score", json={"requests": [item("x" * 2**20)]}, headers=sign)
+        assert (large.status_code, large.headers["connection"]) == (413, "close")
         assert client.get("/health").status_code == 200
+        # Whoever has the token may come under any name, as through a proxy.
+        named = sign | {"Host": "rewards.example"}
+        assert client.post("/score", json={"requests": [item()]}, headers=named).status_code == 200
 
 
 def test_concurrent_requests_share_a_batch():
     judge = ScriptedJudge(lambda sample: Score(value=len(sample.prompt) / 100))
     app = create_app(RewardSet({"x": judge}))
     app.state.batching.seconds = 0.3
-    with TestClient(app) as client, ThreadPoolExecutor(8) as pool:
+    with opened(app) as client, ThreadPoolExecutor(8) as pool:
         prompts = ["p" * length for length in range(1, 9)]
         answers = list(pool.map(lambda prompt: score(client, item(prompt, "x")), prompts))
     assert [answer["results"][0]["x"]["value"] for answer in answers] == [len(prompt) / 100 for prompt in prompts]
@@ -133,27 +151,193 @@ def test_a_failed_judge_answers_for_its_batch_and_the_server_lives():
             raise BackendError("out of memory")
         return Unscored(why=Why.REFUSED, detail="no") if sample.prompt == "refuse" else Score(value=1.0)
 
-    with TestClient(create_app(RewardSet({"x": ScriptedJudge(answer)}))) as client:
+    with opened(create_app(RewardSet({"x": ScriptedJudge(answer)}))) as client:
         assert score(client, item("fail", "x"))["errors"] == [{"x": "backend: out of memory"}]
         assert score(client, item("refuse", "x"))["errors"] == [{"x": "refused: no"}]
         assert score(client, item("fine", "x"))["results"] == [{"x": {"value": 1.0}}]
 
 
-def test_a_judge_that_breaks_fails_its_own_request_and_the_server_lives():
+def test_a_judge_that_breaks_costs_the_rows_that_break_it():
     def answer(sample: Sample) -> Outcome:
         if sample.prompt == "key":
             raise UsageError("401: wrong key")
+        if sample.prompt == "bug":
+            raise KeyError("word")
+        return Score(value=2.0 if sample.prompt == "range" else 1.0)
+
+    app = create_app(RewardSet({"x": ScriptedJudge(answer), "y": ScriptedJudge(lambda _: Score(value=0.5), "y")}))
+    with opened(app) as client:
+        body = score(client, item("fine", "x"), item("bug", "x", "y"), item("range", "x"), item("exit", "x"))
+        assert score(client, item("key", "x"), item("fine", "x"))["errors"] == [{"x": "backend: 401: wrong key"}] * 2
+    assert [result.get("x") for result in body["results"]] == [{"value": 1.0}, None, None, {"value": 1.0}]
+    assert body["results"][1] == {"y": {"value": 0.5}}
+    assert body["errors"][1] == {"x": "backend: KeyError: 'word'"}
+    assert body["errors"][2]["x"].startswith("backend: ValueError: judge 'scripted' declares the range")
+
+
+def test_a_slow_judge_blocks_neither_health_nor_other_judges():
+    let_go = threading.Event()
+
+    def slow(_: Sample) -> Outcome:
+        let_go.wait(30)
         return Score(value=1.0)
 
-    with TestClient(create_app(RewardSet({"x": ScriptedJudge(answer)}))) as client:
-        refused = client.post("/score", json={"requests": [item("key", "x")]})
-        assert (refused.status_code, refused.json()["detail"]) == (502, "401: wrong key")
-        assert score(client, item("fine", "x"))["results"] == [{"x": {"value": 1.0}}]
+    judges = {"slow": ScriptedJudge(slow, "slow"), "quick": ScriptedJudge(lambda _: Score(value=1.0), "quick")}
+    with opened(create_app(RewardSet(judges), limits=Limits(seconds=0.5))) as client, ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(score, client, item("a", "slow")) for _ in range(4)]
+        assert score(client, item("a", "quick"))["results"] == [{"quick": {"value": 1.0}}]
+        assert client.get("/health").status_code == 200
+        errors = [each.result()["errors"] for each in waiting]
+        let_go.set()
+    assert errors == [[{"slow": "backend: not judged within 0.5 seconds"}]] * 4
 
 
-def test_the_pixels_of_a_request_are_limited(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reward_server, "MOST_PIXELS", 16 * 16)
-    with TestClient(create_app(Builder().reward_set("geometric"))) as client:
-        body = score(client, item(image=encoded()), item(image=encoded()))
-    assert body["results"][0]["geometric"]["value"] == 1.0
-    assert "over the limit of 0" in body["errors"][1]["geometric"]
+def test_judges_that_share_a_model_take_turns():
+    class Model:
+        fingerprint = "m"
+
+    class Server(Model):
+        def traffic(self) -> str:
+            return ""
+
+    def judge(model: object) -> ScriptedJudge:
+        made = ScriptedJudge(lambda _: Score(value=1.0))
+        made.models = [model]  # type: ignore[attr-defined]
+        return made
+
+    shared, server = Model(), Server()
+    judges = {"a": judge(shared), "b": judge(server), "c": judge(shared), "d": judge(server), "e": judge(Model())}
+    groups = [sorted(group) for group in batching._taking_turns(judges)]
+    assert sorted(groups) == [["a", "c"], ["b"], ["d"], ["e"]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"history": [{"text": "x" * 8_001}]}, "the prompt has 8001 characters, over the limit of 8000"),
+        ({"metadata": {"chain": "x" * 32_001}}, "the chain has 32001 characters, over the limit of 32000"),
+        ({"history": [{"text": "half \ud800"}]}, "the prompt holds half a surrogate pair"),
+        ({"metadata": {"chain": "\\ud800 \U0001f600 other half \udfff"}}, "the chain holds half a surrogate pair"),
+        ({"history": [{"text": "a cat", "image_url": "http://169.254.169.254/"}]}, "'image_url' is not opened"),
+        ({"history": [{"text": "a cat", "image": "file:///dev/zero"}]}, "'image' is not opened"),
+    ],
+)
+def test_what_is_wrong_with_a_row_costs_that_row(client: TestClient, changed: dict[str, Any], words: str):
+    requests = [item(request_id="\\ud800 \U0001f600"), item(request_id="b") | changed, item()]
+    answer = client.post("/score", content=json.dumps({"requests": requests}), headers=JSON)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert [len(results) for results in body["results"]] == [1, 0, 1]
+    assert body["identities"][0]["request_id"] == "\\ud800 \U0001f600"
+    assert body["errors"][1]["geometric"].startswith("no_input: ")
+    assert words in body["errors"][1]["geometric"]
+
+
+@pytest.mark.parametrize("address", ["file:///dev/zero", "/dev/stdin", "http://127.0.0.1:1/x.png", "data:,", "../x"])
+def test_addresses_and_paths_are_never_opened(client: TestClient, address: str):
+    (errors,) = score(client, item(image=address))["errors"]
+    assert errors["geometric"].startswith("no_input: the picture ")
+
+
+def test_a_data_url_holds_a_picture(client: TestClient):
+    assert score(client, item(image=f"data:image/png;base64,{encoded()}"))["errors"] == [{}]
+
+
+def test_postscript_starts_no_program(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
+    page = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    (errors,) = score(client, item(image=base64.b64encode(page).decode()))["errors"]
+    assert errors["geometric"].startswith("no_input: the picture cannot be decoded")
+
+
+def test_large_pictures_and_many_pictures_are_refused_by_row():
+    limits = Limits(picture_pixels=300, memory_mib=2, request_mib=1)
+    with opened(create_app(Builder().reward_set("geometric"), limits=limits)) as client:
+        body = score(client, item(image=encoded(side=18)), item(image=encoded(side=16)))
+    assert body["errors"][0]["geometric"] == "no_input: 18x18 pixels are over the limit of 300"
+    assert body["results"][1]["geometric"]["value"] == 1.0
+    with opened(create_app(Builder().reward_set("geometric"), limits=replace(limits, picture_pixels=10**6))) as client:
+        body = score(client, *(item(image=encoded(side=400)) for _ in range(3)))
+    assert [len(results) for results in body["results"]] == [1, 1, 0]
+    assert "send fewer samples at once" in body["errors"][2]["geometric"]
+
+
+def test_many_rows_and_bombs_of_values_are_refused_whole(client: TestClient):
+    many = client.post("/score", json={"requests": [item()] * 1_025})
+    assert (many.status_code, many.json()["detail"].split(",")[0]) == (413, "1025 samples")
+    bomb = b'{"requests": [], "more": [' + b"{}," * 600_000 + b"{}]}"
+    assert client.post("/score", content=bomb, headers=JSON).status_code == 413
+    deep = client.post("/score", content=b"[" * 100_000, headers=JSON)
+    assert deep.status_code == 422
+    assert client.post("/score", json={"requests": [item(request_id={"a": 1})]}).status_code == 422
+    assert client.post("/score", json={"requests": [item("p", "x" * 5000)]}).status_code == 400
+
+
+def test_a_request_that_finds_no_room_is_told_when_to_come_back():
+    let_go, begun = threading.Event(), threading.Event()
+
+    def slow(_: Sample) -> Outcome:
+        begun.set()
+        let_go.wait(30)
+        return Score(value=1.0)
+
+    limits = Limits(rows=4, waiting_rows=8)
+    with (
+        opened(create_app(RewardSet({"x": ScriptedJudge(slow)}), limits=limits)) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        waiting = pool.submit(score, client, *[item("a", "x")] * 4)
+        assert begun.wait(30)
+        refused = client.post("/score", json={"requests": [item("a", "x")] * 3})
+        small = pool.submit(score, client, item("a", "x"))
+        let_go.set()
+        assert len(waiting.result()["results"]) == 4
+        assert len(small.result()["results"]) == 1
+        assert score(client, *[item("a", "x")] * 4)["errors"] == [{}] * 4
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_greedy_requests_leave_room_for_small_ones():
+    budget = Budget(1_000)
+    with ExitStack() as stack:
+        shares = [stack.enter_context(budget.share()) for _ in range(9)]
+        for amount in range(1, 1_000):
+            for share in shares:
+                with suppress(NoRoomError, NeverFitsError):
+                    share.hold(amount)
+        assert {share.held for share in shares} == {100}
+        with budget.share() as small:
+            small.hold(50)
+    assert budget.used == 0
+    with budget.share() as large, pytest.raises(NeverFitsError):
+        large.hold(501)
+
+
+def test_limits_that_fit_no_request_are_refused():
+    with pytest.raises(UsageError, match="--memory-mib 64: expected at least twice --request-mib 64"):
+        Limits(memory_mib=64)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example:8780"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Host": ""}, 403),
+        ({"Host": "[::1]:8780"}, 200),
+        ({"Host": "LOCALHOST"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": HERE}, 200),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": ""}, 415),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+    ],
+)
+def test_other_pages_are_turned_away(client: TestClient, headers: dict[str, str], status: int):
+    content = json.dumps({"requests": [item()]})
+    assert client.post("/score", content=content, headers=JSON | headers).status_code == status
