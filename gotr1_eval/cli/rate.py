@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.secrets import show
 from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def rate(
     token = None if is_loopback(host) else _token(folder)
     with listening(host, port) as listener:
         link = f"{address(host, listener)}/{'' if token is None else f'?token={token}'}"
-        out.print(f"rate at {link}", markup=False, soft_wrap=True)
+        show(f"rate at {link}")
         out.print("Every answer is on disk before the page shows it as saved. Ctrl-C stops, the same command goes on.")
         server(create_app(folder, study, store, token=token)).run(sockets=[listener])
 

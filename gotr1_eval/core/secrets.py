@@ -136,6 +136,13 @@ def guard_streams() -> None:
             setattr(sys, name, _GuardedStream(stream))
 
 
+def show(text: str) -> None:
+    """Writes a line to standard output as it is: a link that the reader is meant to open, with its token."""
+    stream = getattr(sys.stdout, "_stream", sys.stdout)
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def _from_environment() -> Iterator[str]:
     """Values of variables named as secrets are; paths and plain words are none."""
     for name, value in os.environ.items():
