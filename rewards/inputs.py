@@ -7,14 +7,17 @@ never given is nobody's verdict: `NO_INPUT`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image
 
-from gotr1_eval.core.chain import Chain, parse_chain
+from gotr1_eval.core.chain import NOTATIONS, Chain, parse_chain
+from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.perception import FileDetector, Sighting
 from gotr1_eval.core.pictures import PictureError, open_picture, picture_name, picture_size
+from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 
 NO_BOX = "no readable box in the chain"
@@ -26,6 +29,31 @@ def require_plan(sample: Sample) -> Chain | Score | Unscored:
         return Unscored(why=Why.NO_INPUT, detail="the sample has no chain")
     chain = parse_chain(sample.chain)
     return chain if chain.boxed else Score(value=0.0, note=NO_BOX)
+
+
+def refuse_without_plan(samples: Iterable[Sample], judges: Mapping[str, Judge], source: str) -> None:
+    """Refuse chains made elsewhere of which not one holds a readable plan, where a judge looks at plans.
+
+    A mean of 0 would then say something about the notation, and nothing about the plans.
+
+    Raises:
+        DataError: at least one sample has a chain, and no chain holds a readable box.
+    """
+    looking = [name for name, judge in judges.items() if getattr(judge, "looks_at", None) in ("plan", "grounding")]
+    if not looking:
+        return
+    chains = 0
+    for sample in samples:
+        if sample.chain is not None:
+            chains += 1
+            if parse_chain(sample.chain).boxed:
+                return
+    if chains:
+        raise DataError(
+            f"none of its {chains} chains holds a readable plan, for which {', '.join(looking)} would give 0; read are "
+            + NOTATIONS,
+            path=source,
+        )
 
 
 def require_picture(sample: Sample) -> Image.Image | Unscored:

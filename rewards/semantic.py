@@ -25,7 +25,7 @@ class Settings(RubricSettings):
 class SemanticJudge(RubricJudge):
     """Scores the words of a chain."""
 
-    version = 1
+    version = 2
     looks_at = "prose"
     lowest, highest = 0, 10
     markers = frozenset({"prompt", "chain"})

@@ -39,7 +39,7 @@ class Settings(RubricSettings):
 class SpatialJudge(RubricJudge):
     """Scores the layout of a plan."""
 
-    version = 1
+    version = 2
     looks_at = "plan"
     names = ("score",)
     lowest, highest = 1, 10

@@ -56,6 +56,7 @@ def score(
     from gotr1_eval.cli.terminal import Bars
     from gotr1_eval.files.columns import read_columns
     from gotr1_eval.manifest import Manifest
+    from rewards.inputs import refuse_without_plan
 
     builder = Builder()
     runs = read_engine(engine, builder)
@@ -66,6 +67,7 @@ def score(
             "--judges prompt_image --judge-model MODEL (see gotr1-eval list judges)"
         )
     rewards = builder.reward_set(judges or "without_models", judge_model_spec(judge_model, reply_cache, judges))
+    refuse_without_plan(samples, rewards.judges, source)
     folder = out or Path("runs", safe_name(f"score-{samples.name}"))
     with Bars(builder.traffic) as bars:
         runs.run(

@@ -1,9 +1,18 @@
-"""Reading and writing reasoning chains: prose with named objects and their boxes on a 0..1000 grid.
+"""Reading and writing reasoning chains: prose with named objects and their boxes.
 
-Two written forms are read, also mixed (paper section 3; the released examples):
+The two forms of the paper (section 3; the released examples), on a 0..1000 grid:
 
     A <|obj_start|>yellow vase<|obj_end|> <|box_start|>(202,482),(729,964)<|box_end|>, which sits ...
     a butterfly (0,246),(533,861) and a candle (501,133),(992,897)
+
+and what other models write, all of them also mixed:
+
+    cat [0, 400, 200, 600]      cat: (0, 400, 200, 600)      cat: [[0, 400], [200, 600]]
+    <ref>cat</ref><box>(0,400),(200,600)</box>, and the same markers as <|object_ref_start|>, <|ref|>, <bbox>, <|det|>
+    [{"bbox_2d": [0, 400, 200, 600], "label": "cat"}], {"cat": [0, 400, 200, 600]}: what `core.reading` takes for boxes
+
+Numbers are x1, y1, x2, y2. Their scale is one for the whole chain: fractions where all coordinates lie between 0 and 1
+and one has a decimal point, else thousandths. Boxes that this leaves open have no place (`Defect.UNKNOWN_SCALE`).
 
 Names and boxes are paired by position: a box belongs to the last name before it. No input raises; whatever is
 wrong with a chain becomes a named `Defect`, for a broken chain is data about the model that wrote it.
@@ -12,10 +21,14 @@ wrong with a chain becomes a named `Defect`, for a broken chain is data about th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gotr1_eval.core.names import name_words, spelling, word_set
+from gotr1_eval.core.reading.box_values import RawBox, boxes_in, label_of
+from gotr1_eval.core.reading.literals import Items, Pairs, State, Structure, Value, find_structures
+from gotr1_eval.core.reading.reply import UnreadableReply
 from gotr1_eval.core.types import Box
 
 OBJ_START, OBJ_END = "<|obj_start|>", "<|obj_end|>"
@@ -37,6 +50,7 @@ class Defect(StrEnum):
     CUT_OFF = "cut off"
     UNNAMED_BOX = "unnamed box"
     STRAY_TOKEN = "stray token"
+    UNKNOWN_SCALE = "unknown scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +93,58 @@ class Chain:
         return tuple((planned.name, planned.box) for planned in self.objects if planned.box is not None)
 
 
-# A bare box needs all four numbers in this very shape; prose holds too many other numbers in brackets.
+NOTATIONS = (
+    "<|obj_start|>cat<|obj_end|> <|box_start|>(0,400),(200,600)<|box_end|>, cat (0,400),(200,600), "
+    'cat [0, 400, 200, 600], <box>...</box>, and JSON such as [{"bbox_2d": [0, 400, 200, 600], "label": "cat"}]'
+)
+"""The notations of plans, for messages."""
+
+_OBJ_STARTS = (OBJ_START, "<|object_ref_start|>", "<|ref|>", "<ref>")
+_OBJ_ENDS = (OBJ_END, "<|object_ref_end|>", "<|/ref|>", "</ref>")
+_BOX_STARTS = (BOX_START, "<|box|>", "<|det|>", "<box>", "<bbox>")
+_BOX_ENDS = (BOX_END, "<|/box|>", "<|/det|>", "</box>", "</bbox>")
+
+
+def _any(markers: Iterable[str]) -> str:
+    return "|".join(map(re.escape, markers))
+
+
+# A bare box needs all four numbers in one of these very shapes; prose holds too many other numbers in brackets.
 _NUMBER = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _PAIR = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
+_SQUARE_PAIR = rf"\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]"
+_FOUR = rf"{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}"
 _TOKEN = re.compile(
-    rf"(?P<name>{re.escape(OBJ_START)})|(?P<box>{re.escape(BOX_START)})"
-    rf"|(?P<bare>{_PAIR}\s*,?\s*{_PAIR})|(?P<stray>{re.escape(OBJ_END)}|{re.escape(BOX_END)})"
+    rf"(?P<name>{_any(_OBJ_STARTS)})|(?P<box>{_any(_BOX_STARTS)})"
+    rf"|(?P<bare>{_PAIR}\s*(?:(?:,|-|–|to\b)\s*)?{_PAIR}|{_SQUARE_PAIR}\s*(?:,\s*)?{_SQUARE_PAIR}"
+    rf"|\(\s*{_FOUR}\s*\)|\[\s*{_FOUR}\s*\])|(?P<stray>{_any((*_OBJ_ENDS, *_BOX_ENDS))})"
 )
-_ANY_MARKER = re.compile("|".join(map(re.escape, (OBJ_START, OBJ_END, BOX_START, BOX_END))))
+_ANY_MARKER = re.compile(_any((*_OBJ_STARTS, *_OBJ_ENDS, *_BOX_STARTS, *_BOX_ENDS)))
+_OF_PAPER = re.compile(rf"{re.escape(BOX_START)}|\([^()]*\)\s*,?\s*\(")
+_DECIMAL = re.compile(r"[0-9]\.[0-9]")
+_JSON = re.compile(r"\[\s*\{|\{")
+OVERSHOOT = 0.01
+"""How far, in parts of the side, a coordinate may lie outside and is clipped before it speaks against a scale."""
 _NUMBERS = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _CLAUSE_END = re.compile(r"[.,;:!?()\n]")
 _DETERMINER = re.compile(
     r"\b(?:an?|the|one|two|three|four|five|six|seven|eight|another|some|its|his|her|their)\b", re.I
 )
 _LEADING_WORD = re.compile(r"^(?:and|or|with|of|on|in|at|by|is|are|next to|near|to|from|behind|beside)(?:\s+|$)", re.I)
-_GLUE = re.compile(r"[\s,;&]*(?:and)?[\s,;&]*", re.I)
+_GLUE = re.compile(r"[\s,;&]*+(?:and[\s,;&]*+)?", re.I)
+_LINK_MARKS = " \t\r\n:=|>*_\"'`“”[({~–—-"
+_LINK_WORDS = word_set(
+    "is are was sits stands lies located placed positioned at in from bbox bounding coordinates position"
+)
+"""Between a name and its box: "cat: [...]", "**cat** = (...)", "a cat is at (...)"."""
+_MOST_LINK_WORDS = 6
+_WORN = word_set(
+    "jacket coat shirt tshirt sweater hoodie dress skirt suit tuxedo uniform jean trouser pant short hat cap helmet "
+    "scarf glove boot shoe vest blouse robe gown costume apron kimono swimsuit bikini raincoat cloak overall outfit "
+    "clothe clothing glass sunglass sari kilt armor armour"
+)
+"""Garments: behind "in" or "wearing" they tell who is meant, "a person in a blue jacket"."""
+_WEARS = re.compile(r"\b(?:in|wearing|dressed in)\s*\Z", re.I)
 
 
 @dataclass(slots=True)
@@ -107,6 +158,25 @@ class _Open:
     cut: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A box as it is written: its numbers, or what is wrong with them."""
+
+    numbers: tuple[float, ...]
+    faults: tuple[Defect, ...] = ()
+    decimal: bool = False
+    of_paper: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """An object of a plan before the scale of its chain is known."""
+
+    name: str
+    box: _Written
+    span: tuple[int, int]
+
+
 def parse_chain(text: str) -> Chain:
     """Parse a reasoning chain.
 
@@ -117,18 +187,29 @@ def parse_chain(text: str) -> Chain:
         The chain's objects, prose and defects. Never raises.
     """
     body, ended, _ = text.partition(BEGIN_OF_IMAGE)
-    objects: list[PlannedObject] = []
+    objects: list[_Object] = []
     defects: list[Defect] = []
-    removed: list[tuple[int, int]] = []
+    removed: list[tuple[int, int, str]] = []
     name: _Open | None = None
     position = before = 0
+    json = _json_plans(body)
 
     def close(pending: _Open | None) -> None:
         if pending is not None and not pending.boxed:
             fault = Defect.CUT_OFF if pending.cut else Defect.MISSING_BOX
-            objects.append(PlannedObject(pending.name, None, (fault,), (pending.start, pending.end)))
+            objects.append(_Object(pending.name, _Written((), (fault,)), (pending.start, pending.end)))
 
-    while match := _TOKEN.search(body, position):
+    while (match := _TOKEN.search(body, position)) or json:
+        if json and (match is None or json[0].start < match.start()):
+            if json[0].start >= position:
+                close(name)
+                name, before, position = None, json[0].end, json[0].end
+                known = len(objects)
+                defects += _add_structure(json[0], body, objects)
+                removed.append((json[0].start, json[0].end, ", ".join(one.name for one in objects[known:])))
+            json = json[1:]
+            continue
+        assert match is not None
         before, (start, position) = position, match.span()
         if match["stray"]:
             defects.append(Defect.STRAY_TOKEN)
@@ -139,7 +220,7 @@ def parse_chain(text: str) -> Chain:
                 defects.append(Defect.CUT_OFF if position == len(body) else Defect.STRAY_TOKEN)
         else:
             inner, position = (match["bare"], position) if match["bare"] else _box_text(body, position)
-            removed.append((start, position))
+            removed.append((start, position, ""))
             owner = _name_for_box(body, name, (before, start), bare=bool(match["bare"]))
             if owner is None:
                 defects.append(Defect.UNNAMED_BOX)
@@ -147,13 +228,119 @@ def parse_chain(text: str) -> Chain:
             if owner is not name:
                 close(name)
             name = owner
-            cut = not match["bare"] and position == len(body) and not body.endswith(BOX_END)
-            box, faults = _read_box(inner, cut=cut)
-            objects.append(PlannedObject(name.name, box, faults, (name.start, position)))
+            cut = not match["bare"] and position == len(body) and not body.endswith(_BOX_ENDS)
+            box = _read_box(inner, cut=cut, of_paper=_OF_PAPER.match(match.group()) is not None)
+            objects.append(_Object(name.name, box, (name.start, position)))
             name = _Open(name.name, name.start, position, boxed=True)
     close(name)
     prose = _prose(body, removed)
-    return Chain(body, tuple(objects), prose, tuple(defects), bool(ended))
+    return Chain(body, _placed(objects), prose, tuple(defects), bool(ended))
+
+
+def _json_plans(body: str) -> list[Structure]:
+    """The JSON structures of a chain that hold objects, in order."""
+    first = _JSON.search(body)
+    if first is None:
+        return []
+    start = first.start()
+    return [
+        Structure(one.value, one.start + start, one.end + start, one.state)
+        for one in find_structures(body[start:])
+        if any(_boxes_or_fault(entry) for entry in _entries(one.value))
+    ]
+
+
+def _entries(value: Value) -> list[Pairs]:
+    """The objects of a list, or under a wrapping key; else the object itself."""
+    if isinstance(value, Items):
+        return [entry for inner in value.values for entry in _entries(inner)]
+    if not isinstance(value, Pairs):
+        return []
+    wrapped = [entry for _, inner in value.pairs if isinstance(inner, Items) for entry in _entries(inner)]
+    return wrapped or [value]
+
+
+def _boxes_or_fault(entry: Pairs) -> list[RawBox] | Defect | None:
+    """The boxes of an entry; what is wrong with it; None where it is no object of a plan."""
+    try:
+        found = boxes_in(entry)
+    except UnreadableReply:
+        return Defect.MISSING_NUMBER if entry.closed else Defect.CUT_OFF
+    if found:
+        return found
+    if label_of(entry) is None:
+        return None
+    return Defect.MISSING_BOX if entry.closed else Defect.CUT_OFF
+
+
+def _add_structure(structure: Structure, body: str, objects: list[_Object]) -> list[Defect]:
+    """Add the objects of a JSON plan, without those that prose has given in the same place; its defects."""
+    span = (structure.start, structure.end)
+    decimal = _DECIMAL.search(body[slice(*span)]) is not None
+    known = {(spelling(one.name), one.box.numbers) for one in objects}
+    defects: list[Defect] = []
+    for entry in _entries(structure.value):
+        found = _boxes_or_fault(entry)
+        if isinstance(found, Defect):
+            name = " ".join((label_of(entry) or "").split())
+            if name:
+                objects.append(_Object(name, _Written((), (found,)), span))
+            else:
+                defects.append(found)
+        for raw in found if isinstance(found, list) else ():
+            name = " ".join((raw.label or "").split())
+            if not name:
+                defects.append(Defect.UNNAMED_BOX)
+            elif (spelling(name), raw.numbers) not in known:
+                objects.append(_Object(name, _Written(raw.numbers, (), decimal, of_paper=False), span))
+    if structure.state is State.CUT and not any(Defect.CUT_OFF in one.box.faults for one in objects):
+        defects.append(Defect.CUT_OFF)
+    return list(dict.fromkeys(defects))
+
+
+def _placed(objects: Sequence[_Object]) -> tuple[PlannedObject, ...]:
+    """The objects with their boxes in fractions of the picture, once the chain's scale is known."""
+    whole = [one.box for one in objects if not one.box.faults or one.box.numbers]
+    fractions = any(box.decimal for box in whole) and all(_up_to(1, box) for box in whole)
+    others = [box for box in whole if not box.of_paper]
+    # Beyond a thousand the others count pixels of a picture whose size nobody said.
+    pixels = not fractions and not all(_up_to(GRID, box) for box in others)
+    placed = []
+    for one in objects:
+        box, faults = _place(one.box, 1 if fractions else GRID, pixels=pixels and not one.box.of_paper)
+        placed.append(PlannedObject(one.name, box, faults, one.span))
+    return tuple(placed)
+
+
+def _up_to(side: int, box: _Written) -> bool:
+    return all(-OVERSHOOT * side <= number <= (1 + OVERSHOOT) * side for number in box.numbers)
+
+
+def _place(written: _Written, side: int, *, pixels: bool) -> tuple[Box | None, tuple[Defect, ...]]:
+    """The box in fractions of the picture, with whatever is wrong with it.
+
+    Args:
+        side: what the coordinates count up to.
+        pixels: they count something else.
+    """
+    if not written.numbers:
+        return None, written.faults
+    x1, y1, x2, y2 = written.numbers
+    largest = max(map(abs, written.numbers))
+    # Fractions among thousandths; and in notations of unknown origin what may as well be fractions, or percent.
+    other_scale = side == GRID and written.decimal and largest < 2
+    unclear = side == GRID and not written.of_paper and (0 < largest <= 1 or (written.decimal and largest <= 100))
+    if pixels or other_scale or unclear:
+        return None, (*written.faults, Defect.UNKNOWN_SCALE)
+    faults = list(written.faults)
+    if x1 > x2 or y1 > y2:
+        faults.append(Defect.SWAPPED_CORNERS)
+    if min(written.numbers) < 0 or max(written.numbers) > side:
+        faults.append(Defect.OUT_OF_RANGE)
+    box = Box.clipped(x1 / side, y1 / side, x2 / side, y2 / side)
+    if box.area == 0:
+        faults.append(Defect.ZERO_AREA)
+    return box, tuple(faults)
 
 
 def _read_name(body: str, start: int, position: int) -> tuple[_Open | None, int]:
@@ -161,7 +348,7 @@ def _read_name(body: str, start: int, position: int) -> tuple[_Open | None, int]
     following = _ANY_MARKER.search(body, position)
     end = following.start() if following else len(body)
     name = " ".join(body[position:end].split())
-    if following and following.group() == OBJ_END:
+    if following and following.group() in _OBJ_ENDS:
         end = following.end()
     if not name:
         return None, end
@@ -173,7 +360,7 @@ def _box_text(body: str, position: int) -> tuple[str, int]:
     following = _ANY_MARKER.search(body, position)
     if following is None:
         return body[position:], len(body)
-    end = following.end() if following.group() == BOX_END else following.start()
+    end = following.end() if following.group() in _BOX_ENDS else following.start()
     return body[position : following.start()], end
 
 
@@ -200,47 +387,61 @@ def _name_for_box(body: str, name: _Open | None, between: tuple[int, int], *, ba
 
 def _noun_before(text: str) -> str:
     """The noun phrase that ends a piece of prose: after its last clause mark and its last determiner."""
-    clause = _CLAUSE_END.split(text.rstrip())[-1] if text.strip() else ""
+    clause = _CLAUSE_END.split(_without_link(text))[-1]
     determiners = list(_DETERMINER.finditer(clause))
-    phrase = clause[determiners[-1].end() :] if determiners else clause
+    phrase = clause[_start_of_phrase(clause, [match.span() for match in determiners]) :] if determiners else clause
     phrase = phrase.strip()
     while lead := _LEADING_WORD.match(phrase):
         phrase = phrase[lead.end() :]
-    words = [word for word in phrase.split() if re.search(r"\w", word)]
+    words = [word.strip("*_`\"'“”|#") for word in phrase.split() if re.search(r"\w", word)]
     # Without a determiner the whole clause came along; a name of more than a few words is a sentence.
     return " ".join(words if determiners else words[-4:])
 
 
-def _read_box(text: str, *, cut: bool) -> tuple[Box | None, tuple[Defect, ...]]:
-    """The box written in `text`, in fractions of the picture, with whatever is wrong with it."""
-    numbers = [float(number) for number in _NUMBERS.findall(text)]
+def _start_of_phrase(clause: str, determiners: Sequence[tuple[int, int]]) -> int:
+    """Where the last noun phrase begins, or the one before it that wears it: "a person in a blue jacket"."""
+    place = len(determiners) - 1
+    while place > 0:
+        worn = name_words(clause[determiners[place][1] :])
+        if not (worn and worn[-1] in _WORN and _WEARS.search(clause[: determiners[place][0]])):
+            break
+        place -= 1
+    return determiners[place][1]
+
+
+def _without_link(text: str) -> str:
+    """The text without the marks and words at its end that only lead to a box."""
+    text = text.rstrip(_LINK_MARKS)
+    for _ in range(_MOST_LINK_WORDS):
+        before, _, word = text.rpartition(" ")
+        if word.lower() not in _LINK_WORDS or not before.strip():
+            break
+        text = before.rstrip(_LINK_MARKS + ",")
+    return text
+
+
+def _read_box(text: str, *, cut: bool, of_paper: bool) -> _Written:
+    """The numbers of the box that is written in `text`."""
+    numbers = tuple(float(number) for number in _NUMBERS.findall(text))
     if len(numbers) != 4:
         if len(numbers) > 4:
-            return None, (Defect.EXTRA_NUMBER,)
-        return None, (Defect.CUT_OFF if cut else Defect.MISSING_NUMBER,)
-    faults: list[Defect] = [Defect.CUT_OFF] if cut else []
-    x1, y1, x2, y2 = numbers
-    if x1 > x2 or y1 > y2:
-        faults.append(Defect.SWAPPED_CORNERS)
-    if min(numbers) < 0 or max(numbers) > GRID:
-        faults.append(Defect.OUT_OF_RANGE)
-    box = Box.clipped(x1 / GRID, y1 / GRID, x2 / GRID, y2 / GRID)
-    if box.area == 0:
-        faults.append(Defect.ZERO_AREA)
-    return box, tuple(faults)
+            return _Written((), (Defect.EXTRA_NUMBER,))
+        return _Written((), (Defect.CUT_OFF if cut else Defect.MISSING_NUMBER,))
+    return _Written(numbers, (Defect.CUT_OFF,) if cut else (), _DECIMAL.search(text) is not None, of_paper)
 
 
-def _prose(body: str, removed: Iterable[tuple[int, int]]) -> str:
-    """The body without the removed spans and without markers, spaces set right."""
+def _prose(body: str, removed: Iterable[tuple[int, int, str]]) -> str:
+    """The body with the removed spans replaced by the words beside them, without markers, spaces set right."""
     kept = "".join(_complement(body, removed))
     kept = " ".join(_ANY_MARKER.sub(" ", kept).split())
     return re.sub(r"\s+([.,;:!?])", r"\1", kept)
 
 
-def _complement(body: str, removed: Iterable[tuple[int, int]]) -> Iterator[str]:
+def _complement(body: str, removed: Iterable[tuple[int, int, str]]) -> Iterator[str]:
     position = 0
-    for start, end in removed:
+    for start, end, words in removed:
         yield body[position:start]
+        yield words
         position = end
     yield body[position:]
 

@@ -17,15 +17,16 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _IDLE_WORDS = frozenset(("a", "an", "the", "one", "two", "three", "four", "five", "six", "some", "of"))
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list that is written as one text."""
     return frozenset(text.split())
 
 
-COLOURS = _words(
+COLOURS = word_set(
     "red orange yellow green blue purple pink brown black white gray grey gold golden silver violet turquoise "
     "beige maroon navy teal crimson scarlet indigo cyan magenta tan ivory"
 )
-ADJECTIVES = COLOURS | _words(
+ADJECTIVES = COLOURS | word_set(
     # shapes and sizes
     "big small large little tiny huge tall short long wide narrow thick thin round circular square rectangular "
     "triangular oval oblong spherical cubic cylindrical conical pyramidal pentagonal hexagonal octagonal diamond "
@@ -41,13 +42,13 @@ ADJECTIVES = COLOURS | _words(
     "beautiful pretty lovely cozy cute tender juicy creamy rich plain simple grand majestic vast busy calm lush "
     "dense"
 )
-_SIDES = _words("left leftmost right rightmost")
-_LEVELS = _words("top topmost upper bottom bottommost lower")
-_PLACES = _SIDES | _LEVELS | _words("middle center central front back first second third fourth fifth last next")
+_SIDES = word_set("left leftmost right rightmost")
+_LEVELS = word_set("top topmost upper bottom bottommost lower")
+_PLACES = _SIDES | _LEVELS | word_set("middle center central front back first second third fourth fifth last next")
 _ATTRIBUTES = (
     ADJECTIVES
     | _PLACES
-    | _words(
+    | word_set(
         "sleeping sitting standing lying running walking flying swimming smiling striped dotted spotted solid painted "
         "broken single main visible whole entire same other another very this that these those each every "
         "his her its their my your our metal stone"
@@ -83,7 +84,7 @@ _FRAMES = re.compile(
     r"^(?:(?:an?|the|this)\s+)?(?:photo|photograph|picture|image|pair|set|couple|kind|type)s?\s+of\s+", re.I
 )
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_ENDS_NAME = _words(
+_ENDS_NAME = word_set(
     "of with without in on at by from to for near next beside behind under over above below beneath underneath "
     "between inside outside into onto against around along across through among "
     "that which who whose whom while as is are was were has have and or "
@@ -91,9 +92,9 @@ _ENDS_NAME = _words(
     "flying facing made filled covered dressed seated placed located"
 )
 """What comes after one of these, behind a noun, describes the object: a person in a blue jacket is a person."""
-_NUMERALS = _words("number digit numeral letter character figure")
+_NUMERALS = word_set("number digit numeral letter character figure")
 _SEVERAL = re.compile(r"\s*(?:[,/&+|;]|\band\b|\bor\b)\s*", re.I)
-_NO_NAME = _words("object target item thing bbox box instance result region answer it detection none null unknown")
+_NO_NAME = word_set("object target item thing bbox box instance result region answer it detection none null unknown")
 
 _IRREGULAR = {
     "people": "person", "persons": "person", "men": "man", "women": "woman", "children": "child",
@@ -106,12 +107,12 @@ _IRREGULAR = {
     "species": "species", "series": "series", "houses": "house", "blouses": "blouse", "mouses": "mouse",
 }  # fmt: skip
 """Plurals that the rules below would miss."""
-_NO_PLURAL_OF_MAN = _words("specimen regimen abdomen omen semen ramen acumen amen yemen stamen hymen")
-_KEEPS_IE = _words(
+_NO_PLURAL_OF_MAN = word_set("specimen regimen abdomen omen semen ramen acumen amen yemen stamen hymen")
+_KEEPS_IE = word_set(
     "cookies movies zombies brownies smoothies hoodies selfies birdies genies prairies magpies bowties neckties "
     "rookies collies budgies veggies calories"
 )
-_KEEPS_E = _words(
+_KEEPS_E = word_set(
     "shoes horseshoes toes canoes hoes oboes does foes moustaches mustaches quiches brioches niches caches headaches "
     "avalanches uses fuses muses causes"
 )

@@ -150,3 +150,92 @@ def test_long_input_takes_linear_time():
 def test_names_that_could_not_be_read_back_are_refused(name: str):
     with pytest.raises(ValueError, match="name"):
         write_object(name, Box(0, 0, 1, 1))
+
+
+CAT_AND_DOG = [("cat", (0, 400, 200, 600)), ("dog", (800, 400, 1000, 600))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"bbox_2d": [0, 400, 200, 600], "label": "cat"}, {"bbox_2d": [800, 400, 1000, 600], "label": "dog"}]',
+        '```json\n[{"box": [0, 400, 200, 600], "name": "cat"},\n{"box": [800, 400, 1000, 600], "name": "dog"}]\n```',
+        '{"objects": [{"name": "cat", "bbox": [0, 400, 200, 600]}, {"name": "dog", "bbox": [800, 400, 1000, 600]}]}',
+        '{"cat": [0, 400, 200, 600], "dog": [800, 400, 1000, 600]}',
+        '[{"bbox_2d": [0.0, 0.4, 0.2, 0.6], "label": "cat"}, {"bbox_2d": [0.8, 0.4, 1, 0.6], "label": "dog"}]',
+        "cat [0, 400, 200, 600], dog [800, 400, 1000, 600]",
+        "a cat (0, 400, 200, 600) and a dog (800, 400, 1000, 600)",
+        "cat: (0.0, 0.4, 0.2, 0.6)\ndog: (0.8, 0.4, 1.0, 0.6)",
+        "1. **cat**: [0, 400, 200, 600]\n2. **dog**: [800, 400, 1000, 600]",
+        "- cat = [[0, 400], [200, 600]]\n- dog = [[800, 400], [1000, 600]]",
+        "| cat | [0, 400, 200, 600] |\n| dog | [800, 400, 1000, 600] |",
+        "A cat is at [0, 400], [200, 600], a dog from (800,400) to (1000,600).",
+        "<ref>cat</ref><box>(0,400),(200,600)</box><ref>dog</ref><box>(800,400),(1000,600)</box>",
+        "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(0,400),(200,600)<|box_end|> and "
+        "<|ref|>dog<|/ref|><|det|>[[800, 400, 1000, 600]]<|/det|>",
+        "A cat <bbox>0,400,200,600</bbox> beside a dog <|box_start|>(800,400),(1000,600)<|box_end|>",
+        'A cat (0,400),(200,600) sits. {"label": "cat", "bbox": [0, 400, 200, 600]} '
+        '{"label": "dog", "bbox": [800, 400, 1000, 600]}',
+    ],
+)
+def test_common_notations(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG
+    assert all(planned.defects == () for planned in parse_chain(text).objects)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a person in a blue jacket (0,400),(200,600)", "person in a blue jacket"),
+        ("a bear wearing a red hat (0,400),(200,600)", "bear wearing a red hat"),
+        ("a person in blue jeans (0,400),(200,600)", "person in blue jeans"),
+        ("a flower in a vase (0,400),(200,600)", "vase"),
+        ("a blue jacket (0,400),(200,600)", "blue jacket"),
+    ],
+)
+def test_whoever_wears_something_is_meant(text: str, name: str):
+    assert names_and_boxes(text) == [(name, (0, 400, 200, 600))]
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes"),
+    [
+        # All between 0 and 1, one of them with a point: fractions.
+        ("cat (0.0,0.4),(1,0.6)", [(0, 400, 1000, 600)]),
+        ("cat (0.0,0.4),(1.005,0.6)", [(0, 400, 1000, 600)]),
+        # Integers are thousandths in the paper's notation, as `write_chain` writes them.
+        ("cat (0,0),(1,1)", [(0, 0, 1, 1)]),
+        ("cat [0, 0, 1000, 1005]", [(0, 0, 1000, 1000)]),
+        ("cat [0.5, 400, 200.5, 600]", [(0, 400, 200, 600)]),
+        # In other notations these may be anything.
+        ("cat [0, 0, 1, 1]", [None]),
+        ("cat [12.5, 20.0, 40, 60]", [None]),
+        ("cat [0, 0, 1024, 700] and dog [10, 10, 200, 200]", [None, None]),
+        ("cat (0.0,0.4),(1.2,0.6)", [None]),
+        # Two scales in one chain
+        ("cat (0.0,0.4),(0.2,0.6) and dog (100,200),(300,400)", [None, (100, 200, 300, 400)]),
+    ],
+)
+def test_the_scale_is_told_and_not_guessed(text: str, boxes: list[tuple[int, ...] | None]):
+    assert [box for _, box in names_and_boxes(text)] == boxes
+    faults = [Defect.UNKNOWN_SCALE in planned.defects for planned in parse_chain(text).objects]
+    assert faults == [box is None for box in boxes]
+
+
+def test_broken_json_keeps_what_is_whole():
+    three = '[{"bbox_2d": [0, 400, 200], "label": "cat"}, {"label": "bird"}, {"bbox_2d": [1, 2, 3, 4], "label": "dog"}'
+    chain = parse_chain("The plan: " + three + ', {"bbox_2d": [800, 400,')
+    assert [(planned.name, planned.defects) for planned in chain.objects] == [
+        ("cat", (Defect.MISSING_NUMBER,)),
+        ("bird", (Defect.MISSING_BOX,)),
+        ("dog", ()),
+    ]
+    assert chain.defects == (Defect.CUT_OFF,)
+    assert chain.prose == "The plan: cat, bird, dog"
+    assert parse_chain('[{"bbox_2d": [1, 2, 3, 4]}]').defects == (Defect.UNNAMED_BOX,)
+
+
+@pytest.mark.parametrize("text", ["the colour [255, 0, 0]", "see [1] and [2, 3]", '{"mood": "calm"}', "f(1, 2, 3)"])
+def test_other_brackets_are_no_plan(text: str):
+    chain = parse_chain(text)
+    assert (chain.objects, chain.defects, chain.prose) == ((), (), text)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import OBJ_END, OBJ_START, write_chain
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.shapes.chains import write_scene_chain
@@ -19,6 +19,7 @@ from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.layout import Fault, scene_for
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from rewards.geometric import GeometricJudge
+from rewards.inputs import refuse_without_plan
 from rewards.reasoning_image import ReasoningImageJudge
 from rewards.reward_set import read_reward_set
 from tests.fakes import ScriptedGrounder
@@ -274,3 +275,14 @@ def test_reward_sets_by_name_file_and_list(tmp_path: Path):
         read_reward_set(str(file))
     with pytest.raises(UsageError, match="separated by commas"):
         read_reward_set("geometric,,x")
+
+
+def test_chains_without_one_readable_plan_are_refused_with_the_notations():
+    judges = {"layout": GeometricJudge()}
+    unreadable = [Sample(id=str(number), prompt="p", chain="cat at x=1, y=2") for number in range(3)]
+    with pytest.raises(DataError, match=r"^m\.csv: none of its 3 chains holds a readable plan, for which layout would"):
+        refuse_without_plan(unreadable, judges, "m.csv")
+    readable = Sample(id="4", prompt="p", chain=write_chain([("cat", LEFT)]))
+    refuse_without_plan([*unreadable, readable], judges, "m.csv")
+    refuse_without_plan([Sample(id="5", prompt="p")], judges, "m.csv")
+    refuse_without_plan(unreadable, {}, "m.csv")

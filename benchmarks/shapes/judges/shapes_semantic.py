@@ -27,7 +27,7 @@ from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.language import RELATION_PHRASES, Statement, read_prompt
 from gotr1_eval.shapes.scene import SHAPES, Kind, read_kind
 
-VERSION = 2
+VERSION = 3
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 

@@ -199,6 +199,11 @@ def _in_object(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox
     return [] if denied else found
 
 
+def label_of(pairs: Pairs) -> str | None:
+    """The name that an object gives itself."""
+    return _label({name_of(key): inner for key, inner in pairs.pairs})
+
+
 def _label(fields: dict[str, Value]) -> str | None:
     for key in _LABEL_KEYS:
         value = fields.get(key)
