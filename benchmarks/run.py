@@ -19,7 +19,7 @@ from benchmarks.shards import Shard
 from benchmarks.stages import Progress, Silent, generate, judge
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.prompt_digest import PromptDigest
-from gotr1_eval.core.protocols import Remarking
+from gotr1_eval.core.protocols import Asking, Remarking
 from gotr1_eval.core.remote_pictures import EMBEDDED
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json, Sample
@@ -140,6 +140,7 @@ def run_setup(plan: Survey, generator: str, rewards: RewardSet, samples: Iterabl
             "fingerprint": maker.fingerprint,
             "range": list(maker.range),
             "remarks": [*maker.remarks(samples)] if isinstance(maker, Remarking) else [],
+            **({"answers": maker.answers} if isinstance(maker, Asking) and maker.answers != "none" else {}),
         }
         for factor, maker in rewards.judges.items()
     ]

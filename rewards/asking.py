@@ -1,7 +1,8 @@
 """Asking a language-vision model and reading what it says, with one second chance.
 
 An answer that cannot be read is sent back once, together with the reader's complaint: a model that decodes greedily
-would only repeat itself otherwise. What still cannot be read is `Unscored`, with every raw reply kept.
+would only repeat itself otherwise. What still cannot be read is `Unscored`, with every raw reply kept. An answer that
+was held to a form has nothing left to complain of but that it was cut off, and has no second chance otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from gotr1_eval.core.outcome import Reply, Unscored
+from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request, Vlm
 from gotr1_eval.core.reading import UnreadableReply
 
@@ -43,7 +44,7 @@ def ask_all(vlm: Vlm, requests: Sequence[Request], read: Callable[[int, Reply], 
         One answer a request, in order; `Unscored` where the model failed or could not be read twice.
     """
     results = [_read(read, index, reply) for index, reply in enumerate(vlm.reply(requests) if requests else [])]
-    again = [index for index, result in enumerate(results) if isinstance(result, _Unread)]
+    again = [index for index, result in enumerate(results) if _may_try_again(requests[index], result)]
     second = vlm.reply([_complain(requests[index], results[index]) for index in again]) if again else []
     for index, reply in zip(again, second, strict=True):
         results[index] = _second(results[index], _read(read, index, reply))
@@ -57,6 +58,10 @@ def _read(read: Callable[[int, Reply], T], index: int, reply: Reply | Unscored) 
         return Answer(read(index, reply), (reply,))
     except UnreadableReply as fault:
         return _Unread(reply, fault)
+
+
+def _may_try_again(request: Request, result: object) -> bool:
+    return isinstance(result, _Unread) and (request.form is None or result.fault.why is not Why.UNREADABLE)
 
 
 def _complain(request: Request, unread: object) -> Request:
@@ -78,5 +83,6 @@ def _second(
 
 
 def _final(result: Answer[T] | Unscored | _Unread) -> Answer[T] | Unscored:
-    assert not isinstance(result, _Unread)
+    if isinstance(result, _Unread):
+        return Unscored(why=result.fault.why, detail=str(result.fault), replies=(result.reply,))
     return result

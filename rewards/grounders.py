@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import LabelError, one_line
+from gotr1_eval.core.forms import FORMS_VERSION, boxes_form, constrains, read_form
 from gotr1_eval.core.names import Match, match_names, says_nothing, spelling
 from gotr1_eval.core.outcome import Reply, Unscored, Why
-from gotr1_eval.core.protocols import Detector, Grounding, Request, Vlm
+from gotr1_eval.core.protocols import Answers, Detector, Grounding, Request, Vlm
 from gotr1_eval.core.reading import READER_VERSION, UnreadableReply, read_boxes
-from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.core.types import Box, Detection, Json
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.asking import Answer, ask_all
@@ -71,9 +73,19 @@ class VlmGrounder:
         variants = [",one question"] if one_question else []
         variants += [f",own prompt {self.prompt.digest}"] if prompt_file else []
         self.name = "".join([vlm.name, *variants])
-        self.fingerprint = identifiers.fingerprint(
-            {"grounder": VERSION, "reader": READER_VERSION, "prompt": self.prompt.text, "vlm": vlm.fingerprint}
-        )
+        self._facts: dict[str, Json] = {"grounder": VERSION, "prompt": self.prompt.text, "vlm": vlm.fingerprint}
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Under a form wherever the model can be held to one."""
+        return "constrained" if constrains(self.vlm) else "free"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that an answer depends on; a server may have to be asked whether it holds answers to a form."""
+        # The reader of boxes also tells which boxes of a form are none.
+        forms: dict[str, Json] = {"forms": FORMS_VERSION} if self.answers == "constrained" else {}
+        return identifiers.fingerprint({**self._facts, "reader": READER_VERSION, **forms})
 
     def calls(self, names: int) -> int:
         """Questions for a picture with so many names."""
@@ -86,32 +98,44 @@ class VlmGrounder:
 
     def _ask_each(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
         questions = [(image, name) for image, wanted in zip(images, names, strict=True) for name in wanted]
-        form = 'Answer with JSON and nothing after it: [{"bbox_2d": [x1, y1, x2, y2]}, ...], or [] if it is not there.'
-        requests = [self._request(image, name, form) for image, name in questions]
+        look = 'Answer with JSON and nothing after it: [{"bbox_2d": [x1, y1, x2, y2]}, ...], or [] if it is not there.'
+        if self.answers == "constrained":
+            look = (
+                'Answer with JSON and nothing after it: {"boxes": [{"bbox_2d": [x1, y1, x2, y2]}, ...]}, with an empty '
+                "list if it is not there."
+            )
+        requests = [self._request(image, name, look) for image, name in questions]
 
         def read(index: int, reply: Reply) -> list[Detection]:
             image, name = questions[index]
-            frame = self.vlm.box_frame(image.size)
-            return _of_name(read_boxes(reply.text, frame=frame, finish=reply.finish), name)
+            return _of_name(self._boxes(requests[index], reply, image), name)
 
         answers = iter(ask_all(self.vlm, requests, read))
         return [_joined([next(answers) for _ in wanted]) for wanted in names]
 
     def _ask_once(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
-        form = (
-            'Answer with JSON and nothing after it: [{"bbox_2d": [x1, y1, x2, y2], "label": "<name as above>"}, ...]; '
-            "leave out what is not there."
-        )
-        requests = [self._request(image, "\n".join(wanted), form) for image, wanted in zip(images, names, strict=True)]
+        look = '[{"bbox_2d": [x1, y1, x2, y2], "label": "<name as above>"}, ...]'
+        look = f'{{"boxes": {look}}}' if self.answers == "constrained" else look
+        look = f"Answer with JSON and nothing after it: {look}; leave out what is not there."
+        requests = [
+            self._request(image, "\n".join(wanted), look, labels=wanted)
+            for image, wanted in zip(images, names, strict=True)
+        ]
 
         def read(index: int, reply: Reply) -> list[Detection]:
-            found = read_boxes(reply.text, frame=self.vlm.box_frame(images[index].size), finish=reply.finish)
-            return _labelled(found, names[index])
+            return _labelled(self._boxes(requests[index], reply, images[index]), names[index])
 
         return [_joined([answer]) for answer in ask_all(self.vlm, requests, read)]
 
-    def _request(self, image: Image.Image, text: str, form: str) -> Request:
-        return Request(prompt=self.prompt.fill({self.marker: text, "answer": form}), images=(image,))
+    def _request(self, image: Image.Image, text: str, look: str, *, labels: Sequence[str] = ()) -> Request:
+        prompt = self.prompt.fill({self.marker: text, "answer": look})
+        form = boxes_form(self.vlm.box_frame(image.size), labels) if self.answers == "constrained" else None
+        return Request(prompt=prompt, images=(image,), form=form)
+
+    def _boxes(self, request: Request, reply: Reply, image: Image.Image) -> list[tuple[str | None, Box]]:
+        if request.form is not None:
+            read_form(reply.text, request.form, finish=reply.finish)
+        return read_boxes(reply.text, frame=self.vlm.box_frame(image.size), finish=reply.finish)
 
 
 def _joined(answers: Sequence[Answer[list[Detection]] | Unscored]) -> Grounding | Unscored:

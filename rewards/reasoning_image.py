@@ -15,6 +15,7 @@ Decided here, because the paper does not say:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -26,8 +27,8 @@ from gotr1_eval.core.chain import Chain, PlannedObject
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.names import spelling, take_apart
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
-from gotr1_eval.core.protocols import Grounder, Grounding, Workshop
-from gotr1_eval.core.types import Detection, Sample
+from gotr1_eval.core.protocols import Answers, Asking, Grounder, Grounding, Workshop
+from gotr1_eval.core.types import Detection, Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.inputs import require_picture, require_plan
@@ -61,9 +62,17 @@ class ReasoningImageJudge:
         self.model_calls = grounder.calls(TYPICAL_OBJECTS)
         suffix = "" if matching == "assigned" else f",{matching}"
         self.name = f"reasoning_image[{grounder.name}{suffix}]"
-        self.fingerprint = identifiers.fingerprint(
-            {"judge": "reasoning_image", "version": VERSION, "matching": matching, "grounder": grounder.fingerprint}
-        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the matching and the grounder."""
+        facts: dict[str, Json] = {"judge": "reasoning_image", "version": VERSION, "matching": self.matching}
+        return identifiers.fingerprint({**facts, "grounder": self.grounder.fingerprint})
+
+    @property
+    def answers(self) -> Answers:
+        """Of the grounder."""
+        return self.grounder.answers if isinstance(self.grounder, Asking) else "none"
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample; parts give each object's IoU as ``<place in the plan>: <name>``."""

@@ -124,5 +124,4 @@ def assemble(settings: RewardSetSettings, judges: Mapping[str, Judge]) -> Reward
     if settings.total is None:
         return RewardSet(judges)
     facts = {factor: (judge.range, judge.may_not_apply) for factor, judge in judges.items()}
-    makers = {factor: (judge.name, judge.fingerprint) for factor, judge in judges.items()}
-    return RewardSet(judges, Total(settings.total, facts, makers))
+    return RewardSet(judges, Total(settings.total, facts, judges))

@@ -13,6 +13,7 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +22,11 @@ from pydantic import Field
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.forms import FORMS_VERSION, Form, constrains, marks_form, read_form
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
-from gotr1_eval.core.protocols import Request, Vlm
+from gotr1_eval.core.protocols import Answers, Request, Vlm
 from gotr1_eval.core.reading import READER_VERSION, read_scores
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.asking import Answer, ask_all
@@ -68,6 +70,8 @@ class RubricJudge(ABC):
         names: the scores that are asked for.
         lowest, highest: the rubric's scale.
         markers: of the prompt file, besides ``answer``.
+        marks: those that an answer under a form may give; every whole number of the scale unless the question asks for
+            finer ones.
         reasons: keys of free text that the answer holds before the scores.
     """
 
@@ -77,6 +81,7 @@ class RubricJudge(ABC):
     lowest: int
     highest: int
     markers: frozenset[str]
+    marks: tuple[float, ...] = ()
     reasons: tuple[str, ...] = ()
     range = (0.0, 1.0)
     may_not_apply = False
@@ -93,17 +98,34 @@ class RubricJudge(ABC):
         mode = {"generate": "", "expected": ",expected", "sampled": f",mean of {self.samples}"}[self.mode]
         own = f",own prompt {self.prompt.digest}" if settings.prompt_file else ""
         self.name = f"{self.label}[{vlm.name}{mode}{own}]"
-        self.fingerprint = identifiers.fingerprint(
-            {
-                "judge": self.label,
-                "version": self.version,
-                "reader": READER_VERSION,
-                "prompt": self.prompt.text,
-                "names": list(self.names),
-                "mode": mode,
-                "vlm": vlm.fingerprint,
-            }
-        )
+        self._facts: dict[str, Json] = {
+            "judge": self.label,
+            "version": self.version,
+            "prompt": self.prompt.text,
+            "names": list(self.names),
+            "mode": mode,
+            "vlm": vlm.fingerprint,
+        }
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Under a form wherever the model can be held to one."""
+        if self.mode == "expected":
+            return "choices"
+        return "constrained" if constrains(self.vlm) else "free"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that a score depends on; a server may have to be asked whether it holds answers to a form."""
+        reader = {"forms": FORMS_VERSION} if self.answers == "constrained" else {"reader": READER_VERSION}
+        return identifiers.fingerprint({**self._facts, **reader})
+
+    @cached_property
+    def form(self) -> Form | None:
+        """What an answer is held to; None where it is free text."""
+        if self.answers != "constrained":
+            return None
+        return marks_form(self.names, self.marks or range(self.lowest, self.highest + 1), self.reasons)
 
     @property
     def model_calls(self) -> int:
@@ -127,12 +149,12 @@ class RubricJudge(ABC):
         return [next(outcomes) if isinstance(material, Material) else material for material in materials]
 
     def _generate(self, materials: Sequence[Material]) -> list[Outcome]:
-        requests = [self._request(material, self._form(self.names)) for material in materials]
+        requests = [self._question(material) for material in materials]
         return [self._outcome(answer) for answer in ask_all(self.vlm, requests, self._read)]
 
     def _sampled(self, materials: Sequence[Material]) -> list[Outcome]:
         requests = [
-            replace(self._request(material, self._form(self.names)), temperature=1.0, seed=seed)
+            replace(self._question(material), temperature=1.0, seed=seed)
             for material in materials
             for seed in range(self.samples)
         ]
@@ -172,13 +194,20 @@ class RubricJudge(ABC):
     def _request(self, material: Material, answer: str) -> Request:
         return Request(prompt=self.prompt.fill({**material.texts, "answer": answer}), images=material.images)
 
-    def _form(self, names: Sequence[str]) -> str:
+    def _question(self, material: Material) -> Request:
+        """The question for all scores at once."""
+        return replace(self._request(material, self._look(self.names)), form=self.form)
+
+    def _look(self, names: Sequence[str]) -> str:
         """How the answer is to look."""
         fields = [f'"{reason}": "..."' for reason in self.reasons]
         fields += [f'"{name}": <{self.lowest} to {self.highest}>' for name in names]
         return f"Answer with one JSON object and nothing after it: {{{', '.join(fields)}}}"
 
     def _read(self, index: int, reply: Reply) -> dict[str, float]:
+        if self.form is not None:
+            answer = read_form(reply.text, self.form, finish=reply.finish)
+            return {name: float(answer[name]) for name in self.names}
         return read_scores(reply.text, names=self.names, low=self.lowest, high=self.highest, finish=reply.finish)
 
     def _outcome(self, answer: Answer[dict[str, float]] | Unscored) -> Outcome:

@@ -33,6 +33,12 @@ class SemanticJudge(RubricJudge):
     def __init__(self, vlm: Vlm, settings: Settings) -> None:
         self.names = ("score",) if settings.single else DIMENSIONS
         self.label = "semantic_single" if settings.single else "semantic"
+        # The question of the four allows decimals.
+        self.marks = (
+            ()
+            if settings.single
+            else tuple(half / 2 if half % 2 else half // 2 for half in range(2 * self.highest + 1))
+        )
         super().__init__(vlm, settings, self.label)
 
     def material(self, sample: Sample) -> Material | Score | Unscored:

@@ -9,7 +9,8 @@ The total's name says all of this.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
@@ -24,6 +25,20 @@ from rewards.rules import OF_CHAIN, Rule, find_rule
 VERSION = 2
 JudgeFacts = tuple[tuple[float, float], bool]
 """A judge's range, and whether it may not apply to a prompt."""
+
+
+class Maker(Protocol):
+    """A judge, as far as a total needs to know it."""
+
+    @property
+    def name(self) -> str:
+        """Of the judge."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the judge."""
+        ...
 
 
 class TotalSettings(Settings):
@@ -48,8 +63,8 @@ class Total:
     Args:
         settings: see `TotalSettings`.
         judges: factor name -> facts of its judge.
-        makers: factor name -> (name, fingerprint) of its judge. The total's name then ends with four digits that
-            stand for the judges' names, and its fingerprint changes when any of theirs does.
+        makers: factor name -> its judge. The total's name then ends with four digits that stand for the judges' names,
+            and its fingerprint changes when any of theirs does.
 
     Raises:
         UsageError: an unknown rule or map, a factor without a judge, a judge whose values may leave [0, 1] and has no
@@ -60,7 +75,7 @@ class Total:
         self,
         settings: TotalSettings,
         judges: Mapping[str, JudgeFacts],
-        makers: Mapping[str, tuple[str, str]] | None = None,
+        makers: Mapping[str, Maker] | None = None,
     ) -> None:
         self.settings = settings
         self.rule = find_rule(settings.rule, settings.weights)
@@ -69,12 +84,20 @@ class Total:
         _check_settings(settings, self.rule)
         for factor in self.rule.factors:
             _check_factor(settings, factor, judges)
-        made_by = {factor: makers[factor] for factor in self.rule.factors} if makers else {}
-        names: dict[str, Json] = {factor: name for factor, (name, _) in made_by.items()}
+        self._makers = {factor: makers[factor] for factor in self.rule.factors} if makers else {}
+        names: dict[str, Json] = {factor: maker.name for factor, maker in self._makers.items()}
         self.name = self._name(settings, f"of {fingerprint(names)[:4]}" if names else "")
         self.range = (0.0, self.rule.highest)
-        prints: dict[str, Json] = {factor: of for factor, (_, of) in made_by.items()}
-        self.fingerprint = fingerprint({"total": self.name, "version": VERSION, "judges": prints})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Formed when it is first asked for: a judge may have to ask its server for its own."""
+        prints: dict[str, Json] = {factor: maker.fingerprint for factor, maker in self._makers.items()}
+        return fingerprint({"total": self.name, "version": VERSION, "judges": prints})
+
+    def __getstate__(self) -> dict[str, object]:
+        """What travels to other processes: the fingerprint, but not the judges it stands for."""
+        return {**self.__dict__, "fingerprint": self.fingerprint, "_makers": {}}
 
     def _name(self, settings: TotalSettings, judges: str) -> str:
         facts = [f"{factor} times {plain(weight)}" for factor, weight in sorted(settings.weights.items())]

@@ -29,6 +29,7 @@ class FaultyServer(ThreadingHTTPServer):
         answer: instead of all that, what a body is answered with: (state, JSON value or bytes, headers).
         names: of the models that it lists; None where it lists none.
         headers: of every request.
+        held: the answer under the schema of a `response_format`, "400" or "500" to reject it; None ignores it.
     """
 
     daemon_threads = True
@@ -38,6 +39,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.faults = {name: fault if isinstance(fault, str) else list(fault) for name, fault in faults.items()}
         self.next_tokens = next_tokens
         self.text: Callable[[str], str] = lambda question: f"echo: {question}"
+        self.held: Callable[[Any], str] | None = None
         self.mood = ""
         self.model: str | None = None
         self.tokens: tuple[int, int] | None = None
@@ -98,6 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.answer is not None:
             given, content, headers = self.server.answer(body)
             return self._send(given, content if isinstance(content, bytes) else json.dumps(content).encode(), headers)
+        held = ""
+        if self.server.held is not None and "response_format" in body and not fault:
+            held = self.server.held(body["response_format"]["json_schema"]["schema"])
+            fault = held if held.isdigit() else ""
         state, _, wait = fault.partition(":")
         if state.isdigit():
             headers = {"retry-after": wait} if wait else {}
@@ -110,11 +116,11 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.02)
         if fault in ("slow", "busy"):
             time.sleep(1.6 if fault == "slow" else 0.05)
-        if fault == "not json":
-            return self._send(200, b"<html>all is well</html>")
-        if fault == "odd json":
-            return self._send(200, b'{"choices": []}')
-        text = None if fault in ("empty", "filter") else "!!!!!!" if fault == "babble" else self.server.text(question)
+        no_answer = {"not json": b"<html>all is well</html>", "odd json": b'{"choices": []}'}
+        if fault in no_answer:
+            return self._send(200, no_answer[fault])
+        odd = {"empty": None, "filter": None, "babble": "!!!!!!"}
+        text = odd[fault] if fault in odd else held or self.server.text(question)
         choice: dict[str, Any] = {"message": {"content": text}, "finish_reason": "stop"}
         if fault in ("filter", "abort"):
             choice["finish_reason"] = "content_filter" if fault == "filter" else "abort"

@@ -38,8 +38,12 @@ class Examined:
         self.parts = parts
         self.name = judge.name
         self.range = judge.range
-        self.fingerprint = judge.fingerprint
         self.model_calls = judge.model_calls
+
+    @property
+    def fingerprint(self) -> str:
+        """The judge's own."""
+        return self.judged.fingerprint
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample, in order."""

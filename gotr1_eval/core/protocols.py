@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from PIL import Image
 from gotr1_eval.core.outcome import Outcome, Reply, Unscored
 from gotr1_eval.core.perception import Depth, Phrases, YesNo
 from gotr1_eval.core.types import Detection, Json, Sample
+
+Answers = Literal["constrained", "free", "choices", "none"]
+"""Decoded under a form, as free text, not decoded at all but as probabilities of choices; or nobody is asked."""
 
 
 class Judge(Protocol):
@@ -111,6 +114,10 @@ class Request:
         seed: of sampling, where the temperature is above 0.
         repeat: how often the same question has been asked before, for test and retest: a repeat is never answered from
             a cache, and samples with the seed that follows so many later.
+        form: JSON schema that the answer is made to follow while it is decoded (see `core.forms`); None for free text.
+
+    Raises:
+        ValueError: a form together with an answer prefix or choices, which begin the answer outside of it.
     """
 
     prompt: str
@@ -123,6 +130,11 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     repeat: int = 0
+    form: Mapping[str, Json] | None = None
+
+    def __post_init__(self) -> None:
+        if self.form is not None and (self.answer_prefix or self.choices):
+            raise ValueError("a request has a form, or an answer prefix and choices, not both")
 
 
 class Vlm(Protocol):
@@ -155,7 +167,21 @@ class Vlm(Protocol):
         """One reply a request, in order; `Unscored(BACKEND)` for those that failed while others did not.
 
         Raises:
-            UsageError: choices were given and the model cannot score them.
+            UsageError: choices or a form were given, and the model cannot score or follow them.
+        """
+        ...
+
+
+@runtime_checkable
+class Constraining(Protocol):
+    """What a model that can be held to a request's form offers beside a `Vlm`."""
+
+    def constrains(self) -> bool:
+        """Whether answers are made to follow a form; a server is asked once to find out.
+
+        Raises:
+            UsageError: the settings want it and it cannot be had, or the servers of a fleet differ.
+            BackendError: no server answers.
         """
         ...
 
@@ -166,6 +192,16 @@ class Served(Protocol):
 
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
+        ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """What a judge or a grounder that asks a language-vision model offers beside its other protocol."""
+
+    @property
+    def answers(self) -> Answers:
+        """How the model's answers come about; part of the fingerprint, and told in run.json."""
         ...
 
 

@@ -115,6 +115,8 @@ def request_key(fingerprint: str, request: Request) -> str:
         "temperature": request.temperature,
         "seed": request.seed,
         "repeat": request.repeat,
+        # Only where there is one, so that replies kept before there were forms are found.
+        **({"form": request.form} if request.form is not None else {}),
     }
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.forms import marks_form
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.reply_cache import ReplyCache, request_key
@@ -93,6 +94,7 @@ CHANGES = {
     "max_tokens": 7,
     "temperature": 0.5,
     "seed": 1,
+    "form": marks_form(["score"], range(11)),
     "repeat": 1,
 }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from types import SimpleNamespace
+
 import pytest
 
 from gotr1_eval.core.errors import UsageError
@@ -177,10 +180,11 @@ def test_totals_that_cannot_be(
 def test_a_total_tells_whose_factors_it_is_made_of():
     judges = {"prompt_image": ((0.0, 1.0), False)}
     settings = TotalSettings(rule="pi_only")
-    makers = [{"prompt_image": made} for made in (("a", "1"), ("a", "2"), ("b", "1"))]
-    totals = [Total(settings, judges, maker) for maker in makers]
+    made = [SimpleNamespace(name=name, fingerprint=of) for name, of in (("a", "1"), ("a", "2"), ("b", "1"))]
+    totals = [Total(settings, judges, {"prompt_image": maker}) for maker in made]
     assert totals[0].name == totals[1].name != totals[2].name
     assert len({total.fingerprint for total in totals}) == 3
+    assert pickle.loads(pickle.dumps(totals[0])).fingerprint == totals[0].fingerprint
 
 
 def test_two_judges_of_one_name_cannot_stand_side_by_side():

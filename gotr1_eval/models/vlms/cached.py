@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gotr1_eval.core.forms import constrains
 from gotr1_eval.core.outcome import Reply, Unscored
 from gotr1_eval.core.protocols import Request, Vlm, Workshop
 from gotr1_eval.core.reply_cache import ReplyCache, request_key
@@ -55,6 +56,10 @@ class CachedVlm:
     def scores_choices(self) -> bool:
         """The model's own."""
         return self.vlm.scores_choices
+
+    def constrains(self) -> bool:
+        """Whether the model's answers are made to follow a form."""
+        return constrains(self.vlm)
 
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """The model's own."""

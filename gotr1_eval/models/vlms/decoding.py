@@ -16,17 +16,23 @@ from typing import Any
 
 import torch
 
+from gotr1_eval.models.vlms.forms import Walk
 from gotr1_eval.models.vlms.pictures import Picture, merge_pictures
 from gotr1_eval.models.vlms.rows import Row, pad_left, shared_beginnings
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How one row's answer is decoded; temperature 0 takes the likeliest token."""
+    """How one row's answer is decoded; temperature 0 takes the likeliest token.
+
+    Attributes:
+        walk: the answer's way through its form, which alone ends it; None for free text.
+    """
 
     max_tokens: int
     temperature: float
     seed: int
+    walk: Walk | None = None
 
 
 @dataclass(slots=True)
@@ -81,16 +87,25 @@ def read_rows(model: Any, rows: Sequence[Row], pictures: Mapping[str, Picture], 
 
 
 def decode(model: Any, read: ReadRows, sampling: Sequence[Sampling], stops: Sequence[int]) -> list[tuple[int, ...]]:  # noqa: ANN401
-    """The answers' tokens, each ending with a stop token or at its own `max_tokens`. Uses up `read`."""
+    """The answers' tokens, each ending with a stop token, at its own `max_tokens`, or where its form is complete.
+
+    Uses up `read`.
+
+    Raises:
+        BackendError: an answer has a form, and the model's predictions are not finite.
+    """
     device = read.mask_BL.device
     generators = [torch.Generator().manual_seed(row.seed % 2**63) for row in sampling]
     answers: list[list[int]] = [[] for _ in sampling]
     log_probs_BV, stop = read.log_probs_BV, set(stops)
     while True:
-        chosen = _choose(log_probs_BV, sampling, generators)
-        for answer, token, row in zip(answers, chosen, sampling, strict=True):
+        held_BV = _in_form(log_probs_BV, sampling)
+        chosen = _choose(held_BV, sampling, generators)
+        for place, (answer, token, row) in enumerate(zip(answers, chosen, sampling, strict=True)):
             if not _ended(answer, row, stop):
                 answer.append(token)
+                if row.walk is not None:
+                    row.walk.take(token, float(held_BV[place, token]))
         if all(_ended(answer, row, stop) for answer, row in zip(answers, sampling, strict=True)):
             return [tuple(answer) for answer in answers]
         ids_BL = torch.tensor(chosen, device=device).unsqueeze(1)
@@ -163,7 +178,21 @@ def _log_probs(logits: torch.Tensor) -> torch.Tensor:
 
 
 def _ended(answer: Sequence[int], row: Sampling, stops: set[int]) -> bool:
+    if row.walk is not None:
+        return row.walk.complete or len(answer) >= row.walk.most_tokens
     return len(answer) >= row.max_tokens or bool(answer and answer[-1] in stops)
+
+
+def _in_form(log_probs_BV: torch.Tensor, sampling: Sequence[Sampling]) -> torch.Tensor:
+    """The predictions without the tokens that the rows' forms rule out; untouched where no row has a form."""
+    walks = {place: row.walk for place, row in enumerate(sampling) if row.walk is not None and not row.walk.complete}
+    if not walks:
+        return log_probs_BV
+    held_BV = log_probs_BV.clone()
+    for place, walk in walks.items():
+        allowed_V = walk.allowed(held_BV.shape[1]).to(held_BV.device)
+        held_BV[place].masked_fill_(~allowed_V, -torch.inf)
+    return held_BV
 
 
 def _choose(

@@ -29,6 +29,8 @@ class LocalSettings(Settings):
         batch_size: questions that go through the model together; halved when the memory does not suffice.
         share_beginnings: read what the questions of a batch have in common once.
         pictures_kept: encoded pictures kept for later questions; 0 encodes every picture of every question anew.
+        constrained: whether judges hold answers to a form while they are decoded; `auto` does so unless the tokenizer
+            cannot be used for it, or the model thinks before it answers.
     """
 
     model: str
@@ -38,6 +40,7 @@ class LocalSettings(Settings):
     batch_size: int = Field(8, ge=1)
     share_beginnings: bool = True
     pictures_kept: int = Field(32, ge=0)
+    constrained: bool | Literal["auto"] = "auto"
 
 
 def find_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +24,14 @@ from gotr1_eval.models.loading import choose_device, folder_digest
 from gotr1_eval.models.threads import fitting_threads
 from gotr1_eval.models.vlms.decoding import Sampling, decode, read_rows, score_choices
 from gotr1_eval.models.vlms.exclusive import exclusive
+from gotr1_eval.models.vlms.forms import FormCompiler, Walk
 from gotr1_eval.models.vlms.loading import LocalSettings, find_dtype, find_folder
 from gotr1_eval.models.vlms.pictures import Picture
 from gotr1_eval.models.vlms.rows import Row
 
 VERSION = 1
+_THOUGHT = re.compile(r"</?(?:seed:)?think(?:ing)?>|◁/?think▷|\[/?THINK\]|<\|channel\|>", re.I)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,11 @@ class LocalVlm(ABC):
     @abstractmethod
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """(width, height) of the coordinates of boxes for a picture of (width, height) pixels."""
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
+        """The checkpoint's tokenizer, which needs no weights."""
 
     @abstractmethod
     def _load(self) -> Loaded:
@@ -89,11 +100,44 @@ class LocalVlm(ABC):
         facts: dict[str, Json] = {"version": VERSION, "files": folder_digest(self.folder), "dtype": str(self._dtype)}
         return f"{self.name}-{fingerprint({**facts, **self._facts()})}"
 
+    def constrains(self) -> bool:
+        """See `gotr1_eval.core.protocols.Constraining`; reads the tokenizer, not the weights."""
+        return self._settings.constrained is not False and self._can_be_held
+
+    @cached_property
+    def _can_be_held(self) -> bool:
+        """Whether nothing speaks against forms."""
+        fault = "its chat template lets it think first, and a form would suppress the thought" if self._thinks else ""
+        try:
+            self._forms  # noqa: B018 - raises where the tokenizer cannot be used
+        except UsageError as error:
+            fault = fault or str(error)
+        if fault and self._settings.constrained is True:
+            raise UsageError(f"{self.name}: constrained = true cannot be had: {fault}")
+        if fault:
+            log.warning("answers of %s are free text, not held to a form: %s", self.name, fault)
+        return not fault
+
+    @cached_property
+    def _forms(self) -> FormCompiler:
+        """Raises UsageError when answers of this tokenizer cannot be held to a form."""
+        return FormCompiler(self.tokenizer)
+
+    @property
+    def _thinks(self) -> bool:
+        """Whether the model's own chat template speaks of thoughts."""
+        template, *others = (self.folder / f"chat_template.{ending}" for ending in ("jinja", "json"))
+        texts = [template.read_text(encoding="utf-8")] if template.is_file() else []
+        for path in (*others, self.folder / "tokenizer_config.json"):
+            if path.is_file():
+                texts.append(str(json.loads(path.read_text(encoding="utf-8")).get("chat_template")))
+        return any(_THOUGHT.search(text) for text in texts)
+
     def reply(self, requests: Sequence[Request]) -> list[Reply | Unscored]:
         """One reply a request, in order; a request that alone exhausts the memory is `Unscored(BACKEND)`.
 
         Raises:
-            UsageError: a choice is empty.
+            UsageError: a choice is empty, or a form cannot be followed.
             BackendError: the device failed.
         """
         replies: dict[int, Reply | Unscored] = {}
@@ -139,11 +183,18 @@ class LocalVlm(ABC):
             begun = score_choices(loaded.model, seen, [row.choices for row in rows])
             scores = [exclusive(each, row.choices) for each, row in zip(begun, rows, strict=True)]
             return [Reply(text="", model=self.name, finish="choices", choice_log_probs=each) for each in scores]
-        sampling = [Sampling(ask.max_tokens, ask.temperature, ask.seed + ask.repeat) for ask, _ in ready]
-        return [self._reply(ids) for ids in decode(loaded.model, seen, sampling, loaded.stops)]
+        sampling = [self._sampling(request) for request, _ in ready]
+        answers = decode(loaded.model, seen, sampling, loaded.stops)
+        return [self._reply(ids, row.walk) for ids, row in zip(answers, sampling, strict=True)]
 
-    def _reply(self, ids: Sequence[int]) -> Reply:
-        stopped = bool(ids) and ids[-1] in self.loaded.stops
+    def _sampling(self, request: Request) -> Sampling:
+        if request.form is not None and not self.constrains():
+            raise UsageError(f"{self.name}: a question has a form, and answers are not held to one")
+        walk = self._forms.begin(request.form) if request.form is not None else None
+        return Sampling(request.max_tokens, request.temperature, request.seed + request.repeat, walk)
+
+    def _reply(self, ids: Sequence[int], walk: Walk | None) -> Reply:
+        stopped = bool(ids) and ids[-1] in self.loaded.stops if walk is None else walk.complete
         text = self.loaded.tokenizer.decode(list(ids), skip_special_tokens=True)
         return Reply(text=text, model=self.name, finish="stop" if stopped else "length")
 

@@ -18,6 +18,7 @@ from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.models.vlms.budget import Budget
 from gotr1_eval.models.vlms.connection import api_key, open_client, read_headers, served_names
+from gotr1_eval.models.vlms.enforcement import agreed, fault_of, held_question
 from gotr1_eval.models.vlms.exclusive import exclusive
 from gotr1_eval.models.vlms.fleet import Fleet, Server
 from gotr1_eval.models.vlms.health import Health
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 _MOST_NAMES = 12
+_NOBODY = "no answer ("
+"""Said where a server cannot be reached, as `retrying` words it."""
 _MORE_ROOM = "output limit was reached|higher max_tokens|below minimum"
 """How OpenAI's thinking models reject a question that leaves no room for the answer."""
 _PLAIN_SAMPLING = {"repetition_penalty": 1.0, "top_k": -1}
@@ -62,6 +65,7 @@ class ServedVlm:
         self._starting = threading.Lock()
         self._answers = False
         self._lists_tokens = False
+        self._holds: bool | None = None
         self.name = settings.model.rstrip("/").rpartition("/")[2]
         self.scores_choices = settings.log_probs
 
@@ -102,7 +106,7 @@ class ServedVlm:
         """
         if choices and not self.scores_choices:
             raise UsageError(f"{self.name}: choices need a server with log-probabilities and the setting 'log_probs'")
-        found = self._first_answers(choices)
+        found = self._first_answers(choices=choices)
         for server, answer in found:
             if choices and answer.listed is None:
                 raise UsageError(
@@ -118,10 +122,18 @@ class ServedVlm:
         self._agree(found)
         self._answers, self._lists_tokens = True, self._lists_tokens or choices
 
-    def _first_answers(self, choices: bool) -> list[tuple[Server, Answer]]:
-        """What every server makes of the short question, in the dialect that they turn out to understand."""
+    def _first_answers(self, *, choices: bool = False, held: bool = False) -> list[tuple[Server, Answer]]:
+        """What every server makes of the short question, in the dialect that they turn out to understand.
+
+        Args:
+            held: or of the question that shows whether answers are held to a form.
+
+        Raises:
+            RejectedError: they reject that one; UsageError where it is the short one.
+        """
         while True:
-            body = self._question(choices=choices)
+            body = write_body(self._settings.model, held_question(self._length), {}) if held else None
+            body = body or self._question(choices=choices)
             try:
                 return self._fleet.ask_everyone(lambda server, body=body: self._send(server, body))  # type: ignore[misc]
             except RejectedError as error:
@@ -129,7 +141,9 @@ class ServedVlm:
                 if corrected is not None:
                     self._learn(corrected)
                 elif self._room == 1 and re.search(_MORE_ROOM, error.complaint):
-                    self._room = self._settings.max_tokens or Request(prompt="").max_tokens
+                    self._room = self._length
+                elif held:
+                    raise
                 else:
                     raise UsageError(
                         f"the simplest question is rejected: {error}; the settings max_tokens, length_field, omit, "
@@ -160,6 +174,46 @@ class ServedVlm:
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         return f" (it serves: {', '.join(map(repr, names[:_MOST_NAMES]))}{more})"
 
+    def constrains(self) -> bool:
+        """See `gotr1_eval.core.protocols.Constraining`; what the settings claim is checked before any question."""
+        asked = self._settings.constrained
+        return self._enforced() if asked == "auto" else asked
+
+    def _enforced(self) -> bool:
+        """Whether all servers hold answers to a form; each is asked once."""
+        with self._starting:
+            if self._holds is None:
+                self._holds = self._find_out()
+        return self._holds
+
+    def _find_out(self) -> bool:
+        first: dict[Server, Answer] = {}
+        try:
+            if not self._answers:
+                found = self._first_answers(held=True)
+                self._agree(found)
+                self._answers, first = True, dict(found)
+        except BackendError as error:
+            if _NOBODY in str(error):
+                raise
+            self.check()  # is it this question alone?
+        try:
+            faults = self._fleet.ask_everyone(lambda server: self._fault(server, first.get(server)))
+        except BackendError as error:
+            faults = [(self._fleet.servers[0], f"it fails on a question with a form ({error})")]
+        insisted = self._settings.constrained is True
+        return agreed({server.url: fault for server, fault in faults}, self.name, insisted=insisted)
+
+    def _fault(self, server: Server, first: Answer | None = None) -> str:
+        """Why the server's answers are not to be held to a form; empty where nothing speaks against it."""
+        model, length = self._settings.model, self._length
+        return fault_of(lambda request: self._send(server, write_body(model, request, {})), length, first)
+
+    @property
+    def _length(self) -> int:
+        """Tokens of an answer."""
+        return self._settings.max_tokens or Request(prompt="").max_tokens
+
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
         return f"{self.name}: {self._fleet.traffic()}, {self._budget}"
@@ -175,6 +229,8 @@ class ServedVlm:
         if not requests:
             return []
         choices = any(request.choices for request in requests)
+        if any(request.form is not None for request in requests) and not self._enforced():
+            raise UsageError(f"{self.name}: a question has a form, and the servers do not hold answers to one")
         with self._starting:
             if not self._answers or (choices and not self._lists_tokens):
                 self.check(choices=choices)
@@ -282,7 +338,10 @@ class ServedVlm:
         return ask_for_tokens(body, self._settings.listed_tokens) if choices else body
 
     def _probe(self, server: Server) -> Answer:
-        return self._send(server, self._question(choices=self._lists_tokens))
+        answer = self._send(server, self._question(choices=self._lists_tokens))
+        if self._holds and (fault := self._fault(server)):
+            raise PassingError(f"the others hold answers to a form, but {fault}")
+        return answer
 
     def _agree(self, found: Sequence[tuple[Server, Answer]]) -> None:
         """Hold the servers of a fleet to one model, as far as they say which one they serve."""

@@ -112,8 +112,9 @@ class QwenVlm(LocalVlm):
         area = self.processor.size
         return {"shortest": area["shortest_edge"], "longest": area["longest_edge"]}
 
-    def _load(self) -> Loaded:
-        model_class = self.family.model_class
+    @cached_property
+    def tokenizer(self) -> Any:  # noqa: ANN401
+        """Of tokenizer.json; raises UsageError when there is none, DataError when it is none of the family's."""
         path = self.folder / "tokenizer.json"
         if not path.is_file():
             raise UsageError(f"{self.folder} has no tokenizer.json; copy it there from the model's repository")
@@ -125,11 +126,15 @@ class QwenVlm(LocalVlm):
         missing = [token for token in ("<|im_start|>", "<|im_end|>", "<|image_pad|>") if token not in known]
         if missing:
             raise DataError(f"the tokenizer lacks {', '.join(missing)}; use the checkpoint's own one", path=path)
+        return tokenizer
+
+    def _load(self) -> Loaded:
+        model_class, known = self.family.model_class, self.tokenizer.get_vocab()
         model = load_whole(model_class, self.folder, device=self._device, dtype=self._dtype)
         if known["<|image_pad|>"] != model.config.image_token_id:
             ids = f"{known['<|image_pad|>']} in the tokenizer, {model.config.image_token_id} in config.json"
-            raise DataError(f"the token of pictures differs: {ids}", path=path)
-        return Loaded(model, tokenizer, stop_tokens(model, known["<|im_end|>"], known.get("<|endoftext|>")))
+            raise DataError(f"the token of pictures differs: {ids}", path=self.folder / "tokenizer.json")
+        return Loaded(model, self.tokenizer, stop_tokens(model, known["<|im_end|>"], known.get("<|endoftext|>")))
 
     def _read(self, request: Request) -> tuple[Row, Mapping[str, Picture]] | Unscored:
         model, token = self.loaded.model, self.loaded.model.config.image_token_id

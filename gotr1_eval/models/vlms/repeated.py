@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gotr1_eval.core.forms import constrains
 from gotr1_eval.core.outcome import Reply, Unscored
 from gotr1_eval.core.protocols import Request, Vlm, Workshop
 from gotr1_eval.settings import Component
@@ -50,6 +51,10 @@ class RepeatedVlm:
     def scores_choices(self) -> bool:
         """The model's own."""
         return self._vlm.scores_choices
+
+    def constrains(self) -> bool:
+        """Whether the model's answers are made to follow a form."""
+        return constrains(self._vlm)
 
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """The model's own."""

@@ -67,6 +67,8 @@ class Settings(StrictSettings):
         listed_tokens: how many of the likeliest tokens to ask for; vLLM allows 20 unless told otherwise.
         extensions: whether the servers know what vLLM and SGLang add to OpenAI's requests: going on with a begun
             answer, and switching off the penalties that a checkpoint's own settings may hold.
+        constrained: whether judges have answers held to a form (`response_format`): `auto` asks every server once
+            whether it does so; `true` insists on it; `false` reads free text.
         extra_body: sent with every request beside what OpenAI defines, such as ``{min_p = 0.0}``.
     """
 
@@ -94,6 +96,7 @@ class Settings(StrictSettings):
     log_probs: bool = True
     listed_tokens: int = Field(20, ge=1)
     extensions: bool = True
+    constrained: bool | Literal["auto"] = "auto"
     extra_body: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -70,8 +70,13 @@ class AutoVlm(LocalVlm):
     def _facts(self) -> Mapping[str, Json]:
         return {"boxes": self._boxes, "pictures": type(self.processor.image_processor).__name__}
 
+    @property
+    def tokenizer(self) -> Any:  # noqa: ANN401
+        """The processor's own one."""
+        return self.processor.tokenizer
+
     def _load(self) -> Loaded:
-        tokenizer = self.processor.tokenizer
+        tokenizer = self.tokenizer
         model = load_whole(AutoModelForImageTextToText, self.folder, device=self._device, dtype=self._dtype)
         return Loaded(model, tokenizer, stop_tokens(model, tokenizer.eos_token_id))
 

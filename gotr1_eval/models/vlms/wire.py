@@ -122,6 +122,10 @@ def write_body(model: str, request: Request, urls: Mapping[int, str], *, spelled
         messages.append(_turn("assistant", begun))
         # Flags of vLLM and SGLang, not of OpenAI: without them the model would begin a second answer.
         body |= {"continue_final_message": True, "add_generation_prompt": False}
+    if request.form is not None:
+        schema = json.loads(_encodable(json.dumps(dict(request.form), ensure_ascii=False)))
+        held = {"name": "answer", "strict": True, "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": held}
     return body
 
 
