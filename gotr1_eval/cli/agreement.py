@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from gotr1_eval.cli.options import AsJson
+from gotr1_eval.core.errors import UsageError
 
 Sources = Annotated[
     list[Path] | None,
@@ -39,6 +40,14 @@ def agreement(
     ] = "fisher",
     draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")] = 1000,
     seed: Seed = 0,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            "--units",
+            help="How many items' pairs Kendall's tau and the pairwise accuracy compare at most, or all; 5000 (1000 "
+            "between judges) if not given. All other numbers are of all items.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="A folder for agreement.html, .json, .md and .tex; none by default.")
     ] = None,
@@ -52,10 +61,23 @@ def agreement(
     from reports.agreement.sources import read_sources
 
     read = read_sources(sources or [], *read_mapping_or_none(mapping, data))
-    options = Options(people=people, average=average, draws=draws, seed=seed)
+    options = Options(people=people, average=average, draws=draws, seed=seed, units=_units(units))
     found = analyse(read.people, read.judges, options)
     show_agreement(found, as_json=as_json)
     if out is not None:
         from reports.agreement.page import write_agreement
 
         err.print(f"page: {write_agreement(found, out)}", markup=False, soft_wrap=True)
+
+
+def _units(text: str | None) -> int | Literal["all"] | None:
+    """What --units says.
+
+    Raises:
+        UsageError: neither ``all`` nor a whole number from 2.
+    """
+    if text is None or text == "all":
+        return "all" if text else None
+    if not text.isdecimal() or int(text) < 2:
+        raise UsageError(f"--units {text}: expected all, or a whole number from 2")
+    return int(text)

@@ -10,7 +10,7 @@ from typing import Literal
 from reports.agreement.bootstrap import Draws
 from reports.agreement.ceiling import Ceiling
 from reports.agreement.correlations import Average
-from reports.agreement.judged import AverageRow, JudgeMarks, JudgeRow, average_row, judge_row
+from reports.agreement.judged import MOST_UNITS, AverageRow, JudgeMarks, JudgeRow, average_row, judge_row
 from reports.agreement.mapping import ANY
 from reports.agreement.marks import ItemFacts, Mark, Marks, Unit, base_name
 from reports.agreement.people import PeopleRow, consensus, people_row
@@ -19,7 +19,7 @@ ALL = "all"
 """The category of all items."""
 OTHER = "(no category)"
 MOST_BETWEEN = 1000
-"""Units on which two judges are compared; a run has many of them, and there are many pairs of judges."""
+"""Units whose pairs are compared between two judges unless told otherwise; there are many pairs of judges, too."""
 Units = Mapping[Unit, Mapping[str, Mark]]
 
 
@@ -31,12 +31,18 @@ class Options:
         people: what is made of several people's marks of one item.
         average: how correlations are averaged over categories.
         draws: of the bootstrap; 0 gives no intervals.
+        units: how many units' pairs are compared at most; None takes `MOST_UNITS` and between judges `MOST_BETWEEN`.
     """
 
     people: Literal["mean", "majority"] = "mean"
     average: Average = "fisher"
     draws: int = 1000
     seed: int = 0
+    units: int | Literal["all"] | None = None
+
+    def most(self, usual: int) -> int | None:
+        """How many units' pairs are compared where `usual` is the number unless told otherwise; None for all."""
+        return None if self.units == "all" else self.units or usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +121,7 @@ def _against_people(
                     category=category,
                     by=options.people,
                     draws=draws,
+                    most=options.most(MOST_UNITS),
                     ceiling=ceiling,
                 )
 
@@ -169,7 +176,7 @@ def _between(judges: Marks, items: Mapping[str, ItemFacts], draws: Draws, option
                         by=options.people,
                         draws=draws,
                         against=second.name,
-                        most=MOST_BETWEEN,
+                        most=options.most(MOST_BETWEEN),
                     )
 
 

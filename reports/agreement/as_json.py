@@ -38,7 +38,7 @@ def _people(row: PeopleRow) -> dict[str, Json]:
 
 
 def _judge(row: JudgeRow) -> dict[str, Json]:
-    names = ("judge", "against", "dimension", "category", "n", "marked", "clusters")
+    names = ("judge", "against", "dimension", "category", "n", "paired", "clusters")
     counts = ("unscored", "unscored_share", "not_applicable", "not_asked")
     plain: dict[str, Json] = {name: getattr(row, name) for name in (*names, *counts)}
     ceiling = row.ceiling

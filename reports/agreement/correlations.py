@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 NAMES = ("pearson", "spearman", "kendall_b", "kendall_c")
 _BLOCK = 512
 """Columns of a pairwise matrix that are in memory at once."""
+_BLOCK_CELLS = 2**22
+"""Weights that a linear coefficient works on at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,47 @@ class Groups:
 
 def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
     """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined."""
+    return {**linear(x, y, weights), **by_pairs(x, y, weights)}
+
+
+def linear(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
+    """Pearson and Spearman, whose work grows with the number of items (and its sorting)."""
     if not len(x):
-        return {name: np.full(len(weights), np.nan) for name in NAMES}
+        return {name: np.full(len(weights), np.nan) for name in NAMES[:2]}
+    groups_x, groups_y = Groups.of(x), Groups.of(y)
+    found = {
+        "pearson": lambda rows: _pearson(_standardised(x)[None], _standardised(y)[None], rows),
+        "spearman": lambda rows: _pearson(groups_x.ranks(rows), groups_y.ranks(rows), rows),
+    }
+    return {name: _defined(_in_blocks(rule, weights), groups_x, groups_y, weights) for name, rule in found.items()}
+
+
+def by_pairs(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
+    """Kendall's tau-b and tau-c, whose work grows with the square of the number of items."""
+    if not len(x):
+        return {name: np.full(len(weights), np.nan) for name in NAMES[2:]}
     groups_x, groups_y = Groups.of(x), Groups.of(y)
     fewest = np.minimum(groups_x.distinct(weights), groups_y.distinct(weights))
     signs = quadratic(weights, SignProducts(x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
-            "pearson": _pearson(_standardised(x)[None], _standardised(y)[None], weights),
-            "spearman": _pearson(groups_x.ranks(weights), groups_y.ranks(weights), weights),
             "kendall_b": signs / np.sqrt(groups_x.untied(weights) * groups_y.untied(weights)),
             "kendall_c": signs / (weights.sum(axis=1) ** 2 * (1.0 - 1.0 / fewest)),
         }
-    return {name: np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan) for name, values in found.items()}
+    return {name: _defined(values, groups_x, groups_y, weights) for name, values in found.items()}
+
+
+def _defined(values: Floats, x: Groups, y: Groups, weights: Floats) -> Floats:
+    """The values where both columns vary under a row of weights, NaN elsewhere."""
+    fewest = np.minimum(x.distinct(weights), y.distinct(weights))
+    return np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan)
+
+
+def _in_blocks(rule: Callable[[Floats], Floats], weights: Floats) -> Floats:
+    """A rule under every row of weights, a few rows at a time: of many items the rows are long."""
+    rows = max(_BLOCK_CELLS // max(weights.shape[1], 1), 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.concatenate([rule(weights[start : start + rows]) for start in range(0, len(weights), rows)])
 
 
 def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:

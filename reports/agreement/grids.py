@@ -132,7 +132,7 @@ def _bound(found: Bounds | None) -> str:
 
 def _counts(row: JudgeRow) -> Cell:
     facts = [f"{row.clusters} prompts"]
-    facts += [f"chosen from {row.marked}"] if row.marked > row.n else []
+    facts += [f"pairs of {row.paired} of them"] if row.paired < row.n else []
     facts += [f"unscored {row.unscored} ({row.unscored_share:.1%})"] if row.unscored else []
     facts += [f"{count} {why}" for why, count in row.reasons.items()]
     facts += [f"not applicable {row.not_applicable}"] if row.not_applicable else []

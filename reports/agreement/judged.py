@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.agreement.bootstrap import Draws, Estimate, estimate
 from reports.agreement.bounds import Bounds, Marked, bounds
 from reports.agreement.ceiling import Ceiling
-from reports.agreement.correlations import NAMES, Average, Floats, average, correlations, p_values, why_undefined
+from reports.agreement.correlations import NAMES, Average, Floats, average, by_pairs, linear, p_values, why_undefined
 from reports.agreement.marks import Mark, Unit
 from reports.agreement.pairwise import accuracies, calibrated_accuracy
 from reports.agreement.people import consensus
@@ -20,7 +21,7 @@ from reports.agreement.people import consensus
 PAIRWISE = "pairwise_accuracy"
 PEOPLE = "people"
 MOST_UNITS = 5000
-"""Units that a row compares: the work grows with the square of their number."""
+"""Units whose pairs a row compares unless told otherwise: that work grows with the square of their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,9 @@ class JudgeRow:
 
     Attributes:
         against: `PEOPLE`, or the other judge.
-        n: units that both marked and that are compared; nothing else enters a coefficient.
-        marked: units that both marked; where there are more than a row compares, some are chosen by their names alone.
+        n: units that both marked; nothing else enters a coefficient.
+        paired: units whose pairs Kendall's tau and the pairwise accuracy are about: all, or where those would be more
+            than a row compares some, chosen by their names alone.
         unscored: units that people marked and the judge should have scored but did not, and why (`reasons`).
         not_applicable: units that people marked and of which the judge has nothing to say.
         not_asked: units that people marked and the judge was never asked about (ids that do not join).
@@ -49,7 +51,7 @@ class JudgeRow:
     dimension: str
     category: str
     n: int
-    marked: int
+    paired: int
     clusters: int
     unscored: int
     not_applicable: int
@@ -67,7 +69,7 @@ class JudgeRow:
     @property
     def unscored_share(self) -> float:
         """Of the units that the judge was asked about and people marked."""
-        due = self.marked + self.unscored
+        due = self.n + self.unscored
         return self.unscored / due if due else 0.0
 
 
@@ -95,7 +97,7 @@ def judge_row(
     by: str,
     draws: Draws,
     against: str = PEOPLE,
-    most: int = MOST_UNITS,
+    most: int | None = MOST_UNITS,
     ceiling: Ceiling | None = None,
 ) -> JudgeRow:
     """All numbers of one judge, dimension and category.
@@ -103,14 +105,15 @@ def judge_row(
     Args:
         people: unit -> rater -> mark, of the category alone.
         by: "mean" or "majority", of people.
-        most: units that are compared at most.
+        most: units whose pairs are compared at most; None for all.
     """
     agreed = {unit: mark for unit, said in people.items() if (mark := consensus(said, by)) is not None}
-    both = [unit for unit in agreed if unit in judge.scores]
-    units = both if len(both) <= most else sorted(both, key=_lot)[:most]
+    units = [unit for unit in agreed if unit in judge.scores]
     scores, marks = (np.array([of[unit] for unit in units], dtype=float) for of in (judge.scores, agreed))
-    weights = draws.weights(units)
-    found, epsilon = compare(scores, marks, weights)
+    some = np.arange(len(units))
+    if most is not None and len(units) > most:
+        some = np.array(sorted(some, key=lambda place: _lot(units[place]))[:most])
+    found, epsilon = compare(scores, marks, draws.weights(units), some)
     why = why_undefined(scores, marks)
     failed = [unit for unit in agreed if unit not in judge.scores and unit.item in judge.unscored]
     wanted = np.array([agreed[unit] for unit in failed])
@@ -121,16 +124,19 @@ def judge_row(
         dimension=dimension,
         category=category,
         n=len(units),
-        marked=len(both),
+        paired=len(some),
         clusters=draws.clusters(units),
         unscored=len(failed),
         not_applicable=beside,
-        not_asked=len(agreed) - len(both) - len(failed) - beside,
+        not_asked=len(agreed) - len(units) - len(failed) - beside,
         reasons=Counter(judge.unscored[unit.item] for unit in failed),
         coefficients={name: estimate(values, why) for name, values in found.items()},
         epsilon=epsilon,
         p_values=p_values(scores, marks),
-        bounds=bounds(Marked(scores, marks, weights[0], wanted, draws.weights(failed)[0]), epsilon or 0.0),
+        bounds=bounds(
+            Marked(scores[some], marks[some], draws.weights(units)[0, some], wanted, draws.weights(failed)[0]),
+            epsilon or 0.0,
+        ),
         ceiling=ceiling,
         beside_ceiling=ceiling.judge(judge.scores) if ceiling else {},
         draws=found,
@@ -142,17 +148,20 @@ def _lot(unit: Unit) -> bytes:
     return sha256("\n".join(unit).encode("utf-8", "surrogatepass")).digest()
 
 
-def compare(scores: Floats, people: Floats, weights: Floats) -> tuple[dict[str, Floats], float | None]:
+def compare(
+    scores: Floats, people: Floats, weights: Floats, some: NDArray[np.intp]
+) -> tuple[dict[str, Floats], float | None]:
     """Coefficient -> its values under every row of weights; and the epsilon of the pairwise accuracy.
 
     Args:
         weights: [1 + draws, units] as `Draws.weights` gives them.
+        some: places of the units whose pairs are compared.
     """
-    found = correlations(scores, people, weights)
-    best = calibrated_accuracy(scores, people, weights[0])
+    found = {**linear(scores, people, weights), **by_pairs(scores[some], people[some], weights[:, some])}
+    best = calibrated_accuracy(scores[some], people[some], weights[0, some])
     if best is None:
         return found | {PAIRWISE: np.full(len(weights), np.nan)}, None
-    drawn = accuracies(scores, people, best.epsilon, weights[1:])
+    drawn = accuracies(scores[some], people[some], best.epsilon, weights[1:, some])
     return found | {PAIRWISE: np.append(best.accuracy, drawn)}, best.epsilon
 
 

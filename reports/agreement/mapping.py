@@ -109,6 +109,24 @@ class Questions(Settings):
     none: str = "0"
 
 
+class Pair(Settings):
+    """Rows that say which of two items is better: the pair is the unit, and its order in the row does not matter.
+
+    The mark is 1 where the item whose name sorts first was preferred, 0 where the other was, 0.5 for a tie.
+
+    Attributes:
+        first, second: columns of the two items, as they were shown.
+        verdict: the column that says who won: one of the words below in any case, or the name of an item.
+    """
+
+    first: str
+    second: str
+    verdict: str
+    wins: tuple[str, ...] = ("a", "1", "first", "left", "win")
+    loses: tuple[str, ...] = ("b", "2", "second", "right", "loss")
+    ties: tuple[str, ...] = ("tie", "0", "equal", "same", "both", "neither", "draw", "c")
+
+
 class TableMapping(Settings):
     """One table of marks.
 
@@ -125,6 +143,7 @@ class TableMapping(Settings):
         repeat: the column with the number of a repeated judgment (test and retest).
         dimension, value: of a long table.
         values: dimension -> where its mark stands, of a wide table.
+        pair: see `Pair`; in place of `item` and `value`.
         judges: judge -> where its score stands, of a wide table of scores for every dimension.
         complete: an item that somebody marked on some of the dimensions only counts as not marked by them.
         derived: dimension -> how it follows from others.
@@ -150,6 +169,7 @@ class TableMapping(Settings):
     value: Reading | None = None
     values: Mapping[str, Reading] = {}
     judges: Mapping[str, Reading] = {}
+    pair: Pair | None = None
     derived: Mapping[str, Derived] = {}
     complete: bool = False
     aggregate: Literal["mean"] | None = None

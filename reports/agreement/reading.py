@@ -13,11 +13,11 @@ from reports.agreement.mapping import ANY, Derived, TableMapping, Value
 from reports.agreement.marks import ItemFacts, Marks, Unit
 from reports.agreement.questions import Said, aggregated
 from reports.agreement.rows import table_rows, wanted
-from reports.agreement.values import read_marks, reduce
+from reports.agreement.values import pair_name, read_marks, read_verdict, reduce
 
 ORDER = "$order"
-SCORE = "score"
-"""The dimension of a table of ratings that names none."""
+SCORE, PREFERENCE = "score", "preference"
+"""The dimensions of a table of ratings, and of one of pairs, that names none."""
 Role = Literal["rater", "judge"]
 
 
@@ -41,8 +41,10 @@ def read_table(files: Sequence[Path], mapping: TableMapping, role: Role, folder:
     marks.counts["rows passed over by `where`"] = len(rows) - len(kept)
     orders: Counter[str] = Counter()
     said = [one for row in kept for one in _said(row, mapping, marks.items, orders)]
-    for one in aggregated(said, mapping.questions) if mapping.aggregate else said:
+    for one in aggregated(said, mapping.questions, marks.counts) if mapping.aggregate else said:
         _keep(one, marks, role)
+    if said and all(one.found.unreadable for one in said):
+        raise said[0].row.fault(f"{said[0].found.fault} (none of the {len(said)} values can be read)")
     if mapping.complete:
         _drop_incomplete(marks)
     for name, derived in mapping.derived.items():
@@ -54,7 +56,7 @@ def _completed(mapping: TableMapping, role: Role, first: Row | None) -> TableMap
     """The mapping with the columns of the plain long table where it names none."""
     columns = first.cells if first else {}
     changes: dict[str, Any] = {}
-    if not (mapping.value or mapping.values or mapping.judges):
+    if not (mapping.value or mapping.values or mapping.judges or mapping.pair):
         plain = Value(column=("value",))
         if mapping.dimension or "dimension" in columns or role == "judge":
             changes["value"] = plain
@@ -70,12 +72,15 @@ def _completed(mapping: TableMapping, role: Role, first: Row | None) -> TableMap
 
 
 def _said(row: Row, mapping: TableMapping, items: dict[str, ItemFacts], orders: Counter[str]) -> Iterator[Said]:
-    item = _name(row, mapping.item)
+    item = pair_name(row, mapping.pair) if mapping.pair else _name(row, mapping.item)
     facts = _facts(row, mapping)
     if items.setdefault(item, facts) != facts:
         raise row.fault(f"item {item!r} stands for another prompt, category or chance here than in an earlier row")
     who = _who(row, mapping, item, orders)
     repeat = _repeat(row, mapping.repeat)
+    if mapping.pair is not None:
+        dimension = _name(row, (mapping.dimension,)) if mapping.dimension else PREFERENCE
+        yield Said(row, dimension, Unit(item), who, repeat, read_verdict(row, mapping.pair, mapping.missing))
     for dimension, judge, spec in _readings(row, mapping):
         for found in read_marks(spec, row, mapping.missing):
             by = judge or who if found.rater is None else f"rater {found.rater}"
@@ -138,11 +143,12 @@ def _readings(row: Row, mapping: TableMapping) -> Iterator[tuple[str, str, Value
 def _keep(one: Said, marks: Marks, role: Role) -> None:
     found, item = one.found, one.unit.item
     marks.counts["values put on the end of their scale"] += found.clipped
+    marks.counts["values that could not be read, left out"] += found.unreadable
     if found.fault:
         marks.left_out.append(f"{one.row.path}:{one.row.line}: {one.who}, {one.dimension}: {found.fault}")
     if found.mark is None:
         if role == "judge":
-            marks.miss(one.dimension, one.who, item, found.fault or "no value")
+            marks.miss(one.dimension, one.who, item, "unreadable" if found.unreadable else found.fault or "no value")
         return
     if not marks.add(one.dimension, one.unit, one.who, found.mark, one.repeat):
         hint = "; several rows of one item need `aggregate`" if role == "judge" else ""

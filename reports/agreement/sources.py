@@ -133,14 +133,22 @@ def read_study_ratings(folder: Path) -> Marks:
 def _sides(paths: Sequence[Path], mapping: MappingFile, *, alone: bool) -> tuple[list[Path], list[Path]]:
     """(tables of scores, tables or a study of ratings)."""
     if len(paths) != 1 or not alone:
-        split = 1 if len(paths) > 1 and alone else 0
-        return list(paths[:split]), list(paths[split:])
+        first_is_judged = len(paths) > 1 and alone and not _are_raters(paths, mapping)
+        return list(paths[:first_is_judged]), list(paths[first_is_judged:])
     if _kind(paths[0]) == "study" or (mapping.ratings and not mapping.scores):
         return [], list(paths)
     if mapping.scores:
         return list(paths), list(paths) if mapping.ratings else []
     first = next(read_file(paths[0]), None)
     return (list(paths), []) if first is not None and "judge" in first.cells else ([], list(paths))
+
+
+def _are_raters(paths: Sequence[Path], mapping: MappingFile) -> bool:
+    """Whether all of several tables are people's: each names its raters, and none a judge."""
+    if mapping.scores or any(_kind(path) != "table" for path in paths):
+        return False
+    columns = [first.cells if (first := next(read_file(path), None)) else {} for path in paths]
+    return all("rater" in there and "judge" not in there for there in columns)
 
 
 def _kind(path: Path) -> Kind:

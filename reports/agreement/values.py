@@ -12,10 +12,11 @@ from typing import Any
 
 from reports.agreement.files import Row
 from reports.agreement.geneval_answers import answers_hold
-from reports.agreement.mapping import Reduction, Value
+from reports.agreement.mapping import Pair, Reduction, Value
 from reports.agreement.marks import Mark
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
 TOLERANCE = 1e-6
 """Share of a scale by which rounding may push a value over its end; such a value is put on the end."""
 
@@ -29,6 +30,7 @@ class Found:
         rater: number of the rater within the cell, None where the row names who it was.
         mark: None where nothing was said.
         fault: why a value was left out; empty where none was.
+        unreadable: whether it was left out because the cell holds something else than the mapping says.
         clipped: whether the value was put on the end of its scale.
     """
 
@@ -36,14 +38,19 @@ class Found:
     rater: int | None
     mark: Mark | None
     fault: str = ""
+    unreadable: bool = False
     clipped: bool = False
 
 
+class UnreadableCellError(ValueError):
+    """A cell holds something else than the mapping says; the message says what was expected and what came."""
+
+
 def read_marks(spec: Value, row: Row, missing: Sequence[str]) -> Iterator[Found]:
-    """The marks of a row's cell or cells.
+    """The marks of a row's cell or cells; one that cannot be read is left out, and its fault says why.
 
     Raises:
-        DataError: a column is absent, or a cell holds something else than the mapping says; names file and line.
+        DataError: a column is absent; names file and line.
     """
     if spec.rule is not None:
         verdict = answers_hold(spec.rule, row)
@@ -52,16 +59,54 @@ def read_marks(spec: Value, row: Row, missing: Sequence[str]) -> Iterator[Found]
     for column in spec.column:
         part = column if len(spec.column) > 1 else ""
         cell = row.cell(column)
-        if _is_missing(cell, missing):
-            yield Found(part, None, None)
-        elif spec.members:
-            chosen = _words(spec, row, column, cell)
-            yield from (Found(f"{part}/{word}", None, float(word in chosen)) for word in spec.members)
-        elif spec.raters:
-            marks = enumerate(_elements(row, column, cell))
-            yield from (_scaled(spec, part, rater, _number(spec, row, column, one)) for rater, one in marks)
-        else:
-            yield _scaled(spec, part, None, _mark(spec, row, column, cell))
+        try:
+            found = [Found(part, None, None)] if _is_missing(cell, missing) else _read_cell(spec, part, column, cell)
+        except UnreadableCellError as error:
+            found = [Found(part, None, None, fault=str(error), unreadable=True)]
+        yield from found
+
+
+def _read_cell(spec: Value, part: str, column: str, cell: Any) -> list[Found]:  # noqa: ANN401 (a foreign cell)
+    if spec.members:
+        chosen = _words(spec, column, cell)
+        return [Found(f"{part}/{word}", None, float(word in chosen)) for word in spec.members]
+    if spec.raters:
+        numbers = [_number(spec, column, one) for one in _elements(column, cell)]
+        return [_scaled(spec, part, rater, number) for rater, number in enumerate(numbers)]
+    return [_scaled(spec, part, None, _mark(spec, column, cell))]
+
+
+def pair_name(row: Row, pair: Pair) -> str:
+    """The name of a row's pair, the same whichever item was shown first."""
+    return " vs ".join(sorted(_sides(row, pair)))
+
+
+def read_verdict(row: Row, pair: Pair, missing: Sequence[str]) -> Found:
+    """Who won, as `Pair` says; a word that means nobody is left out."""
+    cell = row.cell(pair.verdict)
+    if _is_missing(cell, missing):
+        return Found("", None, None)
+    first, second = _sides(row, pair)
+    word = str(cell).strip()
+    if word in (first, second):
+        won = float(word == first)
+    elif word.casefold() in pair.ties:
+        won = 0.5
+    elif word.casefold() in (*pair.wins, *pair.loses):
+        won = float(word.casefold() in pair.wins)
+    else:
+        known = ", ".join((*pair.wins, *pair.loses, *pair.ties))
+        fault = f"expected the better item or one of {known} under {pair.verdict!r}, got {word!r}"
+        return Found("", None, None, fault=fault, unreadable=True)
+    return Found("", None, won if first <= second else 1.0 - won)
+
+
+def _sides(row: Row, pair: Pair) -> tuple[str, str]:
+    """The names of the two items, as they were shown."""
+    first, second = (str(row.cell(column) or "").strip() for column in (pair.first, pair.second))
+    if not first or not second or first == second:
+        raise row.fault(f"expected two items under {pair.first} and {pair.second}, got {first!r} and {second!r}")
+    return first, second
 
 
 def reduce(numbers: Sequence[float], by: Reduction) -> float:
@@ -77,53 +122,60 @@ def _is_missing(cell: object, missing: Sequence[str]) -> bool:
     return cell is None or (isinstance(cell, str) and cell.strip() in missing)
 
 
-def _mark(spec: Value, row: Row, column: str, cell: Any) -> Mark:  # noqa: ANN401 (a foreign cell)
+def _mark(spec: Value, column: str, cell: Any) -> Mark:  # noqa: ANN401 (a foreign cell)
     if spec.split:
-        return spec.split.join(sorted(_words(spec, row, column, cell)))
+        return spec.split.join(sorted(_words(spec, column, cell)))
     if spec.text:
         return str(cell).strip()
     if spec.element is None and spec.over is None:
-        return _number(spec, row, column, cell)
-    elements = _elements(row, column, cell)
+        return _number(spec, column, cell)
+    elements = _elements(column, cell)
     if spec.element is not None:
         if spec.element >= len(elements):
-            raise row.fault(f"expected more than {spec.element} values under {column!r}, got {cell!r}")
-        return _number(spec, row, column, elements[spec.element])
-    return reduce([_number(spec, row, column, one) for one in elements], spec.over or "mean")
+            raise UnreadableCellError(f"expected more than {spec.element} values under {column!r}, got {cell!r}")
+        return _number(spec, column, elements[spec.element])
+    return reduce([_number(spec, column, one) for one in elements], spec.over or "mean")
 
 
-def _elements(row: Row, column: str, cell: Any) -> list[Any]:  # noqa: ANN401 (a foreign cell)
-    """The values of a list cell; in text files it is written as JSON."""
+def _elements(column: str, cell: Any) -> list[Any]:  # noqa: ANN401 (a foreign cell)
+    """The values of a list cell. In text files it is written as JSON, or as numbers beside each other ("8 9", "8, 9");
+    a number alone is a list of one."""
+    values: Any = cell
     if isinstance(cell, str):
         try:
-            cell = json.loads(cell)
+            values = json.loads(cell)
         except ValueError:
-            raise row.fault(f"expected a list such as [1, 0.5] under {column!r}, got {cell!r}") from None
-    if not isinstance(cell, list) or not cell:
-        raise row.fault(f"expected a list such as [1, 0.5] under {column!r}, got {cell!r}")
-    return cell
+            values = _BETWEEN.split(cell.strip())
+    if isinstance(values, int | float) and not isinstance(values, bool):
+        return [values]
+    plain = isinstance(values, list) and all(isinstance(one, int | float | str) for one in values)
+    if not plain or not values or (values is not cell and not all(_NUMBER.fullmatch(str(one)) for one in values)):
+        raise UnreadableCellError(
+            f"expected a list such as [1, 0.5], or numbers such as '8 9', under {column!r}, got {cell!r}"
+        )
+    return list(values)
 
 
-def _words(spec: Value, row: Row, column: str, cell: Any) -> set[str]:  # noqa: ANN401 (a foreign cell)
+def _words(spec: Value, column: str, cell: Any) -> set[str]:  # noqa: ANN401 (a foreign cell)
     if not isinstance(cell, str):
-        raise row.fault(f"expected words with {spec.split!r} between them under {column!r}, got {cell!r}")
+        raise UnreadableCellError(f"expected words with {spec.split!r} between them under {column!r}, got {cell!r}")
     return {word.strip() for word in cell.split(spec.split or "|")}
 
 
-def _number(spec: Value, row: Row, column: str, cell: Any) -> float:  # noqa: ANN401 (a foreign cell)
+def _number(spec: Value, column: str, cell: Any) -> float:  # noqa: ANN401 (a foreign cell)
     text = str(cell).strip()
     if text in spec.labels:
         return spec.labels[text]
     if spec.other is not None:
         return spec.other
     if isinstance(cell, bool) or not _NUMBER.fullmatch(text):
-        raise row.fault(
+        raise UnreadableCellError(
             f"expected a number under {column!r}, got {text!r}; words need `labels` or `text`, and what means nothing "
             "needs `missing`, in a --mapping"
         )
     number = float(text)
     if not math.isfinite(number):
-        raise row.fault(f"expected a finite number under {column!r}, got {text!r}")
+        raise UnreadableCellError(f"expected a finite number under {column!r}, got {text!r}")
     return number
 
 

@@ -125,8 +125,14 @@ def test_of_very_many_units_some_are_chosen():
     made = {"dimension": "looks", "category": ALL, "by": "mean", "draws": draws, "most": 30}
     row = judge_row(judge, people.values["looks"], **made)
     turned = judge_row(judge, dict(reversed(people.values["looks"].items())), **made)
-    assert (row.n, row.marked, row.not_asked) == (30, 60, 0)
+    assert (row.n, row.paired, row.not_asked) == (60, 30, 0)
     assert row.coefficients["kendall_b"].value == pytest.approx(turned.coefficients["kendall_b"].value)
+    scores, marks = columns(people, judges, "good")
+    assert row.coefficients["pearson"].value == pytest.approx(stats.pearsonr(scores, marks).statistic)
+    assert row.coefficients["spearman"].value == pytest.approx(stats.spearmanr(scores, marks).statistic)
+    whole = judge_row(judge, people.values["looks"], **made | {"most": None})
+    assert whole.paired == 60
+    assert whole.coefficients["kendall_b"].value == pytest.approx(stats.kendalltau(scores, marks).statistic)
 
 
 def test_judges_are_held_against_each_other_and_themselves():
