@@ -6,11 +6,14 @@ complex list (the nouns next to a preposition).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 from benchmarks.semantics import Semantics, UndefinedScoreError
+from gotr1_eval.core.geometry import Relation
 from gotr1_eval.core.perception import Token
+from gotr1_eval.core.relations import holds_doubt, parse_relations
 
 WORDS_2D = (
     "on side of",
@@ -24,6 +27,14 @@ WORDS_2D = (
 )
 """In the order in which the official script looks for them."""
 WORDS_3D = ("in front of", "behind", "hidden")
+CORRECTED_WORDS = {
+    Relation.LEFT_OF: "on the left of",
+    Relation.RIGHT_OF: "on the right of",
+    Relation.ABOVE: "on the top of",
+    Relation.BELOW: "on the bottom of",
+    Relation.NEAR: "near",
+}
+"""`corrected`: a relation however it is put -> its word."""
 PREPOSITIONS = ("on top of", "on bottom of", "on the left", "on the right", "next to", "on side of", "near")
 """Of complex prompts, matched token by token."""
 
@@ -31,6 +42,43 @@ PREPOSITIONS = ("on top of", "on bottom of", "on the left", "on the right", "nex
 def find_word(prompt: str, words: Sequence[str]) -> str | None:
     """The first of the words that the prompt holds anywhere, also inside another word; None for none."""
     return next((word for word in words if word in prompt), None)
+
+
+Stated = tuple[str, tuple[str, str]]
+"""A relation word, and the two objects in the order in which it takes them."""
+
+
+def stated_2d(prompt: str, tokens: Sequence[Token]) -> Stated | None:
+    """`corrected`: the relation that a prompt states and the nouns on its two sides; None where that cannot be read
+    with certainty, or there are several.
+
+    "To the left of a dog sits a cat" and "a cat left of a dog" state the same; a negation states nothing.
+    """
+    relations = parse_relations(prompt)
+    nouns = [token.text for token in tokens if token.pos == "NOUN"]
+    stated: set[Stated] = set()
+    for claim in relations.claims:
+        subjects, others = ([noun for noun in nouns if _names(side, noun)] for side in (claim.subject, claim.other))
+        if not (subjects and others):
+            return None
+        stated.add((CORRECTED_WORDS[claim.relation], (subjects[0], others[-1])))
+    return stated.pop() if len(stated) == 1 and not relations.unread else None
+
+
+def _names(text: str, noun: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(noun)}(?!\w)", text) is not None
+
+
+def stated_3d(prompt: str, tokens: Sequence[Token]) -> Stated | None:
+    """`corrected`: the depth relation between the first and the last noun, where it stands between them and nothing
+    puts it in doubt; else what `stated_2d` reads."""
+    word = find_word(prompt, WORDS_3D)
+    if word is None:
+        return stated_2d(prompt, tokens)
+    objects = first_and_last_noun(tokens)
+    before, _, after = prompt.partition(word)
+    certain = _names(before, objects[0]) and _names(after, objects[1]) and not holds_doubt(prompt)
+    return (word, objects) if certain else None
 
 
 def first_and_last_noun(tokens: Sequence[Token]) -> tuple[str, str]:

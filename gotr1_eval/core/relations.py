@@ -220,6 +220,11 @@ def parse_relations(prompt: str) -> Relations:
     return Relations(tuple(claims), tuple(unread))
 
 
+def holds_doubt(text: str) -> bool:
+    """Whether a negation, an alternative, a question or "between" stands in the text, so that it may state nothing."""
+    return "?" in text or any(pattern.search(text) is not None for pattern in (_DOUBT, _DENIED_SENTENCE))
+
+
 def _normalised(prompt: str) -> str:
     """One blank or one line end for any run of white space, and straight apostrophes."""
     text = re.sub(r"[^\S\n]+", " ", prompt.replace("’", "'").replace("\r", "\n"))

@@ -79,6 +79,32 @@ def test_labels_with_several_names_are_found_as_meant_only():
     assert value(spatial("a cat on the left of a table", CAT, desk, semantics="corrected")) == pytest.approx(0.85)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "corrected"),
+    [
+        ("a cat to the left of a dog", 0.85),
+        ("a cat left of a dog", 0.85),
+        ("a dog to the right of which is a cat", 0.0),
+        # The script takes the first noun for the subject.
+        ("on the left of a dog sits a cat", 0.85),
+        ("on the right of a dog sits a cat", 0.0),
+        ("a cat that is not on the left of a dog", None),
+        ("Is a cat on the left of a dog?", None),
+        ("a cat and a dog", None),
+        ("a cat on the left of a dog on the left of a dog", None),
+    ],
+)
+def test_relations_as_they_are_meant(prompt: str, corrected: float | None):
+    outcome = spatial(prompt, CAT, DOG, semantics="corrected")
+    if corrected is None:
+        assert isinstance(outcome, Unscored)
+        assert outcome.why is Why.NOT_APPLICABLE
+        assert "states no one relation between two of its nouns" in outcome.detail
+    else:
+        assert value(outcome) == pytest.approx(corrected)
+    assert isinstance(spatial(prompt, CAT, DOG), Score)
+
+
 def test_where_the_script_ends_the_outcome_is_counted():
     outcome = spatial("near and on", CAT)
     assert isinstance(outcome, Unscored)
@@ -105,6 +131,12 @@ def test_pictures_in_depth():
     behind = value(ask(judge, "a cat behind a dog", category="3d_spatial"))
     assert behind == pytest.approx(0.5 + 0.5 * (1 / 3) / 0.5, abs=0.01)
     assert value(ask(judge, "a cat in front of a dog", category="3d_spatial")) == 0.5
+    for prompt in ("behind a dog sits a cat", "a cat that is not behind a dog", "a cat and a dog"):
+        unread = ask(judge, prompt, category="3d_spatial")
+        assert isinstance(unread, Unscored)
+        assert unread.why is Why.NOT_APPLICABLE
+    # Relations in the plane are those of the 2D metric: 0.5, and the dog's centre is on the right.
+    assert value(ask(judge, "a cat left of a dog", category="3d_spatial")) == pytest.approx(0.5 + 0.5 * 0.1 * 3)
 
 
 def test_counts(lists: Path):

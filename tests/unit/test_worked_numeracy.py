@@ -83,6 +83,25 @@ CASES = {
     "a before a plural": Case("a dogs and two cats", apart("dog", "cat", "cat"), "IndexError", 1.0),
     # With no cat there, that comparison is not made: 0.25 for the dogs.
     "a before a plural, no cat": Case("a dogs and two cats", apart("dog"), 0.25, 0.5),
+    # Numbers of any size; the script takes "a" for one dog, and stops at its plural.
+    "a dozen": Case("a dozen dogs", apart(*["dog"] * 12), "ZeroDivisionError", 1.0),
+    "half a dozen": Case("half a dozen dogs", apart(*["dog"] * 6), "ZeroDivisionError", 1.0),
+    "two dozen": Case("two dozen dogs", apart(*["dog"] * 24), "ZeroDivisionError", 1.0),
+    "a couple of": Case("a couple of dogs", apart("dog", "dog"), "ZeroDivisionError", 1.0),
+    "a couple is no number": Case("a couple with dogs", apart("dog", "dog"), "ZeroDivisionError", "ZeroDivisionError"),
+    "twenty-two": Case("twenty-two dogs", apart(*["dog"] * 22), "ZeroDivisionError", 1.0),
+    "twenty - two, as spaCy cuts it": Case("twenty - two dogs", apart(*["dog"] * 22), 0.5, 1.0),
+    "ninety-nine": Case("ninety-nine dogs", apart("dog"), "ZeroDivisionError", 0.5),
+    "digits": Case("12 dogs", apart(*["dog"] * 12), "ZeroDivisionError", 1.0),
+    # Two quantities of one object are three dogs; the script compares three with one, and with two: 0.25 twice.
+    "two quantities of one object": Case("one dog and two dogs", apart("dog", "dog", "dog"), 0.5, 1.0),
+    "the object once for two numbers": Case(
+        "two red and three green dogs", apart(*["dog"] * 5), "ZeroDivisionError", 1.0
+    ),
+    # Numbers that the prompt leaves open have no score.
+    "two or three": Case("two or three dogs", apart("dog", "dog", "dog"), 1.0, "undefined"),
+    "at least two": Case("at least two dogs", apart("dog", "dog"), 1.0, "undefined"),
+    "two of the three": Case("two of the three dogs", apart("dog", "dog", "dog"), 1.0, "undefined"),
     "an underscore": Case("one dog and a_b", apart("dog"), "ValueError", 1.0),
 }
 
@@ -91,7 +110,7 @@ def scored(compute: Callable[[], float]) -> float | str:
     try:
         return compute()
     except UndefinedScoreError as error:
-        return error.official_error
+        return error.official_error or "undefined"
 
 
 @pytest.mark.parametrize("name", CASES)

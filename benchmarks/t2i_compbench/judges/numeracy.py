@@ -25,7 +25,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 2
+VERSION = 3
 CATEGORIES = ("numeracy",)
 
 

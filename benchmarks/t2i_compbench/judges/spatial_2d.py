@@ -14,16 +14,17 @@ from benchmarks.sight import Sight
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.labels import PEOPLE, fits_exactly, seen_in
 from benchmarks.t2i_compbench.spatial_2d import SpatialScore, score_2d
-from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, find_word, first_and_last_noun
+from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, Stated, find_word, first_and_last_noun, stated_2d
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.outcome import Outcome, Score, Unscored
+from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Phrases, Sighting, Token
 from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.relations import parse_relations
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 2
+VERSION = 3
 CATEGORIES = ("spatial",)
 Objects = tuple[str, str]
 
@@ -66,17 +67,18 @@ class Spatial2dJudge:
         )
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
-        return [names_to_find(pair) for pair in self._objects(samples)]
+        return [names_to_find(pair) for _, pair in self._stated(samples)]
 
-    def _objects(self, samples: Sequence[Sample]) -> list[Objects | Unscored]:
+    def _stated(self, samples: Sequence[Sample]) -> list[tuple[str | None, Objects | Unscored]]:
         prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        return [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+        tokens = [parse.tokens for parse in self.phrases.parse(prompts)]
+        rows = zip(prompts, tokens, strict=True)
+        return [word_and_objects(*row, WORDS_2D, stated_2d, self.semantics) for row in rows]
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
-        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        objects = self._objects(samples)
-        sightings = self.sight.see(samples, [names_to_find(pair) for pair in objects])
-        return [spatial_outcome(*row, self.semantics) for row in zip(prompts, objects, sightings, strict=True)]
+        stated = self._stated(samples)
+        sightings = self.sight.see(samples, [names_to_find(pair) for _, pair in stated])
+        return [pair_outcome(*row, seen, self.semantics) for row, seen in zip(stated, sightings, strict=True)]
 
 
 def object_remarks(
@@ -101,12 +103,30 @@ def object_remarks(
     return [*sight.file_remarks(whole), *sight.unlabelled(asked, fits)]
 
 
-def named_objects(tokens: Sequence[Token]) -> Objects | Unscored:
-    """The first and the last noun, `UNDEFINED` without a noun."""
+def word_and_objects(
+    prompt: str,
+    tokens: Sequence[Token],
+    words: Sequence[str],
+    read: Callable[[str, Sequence[Token]], Stated | None],
+    semantics: Semantics,
+) -> tuple[str | None, Objects | Unscored]:
+    """The relation word, and the first and the last noun; `UNDEFINED` without a noun.
+
+    Under `corrected` what `read` reads of the prompt, `NOT_APPLICABLE` where that is nothing.
+    """
     try:
-        return first_and_last_noun(tokens)
+        objects = first_and_last_noun(tokens)
     except UndefinedScoreError as error:
-        return undefined(error)
+        return None, undefined(error)
+    if semantics == "reference":
+        return find_word(prompt, words), objects
+    stated = read(prompt, tokens)
+    if stated is not None:
+        return stated
+    unread = parse_relations(prompt).unread
+    what = f": not read with certainty: '{unread[0]}'" if unread else ""
+    detail = f"the prompt states no one relation between two of its nouns{what}"
+    return None, Unscored(why=Why.NOT_APPLICABLE, detail=detail)
 
 
 def names_to_find(objects: Objects | Unscored | None) -> list[str]:
@@ -119,6 +139,13 @@ def names_to_find(objects: Objects | Unscored | None) -> list[str]:
 def spatial_outcome(
     prompt: str, objects: Objects | Unscored | None, sighting: Sighting | Unscored, semantics: Semantics
 ) -> Outcome:
+    """The score of one picture of a complex prompt; without a pair of objects (None) it is 0."""
+    return pair_outcome(find_word(prompt, WORDS_2D), objects, sighting, semantics)
+
+
+def pair_outcome(
+    word: str | None, objects: Objects | Unscored | None, sighting: Sighting | Unscored, semantics: Semantics
+) -> Outcome:
     """The score of one picture; without a pair of objects (None) it is 0."""
     if isinstance(sighting, Unscored):
         return sighting
@@ -126,7 +153,7 @@ def spatial_outcome(
         return objects
     frame = unidet_frame(*sighting.size)
     try:
-        scored = score_2d(find_word(prompt, WORDS_2D), objects, seen_in(sighting, frame), semantics)
+        scored = score_2d(word, objects, seen_in(sighting, frame), semantics)
     except UndefinedScoreError as error:
         return undefined(error)
     return pair_score(scored, frame, "" if objects else "the prompt names no two objects beside a relation word")

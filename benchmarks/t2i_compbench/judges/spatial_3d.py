@@ -16,14 +16,14 @@ from benchmarks.sight import Sight, open_all
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import (
     Objects,
-    named_objects,
     names_to_find,
     object_remarks,
     pair_score,
+    word_and_objects,
 )
 from benchmarks.t2i_compbench.labels import fits_in_part, seen_in
 from benchmarks.t2i_compbench.spatial_3d import depth_levels, score_3d
-from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, find_word
+from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, stated_3d
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Unscored
 from gotr1_eval.core.perception import Depth, Phrases, Sighting
@@ -32,7 +32,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 2
+VERSION = 3
 CATEGORIES = ("3d_spatial",)
 
 
@@ -76,24 +76,25 @@ class Spatial3dJudge:
         )
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
-        return [names_to_find(pair) for pair in self._objects(samples)]
+        return [names_to_find(pair) for _, pair in self._stated(samples)]
 
-    def _objects(self, samples: Sequence[Sample]) -> list[Objects | Unscored]:
+    def _stated(self, samples: Sequence[Sample]) -> list[tuple[str | None, Objects | Unscored]]:
         prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        return [named_objects(parse.tokens) for parse in self.phrases.parse(prompts)]
+        tokens = [parse.tokens for parse in self.phrases.parse(prompts)]
+        rows = zip(prompts, tokens, strict=True)
+        return [word_and_objects(*row, WORDS_3D, stated_3d, self.semantics) for row in rows]
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
-        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        objects = self._objects(samples)
+        stated = self._stated(samples)
         pictures = open_all(samples)
-        sightings = self.sight.see(samples, [names_to_find(pair) for pair in objects], pictures)
+        sightings = self.sight.see(samples, [names_to_find(pair) for _, pair in stated], pictures)
         maps = iter(self.depth.depth([picture for picture in pictures if not isinstance(picture, Unscored)]))
         depths = [picture if isinstance(picture, Unscored) else next(maps) for picture in pictures]
-        return [self._outcome(*row) for row in zip(prompts, objects, sightings, depths, strict=True)]
+        return [self._outcome(*row, seen, depth) for row, seen, depth in zip(stated, sightings, depths, strict=True)]
 
     def _outcome(
         self,
-        prompt: str,
+        word: str | None,
         objects: Objects | Unscored,
         sighting: Sighting | Unscored,
         depth: NDArray[np.float32] | Unscored,
@@ -107,7 +108,7 @@ class Spatial3dJudge:
         frame = unidet_frame(*sighting.size)
         seen = seen_in(sighting, frame)
         try:
-            scored = score_3d(find_word(prompt, WORDS_3D), objects, seen, in_frame(depth, frame), self.semantics)
+            scored = score_3d(word, objects, seen, in_frame(depth, frame), self.semantics)
         except UndefinedScoreError as error:
             return undefined(error)
         return pair_score(scored, frame)
