@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gotr1_eval.core.errors import GotR1Error, one_line
 from gotr1_eval.core.types import Json
@@ -80,6 +81,41 @@ def examine(kind: str, asked: str, build: Callable[[], M], checks: Callable[[M],
 def sound(faults: Sequence[str], detail: str) -> Check:
     """Numbers finite, of the right shape and in range; `detail` says what was looked at, `faults` what is wrong."""
     return Check("answers are sound", not faults, f"{detail}; {one_line('; '.join(faults[:3]))}" if faults else detail)
+
+
+def _swapped(levels: Array) -> Array:
+    return levels[..., ::-1]
+
+
+SPOILT: Mapping[str, Callable[[Array], Array]] = {
+    "red and blue swapped": _swapped,
+    "a quarter as bright": lambda levels: levels / 4,
+    "a quarter of the contrast": lambda levels: 255 - (255 - levels) / 4,
+}
+"""What a picture looks like to a model whose preparation is wrong: other channels, another scale, another mean."""
+
+
+def spoil(picture: Image.Image, how: str) -> Image.Image:
+    """The picture as one of `SPOILT`, same size."""
+    return Image.fromarray(np.round(SPOILT[how](np.asarray(picture, dtype=np.float64))).astype(np.uint8))
+
+
+def clear_beats_spoilt(
+    pictures: Sequence[Image.Image], score: Callable[[Sequence[Image.Image]], float], margin: float
+) -> Check:
+    """Whether a model does better on the pictures than on spoilt ones, by a margin.
+
+    A model that passes everything else may still be shown swapped channels or wrong levels on its way: then it does
+    better on pictures that are spoilt the other way. How well it does on the pictures alone cannot tell.
+
+    Args:
+        score: how well it does, greater is better.
+    """
+    clear = score(pictures)
+    spoilt = {how: score([spoil(picture, how) for picture in pictures]) for how in SPOILT}
+    passed = all(clear - value >= margin for value in spoilt.values())
+    told = ", ".join(f"{value:.3f} {how}" for how, value in spoilt.items())
+    return Check("clear beats spoilt", passed, f"{clear:.3f} as drawn, {told} (margin {margin:g})")
 
 
 def same_twice(first: Sequence[Array], again: Sequence[Array]) -> Check:

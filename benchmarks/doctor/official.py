@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.doctor.checks import Check, Examination, checks_json, examine
-from benchmarks.doctor.detectors import Sightings, answer_checks, detect, read_sightings, seen
+from benchmarks.doctor.detectors import Sightings, answer_checks, detect, read_sightings, seen, with_clearness
 from benchmarks.doctor.drawings import World, everyday
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.official_files import (
@@ -147,8 +147,7 @@ def _checks(detector: Detector, report: Report, file: OfficialFile, world: World
     answers = detect(detector, [drawing.picture for drawing in world.drawings])
     report.seconds_a_picture = (time.perf_counter() - start) / len(world.drawings)
     report.sightings = read_sightings(world, answers)
-    yield seen([report.sightings])
-    yield from answer_checks(detector, world)
+    yield from with_clearness(detector, world, [seen([report.sightings])], answer_checks(detector, world))
 
 
 def _identity(file: OfficialFile) -> str:

@@ -45,6 +45,16 @@ class FileDetector(Protocol):
         ...
 
 
+@runtime_checkable
+class SwapsChannels(Protocol):
+    """A detector that may be shown red as blue on purpose, where an official script does so."""
+
+    @property
+    def swaps_channels(self) -> bool:
+        """Whether it is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TensorCount:
     """What became of the tensors of a weights file: so many are in it, so many are weights of the model.

@@ -69,6 +69,7 @@ def moved(one: Detection, by: float) -> Detection:
 
 ALL_SHEET = Box(0, 0, 1, 1)
 SIGHT, SOUND, TWICE, BATCH = "sees drawings", "answers are sound", "same twice", "batch equals single"
+CLEAR = "clear beats spoilt"
 DETECTOR_FAULTS: dict[str, tuple[Callable[[Found, int], Found], list[str]]] = {
     "none": (lambda found, call: found, []),
     "nearly blind": (lambda found, call: [seen[:1] if i < 4 else [] for i, seen in enumerate(found)], [SIGHT]),
@@ -102,6 +103,76 @@ def test_planted_faults_of_detectors(fault: str):
     examination = examine("detector", "seer", lambda: Seer(everyday(), spoil), detector_checks)
     assert [check.name for check in examination.checks if not check.passed] == expected
     assert examination.passed == (not expected)
+
+
+class Matcher:
+    """Compares what reaches it with its memory of the drawings: the nearer, the surer; right in every other way."""
+
+    name, fingerprint = "matcher", "matcher-1"
+    swaps_channels = False
+
+    def __init__(self, prepare: Callable[[Any], Any], reach: float) -> None:
+        self.prepare, self.reach = prepare, reach
+
+    def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Found:
+        if labels is not None and not set(labels[0]) <= set(everyday().names):
+            raise LabelError("no such name")
+        return [self._seen(image) for image in images]
+
+    def _seen(self, image: Image.Image) -> list[Detection]:
+        shown = self.prepare(np.asarray(image, dtype=np.float64))
+        same_size = [drawing for drawing in everyday().drawings if drawing.picture.size == image.size]
+        apart, nearest = min(
+            (np.abs(shown - np.asarray(one.picture, dtype=np.float64)).mean(), index)
+            for index, one in enumerate(same_size)
+        )
+        return [Detection(one.name, one.box, float(np.exp(-apart / self.reach))) for one in same_size[nearest].things]
+
+
+PREPARED: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
+    "right": (lambda levels: levels, []),
+    "channels swapped": (lambda levels: levels[..., ::-1], [CLEAR]),
+    "four times too bright": (lambda levels: np.minimum(4 * levels, 255), [CLEAR]),
+    "without subtracting the mean": (lambda levels: np.minimum(levels + 124, 255), [CLEAR]),
+    "divided once too often": (lambda levels: levels / 255, [SIGHT]),
+}
+
+
+@pytest.mark.parametrize("fault", PREPARED)
+@pytest.mark.parametrize("reach", [40, 400])
+def test_wrong_preparation_is_found_in_a_detector_that_sees_all_the_same(fault: str, reach: float):
+    """Every thing is found at its place, but some spoilt drawings undo the fault, and it is surer of those."""
+    prepare, expected = PREPARED[fault]
+    assert failed(detector_checks(Matcher(prepare, reach))) == expected
+
+
+def test_a_detector_that_swaps_channels_on_purpose_is_shown_them_swapped():
+    swapping = Matcher(PREPARED["channels swapped"][0], 100)
+    assert failed(detector_checks(swapping)) == [CLEAR]
+    swapping.swaps_channels = True
+    assert failed(detector_checks(swapping)) == []
+
+
+def test_a_detector_that_nothing_can_spoil_is_not_believed():
+    """It answers by heart, or levels do not reach it; either way its preparation is not shown to be right."""
+
+    def shape_alone(levels: Any) -> Any:
+        green = levels[..., 1]
+        return (green - green.mean()) / green.std()
+
+    class Blind(Seer):
+        def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Found:
+            return super().detect([min(self.drawn, key=lambda one: self.apart(one, image)) for image in images], labels)
+
+        drawn = tuple(drawing.picture for drawing in everyday().drawings)
+
+        @staticmethod
+        def apart(one: Image.Image, other: Image.Image) -> float:
+            if one.size != other.size:
+                return float("inf")
+            return float(np.abs(shape_alone(np.asarray(one)) - shape_alone(np.asarray(other))).mean())
+
+    assert failed(detector_checks(Blind(everyday()))) == [CLEAR]
 
 
 def test_a_detector_that_sees_nothing_is_told_so():
@@ -317,7 +388,7 @@ def test_the_embedded_models_pass(capsys: pytest.CaptureFixture[str]):
     found = json.loads(capsys.readouterr().out)
     assert found["passed"]
     assert [(one["kind"], one["model"], len(one["checks"])) for one in found["models"]] == [
-        ("detector", "shapes", 4), ("phrases", "builtin", 4),
+        ("detector", "shapes", 5), ("phrases", "builtin", 4),
     ]  # fmt: skip
     assert run(["doctor", "--for", "shapes"]) == 0
     assert "shapes 9 of 9" in " ".join(capsys.readouterr().out.split())

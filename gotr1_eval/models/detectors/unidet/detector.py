@@ -57,6 +57,11 @@ class UniDetDetector:
         mended = "-corrected" if semantics == "corrected" else ""
         self.name = f"unidet-{size}{mended}{'-fp16' if half else ''}"
 
+    @property
+    def swaps_channels(self) -> bool:
+        """Whether it sees red as blue: the scripts give blue first to RS200, whose weights expect red first."""
+        return self._semantics == "reference" and self._architecture.order == "RGB"
+
     @cached_property
     def fingerprint(self) -> str:
         """Of the files, the semantics and the precision; reads the files."""
