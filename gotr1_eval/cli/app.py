@@ -29,6 +29,7 @@ from gotr1_eval.cli import (
     precision,
     rate,
     report,
+    reread,
     retest,
     score,
     serve,
@@ -74,6 +75,7 @@ app.command("score")(score.score)
 app.command("audit")(audit.audit)
 app.command("agreement")(agreement.agreement)
 app.command("retest")(retest.retest)
+app.command("reread")(reread.reread)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("precision")(precision.precision)
