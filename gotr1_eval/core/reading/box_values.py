@@ -75,6 +75,11 @@ _ABSENT = re.compile(
     r"|não encontrad[oa]|non trovat[oa]|niet gevonden)",
     re.I,
 )
+_DENYING_LABEL = re.compile(
+    r".*\bnot (?:visible|found|present|there|shown|in)\b.*|.*\b(?:absent|missing|invisible)\b.*"
+    r"|no [^\W\d]+|未.*|没有.*",
+    re.I,
+)
 _NUMBER = re.compile(NUMBER)
 _COORDINATES = re.compile(r"[\s0-9.,;()\[\]eE+-]*")
 
@@ -192,7 +197,7 @@ def _in_object(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox
         found = _boxed(given, label)
     else:
         found = _in_fields(pairs, label, y_first=y_first)
-    if found and label is not None and says_absent(label):
+    if found and label is not None and (says_absent(label) or _DENYING_LABEL.fullmatch(label)):
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")
     if denied and found:
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")

@@ -28,6 +28,7 @@ _ORDERS: dict[str, BoxOrder] = {
     "ltwh": "xywh",
     "coco format": "xywh",
 }
+_SIZE = re.compile(r"(?<![\w.])([0-9]{2,5})\s?[x×]\s?([0-9]{2,5})(?![\w.])")
 _LETTERS = {"left": "x", "right": "x", "top": "y", "bottom": "y"}
 
 
@@ -76,6 +77,7 @@ def read_boxes(
             return []
         raise nothing_found(answer, "box", finish=finish, cut=is_cut(structures))
     _refuse_other_order(answer, order)
+    _refuse_other_frame(prose, frame)
     if is_cut(structures) and max(form.end for form in forms) < structures[-1].end:
         raise UnreadableReply("The answer was cut off inside its last box.", why=Why.TRUNCATED)
     boxes = _last_group(prose, sorted(forms, key=lambda form: form.start))
@@ -131,6 +133,17 @@ def _refuse_other_order(answer: str, order: BoxOrder) -> None:
     stated += [_order_of(found.group()) for found in _NAMED_ORDER.finditer(answer)]
     if any(one != order for one in stated):
         raise UnreadableReply(f"The order {order} was asked for, the answer names another.")
+
+
+def _refuse_other_frame(prose: str, frame: tuple[float, float]) -> None:
+    """Refuse an answer that speaks of a picture of another size ("in the 512x512 image").
+
+    Raises:
+        UnreadableReply: it does.
+    """
+    for width, height in _SIZE.findall(prose):
+        if (float(width), float(height)) != frame:
+            raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's {width} by {height}.")
 
 
 def _order_of(names: str) -> BoxOrder | None:

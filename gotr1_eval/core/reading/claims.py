@@ -129,15 +129,16 @@ def agreed(claims: Iterable[Claim], *, low: float, high: float, alone: bool) -> 
 
 def _check_scale(scale: Value | None, *, high: float) -> None:
     """A sibling such as ``"out_of": 100`` or ``"range": [1, 5]`` must state the scale that was asked for."""
-    numbers = [float(number) for text in _texts(scale) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", text[:80])]
+    numbers = [float(number) for text in texts_of(scale) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", text[:80])]
     if numbers and max(numbers) != high:
         raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {max(numbers):g}.")
 
 
-def _texts(value: Value | None) -> Iterator[str]:
+def texts_of(value: Value | None) -> Iterator[str]:
+    """Every leaf of a value."""
     if isinstance(value, Leaf):
         yield value.text
     elif isinstance(value, Items):
-        yield from (text for item in value.values for text in _texts(item))
+        yield from (text for item in value.values for text in texts_of(item))
     elif isinstance(value, Pairs):
-        yield from (text for _, inner in value.pairs for text in _texts(inner))
+        yield from (text for _, inner in value.pairs for text in texts_of(inner))

@@ -30,7 +30,7 @@ _NEVER = re.compile(
     r"|template|schema|hypothe\w+|if|suppose|imagine|assum\w+|were|would have|might|could|not|never|cannot"
     r"|instead of|rather than|unlike|quot\w+|painted|printed|written|writes?|says?|said|saying|reads?|reading"
     r"|caption\w*|draft|at first|initial\w*|previous\w*|earlier|ignore)\b"
-    r"|n['’]t\b|\btext\W*\Z|=\s*\Z|例如|比如|如果|假如|写着|文字",
+    r"|n['’]t\b|\btext(?: (?:on|in|of|at) [\w ]{1,30})?\W*\Z|=\s*\Z|例如|比如|如果|假如|写着|文字",
     re.I,
 )
 """Words that quote, suppose, deny or give an example, whatever else stands beside them."""
@@ -87,7 +87,7 @@ _SCALES = re.compile(
     rf"|grades?)\b[*_`\"']{{0,3}}\s{{0,3}}(?:[(\[]\s*{_TO}(?P<bracket>{_NUMBER})\s*(?:points?)?[)\]]"
     rf"|\(?(?:/|out of)\s*(?P<over>{_NUMBER})\b)"
     rf"|\b(?:max(?:imum|imal|\.)?|full marks?|(?:highest|top|best)(?: possible)? (?:score|rating|mark|points?))"
-    rf"(?:\s+(?:possible|total|score|points?|marks?|rating|value|is|of"
+    rf"(?:[\s_]+(?:possible|total|score|points?|marks?|rating|value|is|of"
     rf"|being)){{0,4}}[\"'*]{{0,3}}\s*[:=(]?\s*(?P<top>{_NUMBER})\b"
     rf"|\b(?P<best>{_NUMBER})\s*(?:=|being|is|means)\s*(?:the\s+)?(?:best|perfect|highest|excellent|top)\b"
     r"|满分\s*(?:为|是|:)?\s*(?P<full>[0-9]+)|(?P<system>[0-9]+)\s*分制",

@@ -117,7 +117,14 @@ def declared_in_prose(text: str, names: Sequence[str], *, verdicts: bool = True)
     marks = list(_label(labels, verdicts).finditer(text))
     if len(marks) > MOST_DECLARATIONS:
         raise UnreadableReply("The answer repeats itself without an end.")
-    found += [_declaration(text, label.start(), label.end(), label) for label in marks]
+    end, meant = -1, Standing.MEANT
+    for label in marks:
+        # Lines that follow each other directly share the words before the first.
+        if not (meant is Standing.QUOTED and text.count("\n", end, label.end()) == 1):
+            meant = _standing(text, label)
+        end = label.end()
+        if meant is not Standing.QUOTED:
+            found.append(_declaration(text, label.start(), label.end(), label, clear=meant is Standing.MEANT))
     if verdicts:
         found += _verdicts(text, names[0])
         if whole := _WHOLE.fullmatch(_TAG.sub("", text[:200])) if len(text) <= 200 else None:
@@ -141,18 +148,23 @@ def agreed_in_prose(text: str, found: Sequence[Declared], *, low: float, high: f
     return values[-1]
 
 
-def _declaration(text: str, start: int, position: int, label: re.Match[str] | None = None) -> Declared | None:
-    """What the digits at `position` declare; None when no digits stand there, or the words before quote them."""
+def _standing(text: str, label: re.Match[str]) -> Standing:
+    return Standing.MEANT if label["tag"] else standing(text, label.start() + len(label["before"] or ""))
+
+
+def _declaration(
+    text: str, start: int, position: int, label: re.Match[str] | None = None, *, clear: bool = True
+) -> Declared | None:
+    """What the digits at `position` declare; None when no digits stand there.
+
+    Args:
+        clear: the words before it say that it is meant; else it cannot be read.
+    """
     if not _DIGIT.match(text, position):
-        return None
-    tagged = label is not None and label["tag"] is not None
-    begin = start + len(label["before"] or "") if label else start
-    meant = Standing.MEANT if tagged else standing(text, begin, strict=label is not None)
-    if meant is Standing.QUOTED:
         return None
     match = _DECLARED.match(text, position)
     remark = "" if match is None else next((match[name] for name in ("paren", "dash", "open") if match[name]), "")
-    if match is None or not is_remark(remark) or meant is Standing.UNCLEAR:
+    if match is None or not clear or not is_remark(remark):
         return Declared(start, position)
     top = label["top"].strip(".") if label and label["top"] else None
     final = label is not None and bool(_FINAL & set((label["which"] or "").lower().split()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost
+from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost, texts_of
 from gotr1_eval.core.reading.context import (
     Standing,
     announces_correction,
@@ -35,6 +35,7 @@ from gotr1_eval.core.reading.prose import (
 )
 from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
 
+_COMMENT = re.compile(r"(?:/\*|//)\s*(?:(?:out\s+of|of|max(?:imum)?:?)\s*|/)([0-9]+(?:\.[0-9]+)?)", re.I)
 _SCORE_NAMES = {name_of(name) for name in SYNONYMS}
 
 
@@ -108,6 +109,7 @@ def read_scores(
     if declared:
         scores = {name: _in_objects(answer, declared, name, keys[name], alone=len(names) == 1) for name in names}
         start, end = declared[-1].start, declared[-1].end
+        _refuse_other_words(answer, declared, scores)
     elif len(names) == 1:
         scores, start, end = _one_in_prose(answer, names[0])
     else:
@@ -201,6 +203,27 @@ def _declared_objects(answer: _Answer, keys: Collection[str]) -> list[Structure]
     if last is not found[-1] and is_cut([last]) and isinstance(last.value, Pairs):
         raise UnreadableReply("The answer was cut off inside its last object.", why=Why.TRUNCATED)
     return found
+
+
+def _refuse_other_words(answer: _Answer, declared: Sequence[Structure], scores: Mapping[str, float]) -> None:
+    """Refuse objects whose own texts state another scale, and those after prose that declares one other score.
+
+    Several different scores in the prose before are a rubric, and do not count.
+
+    Raises:
+        UnreadableReply: they do.
+    """
+    for structure in declared:
+        for text in texts_of(structure.value):
+            refuse_other_scale(text, answer.high, scores.values())
+        if any(float(top) != answer.high for top in _COMMENT.findall(answer.text, structure.start, structure.end)):
+            raise UnreadableReply(f"The scale asked for ends at {answer.high:g}, a comment names another.")
+    before = answer.prose[: declared[0].start]
+    for name, value in scores.items():
+        found = [one for one in declared_in_prose(before, (name,), verdicts=False) if one.number is not None]
+        others = {one.value(low=answer.low, high=answer.high) for one in found}
+        if len(others) == 1 and others != {value} and not announces_correction(before[found[-1].end :]):
+            raise UnreadableReply(f"The answer gives several different scores: {sorted(others | {value})}.")
 
 
 def _in_objects(
