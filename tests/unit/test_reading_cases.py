@@ -1,4 +1,3 @@
-
 """Replies and what a person reads in them, case by case: what must be read, may be read, and must not.
 
 Of what may also stay unread only the right value may come out.
