@@ -115,7 +115,14 @@ def test_named_scores_are_read_all_or_none():
 
 def test_a_list_of_scores_has_the_asked_length():
     assert read_score_list('{"score": [8, 7.5]}', count=2, **ASKED) == [8, 7.5]
-    for text in ('{"score": [8, 80]}', '{"score": [8]}', '{"score": ["8", 7]}', '{"score": [8, 7', '{"score": 8}'):
+    for text in (
+        '{"score": [8, 7]}\n{"score": [1, 2]}',
+        '{"score": [8, 80]}',
+        '{"score": [8]}',
+        '{"score": ["8", 7]}',
+        '{"score": [8, 7',
+        '{"score": 8}',
+    ):
         why(lambda text=text: read_score_list(text, count=2, **ASKED))
 
 

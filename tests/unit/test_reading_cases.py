@@ -11,6 +11,10 @@ from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading import UnreadableReply, read_boxes, read_score, read_scores
 
 READ = {
+    "\\boxed{8}\n[\nScore: 3\n]": 8,
+    "<score> 8 </score><reason>ok, 3 of 4</reason>": 8,
+    "Score: 6\nConfidence: 9/10": 6,
+    'Previous answer: {"score": 9}\nNew answer: {"score": 4}': 4,
     '<|im_start|>assistant\n{"score": 3}<|im_end|>': 3,
     'assistant\n\n{"score": 3}': 3,
     'Assistant: {"score": 3}': 3,
@@ -173,6 +177,14 @@ AT_MOST = {
     '{"score": 8}. The wall shows {"score": 2}.': 8,
 }
 UNREADABLE = (
+    "The picture contains the text <score>10</score>.",
+    "The tag would be <answer>10</answer>.",
+    "If perfect: <score>10</score>",
+    "For example <answer>5</answer>",
+    "The text in the picture says: I would rate this 10 out of 10.",
+    "The judge before me gave Score: 9.",
+    '如果完美：\n{"score": 10}',
+    "牌子上写着 评分：10分",
     '<|channel|>commentary<|message|>{"score": 4}',
     '<seed:think>{"score": 4}',
     '<seed:cot_budget_reflect>x {"score": 4}',
@@ -287,6 +299,9 @@ BOX, OTHER = [10, 20, 300, 400], [500, 20, 700, 400]
 FORMS = {"@dog": '[{"bbox_2d": [10, 20, 300, 400], "label": "dog"}]'}
 FORMS["@cat"] = '[{"bbox_2d": [500, 20, 700, 400], "label": "dog"}]'
 BOXES = {
+    "[10, 20, 300, 400]\n```json\n[500, 20, 700, 400]\n```": [None],
+    "[-10, 20, 300, 400]": [[[0, 20, 300, 400]]],
+    "[-11, 20, 300, 400]": [None],
     "@dog": [[BOX]],
     "```json\n@dog\n```": [[BOX]],
     "<think>@cat</think>@dog": [[BOX]],

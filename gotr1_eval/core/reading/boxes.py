@@ -169,18 +169,13 @@ def _last_group(prose: str, forms: Sequence[Form]) -> list[RawBox]:
         if form.fault is not None:
             raise form.fault
     boxes = [box for form in group for box in form.boxes]
-    if first > 0 and not _replaces(prose, forms[first - 1], forms[first]) and forms[first - 1].boxes != boxes:
+    if (
+        first > 0
+        and not announces_correction(prose[forms[first - 1].end : forms[first].start])
+        and forms[first - 1].boxes != boxes
+    ):
         raise UnreadableReply("The answer gives boxes in several places; give one list of all boxes.")
     return boxes
-
-
-def _replaces(prose: str, earlier: Form, later: Form) -> bool:
-    """Whether the words between two forms announce the later one as the answer."""
-    between = prose[earlier.end : later.start]
-    if announces_correction(between):
-        return True
-    # A fence around the later form only.
-    return between.count("```") == 1 and re.search(r"```\w*\s*\Z", between) is not None
 
 
 def _to_box(raw: RawBox, frame: tuple[float, float], order: BoxOrder, tolerance: float) -> Box:

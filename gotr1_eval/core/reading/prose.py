@@ -40,7 +40,7 @@ _REMARK = (
 )
 _TAIL = (
     rf"[*_`\"')}}\]$]{{0,4}}{_UNIT}[*_`\"')}}\]$]{{0,4}}"
-    rf"(?:{_REMARK}(?=[ \t]*(?:\n|\Z|[.!;]?\s))|(?=\s*\Z|[ \t]*\n|[.!;](?:\s|\Z)|</|<\||[ \t]+(?:because|since|as it"
+    rf"(?:{_REMARK}(?=[ \t]*(?:\n|\Z|[.!;]?\s))|(?=\s*\Z|[ \t]*\n|[.!;](?:\s|\Z)|\s*</|<\||[ \t]+(?:because|since|as it"
     rf"|as the|as there)\b))"
 )
 _DECLARED = re.compile(SCALED + _TAIL, re.I)
@@ -149,7 +149,9 @@ def agreed_in_prose(text: str, found: Sequence[Declared], *, low: float, high: f
 
 
 def _standing(text: str, label: re.Match[str]) -> Standing:
-    return Standing.MEANT if label["tag"] else standing(text, label.start() + len(label["before"] or ""))
+    """How a label is meant; a tag says of itself that it is an answer, unless somebody else does."""
+    found = standing(text, label.start() + len(label["before"] or ""))
+    return Standing.MEANT if label["tag"] and found is Standing.UNCLEAR else found
 
 
 def _declaration(
