@@ -79,8 +79,7 @@ class _Drawing:
         self._chosen_B = torch.zeros(len(keys_B), dtype=torch.int64, device=device)
         self.ids_BS = torch.zeros(len(keys_B), steps, dtype=torch.int64, device=device)
         self.log_probs_BS = torch.zeros(len(keys_B), steps, device=device)
-        state = [self._step, self._chosen_B, decoder.lengths_R]
-        self._next = Replayed(self._go_on, state)
+        self._replayed = Replayed([self._step, self._chosen_B, decoder.lengths_R])
 
     def first(self, states_RD: Tensor) -> None:
         """Draw from the prefill's states."""
@@ -93,7 +92,7 @@ class _Drawing:
 
     def next(self, longest: int) -> None:
         """Feed what was drawn last and draw again; `longest` is the length of the longest row with it."""
-        self._next(rounded(longest, self._step.device))
+        self._replayed(self._go_on, rounded(longest, self._step.device))
 
     def _go_on(self, span: int) -> None:
         self.first(self._decoder.step(self._embed(self._chosen_B), span))

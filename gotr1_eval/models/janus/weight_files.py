@@ -81,7 +81,12 @@ def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
         UsageError, DataError: as `weight_files`; also a file that cannot be read.
     """
     for file in weight_files(folder):
-        yield from _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
+        yield from tensors_of(file)
+
+
+def tensors_of(file: Path) -> Iterator[StoredTensor]:
+    """Every tensor of one file; raises DataError where it cannot be read."""
+    yield from _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
 
 
 def _safetensors(file: Path) -> Iterator[StoredTensor]:
