@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.build import Builder, read_judge_model
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Judge
@@ -36,7 +36,7 @@ def score_samples(samples: Sequence[Sample], judges: Sequence[Judge]) -> dict[st
 def score_images(
     images: Sequence[str | Path | None],
     prompts: Sequence[str],
-    judges: Sequence[str | Judge],
+    judges: str | Sequence[str | Judge],
     chains: Sequence[str | None] | None = None,
     judge_model: str | Mapping[str, Json] | None = None,
 ) -> pd.DataFrame:
@@ -45,7 +45,8 @@ def score_images(
     Args:
         images: files, None where there is only a chain.
         prompts: one an image.
-        judges: by name (see ``gotr1-eval list judges``) or live objects.
+        judges: by name (see ``gotr1-eval list judges``) or live objects; one text names one, or several separated by
+            commas.
         chains: one an image, None where there is none.
         judge_model: the language-vision model of the named judges that ask one: what ``--judge-model`` takes, or
             settings such as ``{"use": "qwen", "model": ...}``.
@@ -55,17 +56,21 @@ def score_images(
         reason under ``<name>/why`` (empty where it is scored).
 
     Raises:
-        UsageError: unequal lengths, an unknown judge, a judge that asks a model where none is given, or a model that
-            no named judge asks.
+        UsageError: a text where a list is expected, unequal lengths, an unknown judge, a judge that asks a model where
+            none is given, or a model that no named judge asks.
     """
     import pandas as pd
 
+    for name, given in {"images": images, "prompts": prompts, "chains": chains}.items():
+        if isinstance(given, str | Path):
+            raise UsageError(f"{name}: expected a list, got the text {one_line(given, 60)!r}; put it into brackets")
     chains = chains if chains is not None else [None] * len(prompts)
     if not len(images) == len(prompts) == len(chains):
         raise UsageError(
             f"needed as many images as prompts and chains, got {len(images)}, {len(prompts)}, {len(chains)}"
         )
-    live = _live_judges(judges, judge_model)
+    named = [name.strip() for name in judges.split(",")] if isinstance(judges, str) else judges
+    live = _live_judges(named, judge_model)
     samples = [
         Sample(id=str(index), prompt=prompt, chain=chain, image=Path(image) if image is not None else None)
         for index, (image, prompt, chain) in enumerate(zip(images, prompts, chains, strict=True))

@@ -15,18 +15,23 @@ from gotr1_eval.core.types import Json
 from gotr1_eval.held_out import HeldOutEvaluation
 from rewards.reward_set import RewardSet
 from training.grpo import GrpoTrainer
+from training.judging import check_applies
 from training.metrics import Report
 from training.offloading import Offloading
+from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings, SftSettings
 from training.sft_run import SftTrainer
 from training.trained_parts import read_policy
+
+_ASKED = 32
+"""Steps whose prompts the reward is asked about before anything is sampled."""
 
 
 def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda metrics: None) -> GrpoTrainer:
     """A trainer that goes on where the folder's run stopped.
 
     Raises:
-        UsageError: the settings cannot be met, or a watched judge is trained on.
+        UsageError: the settings cannot be met, a watched judge is trained on, or the reward is not for such prompts.
         RunError: the folder holds a run with other settings.
     """
     _check_claim(folder, settings)
@@ -34,6 +39,9 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     judge_model = read_judge_model(settings.judge_model) if settings.judge_model else None
     rewards = builder.reward_set(settings.rewards, judge_model)
     watched = _watched(builder, settings, rewards, judge_model)
+    mix = PromptMix(settings.prompts, settings.seed)
+    first = dict.fromkeys(prompt for step in range(_ASKED) for prompt in mix.step(step, settings.prompts_per_step))
+    check_applies(rewards, list(first))
     evaluate = None
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)

@@ -13,6 +13,8 @@ total names its map: ``clip01`` takes the raw value, ``affine(0.2,0.35)`` spread
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -20,9 +22,9 @@ from rewards.cosine import CosineJudge
 
 
 class Settings(StrictSettings):
-    """Which encoder: ``{use = "hps", weights = ..., tokenizer = ...}``."""
+    """Which encoder: ``"hps"``, which looks among the fetched weights, or ``{use = "hps", weights = ..., ...}``."""
 
-    encoder: Component
+    encoder: Component = Field(default_factory=lambda: {"use": "hps"})
 
 
 def build(settings: Settings, workshop: Workshop) -> CosineJudge:

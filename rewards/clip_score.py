@@ -6,6 +6,8 @@ models with people use this number; published tables may show it times 100 or ti
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -15,7 +17,7 @@ from rewards.cosine import CosineJudge
 class Settings(StrictSettings):
     """Which encoder: ``"clip"``, or ``{use = "clip", model = ...}``."""
 
-    encoder: Component
+    encoder: Component = Field(default_factory=lambda: {"use": "clip"})
 
 
 def build(settings: Settings, workshop: Workshop) -> CosineJudge:

@@ -179,7 +179,7 @@ class RubricJudge(ABC):
         kept: list[Reply] = []
         for name, reply in zip(self.names, replies, strict=True):
             if isinstance(reply, Unscored):
-                return reply
+                return replace(reply, replies=(*kept, *reply.replies))
             kept.append(reply)
             chances = [math.exp(log_prob) for log_prob in reply.choice_log_probs]
             inside[name] = math.fsum(chances)
@@ -226,10 +226,10 @@ def _mean_of(outcomes: Sequence[Outcome]) -> Outcome:
     When the model failed on any of them there is no verdict yet: a resume asks again.
     """
     failures = [outcome for outcome in outcomes if isinstance(outcome, Unscored) and outcome.why is Why.BACKEND]
-    if failures:
-        return failures[0]
-    scored = [outcome for outcome in outcomes if isinstance(outcome, Score)]
     replies = tuple(reply for outcome in outcomes for reply in outcome.replies)
+    if failures:
+        return replace(failures[0], replies=replies)
+    scored = [outcome for outcome in outcomes if isinstance(outcome, Score)]
     if 2 * len(scored) < len(outcomes) or len(scored) < 2:
         failed = next(outcome for outcome in outcomes if isinstance(outcome, Unscored))
         return replace(failed, replies=replies)

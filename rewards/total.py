@@ -83,7 +83,7 @@ class Total:
         self.optional = frozenset(settings.when_applicable)
         _check_settings(settings, self.rule)
         for factor in self.rule.factors:
-            _check_factor(settings, factor, judges)
+            _check_factor(settings, self.rule, factor, judges)
         self._makers = {factor: makers[factor] for factor in self.rule.factors} if makers else {}
         names: dict[str, Json] = {factor: maker.name for factor, maker in self._makers.items()}
         self.name = self._name(settings, f"of {fingerprint(names)[:4]}" if names else "")
@@ -156,7 +156,7 @@ def _check_settings(settings: TotalSettings, rule: Rule) -> None:
             raise UsageError(f"{where} has no factor {name!r}; its factors are {', '.join(rule.factors)}")
 
 
-def _check_factor(settings: TotalSettings, name: str, judges: Mapping[str, JudgeFacts]) -> None:
+def _check_factor(settings: TotalSettings, rule: Rule, name: str, judges: Mapping[str, JudgeFacts]) -> None:
     where = f"total {settings.rule!r}"
     if name not in judges:
         without = settings.rule == "paper" and name == "aesthetic"
@@ -169,4 +169,15 @@ def _check_factor(settings: TotalSettings, name: str, judges: Mapping[str, Judge
             f"name a map for it under maps: {KNOWN}"
         )
     if may_not_apply and name not in settings.when_applicable:
-        raise UsageError(f"{where}: factor {name!r} does not apply to every prompt; name it in when_applicable")
+        problem = f"{where}: factor {name!r} does not apply to every prompt"
+        if rule.needs_all:
+            raise UsageError(
+                f"{problem}, and a sum has no reading without one of its terms: use a rule that multiplies "
+                "('paper_without_hps', 'geometric_mean', ...) with it as semantic or spatial, or "
+                "a judge that applies to every prompt"
+            )
+        if name not in OF_CHAIN:
+            raise UsageError(
+                f"{problem}, and only semantic and spatial can be left out: use a judge that applies to every prompt"
+            )
+        raise UsageError(f"{problem}; name it in when_applicable")

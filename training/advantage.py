@@ -24,7 +24,7 @@ class Advantages:
         values_PG: float32; 0 where a sample teaches nothing.
         learned_PG: bool: a scored sample of a group that was kept.
         too_few: groups dropped because fewer than two of their samples were scored.
-        too_even: groups dropped because their rewards differ by less than `min_spread`.
+        too_even: groups dropped because their rewards differ by less than `min_spread` allows.
     """
 
     values_PG: Tensor
@@ -43,8 +43,10 @@ def group_advantages(
         scored_PG: bool.
         scale: the spread divided by: the group's standard deviation (with n - 1), that of all kept samples' centred
             rewards, or none.
-        min_spread: least difference between the best and the worst reward of a group: without it, noise of a judge
-            in the sixth digit would be blown up to advantages near 1.
+        min_spread: least difference between the best and the worst reward of a group, as a share of the largest
+            reward (by size) of all groups: without it, noise of a judge in the sixth digit would be blown up to
+            advantages near 1. A share, since rewards differ in scale: a total with HPS's raw cosine as a factor is a
+            quarter as large as one without.
     """
     rewards_PG = torch.where(scored_PG, rewards_PG, 0.0).float()
     counts_P = scored_PG.sum(dim=1)
@@ -52,7 +54,8 @@ def group_advantages(
     best_P = torch.where(scored_PG, rewards_PG, -torch.inf).amax(dim=1)
     worst_P = torch.where(scored_PG, rewards_PG, torch.inf).amin(dim=1)
     few_P = counts_P < 2
-    even_P = ~few_P & (best_P - worst_P < min_spread)
+    largest = rewards_PG.abs().amax()
+    even_P = ~few_P & (best_P - worst_P < min_spread * torch.where(largest > 0, largest, 1.0))
     learned_PG = scored_PG & ~(few_P | even_P)[:, None]
     centred_PG = torch.where(learned_PG, rewards_PG - means_P[:, None], 0.0)
     return Advantages(

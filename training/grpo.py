@@ -6,7 +6,8 @@ Read on in: `policy` (what the model says of sampled tokens), `rollout`, `advant
 
 Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with
-  rewards that differ by less than `min_spread`, is dropped and counted: the noise of a judge is no signal.
+  rewards that differ by less than `min_spread` of the step's largest, is dropped and counted: a judge's noise is no
+  signal.
 - 1e-4 is added to the spread that advantages are divided by, so that a nearly even group does not explode.
 - The loss is divided by the weighted count of action tokens of the whole step, over all micro-batches and processes:
   otherwise a token's weight would depend on the company it happens to keep.
@@ -175,7 +176,7 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         clock = Clock()
-        with gathered(self.policy), self.learner.folded():
+        with gathered(self.policy), self.learner.folded(), together():
             rollout = self._roll_out(step, clock)
         rows, watched = self._judge(rollout, clock)
         advantages, mine = self._advantages(rows)

@@ -92,6 +92,29 @@ def _reads_chains_elsewhere(judge: Judge) -> bool:
     return model is not None and getattr(judge, "looks_at", "") in {"prose", "plan"}
 
 
+def check_applies(rewards: RewardSet, prompts: Sequence[str]) -> None:
+    """See that the reward has something to say about prompts as training makes them: a text without further facts.
+
+    Judges tell that a prompt is not theirs before they look for a chain or a picture, so that none is needed here.
+
+    Raises:
+        UsageError: no factor of the reward applies to any of the prompts.
+    """
+    factors = [rewards.headline] if rewards.total is None else rewards.total.rule.factors
+    samples = [Sample(id=str(at), prompt=prompt) for at, prompt in enumerate(prompts)]
+    detail = ""
+    for judge in (rewards.judges[factor] for factor in factors):
+        outcomes = judge_batch(judge, samples) if judge.may_not_apply else []
+        beside = [each for each in outcomes if isinstance(each, Unscored) and each.why is Why.NOT_APPLICABLE]
+        if len(beside) < len(samples) or not samples:
+            return
+        detail = f"{judge.name}: {beside[0].detail}"
+    raise UsageError(
+        f"the reward applies to none of the first {len(samples)} prompts ({detail}): train on prompts that it is for, "
+        "or take a judge that reads the prompt's text"
+    )
+
+
 class UnscoredWatch:
     """Stops a run in which too many samples go unscored: a policy may be learning to break its judge.
 
@@ -104,17 +127,30 @@ class UnscoredWatch:
     def __init__(self, limit: float, window: int) -> None:
         self._limit = limit
         self._counts: deque[tuple[int, int]] = deque(maxlen=window)
+        self._beside: Unscored | None = None
         self._last: Unscored | None = None
 
     def see(self, outcomes: Sequence[Outcome]) -> None:
         """One step's rewards; what a judge does not apply to is no fault of anybody's, and does not count."""
+        beside = [each for each in outcomes if isinstance(each, Unscored) and each.why is Why.NOT_APPLICABLE]
+        self._beside = beside[-1] if beside and len(beside) == len(outcomes) else None
         counted = [each for each in outcomes if not (isinstance(each, Unscored) and each.why is Why.NOT_APPLICABLE)]
         unscored = [each for each in counted if isinstance(each, Unscored)]
         self._counts.append((len(unscored), len(counted)))
         self._last = unscored[-1] if unscored else self._last
 
     def check(self) -> None:
-        """Raises RunError when the window is full and the share above the limit; tells the last reason."""
+        """See that the rewards still are some.
+
+        Raises:
+            RunError: the last step's reward applied to none of its samples, or the window is full and the share above
+                the limit; tells the last reason.
+        """
+        if self._beside is not None:
+            raise RunError(
+                f"the reward applies to no sample of this step ({self._beside.detail}): there is nothing to learn from "
+                "these prompts"
+            )
         share = sum(count for count, _ in self._counts) / max(sum(total for _, total in self._counts), 1)
         if len(self._counts) == self._counts.maxlen and share > self._limit:
             told = f"; the last one: {self._last.why.value}: {self._last.detail}" if self._last else ""

@@ -7,6 +7,7 @@ released GoT data is not read: its rows are not described by any source this pro
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,10 +80,12 @@ def _encoded(
     known = {row["key"]: tuple(row["codes"]) for _, row in read_rows(kept)} if kept.exists() else {}
     keys = {picture: _key(picture, checkpoint) for picture in pictures}
     todo = [picture for picture, key in keys.items() if key not in known]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # In float32 whatever the training runs in: a code is the nearest of thousands, and half precision takes others.
+    model = copy.deepcopy(checkpoint.model.model.vqmodel).float() if todo else None
     for start in range(0, len(todo), batch_size):
         part = todo[start : start + batch_size]
         pixels_BHWC = torch.stack([_pixels(picture, *pictures[picture], _side(checkpoint)) for picture in part])
-        model = checkpoint.model.model.vqmodel
         found = encode_pictures(model, pixels_BHWC.to(checkpoint.model.device)).tolist()
         append_rows(kept, [{"key": keys[picture], "codes": row} for picture, row in zip(part, found, strict=True)])
         known |= {keys[picture]: tuple(row) for picture, row in zip(part, found, strict=True)}

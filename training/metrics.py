@@ -54,8 +54,9 @@ class Clock:
         """Counts what happens inside under `name`; a GPU is waited for, which works on after it was asked."""
         start = time.perf_counter()
         yield
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        for device in range(torch.cuda.device_count()):
+            if torch.cuda.memory_allocated(device):
+                torch.cuda.synchronize(device)
         self.seconds[name] += time.perf_counter() - start
 
 

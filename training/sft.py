@@ -10,6 +10,7 @@ K codes, D width of the model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from gotr1_eval.core.errors import RunError
 from gotr1_eval.models.janus.sequence import Padded, left_pad, positions, unconditional
 from training.schedule import cosine_factor
 
@@ -168,7 +170,11 @@ def steps_from(start: int, lessons: Sequence[Lesson], pad: int, options: SftOpti
 
 
 def learn(model: Any, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, options: SftOptions) -> Losses:  # noqa: ANN401
-    """One step of the optimizer from the micro-batches of a step; returns its losses."""
+    """One step of the optimizer from the micro-batches of a step; returns its losses.
+
+    Raises:
+        RunError: the gradient is not finite; the step is not made.
+    """
     text_tokens = sum(int(part.chain_BL.sum()) for part in parts)
     image_tokens = sum(part.image_BT.numel() for part in parts)
     device = model.device
@@ -181,7 +187,12 @@ def learn(model: Any, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, 
         torch.autograd.backward(options.text_weight * losses.text + options.image_weight * losses.image)
         text, image = text + losses.text.detach().cpu(), image + losses.image.detach().cpu()
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    norm = float(torch.nn.utils.clip_grad_norm_(trained, 1.0))
+    if not math.isfinite(norm):
+        raise RunError(
+            f"the gradient is {norm} (losses {text.item():.4g} of the chains, {image.item():.4g} of the pictures), and "
+            "was not followed: go on from the last checkpoint with a lower learning_rate"
+        )
     optimizer.step()
     return Losses(text, image)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import GotR1Error, UsageError
 from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from training import checkpoint as checkpoints
@@ -58,17 +58,26 @@ class SftTrainer:
         )
         self.optimizer = adamw([each for each in policy.parameters() if each.requires_grad], self.options)
         self.stopping = False
-        self.done = 0
+        self.done = self.saved = 0
 
     def train(self) -> int:
-        """Run until the last step or until `stopping` is set; returns the number of steps done."""
-        self.done = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        """Run until the last step or until `stopping` is set; returns the number of steps done.
+
+        Raises:
+            GotR1Error: it cannot go on; what was learned is saved.
+        """
+        self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
         model, pad = self.learner.checkpoint.model, self.learner.checkpoint.special.pad
-        train_sft(
-            model, self.lessons, pad, self.options,
-            start=self.done, optimizer=self.optimizer, after_step=self._after_step,
-        )  # fmt: skip
-        self.accelerator.end_training()
+        try:
+            train_sft(
+                model, self.lessons, pad, self.options,
+                start=self.done, optimizer=self.optimizer, after_step=self._after_step,
+            )  # fmt: skip
+        except GotR1Error:
+            self._save()
+            raise
+        finally:
+            self.accelerator.end_training()
         return self.done
 
     def _after_step(self, done: int, losses: Losses) -> bool:
@@ -83,5 +92,11 @@ class SftTrainer:
         self.accelerator.log(metrics, step=done)
         self.report(metrics)
         if done % self.settings.save_every == 0 or done == self.settings.steps or self.stopping:
-            checkpoints.save(self.folder / "checkpoints", done, self.learner, self.optimizer, self.settings.keep)
+            self._save()
         return not self.stopping
+
+    def _save(self) -> None:
+        """A checkpoint, unless there is one of this step."""
+        if self.done != self.saved:
+            checkpoints.save(self.folder / "checkpoints", self.done, self.learner, self.optimizer, self.settings.keep)
+            self.saved = self.done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import metadata
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -98,8 +99,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
     Raises:
-        UsageError: an unknown command or option, or a value of the wrong kind.
+        UsageError: an unknown command or option, a value of the wrong kind, or an option's value that is empty, as an
+            unset variable of a shell leaves it.
     """
+    for option, value in pairwise([*arguments, "-"]):
+        named, equals, given = option.partition("=")
+        if named.startswith("--") and len(named) > 2 and not (given if equals else value).strip():
+            raise UsageError(f"{named}: expected a value, got an empty text")
     try:
         code = app(list(arguments) or ["--help"], standalone_mode=False)
     except typer.Abort:

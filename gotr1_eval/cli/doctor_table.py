@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gotr1_eval.cli.terminal import out
+from gotr1_eval.core.errors import install_hint
 
 if TYPE_CHECKING:
     from benchmarks.doctor.checks import Examination
@@ -105,11 +106,7 @@ def _packages(extra: str, packages: Mapping[str, str | None]) -> Text:
     absent = [name for name, version in packages.items() if not version]
     if not absent:
         return text
-    hint = (
-        "python -m spacy download en_core_web_sm"
-        if absent == ["en_core_web_sm"]
-        else f"pip install 'gotr1-eval[{extra}]'"
-    )
+    hint = "python -m spacy download en_core_web_sm" if absent == ["en_core_web_sm"] else install_hint(extra)
     return text.append(f"{', ' if text else ''}not installed: {', '.join(absent)}; {hint}", style="yellow")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import UsageError, install_hint
 from gotr1_eval.core.secrets import show
 from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 
@@ -46,7 +46,7 @@ def rate(
         from gotr1_eval.web.guard import server
         from gotr1_eval.web.rate import create_app
     except ModuleNotFoundError as error:
-        raise UsageError(f"rating needs {error.name}: pip install 'gotr1-eval[serve]'") from None
+        raise UsageError(f"rating needs {error.name}: {install_hint('serve')}") from None
     token = None if is_loopback(host) else _token(folder)
     with listening(host, port) as listener:
         link = f"{address(host, listener)}/{'' if token is None else f'?token={token}'}"

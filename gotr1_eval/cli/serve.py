@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gotr1_eval.cli.options import JudgeModel, judge_model_spec
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import UsageError, install_hint
 from gotr1_eval.web.addresses import TOKEN, address, is_loopback, listening, token_of_environment
 
 _LIMITS = "Limits"
@@ -44,7 +44,7 @@ def serve(
         from gotr1_eval.web.reward_requests import Limits
         from gotr1_eval.web.reward_server import create_app
     except ModuleNotFoundError as error:
-        raise UsageError(f"serving needs {error.name}: pip install 'gotr1-eval[serve]'") from None
+        raise UsageError(f"serving needs {error.name}: {install_hint('serve')}") from None
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import out
 

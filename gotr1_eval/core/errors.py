@@ -80,6 +80,15 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
+EXTRAS = {"ray": "'ray[data]'", "spacy": "spacy", "serve": "fastapi uvicorn", "trackers": "tensorboard"}
+"""What each extra of pyproject.toml brings, as pip takes it."""
+
+
+def install_hint(extra: str) -> str:
+    """The command that brings an extra: by its packages, since nothing says where the project was installed from."""
+    return f"pip install {EXTRAS[extra]}"
+
+
 def one_line(text: object, limit: int = 300) -> str:
     """The text on one line, shortened in the middle of nothing: for messages that quote foreign input.
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from gotr1_eval.core.errors import RunError, UsageError, one_line
+from gotr1_eval.core.errors import RunError, UsageError, install_hint, one_line
 
 OBJECT_STORE = 128 * 2**20
 """Bytes of shared memory of a cluster of our own: only numbers of parts travel through it."""
@@ -66,7 +66,7 @@ def _import_ray() -> ModuleType:
         import ray.data
     except ImportError as error:
         raise UsageError(
-            f"--engine ray needs Ray, which is not installed ({one_line(error)}): pip install 'gotr1-eval[ray]'"
+            f"--engine ray needs Ray, which is not installed ({one_line(error)}): {install_hint('ray')}"
         ) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import DataError, UsageError
 
 _HASHED_END = 2**20
 _DIGESTED = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".gz"}
@@ -81,6 +81,27 @@ def weight_faults(info: Mapping[str, Any]) -> str:
         "of another shape than config.json says": [entry[0] for entry in info["mismatched_keys"]],
     }
     return "; ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in found.items() if keys)
+
+
+def check_finite(model: Any, path: Path) -> None:  # noqa: ANN401 - transformers is untyped
+    """See that every weight is a number: a training step that broke, or a conversion, may have left others.
+
+    Least and greatest value of each weight are made in one pass, and a GPU is waited for once.
+
+    Raises:
+        DataError: names the weights with NaN or infinity; `path` is the file to blame.
+    """
+    names, ends = [], []
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and weight.numel():
+            names.append(name)
+            ends.append(torch.stack(weight.detach().aminmax()).float())
+    sound = torch.stack(ends).isfinite().all(dim=1).tolist()
+    broken = [name for name, each in zip(names, sound, strict=True) if not each]
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {len(names)} weights are not finite (NaN or infinity): {some(broken)}", path=path
+        )
 
 
 @contextmanager

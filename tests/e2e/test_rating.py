@@ -284,4 +284,4 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path):
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert_one_line(done, "rating needs fastapi: pip install 'gotr1-eval[serve]'")
+    assert_one_line(done, "rating needs fastapi: pip install fastapi uvicorn")

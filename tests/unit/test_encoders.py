@@ -22,6 +22,7 @@ from gotr1_eval.models.encoders import hps
 from gotr1_eval.models.encoders._clip_text import clean_text, load_tokenizer, token_ids
 from gotr1_eval.models.encoders._open_clip import model_config, to_transformers
 from gotr1_eval.models.encoders._open_clip_sizes import Sizes, Tower
+from rewards import aesthetic, clip_score
 from rewards.cosine import CosineJudge
 from tests.tiny_clip import (
     clip_encoder,
@@ -58,6 +59,14 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Encode
     folder = random_clip_folder(tmp_path / "tiny-clip")
     kind = clip_encoder if request.param == "clip" else hps_encoder
     return lambda **settings: kind(folder, **settings)
+
+
+def test_encoders_that_need_no_name():
+    """`--judges aesthetic` and `--judges clip_score` take the usual ones."""
+    assert aesthetic.Settings().encoder == {"use": "hps"}
+    assert clip_score.Settings().encoder == {"use": "clip"}
+    assert aesthetic.Settings(encoder="clip").encoder == {"use": "clip"}
+    assert Builder().judge({"use": "clip_score"}).name == "clip_score[clip-vit-large-patch14]"
 
 
 def test_rows_are_units_in_order_and_batches_change_nothing(make: Callable[..., Encoder]):

@@ -7,11 +7,14 @@ import json
 import pytest
 import torch
 
+from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.training_run import prepare_grpo
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, trainer
+from training.judging import check_applies
 from training.settings import GrpoSettings
 
 pytestmark = pytest.mark.slow
@@ -140,3 +143,47 @@ def test_time_is_told_by_part(tmp_path):
     assert metrics["speed/samples"] == pytest.approx(8 / whole)
     tokens = 8 * metrics["chain/tokens"] + metrics["image/tokens"]
     assert metrics["speed/tokens"] >= tokens / whole * 0.99
+
+
+class ElsewhereJudge(ChecksumJudge):
+    """As an official metric: it has nothing to say about prompts but its own."""
+
+    may_not_apply = True
+
+    def judge(self, samples):
+        return [Unscored(why=Why.NOT_APPLICABLE, detail="a metric of its own prompts") for _ in samples]
+
+
+def test_a_reward_that_applies_to_nothing_stops_the_training(tmp_path):
+    one = trainer(tmp_path, RewardSet({"elsewhere": ElsewhereJudge()}), steps=12)
+    with pytest.raises(RunError, match=r"applies to no sample of this step \(a metric of its own prompts\)"):
+        one.train()
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+    assert (tmp_path / "checkpoints/step-000001").is_dir()
+
+
+def test_a_reward_that_applies_to_nothing_is_refused_before_anything_is_sampled(tmp_path):
+    rewards = tmp_path / "official.toml"
+    detector = '{ use = "tests.plugins.fake_eyes" }'
+    for judge in (f'{{ use = "geneval", detector = {detector} }}', f'{{ use = "spatial_2d", detector = {detector} }}'):
+        rewards.write_text(f"[judges]\nofficial = {judge}\n")
+        with pytest.raises(UsageError, match=r"applies to none of the first \d+ prompts .*official|metric"):
+            prepare_grpo(GrpoSettings.model_validate({**SMALL, "rewards": str(rewards)}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "fits"), [(["a cat", "a dog"], False), (["a cat", "a cat on the left of a dog"], True)]
+)
+def test_one_prompt_that_the_reward_applies_to_is_enough(prompts, fits):
+    rewards = Builder().reward_set("geometric")
+    if fits:
+        check_applies(rewards, prompts)
+    else:
+        with pytest.raises(UsageError, match="none of the first 2 prompts"):
+            check_applies(rewards, prompts)
+
+
+def test_a_total_may_do_without_a_factor(tmp_path):
+    check_applies(Builder().reward_set("shapes"), ["a red circle"])
+    check_applies(RewardSet({"checksum": ChecksumJudge()}), ["a cat"])

@@ -56,6 +56,19 @@ def test_groups_that_teach_nothing_are_dropped_and_counted():
     assert not found.values_PG[:2].any()
 
 
+@pytest.mark.parametrize("factor", [1.0, 0.28, 1e-4, -50.0])
+def test_what_is_even_does_not_depend_on_the_scale_of_the_rewards(factor):
+    """A spread of 0.0009 beside a largest reward of 1 is none, one of 0.0011 is."""
+    rewards = factor * torch.tensor([[0.2, 0.2009], [0.2, 0.2011], [0.5, 1.0]])
+    found = group_advantages(rewards, torch.ones(3, 2, dtype=torch.bool))
+    assert found.learned_PG.any(dim=1).tolist() == [False, True, True]
+
+
+def test_rewards_of_0_are_even():
+    found = group_advantages(torch.zeros(2, 4), torch.ones(2, 4, dtype=torch.bool))
+    assert (found.too_even, found.learned_PG.any().item()) == (2, False)
+
+
 def test_clipping_by_hand():
     clip = Clip(low=0.2, high=0.3)
     log_ratio = torch.tensor([[2.0, 1.1, 0.5], [2.0, 0.9, 0.5]]).log()

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),  # Ray copies its own settings, old ones too
 ]
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'gotr1-eval[ray]'")
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[data]'")
 
 
 @pytest.fixture(scope="module")

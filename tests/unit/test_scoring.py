@@ -16,6 +16,26 @@ from gotr1_eval.core.types import Box
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
 
 
+@pytest.mark.parametrize("judges", ["geometric", " geometric ", ["geometric"]])
+def test_one_judge_may_be_a_text(judges):
+    table = score_images([None], ["a cat on the left of a dog"], judges=judges, chains=[CHAIN])
+    assert table["geometric"].tolist() == [1.0]
+
+
+def test_several_judges_in_a_text():
+    with pytest.raises(UsageError, match="asked once"):
+        score_images([None], ["a cat"], judges="geometric, geometric")
+    with pytest.raises(UsageError):
+        score_images([None], ["a cat"], judges="")
+
+
+@pytest.mark.parametrize("given", [{"prompts": "a cat"}, {"images": "cat.png"}, {"chains": CHAIN}])
+def test_a_text_is_no_list(given):
+    asked = {"images": [None], "prompts": ["a cat"], "judges": "geometric", "chains": None, **given}
+    with pytest.raises(UsageError, match=f"{next(iter(given))}: expected a list, got the text"):
+        score_images(**asked)
+
+
 def test_three_lines(tmp_path: Path):
     prompts = ["a cat on the left of a dog", "a cat", "a cat on the right of a dog"]
     table = score_images([None, None, None], prompts, judges=["geometric"], chains=[CHAIN, CHAIN, None])

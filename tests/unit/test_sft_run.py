@@ -26,6 +26,11 @@ def checkpoint():
 
 @pytest.fixture
 def data(tmp_path):
+    return write_data(tmp_path)
+
+
+def write_data(tmp_path):
+    """Five rows with pictures and one with image tokens."""
     rng = np.random.default_rng(0)
     rows = []
     for index in range(5):
@@ -57,6 +62,29 @@ def test_pictures_are_encoded_once(tmp_path, checkpoint, data, monkeypatch):
     Image.new("RGB", (9, 9), "red").save(tmp_path / "0.png")
     with pytest.raises(pytest.fail.Exception, match="encoded again"):
         read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_pictures_get_the_same_codes_in_half_precision(tmp_path, checkpoint, data, dtype):
+    """The codes are those of the weights as they are rounded, which float32 holds exactly."""
+    checkpoint.model.to(dtype)
+    half = read_lessons([data], checkpoint, tmp_path / "half.jsonl")
+    checkpoint.model.float()
+    assert half == read_lessons([data], checkpoint, tmp_path / "full.jsonl")
+
+
+def test_a_run_from_pictures_makes_its_folder(tmp_path, data):
+    settings = SftSettings(ckpt="random", data=(data,), steps=1, batch_size=2, micro_batch=2, device="cpu")
+    assert SftTrainer(settings, tmp_path / "new" / "run", loaded_random()).train() == 1
+    assert (tmp_path / "new/run/checkpoints/step-000001").is_dir()
+
+
+def test_adapters_learn_beside_weights_of_bfloat16(tmp_path, data):
+    asked = {"lora": {"rank": 4, "alpha": 4}, "dtype": "bfloat16"}
+    settings = SftSettings(ckpt="random", data=(data,), steps=1, batch_size=2, micro_batch=2, device="cpu", **asked)
+    checkpoint = loaded_random()
+    checkpoint.model.to(torch.bfloat16)
+    assert SftTrainer(settings, tmp_path / "run", checkpoint).train() == 1
 
 
 def test_parquet_is_read_alike(tmp_path, checkpoint, data):

@@ -149,6 +149,25 @@ def test_a_factor_that_does_not_apply():
 
 
 @pytest.mark.parametrize(
+    ("settings", "factor"),
+    [
+        ({"rule": "weighted", "weights": {"spatial": 1}}, "spatial"),
+        ({"rule": "sum"}, "prompt_image"),
+        ({"rule": "readme"}, "semantic"),
+        ({"rule": "paper_without_hps"}, "prompt_image"),
+        ({"rule": "ri_only"}, "reasoning_image"),
+    ],
+)
+def test_no_advice_that_would_be_refused(settings: dict[str, object], factor: str):
+    """Where naming the factor in when_applicable is an error, too, another way is told."""
+    judges = CHAIN_AND_IMAGE | {factor: ((0.0, 1.0), True)}
+    with pytest.raises(UsageError, match="does not apply to every prompt") as caught:
+        Total(TotalSettings.model_validate(settings), judges)
+    assert "when_applicable" not in str(caught.value)
+    assert "a judge that applies to every prompt" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("settings", "judges", "message"),
     [
         ({"rule": "papr"}, CHAIN_AND_IMAGE, "no total named 'papr'; did you mean 'paper'"),

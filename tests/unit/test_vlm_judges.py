@@ -204,6 +204,26 @@ def test_expected_asks_each_dimension(sample: Sample):
     assert judge.model_calls == 4
 
 
+def test_a_failure_keeps_the_replies_before_it(sample: Sample):
+    """Of four questions the third fails; of three answers the second."""
+
+    def scores(request: Request) -> Reply | Unscored:
+        if request.answer_prefix == f'{{"{DIMENSIONS[2]}": ':
+            return Unscored(why=Why.BACKEND, detail="gone")
+        return choice_reply({8: 1.0})(request)
+
+    outcome = one(semantic(ScriptedVlm(scores), mode="expected"), sample)
+    assert isinstance(outcome, Unscored)
+    assert (outcome.why, outcome.detail, len(outcome.replies)) == (Why.BACKEND, "gone", 2)
+
+    def replies(request: Request) -> str | Unscored:
+        return Unscored(why=Why.BACKEND, detail="gone") if request.seed == 1 else '{"score": 4}'
+
+    outcome = one(prompt_image(ScriptedVlm(replies), mode="sampled", samples=3), sample)
+    assert isinstance(outcome, Unscored)
+    assert (outcome.why, [reply.text for reply in outcome.replies]) == (Why.BACKEND, ['{"score": 4}'] * 2)
+
+
 def test_too_little_probability_on_the_scores_is_unreadable(sample: Sample):
     outcome = one(prompt_image(ScriptedVlm(choice_reply({9: 0.4})), mode="expected"), sample)
     assert isinstance(outcome, Unscored)

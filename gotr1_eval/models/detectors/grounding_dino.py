@@ -161,8 +161,10 @@ class GroundingDinoDetector:
         answer = model(
             pixel_values=pixels_N3HW, input_ids=ids_NT.to(self._device), attention_mask=mask_NT.to(self._device)
         )
-        chances_NQT, boxes_NQ4 = answer.logits.float().sigmoid().cpu(), answer.pred_boxes.float().cpu()
-        if not (chances_NQT.isfinite().all() and boxes_NQ4.isfinite().all()):
+        logits_NQT, boxes_NQ4 = answer.logits.float().cpu(), answer.pred_boxes.float().cpu()
+        chances_NQT = logits_NQT.sigmoid()
+        # Minus infinity stands behind the end of a text; plus infinity would be a certainty of 1.
+        if not ((logits_NQT < torch.inf).all() and boxes_NQ4.isfinite().all()):
             raise BackendError(f"{self.name}: a score is not finite in {self._settings.dtype}; try dtype float32")
         return [
             self._read(look.caption, chances_QT, boxes_Q4)

@@ -78,7 +78,9 @@ class JanusGenerator:
         """Of the checkpoint's files, the sampling settings and the sampler's version."""
         sampling = self._settings.model_dump_json(exclude={"ckpt", "device"})
         digests = [folder_digest(folder) for folder in checkpoint_and_base(self._folder)]
-        text = f"{VERSION}\n{digests}\n{self._dtype}\n{sampling}"
+        # Beside weights of half precision since version 3; nothing else has changed with it.
+        beside = len(digests) > 1 and self._dtype != torch.float32
+        text = f"{VERSION + beside}\n{digests}\n{self._dtype}\n{sampling}"
         return f"janus-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @cached_property

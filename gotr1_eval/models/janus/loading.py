@@ -25,7 +25,7 @@ from gotr1_eval.models.janus.original_config import native_config
 from gotr1_eval.models.janus.sequence import SpecialIds
 from gotr1_eval.models.janus.tokenizing import check_ids, load_tokenizer
 from gotr1_eval.models.janus.weight_files import stored_tensors, weight_files, weights_entry
-from gotr1_eval.models.loading import quiet, weight_faults
+from gotr1_eval.models.loading import check_finite, quiet, weight_faults
 
 SHIPPED = "tiny-janus"
 """The name of the checkpoint that comes with the shapes world."""
@@ -70,17 +70,20 @@ def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -
 
     Raises:
         UsageError: the folder is no Janus checkpoint, or lacks a file.
-        DataError: a file is damaged or does not fit the others.
+        DataError: a file is damaged or does not fit the others, or a weight is not finite.
     """
     if is_adapter(folder):
         base = load_checkpoint(checkpoint_folder(base_of(folder)), device=device, dtype=dtype)
-        return replace(base, model=with_adapters(base.model, folder).eval())
+        adapted = replace(base, model=with_adapters(base.model, folder).eval())
+        check_finite(adapted.model, folder)
+        return adapted
     raw = read_raw_config(folder)
     tokenizer = load_tokenizer(folder)
     if raw["model_type"] == ORIGINAL:
         model = load_original(folder, raw, device=device, dtype=dtype)
     else:
         model = load_native(folder, dtype).to(device).eval()
+    check_finite(model, weights_entry(folder))
     check_ids(folder, tokenizer, model.get_input_embeddings().num_embeddings)
     check_grid(folder, model)
     return Checkpoint(model, tokenizer, SpecialIds.of(tokenizer))

@@ -15,6 +15,7 @@ L text positions, S steps, T image tokens, V vocabulary or codebook, D width of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gotr1_eval.core.errors import BackendError
 from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
 from gotr1_eval.models.janus.decoder import Decoder, Slots, rounded
 from gotr1_eval.models.janus.graphs import Replayed
@@ -108,7 +110,7 @@ def sample_chains(
     cap: int,
     choice: Choice,
 ) -> list[SampledChain]:
-    """One chain a prompt (ids with bos), all together."""
+    """One chain a prompt (ids with bos), all together; raises BackendError where a logit is not finite."""
     device, language_model = model.device, model.model.language_model
     embed = model.get_input_embeddings()
     rows = {tuple(prompt): embed(torch.tensor(prompt, device=device)) for prompt in prompts}
@@ -124,7 +126,24 @@ def sample_chains(
         drawing.next(longest + drawn)
         drawn += 1
     ids, log_probs = drawing.ids_BS[:, :drawn].tolist(), drawing.log_probs_BS[:, :drawn].tolist()
-    return [_cut(row, told, special.begin_of_image) for row, told in zip(ids, log_probs, strict=True)]
+    chains = [_cut(row, told, special.begin_of_image) for row, told in zip(ids, log_probs, strict=True)]
+    broken = sum(not all(map(math.isfinite, chain.log_probs)) for chain in chains)
+    _check_finite(broken, len(chains), "the language head's logits", "chains", model.dtype)
+    return chains
+
+
+def _check_finite(broken: int, count: int, what: str, of: str, dtype: torch.dtype) -> None:
+    """Raises BackendError where a stage met NaN or infinity.
+
+    Looked for once a stage, in what the stage leaves behind: a log-probability is NaN where any logit of its row is NaN
+    or plus infinity. Minus infinity alone is a token that is never drawn.
+    """
+    if broken:
+        raise BackendError(
+            f"{what} are not finite (NaN or infinity) in {broken} of {count} {of} sampled together in "
+            f"{str(dtype).removeprefix('torch.')}: the weights are damaged, or their numbers outgrow this precision "
+            "(float32 and bfloat16 reach further than float16)"
+        )
 
 
 def _cut(ids: list[int], log_probs: list[float], begin_of_image: int) -> SampledChain:
@@ -148,6 +167,9 @@ def sample_images(
     """The image tokens for each text (prompt and chain, ending with `<begin_of_image>`), all together.
 
     With guidance of 1 or less there are no unconditional rows at all.
+
+    Raises:
+        BackendError: a logit is not finite.
     """
     device, language_model = model.device, model.model.language_model
     embed, guided, count = model.get_input_embeddings(), guidance > 1, len(texts)
@@ -172,6 +194,8 @@ def sample_images(
     drawing.first(decoder.prefill([embedded[row] for row in rows]))
     for drawn in range(1, steps):
         drawing.next(longest + drawn)
+    broken = int((~drawing.log_probs_BS.isfinite()).any(dim=1).sum())
+    _check_finite(broken, count, "the image head's logits", "pictures", model.dtype)
     return SampledImages(drawing.ids_BS, drawing.log_probs_BS)
 
 
@@ -181,11 +205,16 @@ def decode_images(model: Any, ids_BT: Tensor, batch_size: int = 16) -> Tensor:  
 
     Every pass decodes the same number of pictures, the last one filled up with copies, so that a picture does not
     depend on where in the batch it stands.
+
+    Raises:
+        BackendError: a pixel is not finite.
     """
     size = min(batch_size, len(ids_BT))
-    pictures = []
+    pictures, sound = [], []
     for batch_BT in torch.split(ids_BT, size):
         filled_BT = torch.cat([batch_BT, batch_BT[-1:].expand(size - len(batch_BT), -1)])
         pixels_BHWC = model.decode_image_tokens(filled_BT)[: len(batch_BT)].float()
+        sound.append(pixels_BHWC.isfinite().flatten(1).all(dim=1))
         pictures.append(((pixels_BHWC + 1) / 2 * 255).clamp(0, 255).to(torch.uint8).cpu())
+    _check_finite(int((~torch.cat(sound)).sum()), len(ids_BT), "the picture decoder's pixels", "pictures", model.dtype)
     return torch.cat(pictures)

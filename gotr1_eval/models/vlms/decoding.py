@@ -9,8 +9,9 @@ position (1 or 3), V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,7 @@ class ReadRows:
         next_B: int64, position of the next token.
         axes: of a position.
         log_probs_BV: float32, of the next token.
+        broken: places of rows that met logits with NaN or infinity; known once the rows were decoded or scored.
     """
 
     cache: Any
@@ -51,6 +53,7 @@ class ReadRows:
     next_B: torch.Tensor
     axes: int
     log_probs_BV: torch.Tensor
+    broken: set[int] = field(default_factory=set)
 
 
 def read_rows(model: Any, rows: Sequence[Row], pictures: Mapping[str, Picture], *, share: bool = True) -> ReadRows:  # noqa: ANN401
@@ -92,21 +95,34 @@ def decode(model: Any, read: ReadRows, sampling: Sequence[Sampling], stops: Sequ
     Uses up `read`.
 
     Raises:
-        BackendError: an answer has a form, and the model's predictions are not finite.
+        BackendError: an answer has a form, and the model predicts nothing that it allows.
     """
     device = read.mask_BL.device
     generators = [torch.Generator().manual_seed(row.seed % 2**63) for row in sampling]
     answers: list[list[int]] = [[] for _ in sampling]
     log_probs_BV, stop = read.log_probs_BV, set(stops)
+    broken_SB: list[torch.Tensor] = []
+
+    def ended(place: int) -> bool:
+        return place in read.broken or _ended(answers[place], sampling[place], stop)
+
     while True:
+        # One NaN or infinity among the logits makes all log-probabilities of its row NaN.
+        broken_SB.append(log_probs_BV[:, 0].isnan())
         held_BV = _in_form(log_probs_BV, sampling)
         chosen = _choose(held_BV, sampling, generators)
         for place, (answer, token, row) in enumerate(zip(answers, chosen, sampling, strict=True)):
-            if not _ended(answer, row, stop):
+            if not ended(place):
                 answer.append(token)
                 if row.walk is not None:
-                    row.walk.take(token, float(held_BV[place, token]))
-        if all(_ended(answer, row, stop) for answer, row in zip(answers, sampling, strict=True)):
+                    log_prob = float(held_BV[place, token])
+                    if math.isnan(log_prob):
+                        read.broken.add(place)
+                    else:
+                        row.walk.take(token, log_prob)
+        if all(map(ended, range(len(answers)))):
+            steps = torch.stack(broken_SB).T.tolist()
+            read.broken |= {place for place, answer in enumerate(answers) if any(steps[place][: len(answer)])}
             return [tuple(answer) for answer in answers]
         ids_BL = torch.tensor(chosen, device=device).unsqueeze(1)
         read.mask_BL = torch.cat([read.mask_BL, torch.ones_like(ids_BL)], dim=1)
@@ -129,6 +145,7 @@ def score_choices(model: Any, read: ReadRows, choices: Sequence[Sequence[Sequenc
         rows_P = torch.tensor([place for place, _ in longer], device=read.mask_BL.device)
         for (place, index), rest in zip(longer, _score_rest(model, read, pairs, rows_P), strict=True):
             scores[place][index] += rest
+    read.broken = {place for place, row in enumerate(scores) if any(math.isnan(score) for score in row)}
     return [tuple(row) for row in scores]
 
 

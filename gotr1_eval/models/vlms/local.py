@@ -175,17 +175,33 @@ class LocalVlm(ABC):
         replies = iter(self._run(ready, pictures) if ready else ())
         return [each if isinstance(each, Unscored) else next(replies) for each in read]
 
-    def _run(self, ready: Sequence[tuple[Request, Row]], pictures: Mapping[str, Picture]) -> list[Reply]:
-        """Replies to requests that either all have choices or none."""
+    def _run(self, ready: Sequence[tuple[Request, Row]], pictures: Mapping[str, Picture]) -> list[Reply | Unscored]:
+        """Replies to requests that either all have choices or none; Unscored where a logit is not finite."""
         loaded, rows = self.loaded, [row for _, row in ready]
         seen = read_rows(loaded.model, rows, pictures, share=self._settings.share_beginnings)
         if rows[0].choices:
             begun = score_choices(loaded.model, seen, [row.choices for row in rows])
-            scores = [exclusive(each, row.choices) for each, row in zip(begun, rows, strict=True)]
-            return [Reply(text="", model=self.name, finish="choices", choice_log_probs=each) for each in scores]
+            return [
+                self._broken() if place in seen.broken else self._choice_reply(exclusive(each, row.choices))
+                for place, (each, row) in enumerate(zip(begun, rows, strict=True))
+            ]
         sampling = [self._sampling(request) for request, _ in ready]
         answers = decode(loaded.model, seen, sampling, loaded.stops)
-        return [self._reply(ids, row.walk) for ids, row in zip(answers, sampling, strict=True)]
+        return [
+            self._broken() if place in seen.broken else self._reply(ids, row.walk)
+            for place, (ids, row) in enumerate(zip(answers, sampling, strict=True))
+        ]
+
+    def _broken(self) -> Unscored:
+        """Of a question whose logits were no numbers: what was decoded from them is no answer."""
+        return Unscored(
+            why=Why.BACKEND,
+            detail=f"{self.name}: its logits are not finite (NaN or infinity) in "
+            f"{str(self._dtype).removeprefix('torch.')}; the weights are damaged, or try dtype float32",
+        )
+
+    def _choice_reply(self, log_probs: tuple[float, ...]) -> Reply:
+        return Reply(text="", model=self.name, finish="choices", choice_log_probs=log_probs)
 
     def _sampling(self, request: Request) -> Sampling:
         if request.form is not None and not self.constrains():

@@ -89,6 +89,8 @@ def select(stages: Sequence[Stage]) -> Found:
     """
     boxes_R4, scores_RK = stages[-1].moved, mean_scores(stages)
     sound_R = boxes_R4.isfinite().all(dim=1) & scores_RK.isfinite().all(dim=1)
+    if len(sound_R) and not sound_R.any():
+        raise BackendError("unidet: no score is finite; the weights are damaged, or try precision float32")
     boxes_R4, scores_RK = boxes_R4[sound_R], scores_RK[sound_R][:, :-1]
     rows, classes = (scores_RK > THRESHOLD).nonzero(as_tuple=True)
     boxes, scores = boxes_R4[rows], scores_RK[rows, classes]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
+from gotr1_eval.core.errors import BackendError
 from gotr1_eval.models.detectors.unidet.architecture import STRIDES
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
 from gotr1_eval.models.detectors.unidet.suppression import suppress
@@ -101,9 +102,15 @@ def merge_levels(logits: Sequence[torch.Tensor], boxes: Sequence[torch.Tensor]) 
     """float32 [R, 4]: the proposals of one picture; overlapping ones of the same level are suppressed.
 
     What is not finite or has no area is left out.
+
+    Raises:
+        BackendError: nothing is finite, and "no proposals" would say that the picture is empty.
     """
     logits_K, boxes_K4 = torch.cat(list(logits)), torch.cat(list(boxes))
     levels_K = torch.cat([torch.full_like(one, level, dtype=torch.int64) for level, one in enumerate(logits)])
-    sound_K = boxes_K4.isfinite().all(dim=1) & logits_K.isfinite() & has_area(boxes_K4)
+    finite_K = boxes_K4.isfinite().all(dim=1) & logits_K.isfinite()
+    if not finite_K.any():
+        raise BackendError("unidet: no proposal is finite; the weights are damaged, or try precision float32")
+    sound_K = finite_K & has_area(boxes_K4)
     logits_K, boxes_K4, levels_K = logits_K[sound_K], boxes_K4[sound_K], levels_K[sound_K]
     return boxes_K4[suppress(boxes_K4, logits_K, levels_K, _OVERLAP)[:_CANDIDATES]]
