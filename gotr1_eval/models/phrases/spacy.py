@@ -67,7 +67,7 @@ class SpacyPhrases:
         """Where the pipeline lies. Raises UsageError where spaCy or the pipeline is not installed."""
         if find_spec("spacy") is None:
             raise UsageError(
-                "phrases 'spacy': spaCy is not installed; pip install 'gotr1-eval[spacy]', or use --phrases builtin"
+                f"phrases 'spacy': spaCy is not installed; {install_hint('spacy')}, or use --phrases builtin"
             )
         names = (self.model, *REPACKED) if self.model == OFFICIAL else (self.model,)
         folder = next(filter(None, map(_find_pipeline, names)), None)
