@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.forms import boxes_form, marks_form, read_form
-from gotr1_eval.core.outcome import Reply, Score, Unscored
+from gotr1_eval.core.outcome import Reply, Score, Unscored, Why
 from gotr1_eval.core.protocols import Asking, Request
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.models.vlms import qwen, transformers_auto
