@@ -1,4 +1,4 @@
-"""The folders that the official evaluators read: written from a run, and read back for judging.
+"""The folders that the official evaluators read; `benchmarks.picture_folders` reads them back.
 
     T2I-CompBench   <folder>/<category>/samples/<prompt>_<6 digits>.png    the number counts the category's pictures
     GenEval         <folder>/<5 digits>/metadata.jsonl                     one row: tag, include, exclude, prompt
@@ -18,17 +18,15 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
 from gotr1_eval.core.jsonl import dump, read_rows
-from gotr1_eval.core.pictures import is_shown
 from gotr1_eval.core.types import Json, Sample
 
 Layout = Literal["t2i-compbench", "geneval"]
 
-_NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|webp)", re.I | re.S)
-_PICTURE = re.compile(r"(?P<number>[0-9]+)\.(?:png|jpg|jpeg|webp)", re.I)
+NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|webp)", re.I | re.S)
 _LONGEST_NAME = 255
 """Bytes that file systems allow in a name."""
 
@@ -48,7 +46,7 @@ def read_layout(name: str) -> Layout:
 
 def prompt_of(path: Path) -> str:
     """The prompt that a file name states: up to ``_`` and six digits where there are any, else the whole stem."""
-    match = _NUMBERED.fullmatch(path.name)
+    match = NUMBERED.fullmatch(path.name)
     return match["prompt"] if match else path.stem
 
 
@@ -60,7 +58,19 @@ def geneval_prompt(picture: Path) -> str | None:
 
 @lru_cache(maxsize=64)
 def _prompt_in(metadata: Path) -> str | None:
-    return str(_read_metadata(metadata)["prompt"]) if metadata.is_file() else None
+    return str(read_metadata(metadata)["prompt"]) if metadata.is_file() else None
+
+
+def read_metadata(path: Path) -> dict[str, Json]:
+    """The one row of a GenEval folder's metadata.jsonl.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    rows = [row for _, row in read_rows(path, ours=False)]
+    if len(rows) != 1 or not isinstance(rows[0].get("prompt"), str):
+        raise DataError("expected one JSON object with GenEval's tag, include and prompt", path=path)
+    return rows[0]
 
 
 def paths_of(layout: Layout, plan: Sequence[Sample]) -> dict[str, Path]:
@@ -141,101 +151,3 @@ def _put(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, partial)
     partial.replace(target)
-
-
-class Pictures(Protocol):
-    """Pictures of an official layout."""
-
-    def find(self, sample: Sample) -> Path | None:
-        """The picture of a planned sample, by its prompt and `meta["image_index"]`; None where there is none."""
-        ...
-
-    def files(self) -> list[Path]:
-        """All pictures, in a fixed order."""
-        ...
-
-
-def open_pictures(folder: Path) -> Pictures:
-    """The pictures of a folder in either layout; GenEval's is known by its ``<digits>/metadata.jsonl``.
-
-    Raises:
-        UsageError: the folder does not exist, or holds pictures in neither layout.
-        DataError: a metadata.jsonl is not GenEval's.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"--images {folder}: not a folder")
-    folder = folder.absolute()
-    numbered = [path for path in sorted(folder.iterdir()) if path.name.isdigit() and (path / "metadata.jsonl").exists()]
-    found: Pictures = GenEvalPictures(numbered) if numbered else CompBenchPictures(folder)
-    if not found.files():
-        raise UsageError(
-            f"--images {folder}: no picture named like '<prompt>_000000.png' there, in samples/ or in "
-            "<category>/samples/, and no GenEval folder like 00000/ with metadata.jsonl and samples/0000.png"
-        )
-    return found
-
-
-class CompBenchPictures:
-    """Pictures named ``<prompt>_<6 digits>``, in the folder, its ``samples/``, or ``<category>/samples/``.
-
-    A prompt's pictures, sorted by number, are its image indices 0, 1, ...
-    """
-
-    def __init__(self, folder: Path) -> None:
-        places: list[tuple[str | None, Path]] = [
-            (None, folder / "samples" if (folder / "samples").is_dir() else folder)
-        ]
-        places += [(path.parent.name, path) for path in sorted(folder.glob("*/samples")) if path.is_dir()]
-        self._pictures: dict[tuple[str | None, str], list[tuple[int, Path]]] = {}
-        for category, place in places:
-            for path in place.iterdir():
-                if is_shown(path.name) and (match := _NUMBERED.fullmatch(path.name)):
-                    key = (category, match["prompt"])
-                    self._pictures.setdefault(key, []).append((int(match["number"]), path))
-        for pictures in self._pictures.values():
-            pictures.sort()
-
-    def find(self, sample: Sample) -> Path | None:
-        """See `Pictures`; the sample's own category comes before pictures without one."""
-        category = str(sample.meta.get("category"))
-        pictures = self._pictures.get((category, sample.prompt)) or self._pictures.get((None, sample.prompt), [])
-        return _at([path for _, path in pictures], sample)
-
-    def files(self) -> list[Path]:
-        """See `Pictures`."""
-        return sorted(path for pictures in self._pictures.values() for _, path in pictures)
-
-
-class GenEvalPictures:
-    """Pictures in GenEval's layout; a prompt is known by its tag and text, whatever its folder's number."""
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._pictures: dict[tuple[Json, Json], list[Path]] = {}
-        for folder in folders:
-            row = _read_metadata(folder / "metadata.jsonl")
-            samples = folder / "samples"
-            paths = [path for path in samples.iterdir() if _PICTURE.fullmatch(path.name)] if samples.is_dir() else []
-            paths.sort(key=lambda path: int(path.stem))
-            self._pictures[row.get("tag"), row["prompt"]] = paths
-
-    def find(self, sample: Sample) -> Path | None:
-        """See `Pictures`; samples without GenEval's metadata are found by their category and prompt."""
-        tag = (geneval_row(sample) or {}).get("tag", sample.meta.get("category"))
-        return _at(self._pictures.get((tag, sample.prompt), []), sample)
-
-    def files(self) -> list[Path]:
-        """See `Pictures`."""
-        return [path for paths in self._pictures.values() for path in paths]
-
-
-def _read_metadata(path: Path) -> dict[str, Json]:
-    """The one row of a metadata.jsonl."""
-    rows = [row for _, row in read_rows(path, ours=False)]
-    if len(rows) != 1 or not isinstance(rows[0].get("prompt"), str):
-        raise DataError("expected one JSON object with GenEval's tag, include and prompt", path=path)
-    return rows[0]
-
-
-def _at(pictures: Sequence[Path], sample: Sample) -> Path | None:
-    index = sample.meta.get("image_index")
-    return pictures[index] if isinstance(index, int) and index < len(pictures) else None

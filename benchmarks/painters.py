@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
-from benchmarks.layouts import open_pictures
+from benchmarks.picture_folders import match_pictures
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.pictures import PictureError, picture_remarks
@@ -16,6 +16,7 @@ from gotr1_eval.core.remote_pictures import EMBEDDED, PICTURE_REMARKS
 from gotr1_eval.core.runs import save_bytes, save_image
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.embedded import EmbeddedPictures
+from gotr1_eval.files.tables import tell
 
 
 class Painter(Protocol):
@@ -97,23 +98,26 @@ def picture_stamp(path: Path) -> str:
 
 
 class FolderPainter(_NoModel):
-    """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `benchmarks.layouts`.
+    """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `benchmarks.picture_folders`.
 
-    The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored.
+    The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored;
+    what does not fit the plan is told in one line a kind.
 
     Raises:
         UsageError: the folder does not exist or holds no such file.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plan: Sequence[Sample]) -> None:
         self.name = f"folder:{folder.absolute().name}"
-        self._pictures = open_pictures(folder)
-        stamps = [picture_stamp(path) for path in self._pictures.files()]
-        self.fingerprint = f"folder:{fingerprint({'pictures': [*sorted(stamps)]})}"
+        matched = match_pictures(folder, plan)
+        self._paths = matched.paths
+        self.fingerprint = f"folder:{fingerprint({'pictures': [*sorted(map(picture_stamp, self._paths.values()))]})}"
+        for line in matched.remarks:
+            tell(line)
 
     def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
-        """Looks the pictures up by prompt and image index."""
-        return [replace(sample, image=self._pictures.find(sample), generator=self.name) for sample in planned]
+        """The samples with the pictures that were found for them."""
+        return [replace(sample, image=self._paths.get(sample.id), generator=self.name) for sample in planned]
 
 
 class AsTheyAre(_NoModel):

@@ -19,7 +19,7 @@ from gotr1_eval.core.parts import Part, PartFolder
 from gotr1_eval.core.runs import read_info
 from gotr1_eval.core.statistics import Summary, kind, summarise_groups
 from reports.export import remark_lines, unscored_lines
-from reports.run_data import RunData, assemble_run
+from reports.run_data import JudgeColumn, RunData, assemble_run
 from reports.tables import Table, judged_samples, row_tasks
 
 KEPT = 2000
@@ -83,7 +83,7 @@ def digest(folder: Path, parts: PartFolder, min_coverage: float) -> Digest:
 
 def _table(run: RunData, values: _Values, min_coverage: float) -> Table:
     rows = {
-        name: {column.name: values.summary(column.name, tasks, run) for column in run.judges}
+        name: {column.name: values.summary(column, tasks, run) for column in run.judges}
         for name, tasks in row_tasks(run).items()
     }
     return Table(run.judges, rows, min_coverage)
@@ -111,15 +111,15 @@ class _Values:
                 ]
                 self._rows.executemany("INSERT INTO seen VALUES (?, ?, ?, ?)", scored)
 
-    def summary(self, judge: str, tasks: Sequence[Sequence[str]], run: RunData) -> Summary:
+    def summary(self, column: JudgeColumn, tasks: Sequence[Sequence[str]], run: RunData) -> Summary:
         """One cell of the table: the mean of the tasks' means, a task being some categories pooled."""
-        counts: Counter[str] = Counter()
+        judge, counts = column.name, Counter[str]()
         for category in {name for task in tasks for name in task}:
             found = Counter({how: n for (j, c, how), n in self._counts.items() if (j, c) == (judge, category)})
             found["missing"] += run.expected[category] - found.total()
             counts += found
         groups = [_Groups(self._rows, judge, task) for task in tasks]
-        return summarise_groups([each for each in groups if len(each)], counts)
+        return summarise_groups([each for each in groups if len(each)], counts, within=column.range)
 
     def close(self) -> None:
         """Remove the temporary file."""

@@ -50,7 +50,9 @@ def summarise_run(run: RunData, min_coverage: float = 0.95) -> Table:
     """
     rows = {
         name: {
-            column.name: summarise_tasks(judged_samples(run, task, column.name) for task in tasks)
+            column.name: summarise_tasks(
+                (judged_samples(run, task, column.name) for task in tasks), within=column.range
+            )
             for column in run.judges
         }
         for name, tasks in row_tasks(run).items()

@@ -7,6 +7,8 @@ objects that counted (class -> [x1, y1, x2, y2, score] each, in pixels).
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.geneval.metadata import TAGS, Task
 from benchmarks.layouts import geneval_row
-from gotr1_eval.core.errors import DataError, one_line
-from gotr1_eval.core.intervals import Groups, Interval, overall_bootstrap, overall_seeds
-from gotr1_eval.core.jsonl import dump, read_rows
+from gotr1_eval.core.errors import one_line
+from gotr1_eval.core.intervals import Groups, Interval, inside, overall_bootstrap, overall_seeds
+from gotr1_eval.core.jsonl import dump
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.pictures import picture_size
 from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,14 @@ class Result:
     tag: str
     metadata: str
     correct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResults:
+    """The verdicts of a file, and how many of its rows repeat a picture."""
+
+    results: list[Result]
+    repeated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +138,74 @@ def summarise_results(results: Sequence[Result]) -> GenEvalSummary | None:
 
 
 def _intervals(tasks: Sequence[Groups]) -> Intervals:
-    return Intervals(overall_bootstrap(tasks), overall_seeds(tasks))
+    return Intervals(overall_bootstrap(tasks), inside(overall_seeds(tasks), (0.0, 1.0)))
 
 
-def read_results(path: Path) -> list[Result]:
-    """The verdicts in an official results.jsonl.
+def read_results(path: Path) -> ReadResults:
+    """The verdicts in an official results.jsonl; a picture that stands there several times counts once.
 
     Raises:
-        DataError: a line is no verdict.
+        DataError: a line is no verdict, or a picture has two different ones.
     """
-    results = []
-    for line, row in read_rows(path, ours=False):
-        tag, correct, metadata = row.get("tag"), row.get("correct"), row.get("metadata")
+    first: dict[tuple[str, str], tuple[int, bool]] = {}
+    results, repeated = [], 0
+    for row in read_table(str(path)):
+        tag, correct, metadata = row.cells.get("tag"), row.cells.get("correct"), row.cells.get("metadata")
         if not (isinstance(tag, str) and isinstance(correct, bool) and isinstance(metadata, str)):
-            message = f"expected tag, correct (true or false) and metadata (a text), got {one_line(dump(row), 100)}"
-            raise DataError(message, path=path, line=line)
+            raise row.fault(
+                f"expected tag, correct (true or false) and metadata (a text), got {one_line(dump(row.cells), 100)}"
+            )
+        if isinstance(name := row.cells.get("filename"), str):
+            line, verdict = first.setdefault((os.path.normpath(name), metadata), (row.line, correct))
+            if verdict != correct:
+                raise row.fault(
+                    f"{name} is {_word(correct)} here and {_word(verdict)} in line {line}; keep one of them"
+                )
+            if line != row.line:
+                repeated += 1
+                continue
         results.append(Result(tag, metadata, correct))
-    return results
+    return ReadResults(results, repeated)
+
+
+def _word(correct: bool) -> str:
+    return "correct" if correct else "wrong"
+
+
+def gap_lines(read: ReadResults, tasks: Sequence[Task] | None = None, pictures: int | None = None) -> list[str]:
+    """One line for each kind of what is wrong with a file of verdicts as a whole.
+
+    Args:
+        tasks: all prompts of the benchmark, where they are known.
+        pictures: of each prompt; by default as many as the prompt with most has.
+    """
+    lines = [f"{read.repeated} rows repeat the same picture (by its filename) and count once"] if read.repeated else []
+    absent = [tag for tag in TAGS if tag not in {result.tag for result in read.results}]
+    if absent:
+        lines.append(f"no row of {', '.join(absent)}: the overall score is the mean of the other tasks")
+    counts = Counter(result.metadata for result in read.results)
+    number = pictures or max(counts.values(), default=0)
+    fewer = [name for name, count in counts.items() if count < number]
+    if fewer:
+        shown = f"{_prompt_of(fewer[0])[1]!r} {counts[fewer[0]]} of {number}"
+        lines.append(f"{len(fewer)} of {len(counts)} prompts have fewer than {number} pictures, such as {shown}")
+    if pictures is not None and (more := [name for name, count in counts.items() if count > number]):
+        lines.append(f"{len(more)} prompts have more than {number} pictures, such as {_prompt_of(more[0])[1]!r}")
+    if tasks is not None:
+        there, known = {_prompt_of(name) for name in counts}, {(task.tag, task.prompt) for task in tasks}
+        for prompts, what in ((known - there, "prompts have no row"), (there - known, "prompts are not in --data")):
+            if prompts:
+                lines.append(f"{len(prompts)} {what}, such as {min(prompts)[1]!r}")
+    return lines
+
+
+def _prompt_of(metadata: str) -> tuple[str, str]:
+    """(tag, prompt) of a row's metadata; what is no metadata is its own prompt."""
+    try:
+        row = json.loads(metadata)
+        return str(row["tag"]), str(row["prompt"])
+    except (ValueError, KeyError, TypeError):
+        return "", one_line(metadata, 80)
 
 
 def write_results(samples: Sequence[Sample], outcomes: Mapping[str, Outcome], path: Path) -> list[Result]:

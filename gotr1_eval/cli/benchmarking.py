@@ -72,7 +72,7 @@ def run_plan(
     from gotr1_eval.cli.terminal import Bars
 
     runs = read_engine(engine, builder, shard)
-    painter = _painter(builder, generator, images)
+    painter = _painter(builder, generator, images, plan)
     folder = out or Path("runs", safe_name(f"{suite.name}-{painter.name}-{seed}"))
     with Bars(builder.traffic) as bars:
         return runs.run(
@@ -87,12 +87,14 @@ def run_plan(
         )
 
 
-def _painter(builder: Builder, generator: dict[str, Json] | None, images: Path | None) -> Painter:
+def _painter(
+    builder: Builder, generator: dict[str, Json] | None, images: Path | None, plan: Sequence[Sample]
+) -> Painter:
     from benchmarks.painters import FolderPainter, GeneratorPainter
 
     if generator is not None:
         return GeneratorPainter(builder.generator(generator))
-    return FolderPainter(images or Path())
+    return FolderPainter(images or Path(), plan)
 
 
 def show_dry_run(

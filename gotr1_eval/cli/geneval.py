@@ -84,7 +84,7 @@ def geneval(
     from gotr1_eval.cli.finish import finish
 
     if results is not None:
-        _sum_up(results, as_json=as_json)
+        _sum_up(results, data, images_per_prompt, as_json=as_json)
         return
     builder = Builder()
     generator = generator_spec(ckpt, images, guidance, chain_cap)
@@ -127,14 +127,19 @@ def geneval(
     finish(folder, min_coverage=min_coverage, as_json=as_json)
 
 
-def _sum_up(results: Path, *, as_json: bool) -> None:
-    """Print the summary of an official file."""
-    from benchmarks.geneval.results import read_results, summarise_results
-    from gotr1_eval.cli.terminal import out
+def _sum_up(results: Path, data: Path | None, pictures: int | None, *, as_json: bool) -> None:
+    """Print the summary of an official file; what is missing in it goes to stderr."""
+    from benchmarks.geneval import GenEvalSuite
+    from benchmarks.geneval.metadata import read_tasks
+    from benchmarks.geneval.results import gap_lines, read_results, summarise_results
+    from gotr1_eval.cli.terminal import err, out
 
-    summary = summarise_results(read_results(results))
+    read = read_results(results)
+    summary = summarise_results(read.results)
     if summary is None:
         raise DataError("no verdict in this file", path=results)
+    for line in gap_lines(read, None if data is None else read_tasks(GenEvalSuite(data).path), pictures):
+        err.print(f"note: {results}: {line}", markup=False, soft_wrap=True)
     out.print(json.dumps(summary.json(), indent=2) if as_json else str(summary), markup=False, soft_wrap=True)
 
 

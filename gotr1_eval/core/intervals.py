@@ -1,5 +1,8 @@
 """95 % intervals of a mean over pictures, where pictures of one prompt are alike.
 
+Prompts are taken in the order of their values before any are drawn, so that an interval depends on what was scored and
+not on the order of the rows: shards that were merged, shuffled results and other engines give the same one.
+
 Two questions, two intervals. Over prompts: how far might the mean be off for other prompts of this kind? Over seeds:
 how far might it be off for other pictures of these very prompts? The second is mostly the narrower one, and the one
 that tells two runs of one model apart.
@@ -50,7 +53,13 @@ def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
     if any(len(groups) >= MANY for groups in tasks):
         return overall_analytic(tasks)
     generator = np.random.default_rng(seed)
-    return _percentiles(np.mean([_drawn_means(groups, generator) for groups in tasks], axis=0), min(map(len, tasks)))
+    means = [_drawn_means(prompts, generator) for prompts in sorted(map(_sums_and_sizes, tasks))]
+    return _percentiles(np.mean(means, axis=0), min(map(len, tasks)))
+
+
+def _sums_and_sizes(groups: Groups) -> list[tuple[float, int]]:
+    """(sum, number of values) of each prompt, in an order that these alone decide."""
+    return sorted((math.fsum(group), len(group)) for group in groups)
 
 
 def drawn_counts(prompts: int, generator: np.random.Generator, draws: int = DRAWS) -> NDArray[np.float64]:
@@ -73,13 +82,12 @@ def tail(prompts: int) -> float:
     return float(ndtr(math.sqrt(prompts / (prompts - 1)) * stdtrit(prompts - 1, 0.025)))
 
 
-def _drawn_means(groups: Groups, generator: np.random.Generator) -> NDArray[np.float64]:
-    sums = np.array([math.fsum(group) for group in groups])
-    sizes = np.array([len(group) for group in groups])
-    at_once = max(CELLS // len(groups), 1)
+def _drawn_means(prompts: Sequence[tuple[float, int]], generator: np.random.Generator) -> NDArray[np.float64]:
+    sums, sizes = np.array(prompts, dtype=np.float64).T
+    at_once = max(CELLS // len(prompts), 1)
     means = []
     for start in range(0, DRAWS, at_once):
-        counts = drawn_counts(len(groups), generator, min(at_once, DRAWS - start))
+        counts = drawn_counts(len(prompts), generator, min(at_once, DRAWS - start))
         means.append((counts @ sums) / (counts @ sizes))
     return np.concatenate(means)
 
@@ -128,6 +136,12 @@ def overall_seeds(tasks: Sequence[Groups]) -> Interval:
     return _around(tasks, error, freedom, few=freedom < FEW)
 
 
+def inside(interval: Interval, within: tuple[float, float]) -> Interval:
+    """The interval cut off where no mean can be: analytic ones reach beyond the range of their values."""
+    low, high = interval
+    return NONE if low is None or high is None else (max(low, within[0]), min(high, within[1]))
+
+
 def quantile(freedom: int, *, few: bool) -> float:
     """How many standard errors a 95 % interval reaches: Student's t for few observations, else the normal's 1.96."""
     # scipy.special holds the quantiles; scipy.stats takes seconds to import.
@@ -158,5 +172,5 @@ def _prompt_error(groups: Groups) -> float:
 
 def _seed_error(groups: Groups) -> float:
     """Standard error of the mean over all values, other seeds being drawn for these prompts."""
-    squares = math.fsum(len(group) * float(np.var(group, ddof=1)) for group in groups)
+    squares = math.fsum(len(group) * float(np.var(sorted(group), ddof=1)) for group in groups)
     return math.sqrt(squares) / sum(map(len, groups))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gotr1_eval.core.intervals import Groups, overall_analytic, overall_bootstrap, overall_mean, overall_seeds
+from gotr1_eval.core.intervals import Groups, inside, overall_analytic, overall_bootstrap, overall_mean, overall_seeds
 from gotr1_eval.core.outcome import Outcome, Score, Why
 
 
@@ -53,28 +54,34 @@ Judged = Iterable[tuple[str, Outcome | None]]
 """(prompt's identity, outcome) of every expected sample; None where there is no judgment."""
 
 
-def summarise(outcomes: Judged, seed: int = 0) -> Summary:
+ANYWHERE = (-math.inf, math.inf)
+
+
+def summarise(outcomes: Judged, seed: int = 0, within: tuple[float, float] = ANYWHERE) -> Summary:
     """Mean, counts and intervals.
 
     Args:
         seed: of the bootstrap.
+        within: the range of the judge's values, which no interval leaves.
     """
-    return summarise_tasks([outcomes], seed)
+    return summarise_tasks([outcomes], seed, within)
 
 
-def summarise_tasks(tasks: Iterable[Judged], seed: int = 0) -> Summary:
+def summarise_tasks(tasks: Iterable[Judged], seed: int = 0, within: tuple[float, float] = ANYWHERE) -> Summary:
     """The mean of the tasks' means, each task with a score counting alike; prompts are drawn within their task."""
     judged = [list(outcomes) for outcomes in tasks]
     counts = Counter(kind(outcome) for outcomes in judged for _, outcome in outcomes)
     groups = [values for outcomes in judged if (values := scored_groups(outcomes))]
-    return summarise_groups(groups, counts, seed)
+    return summarise_groups(groups, counts, seed, within)
 
 
-def summarise_groups(groups: Sequence[Groups], counts: Mapping[str, int], seed: int = 0) -> Summary:
+def summarise_groups(
+    groups: Sequence[Groups], counts: Mapping[str, int], seed: int = 0, within: tuple[float, float] = ANYWHERE
+) -> Summary:
     """The same from each task's values by prompt, and from how many samples are of which `kind`."""
-    low, high = overall_bootstrap(groups, seed)
-    analytic_low, analytic_high = overall_analytic(groups)
-    seeds_low, seeds_high = overall_seeds(groups)
+    low, high = inside(overall_bootstrap(groups, seed), within)
+    analytic_low, analytic_high = inside(overall_analytic(groups), within)
+    seeds_low, seeds_high = inside(overall_seeds(groups), within)
     return Summary(
         mean=overall_mean(groups),
         low=low,

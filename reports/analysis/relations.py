@@ -36,7 +36,8 @@ def relate(x: str, y: str, columns: Mapping[str, Column], seed: int = 0) -> Rela
 
     The prompt of a sample is its id without the part behind the last slash.
     """
-    shared = [sample for sample in columns[x] if sample in columns[y]]
+    # In a fixed order: draws would otherwise fall on other prompts where a run's rows stand in another order.
+    shared = sorted(sample for sample in columns[x] if sample in columns[y])
     one, two = (np.array([columns[name][sample] for sample in shared]) for name in (x, y))
     if len(shared) < 2:
         nothing = Estimate(None, why="fewer than two samples have both")

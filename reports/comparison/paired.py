@@ -68,7 +68,8 @@ def compare_pairs(
         pairs: prompt -> (A's value, B's value) of each image index scored in both.
         left_out: how many samples had no pair, by reason.
     """
-    groups = [[b - a for a, b in of_prompt] for of_prompt in pairs.values() if of_prompt]
+    # In an order that does not depend on the order of rows: random signs would fall on other prompts.
+    groups = sorted(sorted(b - a for a, b in of_prompt) for of_prompt in pairs.values() if of_prompt)
     flat = np.array([value for group in groups for value in group])
     sums = np.array([sum(group) for group in groups])
     counts = np.array([len(group) for group in groups], dtype=np.float64)

@@ -140,7 +140,7 @@ def test_sums_of_official_results(path: Path, read_shared: Callable[[Path], str]
     golden: dict[str, str] = {}
     for file in path.parent.glob("geneval_summary*.json"):
         golden |= json.loads(read_shared(file))
-    summary = summarise_results(read_results(path))
+    summary = summarise_results(read_results(path).results)
     assert summary is not None
     tasks = [f"{tag:<16} = {r / n:.2%} ({r} / {n})" for tag, (r, n) in summary.tasks.items()]
     lines = [

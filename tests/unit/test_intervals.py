@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import statsmodels.api
 from scipy import stats
 
+from benchmarks.geneval.results import Result, summarise_results
 from gotr1_eval.core.intervals import (
     drawn_counts,
     overall_analytic,
@@ -18,6 +21,8 @@ from gotr1_eval.core.intervals import (
     seed_analytic,
     tail,
 )
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.statistics import summarise
 
 
 @pytest.fixture
@@ -132,7 +137,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(world, prompts: int):
     """Of 2000 runs, all at once; that this is what the functions compute is checked on the first ones."""
     values, truth = world(np.random.default_rng(prompts), 2000, prompts)
     counts = drawn_counts(prompts, np.random.default_rng(0))
-    drawn = counts @ values.mean(axis=2).T / prompts
+    drawn = counts @ np.sort(values.mean(axis=2), axis=1).T / prompts  # prompts are drawn in the order of their values
     low, high = np.quantile(drawn, (tail(prompts), 1 - tail(prompts)), axis=0)
     for index in range(5):
         assert prompt_bootstrap(values[index].tolist()) == pytest.approx((low[index], high[index]), abs=1e-12)
@@ -144,9 +149,36 @@ def test_intervals_hold_the_truth_as_often_as_they_say(world, prompts: int):
 def test_ten_prompts_are_enough_for_an_honest_interval():
     """Where plain percentiles hold the truth 91 times of a hundred."""
     values, truth = alike(np.random.default_rng(7), 2000, 10)
-    drawn = drawn_counts(10, np.random.default_rng(0)) @ values.mean(axis=2).T / 10
+    drawn = drawn_counts(10, np.random.default_rng(0)) @ np.sort(values.mean(axis=2), axis=1).T / 10
     shares = []
     for cut in (0.025, tail(10)):
         low, high = np.quantile(drawn, (cut, 1 - cut), axis=0)
         shares.append(np.mean((low <= truth) & (truth <= high)))
     assert shares[0] < 0.93 <= shares[1] <= 0.97
+
+
+def test_intervals_do_not_depend_on_the_order_of_rows():
+    """Prompts, pictures of a prompt and tasks in any order: to the last bit."""
+    rng = random.Random(3)
+    tasks = [[[rng.random() for _ in range(rng.choice((2, 3)))] for _ in range(number)] for number in (40, 25, 31)]
+    shuffled = [[rng.sample(group, len(group)) for group in rng.sample(groups, len(groups))] for groups in tasks]
+    rng.shuffle(shuffled)
+    assert shuffled != tasks
+    for interval in (overall_bootstrap, overall_analytic, overall_seeds):
+        assert interval(tasks) == interval(shuffled)
+
+
+def test_intervals_stay_in_the_judges_range():
+    """Two nearly perfect prompts: Student's interval alone would pass 1."""
+    outcomes = [(prompt, Score(value=value)) for prompt in "ab" for value in (1.0, 1.0, 0.7)]
+    free, bound = summarise(outcomes), summarise(outcomes, within=(0.0, 1.0))
+    assert free.seeds_high > 1.0
+    assert (bound.seeds_high, bound.seeds_low, bound.mean) == (1.0, free.seeds_low, free.mean)
+
+
+def test_results_of_geneval_in_any_order_give_one_summary():
+    results = [Result(tag, f"{tag}{n}", (n * 7 + i) % 3 == 0) for tag in "ab" for n in range(9) for i in range(4)]
+    one, other = summarise_results(results), summarise_results(random.Random(1).sample(results, len(results)))
+    assert one.intervals == other.intervals
+    assert one.overall_intervals == other.overall_intervals
+    assert 0.0 <= one.overall_intervals.seeds[0] < one.overall_intervals.seeds[1] <= 1.0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmarks.layouts import open_pictures, paths_of, write_layout
+from benchmarks.layouts import paths_of, write_layout
+from benchmarks.picture_folders import match_pictures
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Sample
 
@@ -59,12 +61,10 @@ def test_what_is_written_is_found_again(layout, plan, tmp_path: Path):
     made = painted(tmp_path / "run", plan)
     assert write_layout(layout, plan, made[3:], tmp_path / "out") == len(plan) - 3
     assert write_layout(layout, plan, made, tmp_path / "out") == len(plan)
-    pictures = open_pictures(tmp_path / "out")
+    found = match_pictures(tmp_path / "out", plan)
     for sample in made:
-        assert pictures.find(replace(sample, image=None)).read_bytes() == sample.image.read_bytes()
-    assert len(pictures.files()) == len(plan)
-    assert pictures.find(planned("another", "color")) is None
-    assert pictures.find(replace(plan[0], meta={**plan[0].meta, "image_index": 2})) is None
+        assert found.paths[sample.id].read_bytes() == sample.image.read_bytes()
+    assert found.remarks == ()
 
 
 def test_geneval_folders_by_hand(tmp_path: Path):
@@ -81,9 +81,8 @@ def test_one_category_alone_is_found_in_its_folder(tmp_path: Path):
     made = painted(tmp_path / "run", COMPBENCH[:4])
     write_layout("t2i-compbench", COMPBENCH, made, tmp_path / "out")
     for folder in ("out", "out/color", "out/color/samples"):
-        found = open_pictures(tmp_path / folder).find(COMPBENCH[3])
-        assert found is not None
-        assert found.read_bytes() == made[3].image.read_bytes()
+        found = match_pictures(tmp_path / folder, COMPBENCH)
+        assert found.paths[COMPBENCH[3].id].read_bytes() == made[3].image.read_bytes()
 
 
 def test_a_picture_painted_anew_replaces_its_link(tmp_path: Path):
@@ -93,7 +92,8 @@ def test_a_picture_painted_anew_replaces_its_link(tmp_path: Path):
     made[0].image.unlink()
     Image.new("RGB", (3, 3)).save(made[0].image)
     write_layout("t2i-compbench", COMPBENCH, made, tmp_path / "out")
-    assert open_pictures(tmp_path / "out").find(made[0]).read_bytes() == made[0].image.read_bytes()
+    found = match_pictures(tmp_path / "out", COMPBENCH[:1])
+    assert found.paths[made[0].id].read_bytes() == made[0].image.read_bytes()
 
 
 @pytest.mark.parametrize("prompt", ["a/b", "snake_case", "", "x" * 250, "\0"])
@@ -112,4 +112,68 @@ def test_metadata_of_another_kind(text: str, tmp_path: Path):
     (tmp_path / "00000").mkdir()
     (tmp_path / "00000" / "metadata.jsonl").write_text(text)
     with pytest.raises(DataError, match=r"metadata\.jsonl"):
-        open_pictures(tmp_path)
+        match_pictures(tmp_path, GENEVAL)
+
+
+def touched(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return [folder / name for name in names]
+
+
+def geneval_folder(folder: Path, prompt: str, *names: str) -> list[Path]:
+    paths = touched(folder, *(f"samples/{name}" for name in names))
+    (folder / "metadata.jsonl").write_text(json.dumps({**ROW, "prompt": prompt}))
+    return paths
+
+
+def bench(prompt_index: int = 0, image_index: int = 0) -> Sample:
+    return planned("a bench", "colors", prompt_index, image_index, geneval={**ROW, "prompt": "a bench"})
+
+
+def test_several_folders_of_one_prompt_are_one_prompts_pictures(tmp_path: Path):
+    paths = [path for number in range(4) for path in geneval_folder(tmp_path / f"{number:05d}", "a bench", "0000.png")]
+    plan = [bench(0, image) for image in range(4)]
+    assert list(match_pictures(tmp_path, plan).paths.values()) == paths
+    found = match_pictures(tmp_path, plan[:1])
+    assert list(found.paths.values()) == paths[:1]
+    assert found.remarks[0].endswith("and not judged, such as 00001/samples/0000.png")
+
+
+def test_a_prompt_that_is_planned_twice_has_each_folder_once(tmp_path: Path):
+    first = geneval_folder(tmp_path / "00000", "a bench", "0000.png", "0001.png")
+    second = geneval_folder(tmp_path / "00007", "a bench", "0000.png")
+    found = match_pictures(tmp_path, [bench(0, 0), bench(0, 1), bench(1, 0), bench(1, 1)])
+    assert list(found.paths.values()) == [*first, *second]
+    assert "1 planned sample has no picture, such as 'a bench', picture 2" in found.remarks[0]
+
+
+def test_prompts_that_repeat_in_a_flat_folder_share_no_picture(tmp_path: Path):
+    paths = touched(tmp_path, *(f"a cat_{number:06d}.png" for number in range(4)))
+    plan = [planned("a cat", "color", index, image) for index in (0, 1) for image in (0, 1)]
+    assert list(match_pictures(tmp_path, plan).paths.values()) == paths
+
+
+@pytest.mark.parametrize("name", ["a cat.", "a cat ", "A cat", "a ‘cat’"])
+def test_a_prompt_that_is_almost_planned_is_named(tmp_path: Path, name: str):
+    touched(tmp_path, f"{name}_000000.png", "._a cat_000000.png")
+    found = match_pictures(tmp_path, [planned("a cat")])
+    assert found.paths == {}
+    unplanned, missing = found.remarks
+    assert "1 picture is of a prompt that is not asked for and not judged" in unplanned
+    assert unplanned.endswith(f"; {name!r} is not the planned 'a cat'")
+    assert "1 planned sample has no picture, such as 'a cat', picture 1" in missing
+
+
+def test_an_accent_taken_apart_is_the_same_accent(tmp_path: Path):
+    (path,) = touched(tmp_path, unicodedata.normalize("NFD", "a café_000000.png"))
+    plan = [planned("a café")]
+    assert match_pictures(tmp_path, plan).paths == {plan[0].id: path}
+
+
+def test_a_number_that_stands_there_twice_is_one_picture(tmp_path: Path):
+    touched(tmp_path, "a cat_000000.jpg", "a cat_000000.png", "a cat_000001.png")
+    found = match_pictures(tmp_path, [planned("a cat", image_index=image) for image in (0, 1)])
+    assert [path.name for path in found.paths.values()] == ["a cat_000000.jpg", "a cat_000001.png"]
+    assert "1 picture is of the same prompt and number as another" in found.remarks[0]

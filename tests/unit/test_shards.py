@@ -80,7 +80,7 @@ def test_shards_that_judged_pictures_of_elsewhere_merge_too(tmp_path):
     rewards = Builder().reward_set("shapes_prompt_image")
     for number in (1, 2):
         shard = Shard(number, 2)
-        run_benchmark(tmp_path / "cut", plan, FolderPainter(pictures), rewards, asked={}, tile=2, shard=shard)
+        run_benchmark(tmp_path / "cut", plan, FolderPainter(pictures, plan), rewards, asked={}, tile=2, shard=shard)
     assert merge(tmp_path / "cut") == 4
     assert not summarise_run(load_run(tmp_path / "cut")).gaps
 

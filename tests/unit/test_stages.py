@@ -175,13 +175,13 @@ def test_pictures_from_a_folder(tmp_path: Path):
         made.image.save(tmp_path / "samples" / f"{sample.prompt}_{number:06d}.png")
     (tmp_path / "samples" / ".DS_Store").write_bytes(b"x")
     rewards = Builder().reward_set("shapes_prompt_image")
-    run_benchmark(tmp_path / "run", samples, FolderPainter(tmp_path), rewards, asked={}, tile=4)
+    run_benchmark(tmp_path / "run", samples, FolderPainter(tmp_path, samples), rewards, asked={}, tile=4)
     cell = summarise_run(load_run(tmp_path / "run")).rows["color"]["shapes_prompt_image"]
     assert (cell.mean, cell.scored, cell.unscored) == (1.0, 3, 1)
     with pytest.raises(UsageError, match="no picture named like"):
-        FolderPainter(tmp_path / "run")
+        FolderPainter(tmp_path / "run", samples)
     with pytest.raises(UsageError, match="not a folder"):
-        FolderPainter(tmp_path / "nowhere")
+        FolderPainter(tmp_path / "nowhere", samples)
 
 
 KILLED_RUN = """
