@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.parquet import write_parquet
 from gotr1_eval.core.pictures import picture_name
-from gotr1_eval.core.types import Json
+from gotr1_eval.core.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
+from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.core.types import Json, Sample
 from reports.run_data import RunData
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+OURS = ("category", PICTURE_REMARKS, IMAGE_URL, EMBEDDED, "prompt_index", "image_index", "truncated", "geneval")
+"""What the project itself notes about a sample; everything else of its meta is a column of whoever gave it."""
+
+
 def scores_frame(run: RunData) -> pd.DataFrame:
-    """A row a sample: id, prompt, category, image, and for each judge its value and, where it has none, why.
+    """A row a sample: id, prompt, category, image, for each judge its value and, where it has none, why, and what the
+    sample was given with.
 
     A judge's value stands under its name (NaN where it is unscored), the reason under ``<name>/why`` (empty where it
-    is scored).
+    is scored). A given column whose name is taken is called ``given <name>``.
     """
     import pandas as pd
 
     samples = list(run.samples.values())
     columns: dict[str, list[Any]] = {
         "id": [sample.id for sample in samples],
-        "prompt": [sample.prompt for sample in samples],
-        "category": [run.category(sample) for sample in samples],
-        "image": [None if sample.image is None else str(sample.image) for sample in samples],
+        "prompt": [clean_text(sample.prompt) for sample in samples],
+        "category": [clean_text(run.category(sample)) for sample in samples],
+        "image": [picture_of(sample) for sample in samples],
     }
     for column in run.judges:
         outcomes = [run.outcomes[column.name].get(sample.id) for sample in samples]
@@ -37,13 +46,50 @@ def scores_frame(run: RunData) -> pd.DataFrame:
             "" if isinstance(outcome, Score) else "missing" if outcome is None else outcome.why.value
             for outcome in outcomes
         ]
-    return pd.DataFrame(columns)
+    return pd.DataFrame({**columns, **given_columns(samples, columns)})
+
+
+def given_columns(samples: Sequence[Sample], taken: Collection[str]) -> dict[str, list[Json]]:
+    """The columns that a table gave besides prompt, picture, chain and category: its own ids, models, seeds, ....
+
+    Values of a column that are not all numbers, truth values or texts are texts of JSON.
+
+    Args:
+        taken: names that mean something else already.
+    """
+    names = dict.fromkeys(name for sample in samples for name in sample.meta if name not in OURS)
+    found = {}
+    for name in names:
+        values = [sample.meta.get(name) for sample in samples]
+        kinds = {type(value) for value in values if value is not None}
+        plain = kinds <= {int, float} or kinds in ({str}, {bool})
+        found[f"given {name}" if name in taken else clean_text(name)] = [
+            value if value is None or (plain and not isinstance(value, str)) else clean_text(_as_text(value))
+            for value in values
+        ]
+    return found
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def clean_text(text: str) -> str:
+    """The text without lone surrogates, which neither Parquet nor UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def picture_of(sample: Sample) -> str | None:
+    """The file, or the URL behind which it is."""
+    where = sample.image if sample.image is not None else sample.meta.get(IMAGE_URL)
+    return None if where is None else clean_text(str(where))
 
 
 def write_scores(run: RunData) -> Path:
-    """Write the table as scores.parquet into the run folder, and return where it is."""
-    path = run.folder / "scores.parquet"
-    write_parquet(scores_frame(run), path)
+    """Write the table as scores.parquet and scores.csv into the run folder, and return where the first is."""
+    path, frame = run.folder / "scores.parquet", scores_frame(run)
+    write_parquet(frame, path)
+    write_atomically(run.folder / "scores.csv", frame.to_csv(index=False))
     return path
 
 
@@ -53,7 +99,7 @@ def remark_lines(run: RunData) -> list[str]:
         f"{sample.id}: {picture_name(sample.image)}: {remark}"
         for sample in run.samples.values()
         if sample.image is not None
-        for remark in _texts(sample.meta.get("picture_remarks"))
+        for remark in _texts(sample.meta.get(PICTURE_REMARKS))
     ]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gotr1_eval.core.outcome import Outcome, Score
 from reports import run_data
 from reports.analysis.relations import plan_columns
+from reports.export import clean_text, given_columns, picture_of
 from reports.run_data import RunData
 from reports.tables import summarise_run
 
@@ -44,7 +45,7 @@ class RunFrames:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """A row a sample, by id: prompt, category, chain, image, seed, generator, and what the plan is like.
+        """A row a sample, by id: prompt, category, chain, image, seed, generator, what the plan is like, given columns.
 
         ``chain words``, ``planned objects`` and ``planned area`` are NaN where there is no chain (no readable box).
         """
@@ -53,11 +54,11 @@ class RunFrames:
         samples = list(self.data.samples.values())
         table = pd.DataFrame(
             {
-                "prompt": [sample.prompt for sample in samples],
+                "prompt": [clean_text(sample.prompt) for sample in samples],
                 "prompt id": [sample.id.rpartition("/")[0] for sample in samples],
                 "category": [self.data.category(sample) for sample in samples],
-                "chain": [sample.chain for sample in samples],
-                "image": [None if sample.image is None else str(sample.image) for sample in samples],
+                "chain": [sample.chain and clean_text(sample.chain) for sample in samples],
+                "image": [picture_of(sample) for sample in samples],
                 "seed": [sample.seed for sample in samples],
                 "generator": [sample.generator for sample in samples],
             },
@@ -65,7 +66,8 @@ class RunFrames:
         )
         for name, values in plan_columns(samples).items():
             table[name] = pd.Series(values, dtype=float).reindex(table.index)
-        return table
+        given = pd.DataFrame(given_columns(samples, table.columns), index=table.index)
+        return pd.concat([table, given], axis=1)
 
     @cached_property
     def judgments(self) -> pd.DataFrame:

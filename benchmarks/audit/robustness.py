@@ -108,7 +108,7 @@ def _written(draw: Callable[[], Image.Image], text: str) -> Callable[[], Image.I
 def _compressed(picture: Image.Image) -> Image.Image:
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=JPEG_QUALITY)
-    with Image.open(buffer) as decoded:
+    with Image.open(buffer, formats=["JPEG"]) as decoded:
         return decoded.convert("RGB")
 
 

@@ -102,13 +102,17 @@ def _file(source: Path | bytes) -> Iterator[IO[bytes]]:
         yield io.BytesIO(source)
         return
     # Without O_NONBLOCK opening a pipe would wait for somebody to write to it.
-    with open(os.open(source, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 (a descriptor is opened)
-        facts = os.fstat(file.fileno())
+    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise PictureError("the file cannot be decoded: it is a folder, a pipe or a device")
         if facts.st_size > MAX_BYTES:
             raise PictureError(f"{facts.st_size} bytes are over the limit of {MAX_BYTES}")
-        yield file
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 def _other_kind(beginning: bytes) -> str:

@@ -23,7 +23,8 @@ class PromptDigest:
         # Prompts may repeat in a list: the identity of one is the sample's id without the image index.
         identity = sample.id.rpartition("/")[0]
         if identity != self._last:
-            self._digest.update(f"\n{sample.prompt}".encode() if self.number else sample.prompt.encode())
+            text = f"\n{sample.prompt}" if self.number else sample.prompt
+            self._digest.update(text.encode("utf-8", "surrogatepass"))
             self.number, self._last = self.number + 1, identity
 
     @property

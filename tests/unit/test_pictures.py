@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gotr1_eval.core import pictures
+from gotr1_eval.core import pictures, remote_pictures
 from gotr1_eval.core.pictures import PictureError, open_picture, picture_remarks, picture_size
+from gotr1_eval.core.types import Sample
 
 
 def saved(picture: Image.Image, path: Path, **options: object) -> Path:
@@ -90,3 +92,102 @@ def test_the_size_is_read_without_pixels_where_no_orientation_can_change_it(tmp_
     for ending in ("png", "jpg"):
         Image.fromarray(noise[:32]).save(tmp_path / f"turned.{ending}", exif=exif)
         assert picture_size(tmp_path / f"turned.{ending}") == (32, 64)
+
+
+@pytest.mark.parametrize(
+    ("greys", "expected", "told"),
+    [
+        (np.float32([0, 0.5, 1]), [0, 128, 255], "greys of 0 to 1 are taken"),
+        (np.float32([0, 100, 255]), [0, 100, 255], "greys of 0 to 255 are taken"),
+        (np.float32([0, 25700, 65535]), [0, 100, 255], "greys of 0 to 65535 are taken"),
+        (np.float32([-1, 0, 1]), [0, 128, 255], "greys of -1 to 1 are taken"),
+        (np.int32([0, 100, 255]), [0, 100, 255], "greys of 0 to 255 are taken"),
+        (np.int32([0, 25700, 65535]), [0, 100, 255], "greys of 0 to 65535 are taken"),
+        (np.int32([-(2**31), 0, 2**31 - 1]), [0, 128, 255], "greys of -2.14748e+09 to 2.14748e+09 are taken"),
+    ],
+)
+def test_greys_of_32_bits_are_scaled_by_their_range(tmp_path: Path, greys: np.ndarray, expected: list[int], told: str):
+    path = saved(Image.fromarray(greys[None]), tmp_path / "grey.tiff")
+    assert np.asarray(open_picture(path))[0, :, 0].tolist() == expected
+    assert any(told in remark for remark in picture_remarks(path))
+
+
+def test_greys_that_are_no_numbers_are_refused(tmp_path: Path):
+    with pytest.raises(PictureError, match="not all finite"):
+        open_picture(saved(Image.fromarray(np.float32([[0, np.nan]])), tmp_path / "nan.tiff"))
+
+
+@pytest.mark.parametrize("ending", ["avif", "jp2", "webp", "bmp", "ppm", "gif", "png"])
+def test_every_format_is_read_under_any_name(tmp_path: Path, ending: str):
+    path = saved(Image.new("RGB", (16, 8), (200, 40, 40)), tmp_path / f"x.{ending}")
+    red = np.asarray(open_picture(path), dtype=int)[0, 0]
+    assert np.abs(red - (200, 40, 40)).max() <= 8
+    assert open_picture(path.rename(tmp_path / "x.png")).size == (16, 8)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
+        (b"\xc5\xd0\xd3\xc6" + b"\0" * 40, "PostScript"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"<svg xmlns='x'/>", "an SVG"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"\0\x05\x16\x07" + b"\0" * 60, "a companion file of macOS"),
+    ],
+)
+def test_other_files_are_named(tmp_path: Path, data: bytes, message: str):
+    (tmp_path / "x.png").write_bytes(data)
+    for source in (tmp_path / "x.png", data):
+        with pytest.raises(PictureError, match=message):
+            open_picture(source)
+
+
+def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    started = []
+    monkeypatch.setattr("subprocess.check_call", lambda *given, **_: started.append(given))
+    for name in ("x.eps", "x.png"):
+        (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+        with pytest.raises(PictureError, match="PostScript"):
+            open_picture(tmp_path / name)
+    assert started == []
+
+
+def test_only_ordinary_files_are_read(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
+        with pytest.raises(PictureError, match="a folder, a pipe or a device"):
+            open_picture(path)
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        open_picture(tmp_path / "nul\0.png")
+
+
+def test_a_picture_behind_a_url_may_not_be_endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import fsspec
+
+    monkeypatch.setattr(remote_pictures, "MOST_BYTES", 1000)
+    fsspec.filesystem("memory").pipe_file("/large.png", b"x" * 1001)
+    os.mkfifo(tmp_path / "pipe.png")
+    urls = ["memory://large.png", f"file://{tmp_path}/pipe.png", "file:///dev/zero", "simplecache::file:///dev/zero"]
+    samples = [Sample(id=url, prompt="a", meta={"image_url": url}) for url in urls]
+    with remote_pictures.at_hand(samples) as found:
+        reasons = [found.lost[url].detail for url in urls]
+    assert "more than the 1000 bytes" in reasons[0]
+    assert all("a pipe or a device" in reason for reason in reasons[1:])
+
+
+def test_transparency_of_palettes_and_16_bit_colours(tmp_path: Path):
+    picture = Image.new("P", (2, 1), 1)
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    picture.putpixel((0, 0), 0)
+    path = saved(picture, tmp_path / "p.png", transparency=0)
+    assert [open_picture(path).getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (0, 0, 255)]
+
+
+def test_pages_are_not_called_an_animation(tmp_path: Path):
+    noise = Image.effect_noise((8, 8), 50)
+    noise.save(tmp_path / "a.tiff", save_all=True, append_images=[noise.rotate(90)])
+    assert picture_remarks(tmp_path / "a.tiff") == ["several pages: the first is judged"]
