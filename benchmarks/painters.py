@@ -32,6 +32,10 @@ class Painter(Protocol):
         """Changes whenever a picture could."""
         ...
 
+    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+        """The same for these samples alone."""
+        ...
+
     def fitting_tile(self, most: int) -> int:
         """How many samples to make together, at most so many."""
         ...
@@ -53,6 +57,12 @@ class PlansMemory(Protocol):
 class _NoModel:
     """A painter whose pictures exist already."""
 
+    fingerprint: str
+
+    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+        """The same, whatever the samples."""
+        return self.fingerprint
+
     def fitting_tile(self, most: int) -> int:
         """Any number fits."""
         return most
@@ -65,6 +75,10 @@ class GeneratorPainter:
         self.generator = generator
         self.name = generator.name
         self.fingerprint = generator.fingerprint
+
+    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+        """The generator's."""
+        return self.fingerprint
 
     def fitting_tile(self, most: int) -> int:
         """What the generator says, where it plans its memory."""
@@ -111,9 +125,14 @@ class FolderPainter(_NoModel):
         self.name = f"folder:{folder.absolute().name}"
         matched = match_pictures(folder, plan)
         self._paths = matched.paths
-        self.fingerprint = f"folder:{fingerprint({'pictures': [*sorted(map(picture_stamp, self._paths.values()))]})}"
+        self.fingerprint = self.fingerprint_of(plan)
         for line in matched.remarks:
             tell(line)
+
+    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+        """Of the pictures that were found for the samples."""
+        stamps = [picture_stamp(self._paths[sample.id]) for sample in planned if sample.id in self._paths]
+        return f"folder:{fingerprint({'pictures': [*sorted(stamps)]})}"
 
     def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples with the pictures that were found for them."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.growth import grown_identity, in_order_made, places
 from benchmarks.painters import Painter, picture_stamp
 from benchmarks.part_view import bring_view_up_to_date
 from benchmarks.shards import Shard
@@ -21,7 +22,8 @@ from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.prompt_digest import PromptDigest
 from gotr1_eval.core.protocols import Asking, Remarking
 from gotr1_eval.core.remote_pictures import EMBEDDED
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info
+from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_samples
+from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample
 from rewards.reward_set import RewardSet
 
@@ -55,6 +57,8 @@ def run_benchmark(
     Returns:
         The folder that was written.
 
+    A run may grow: asked for more prompts, pictures, categories or rows than before, it goes on.
+
     Raises:
         UsageError: the folder holds a run with other settings.
     """
@@ -69,14 +73,34 @@ def run_benchmark(
         # A part of a run stands on the whole run's prompts: merged, it is that run.
         facts = replace(survey(plan), prompts=facts.prompts)
     bring_view_up_to_date(folder)
-    with RunStore.open(folder, RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))) as store:
-        samples = generate(store, plan, painter, tile=tile, progress=progress)
+    grown_from = None
+    if shard is None and (folder / "run.json").exists():
+        plan, identity, grown_from = _grown(folder, plan, identity, painter)
+    info = RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))
+    with RunStore.open(folder, info, grown_from) as store:
+        samples = generate(store, plan, painter, tile=tile, progress=progress, anew=places(identity))
         if rewards.judges:
             # What a file says about pictures can be held against the pictures only now that they are there.
             known = samples if shard is None else ()
             store.describe(RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards, known)))
-            judge(store, samples, rewards, tile=tile, progress=progress, retry=retry)
+            judge(store, samples, rewards, tile=tile, progress=progress, retry=retry, anew=places(identity))
     return folder
+
+
+def _grown(
+    folder: Path, plan: Sequence[Sample], identity: dict[str, Json], painter: Painter
+) -> tuple[Sequence[Sample], dict[str, Json], Mapping[str, Json] | None]:
+    """Plan and identity of a run that goes on with more than it was asked for, and its identity before; else None."""
+
+    def identity_of(part: Sequence[Sample]) -> dict[str, Json]:
+        return {"plan": survey(part).digest, "pictures": painter.fingerprint_of(part)}
+
+    there = read_info(folder)
+    if there.identity == redacted_json(identity):
+        return plan, identity, None
+    made = read_samples(folder)
+    grown = grown_identity(there, identity, plan, identity_of, len(made))
+    return (plan, identity, None) if grown is None else (in_order_made(plan, made), grown, there.identity)
 
 
 def tile_of(folder: Path) -> int | None:

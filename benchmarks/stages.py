@@ -45,7 +45,13 @@ class Silent:
 
 
 def generate(
-    store: RunStore, plan: Sequence[Sample], painter: Painter, *, tile: int, progress: Progress
+    store: RunStore,
+    plan: Sequence[Sample],
+    painter: Painter,
+    *,
+    tile: int,
+    progress: Progress,
+    anew: Sequence[int] = (),
 ) -> list[Sample]:
     """Make every planned sample that the run does not have yet, or whose picture was deleted.
 
@@ -56,7 +62,7 @@ def generate(
         All samples of the plan, in order.
     """
     made = store.samples()
-    todo = [part for part in tiles(plan, tile) if any(lacking(made.get(sample.id)) for sample in part)]
+    todo = [part for part in tiles(plan, tile, anew) if any(lacking(made.get(sample.id)) for sample in part)]
     progress.start("generate", len(plan), len(plan) - sum(map(len, todo)))
     for part in todo:
         finished = painter.paint(part, store.folder)
@@ -79,10 +85,12 @@ def judge(
     tile: int,
     progress: Progress,
     retry: Collection[Why] = (),
+    anew: Sequence[int] = (),
 ) -> None:
     """Judge every sample that has no final judgment yet, and form the totals.
 
     Args:
+        anew: places where tiles begin anew, see `gotr1_eval.core.runs.tiles`.
         retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
 
     Raises:
@@ -90,7 +98,7 @@ def judge(
     """
     known = store.judgments()
     kept = kept_keys(known, retry)
-    work = [TileWork(part, rewards, known, kept) for part in tiles(samples, tile)]
+    work = [TileWork(part, rewards, known, kept) for part in tiles(samples, tile, anew)]
     todo = [part for part in work if not part.complete()]
     progress.start("judge", len(samples), len(samples) - sum(len(part.samples) for part in todo))
     for part in todo:

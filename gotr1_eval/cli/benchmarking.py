@@ -74,13 +74,14 @@ def run_plan(
     runs = read_engine(engine, builder, shard)
     painter = _painter(builder, generator, images, plan)
     folder = out or Path("runs", safe_name(f"{suite.name}-{painter.name}-{seed}"))
+    sampling = {option: generator[option] for option in ("guidance", "chain_cap") if generator and option in generator}
     with Bars(builder.traffic) as bars:
         return runs.run(
             folder,
             plan,
             painter,
             rewards,
-            asked=asked,
+            asked=asked | sampling,
             tile=tile,
             progress=bars,
             retry=retry_reasons(retry),

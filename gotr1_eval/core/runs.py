@@ -58,8 +58,11 @@ class RunStore:
         self._lock = lock
 
     @classmethod
-    def open(cls, folder: Path, info: RunInfo) -> RunStore:
+    def open(cls, folder: Path, info: RunInfo, grown_from: Mapping[str, Json] | None = None) -> RunStore:
         """Create the run, or resume it when the folder holds one with the same identity.
+
+        Args:
+            grown_from: another identity with which it may be resumed, see `benchmarks.growth`.
 
         Raises:
             UsageError: the folder holds another run (one line says what differs), or something else.
@@ -77,7 +80,9 @@ class RunStore:
             ) from None
         try:
             if (folder / "run.json").exists():
-                _check_same(read_info(folder), info, folder)
+                there = read_info(folder)
+                if grown_from is None or there.identity != grown_from:
+                    _check_same(there, info, folder)
             write_atomically(folder / "run.json", _info_text(info))
             for name in ("samples.jsonl", "judgments.jsonl"):
                 cut_torn_line(folder / name)
@@ -142,9 +147,19 @@ def save_bytes(run: Path, sample_id: str, data: bytes, suffix: str) -> Path:
     return path
 
 
-def tiles(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    """Fixed consecutive pieces of a plan; the cut depends on the plan alone, never on what is done already."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def tiles(items: Sequence[Any], size: int, anew: Sequence[int] = ()) -> list[Sequence[Any]]:
+    """Fixed consecutive pieces of a plan; the cut depends on the plan alone, never on what is done already.
+
+    Args:
+        anew: places where a piece ends and the cut begins again.
+    """
+    ends = [*(place for place in anew if place < len(items)), len(items)]
+    starts = [0, *ends[:-1]]
+    return [
+        items[start : min(start + size, end)]
+        for first, end in zip(starts, ends, strict=True)
+        for start in range(first, end, size)
+    ]
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -225,17 +240,51 @@ def _info_text(info: RunInfo) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+_OPTIONS = {
+    "suite": "--suite",
+    "categories": "--categories",
+    "images_per_prompt": "--images-per-prompt",
+    "limit": "--limit",
+    "seed": "--seed",
+    "tile": "--tile",
+    "shard": "--shard",
+    "guidance": "--guidance",
+    "chain_cap": "--chain-cap",
+    "source": "the folder or table",
+}
+"""What the parts of a run's identity are called where they are asked for."""
+
+
 def _check_same(there: RunInfo, wanted: RunInfo, folder: Path) -> None:
-    keys = dict.fromkeys([*there.identity, *wanted.identity])
     # What was written is redacted, so that only what is left of both can be compared.
     asked = redacted_json(wanted.identity)
-    facts = [_change(key, there.identity.get(key), asked.get(key)) for key in keys]
-    changes = "; ".join(fact for fact in facts if fact)
-    if changes:
-        raise UsageError(f"{folder} holds a run with other settings ({changes}); choose another --out or delete it")
+    differing = [key for key in dict.fromkeys([*there.identity, *asked]) if there.identity.get(key) != asked.get(key)]
+    # A digest follows from the settings beside it, and is named by what it stands for where it alone has changed.
+    named = [key for key in differing if key not in ("plan", "pictures", "grown")]
+    facts = [_change(_OPTIONS.get(key, key), there.identity.get(key), asked.get(key)) for key in named]
+    if "pictures" in differing and there.setup.get("generator") != wanted.setup.get("generator"):
+        facts.append(_change("the generator", there.setup.get("generator"), wanted.setup.get("generator")))
+    if differing and not facts:
+        facts.append(_changed_samples(differing, there, wanted))
+    if facts:
+        raise UsageError(
+            f"{folder} holds a run with other settings ({'; '.join(facts)}); choose another --out or delete it"
+        )
 
 
-def _change(key: str, there: Json, wanted: Json) -> str:
-    if there == wanted:
-        return ""
-    return f"{key} was {one_line(json.dumps(there), 80)}, now {one_line(json.dumps(wanted), 80)}"
+def _changed_samples(differing: Sequence[str], there: RunInfo, wanted: RunInfo) -> str:
+    """What has changed though every option is the same."""
+    if differing == ["grown"]:
+        return "it has grown, and goes on with --engine local"
+    if "plan" not in differing:
+        return "its pictures, or the generator's weights or settings, are no longer the same"
+    old, new = (info.setup.get("prompts") for info in (there, wanted))
+    lists = (old, new) if isinstance(old, dict) and isinstance(new, dict) else ({}, {})
+    names = [name for name in dict.fromkeys([*lists[0], *lists[1]]) if lists[0].get(name) != lists[1].get(name)]
+    if names:
+        return f"the prompts of {', '.join(names)} are no longer the same"
+    return "the prompts are the same, but a picture, a chain or another fact of them is not"
+
+
+def _change(what: str, there: Json, wanted: Json) -> str:
+    return f"{what} was {one_line(json.dumps(there), 80)}, now {one_line(json.dumps(wanted), 80)}"

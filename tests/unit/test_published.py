@@ -55,6 +55,9 @@ class NoPictures:
     def fitting_tile(self, most: int) -> int:
         return most
 
+    def fingerprint_of(self, planned: list[Sample]) -> str:
+        return self.fingerprint
+
     def paint(self, planned: list[Sample], store: object) -> list[Sample]:
         return planned
 
