@@ -11,6 +11,7 @@ from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading import UnreadableReply, read_boxes, read_score, read_scores
 
 READ = {
+    '{"score": 4}\n\nThe wall has "{"score": 9}" on it.': 4,
     "\\boxed{8}\n[\nScore: 3\n]": 8,
     "<score> 8 </score><reason>ok, 3 of 4</reason>": 8,
     "Score: 6\nConfidence: 9/10": 6,
@@ -299,6 +300,10 @@ BOX, OTHER = [10, 20, 300, 400], [500, 20, 700, 400]
 FORMS = {"@dog": '[{"bbox_2d": [10, 20, 300, 400], "label": "dog"}]'}
 FORMS["@cat"] = '[{"bbox_2d": [500, 20, 700, 400], "label": "dog"}]'
 BOXES = {
+    "[[10, 20], [300, 400]]": [[BOX]],
+    "[10, 20, 300, 1010]": [[[10, 20, 300, 1000]]],
+    "[10, 20, 300, 1011]": [None],
+    '{"reasoning": "ok", "count": 1, "detections": [{"bbox_2d": [10, 20, 300, 400]}]}': [[BOX]],
     "[10, 20, 300, 400]\n```json\n[500, 20, 700, 400]\n```": [None],
     "[-10, 20, 300, 400]": [[[0, 20, 300, 400]]],
     "[-11, 20, 300, 400]": [None],
