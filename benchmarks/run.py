@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +17,7 @@ from benchmarks.growth import grown_identity, in_order_made, places
 from benchmarks.painters import Painter, picture_stamp
 from benchmarks.part_view import bring_view_up_to_date
 from benchmarks.shards import Shard
-from benchmarks.stages import Progress, Silent, generate, judge
+from benchmarks.stages import Progress, Silent, generate, is_judged, judge
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.prompt_digest import PromptDigest
 from gotr1_eval.core.protocols import Asking, Remarking
@@ -44,6 +44,7 @@ def run_benchmark(
     shard: Shard | None = None,
     progress: Progress | None = None,
     retry: Collection[Why] = (),
+    ready: Callable[[], None] = lambda: None,
 ) -> Path:
     """Generate and judge every sample of the plan, in the given run folder; resumes what is there.
 
@@ -53,6 +54,8 @@ def run_benchmark(
             what the run already has, or else as many as fit into memory, at most `TILE`.
         shard: only this part of the plan, in a folder of its own.
         retry: reasons for which unscored samples are judged again.
+        ready: raises when the judges' models cannot answer; called before anything is generated, where anything is
+            left to judge.
 
     Returns:
         The folder that was written.
@@ -78,6 +81,8 @@ def run_benchmark(
         plan, identity, grown_from = _grown(folder, plan, identity, painter)
     info = RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))
     with RunStore.open(folder, info, grown_from) as store:
+        if rewards.judges and not is_judged(store, plan, rewards, retry):
+            ready()
         samples = generate(store, plan, painter, tile=tile, progress=progress, anew=places(identity))
         if rewards.judges:
             # What a file says about pictures can be held against the pictures only now that they are there.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.painters import Painter
-from gotr1_eval.core.errors import BudgetError
+from gotr1_eval.core.errors import RunError
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
@@ -20,6 +20,9 @@ from gotr1_eval.core.types import Sample
 from rewards.reward_set import RewardSet
 
 Key = tuple[str, str, str, int]
+
+LEAST_UNANSWERED = 8
+"""Samples in whole tiles without any answer, after which a run is stopped: the model behind the judge is gone."""
 
 
 class Progress(Protocol):
@@ -94,22 +97,35 @@ def judge(
         retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
 
     Raises:
-        BudgetError: a model's budget is spent; what was judged until then is saved.
+        BudgetError: a model's budget is spent.
+        RunError: a judge's model answers nothing any more.
+        Whatever it raises, what was judged until then is saved.
     """
     known = store.judgments()
     kept = kept_keys(known, retry)
     work = [TileWork(part, rewards, known, kept) for part in tiles(samples, tile, anew)]
     todo = [part for part in work if not part.complete()]
     progress.start("judge", len(samples), len(samples) - sum(len(part.samples) for part in todo))
-    for part in todo:
+    unanswered = 0
+    for place, part in enumerate(todo, start=1):
         done: list[Judgment] = []
         try:
             part.judge(done)
-        except BudgetError:
-            store.append_judgments(done)  # what was paid for is kept
-            raise
-        store.append_judgments(done)
+        finally:
+            store.append_judgments(done)  # what was paid for is kept, also when the run is stopped here
         progress.advance(len(part.samples))
+        unanswered = unanswered + len(part.samples) if part.failure else 0
+        if unanswered >= LEAST_UNANSWERED and place < len(todo):
+            raise RunError(
+                f"{unanswered} samples in a row were not judged, and the run was stopped: {part.failure}; what was "
+                "judged is saved, and the same command goes on"
+            )
+
+
+def is_judged(store: RunStore, plan: Sequence[Sample], rewards: RewardSet, retry: Collection[Why] = ()) -> bool:
+    """Whether no judge has anything left to do."""
+    known = store.judgments()
+    return TileWork(plan, rewards, known, kept_keys(known, retry)).complete()
 
 
 def kept_keys(known: Mapping[Key, Judgment], retry: Collection[Why]) -> set[Key]:
@@ -123,12 +139,17 @@ def _wanted_again(outcome: Outcome, retry: Collection[Why]) -> bool:
 
 @dataclass(slots=True)
 class TileWork:
-    """The judgments that one tile still needs."""
+    """The judgments that one tile still needs.
+
+    Attributes:
+        failure: of a judge that failed on every sample of the tile; empty where there is none.
+    """
 
     samples: Sequence[Sample]
     rewards: RewardSet
     known: dict[Key, Judgment]
     kept: set[Key]
+    failure: str = ""
 
     def complete(self) -> bool:
         """Whether every judge and the total have a final judgment of every sample."""
@@ -146,6 +167,7 @@ class TileWork:
             needed = [sample for sample in found.samples if keys[sample.id] not in self.kept]
             judged = list(_judge_batch(maker, needed, found.lost))
             fresh += judged
+            self.failure = self.failure or _failure(judged, found.lost)
             for judgment in judged:
                 outcomes[judgment.sample][factor] = judgment.outcome
             for sample in self.samples:
@@ -163,6 +185,15 @@ class TileWork:
             known = self.known.get(judgment.key)
             if known is None or known.outcome != outcome:
                 yield judgment
+
+
+def _failure(judged: Sequence[Judgment], lost: Mapping[str, Unscored]) -> str:
+    """Why the judge failed, when it did on every sample that it was shown; empty when it did not."""
+    shown = [judgment for judgment in judged if judgment.sample not in lost]
+    if not shown or any(judgment.final for judgment in shown):
+        return ""
+    outcome = shown[-1].outcome
+    return f"judge {shown[-1].judge}: {outcome.detail if isinstance(outcome, Unscored) else ''}"
 
 
 def _judge_batch(judge: Judge, samples: Sequence[Sample], lost: Mapping[str, Unscored]) -> Iterator[Judgment]:

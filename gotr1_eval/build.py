@@ -24,6 +24,7 @@ from gotr1_eval.core.plugins import (
 )
 from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Served, Suite, TokenBudget, Vlm
 from gotr1_eval.core.types import Json
+from gotr1_eval.models.vlms.cached import CachedVlm
 from gotr1_eval.settings import Settings, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
@@ -55,6 +56,18 @@ class Builder:
     def traffic(self) -> str:
         """What the servers behind models are doing, for a line of progress; empty where there are none."""
         return "; ".join(built.traffic() for built in tuple(self._built.values()) if isinstance(built, Served))
+
+    def ready(self) -> None:
+        """Ask the servers behind models whether they answer; not those behind a cache, which may know everything.
+
+        Raises:
+            UsageError, BackendError: one does not, and why.
+        """
+        built = tuple(self._built.values())
+        cached = {id(model.vlm) for model in built if isinstance(model, CachedVlm)}
+        for model in built:
+            if isinstance(model, Served) and id(model) not in cached:
+                model.ready()
 
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:
         """An encoder, built once per spec."""

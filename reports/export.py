@@ -34,7 +34,7 @@ def scores_frame(run: RunData) -> pd.DataFrame:
 
     samples = list(run.samples.values())
     columns: dict[str, list[Any]] = {
-        "id": [sample.id for sample in samples],
+        "id": [clean_text(sample.id) for sample in samples],
         "prompt": [clean_text(sample.prompt) for sample in samples],
         "category": [clean_text(run.category(sample)) for sample in samples],
         "image": [picture_of(sample) for sample in samples],

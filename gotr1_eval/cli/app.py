@@ -41,6 +41,8 @@ from gotr1_eval.cli import (
 )
 from gotr1_eval.core.errors import UsageError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="gotr1-eval",
     help="Judges, rewards, benchmarks and reports for image generators that reason before they paint.",
@@ -99,6 +101,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
     Raises:
+        KeyboardInterrupt: as always, whatever typer makes of it.
         UsageError: an unknown command or option, a value of the wrong kind, or an option's value that is empty, as an
             unset variable of a shell leaves it.
     """
@@ -113,4 +116,6 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         message = getattr(error, "format_message", error.__str__)()
         raise UsageError(f"{' '.join(message.split())} (see gotr1-eval --help)") from None
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt  # typer makes an exit code of it, and says nothing
     return code if isinstance(code, int) else 0

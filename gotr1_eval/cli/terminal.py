@@ -61,6 +61,7 @@ class Bars:
             disable=not err.is_terminal,
         )
         self._task = self._progress.add_task("", visible=False)
+        self._stage, self._done, self._total = "", 0, 0
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -70,6 +71,9 @@ class Bars:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if kind is not None and self._total:
+            told = f"{self._stage}: stopped after {self._done} of {self._total} samples; what was made of them is kept"
+            err.print(told, markup=False, soft_wrap=True)
         if kind is None and (told := self._traffic()):
             err.print(told, markup=False, soft_wrap=True)
 
@@ -77,10 +81,12 @@ class Bars:
         """A new bar; says in words how much was there already."""
         if done:
             err.print(f"{stage}: {done} of {total} were there already")
+        self._stage, self._done, self._total = stage, done, total
         self._task = self._progress.add_task(stage, total=total, completed=done)
 
     def advance(self, items: int) -> None:
         """Moves the bar of the stage."""
+        self._done += items
         self._progress.advance(self._task, items)
 
 

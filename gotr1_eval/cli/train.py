@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from training.grpo import GrpoTrainer
@@ -30,7 +30,7 @@ Set = Annotated[
 
 @train.command("grpo")
 def grpo(config: Config, out: Out, changes: Set = None) -> None:
-    """Reinforce chains and pictures with GRPO. A stop signal saves first; the same command goes on."""
+    """Reinforce chains and pictures with GRPO. A stop signal saves first (exit code 4); the same command goes on."""
     from gotr1_eval.cli.terminal import err
     from gotr1_eval.settings import read_settings, read_toml
     from gotr1_eval.training_run import prepare_grpo
@@ -42,13 +42,12 @@ def grpo(config: Config, out: Out, changes: Set = None) -> None:
     )
     _stop_politely(trainer)
     done = trainer.train()
-    where = out / "checkpoints" / f"step-{done:06}"
-    err.print(f"{done} of {settings.steps} steps done; the policy is {where}", markup=False, soft_wrap=True)
+    _tell_end(done, settings.steps, "policy", out)
 
 
 @train.command("sft")
 def sft(config: Config, out: Out, changes: Set = None) -> None:
-    """Teach chains and pictures from examples. A stop signal saves first; the same command goes on."""
+    """Teach chains and pictures from examples. A stop signal saves first (exit code 4); the same command goes on."""
     from gotr1_eval.cli.terminal import err
     from gotr1_eval.settings import read_settings, read_toml
     from gotr1_eval.training_run import prepare_sft
@@ -58,8 +57,7 @@ def sft(config: Config, out: Out, changes: Set = None) -> None:
     trainer = prepare_sft(settings, out, report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True))
     _stop_politely(trainer)
     done = trainer.train()
-    where = out / "checkpoints" / f"step-{done:06}"
-    err.print(f"{done} of {settings.steps} steps done; the model is {where}", markup=False, soft_wrap=True)
+    _tell_end(done, settings.steps, "model", out)
 
 
 def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -83,6 +81,16 @@ def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, An
         except tomllib.TOMLDecodeError:
             inside[key] = text
     return values
+
+
+def _tell_end(done: int, steps: int, name: str, out: Path) -> None:
+    """Say where what was learned is; raises StoppedError when there are steps left."""
+    from gotr1_eval.cli.terminal import err
+
+    told = f"{done} of {steps} steps done; the {name} is {out / 'checkpoints' / f'step-{done:06}'}"
+    if done < steps:
+        raise StoppedError(f"stopped: {told}; the same command goes on")
+    err.print(told, markup=False, soft_wrap=True)
 
 
 def _stop_politely(trainer: GrpoTrainer | SftTrainer) -> None:

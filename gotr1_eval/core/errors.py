@@ -6,7 +6,10 @@
     |-- DataError       a file does not hold what it should; names file and line      (exit 2)
     |-- BackendError    a model or a server failed; the sample is not to blame        (exit 1)
     `-- RunError        the run itself cannot go on or is incomplete                  (exit 1)
-        `-- BudgetError the allowance for a model is spent; what was done is saved    (exit 3)
+        |-- BudgetError the allowance for a model is spent; what was done is saved    (exit 3)
+        `-- StoppedError a training was told to stop, and saved                       (exit 4)
+
+Ctrl-C is exit 130.
 
 The command line prints one line for each of these and no traceback; anything else is a bug and shows its traceback.
 """
@@ -14,7 +17,8 @@ The command line prints one line for each of these and no traceback; anything el
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gotr1_eval.core.secrets import redact
@@ -72,6 +76,24 @@ class BudgetError(RunError):
     """The tokens or the money that a model may cost are spent; everything before is saved, and a resume goes on."""
 
     exit_code = 3
+
+
+class StoppedError(RunError):
+    """A training that was told to stop before its last step; it has saved, and the same command goes on."""
+
+    exit_code = 4
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A file that is written inside: a full disk or a folder that cannot be written is a RunError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written: {error.strerror or one_line(error)}; what was written before is whole, and "
+            "the same command goes on once it can"
+        ) from None
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

@@ -9,32 +9,42 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.errors import DataError, writing
 from gotr1_eval.core.secrets import redact
 
 
 def dump(value: object) -> str:
-    """One line of strict JSON. Lone surrogates, which UTF-8 cannot hold, are written as escapes.
+    """One line of strict JSON. Lone surrogates, which UTF-8 cannot hold, are written as escapes, numpy's numbers as
+    Python's.
 
     Raises:
         ValueError: the value holds NaN or an infinity.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
         text.encode("utf-8")
     except UnicodeEncodeError:
-        text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False, default=_plain)
     return text
+
+
+def _plain(value: object) -> object:
+    """What JSON has for a number or a text of another library."""
+    if isinstance(value, Path):
+        return str(value)
+    if (plain := getattr(value, "tolist", None)) is None:
+        raise TypeError(f"{type(value).__name__} is no value of JSON")
+    return plain()
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append all rows with one write, redacted, and wait until they are on the disk.
 
     Raises:
-        OSError: the disk is full, for one; the file is then as it was.
+        RunError: the disk is full, for one; the file is then as it was.
     """
     block = "".join(f"{redact(dump(row))}\n" for row in rows).encode("utf-8")
-    with path.open("ab", buffering=0) as file:
+    with writing(path), path.open("ab", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         view = memoryview(block)
         try:

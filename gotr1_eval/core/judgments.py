@@ -54,7 +54,7 @@ def judgment_row(judgment: Judgment) -> Row:
     outcome = judgment.outcome
     if isinstance(outcome, Score):
         row |= {"value": outcome.value, "parts": dict(outcome.parts), "note": outcome.note}
-        row["seen"] = [[seen.label, *seen.box.corners, seen.score] for seen in outcome.seen]
+        row["seen"] = [[seen.label, *map(float, seen.box.corners), float(seen.score)] for seen in outcome.seen]
     else:
         row |= {"why": outcome.why.value, "detail": outcome.detail}
     row["replies"] = [_reply_row(reply) for reply in outcome.replies]

@@ -65,8 +65,11 @@ class Score:
         seen: what was found in the picture, for people to look at.
         note: one sentence where the value needs a word ("no readable box in the chain").
 
+    Numbers of numpy and torch become Python's, which JSON can hold.
+
     Raises:
         ValueError: the value or a part is not a finite number.
+        TypeError: it is no number at all.
     """
 
     value: float
@@ -76,9 +79,9 @@ class Score:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for name, number in {"value": self.value, **self.parts}.items():
-            if not math.isfinite(number):
-                raise ValueError(f"a score needs finite numbers, got {name} = {number!r}")
+        value, *parts = (_finite(name, number) for name, number in [("value", self.value), *self.parts.items()])
+        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "parts", dict(zip(self.parts, parts, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +99,23 @@ class Unscored:
 Outcome = Score | Unscored
 
 
+def _finite(name: str, number: object) -> float:
+    if isinstance(number, str) or not hasattr(number, "__float__"):
+        raise TypeError(f"a score needs numbers, got {name} = {number!r}")
+    if not math.isfinite(plain := float(number)):
+        raise ValueError(f"a score needs finite numbers, got {name} = {number!r}")
+    return plain
+
+
 def check_range(outcome: Outcome, low: float, high: float, judge: str) -> Outcome:
     """The outcome itself, when its value lies in the judge's declared range.
 
     Raises:
         ValueError: it does not, which is a bug in the judge.
+        TypeError: it is no outcome, which is one, too.
     """
+    if not isinstance(outcome, Score | Unscored):
+        raise TypeError(f"judge {judge!r} must answer Score or Unscored, got {outcome!r}")
     if isinstance(outcome, Score) and not low <= outcome.value <= high:
         raise ValueError(f"judge {judge!r} declares the range [{low}, {high}] but scored {outcome.value!r}")
     return outcome

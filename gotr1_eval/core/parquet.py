@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gotr1_eval.core.errors import writing
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -25,5 +27,6 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     from pyarrow import Table, parquet
 
     partial = path.with_name(path.name + ".partial")
-    parquet.write_table(Table.from_pandas(frame), partial)
-    partial.replace(path)
+    with writing(path):
+        parquet.write_table(Table.from_pandas(frame), partial)
+        partial.replace(path)

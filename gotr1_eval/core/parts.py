@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.identifiers import encodable
 from gotr1_eval.core.jsonl import dump
 from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 from gotr1_eval.core.outcome import Score
@@ -180,11 +181,11 @@ def _table(part: Part, run: Path, judges: Sequence[tuple[str, str]]) -> pyarrow.
         texts[judgment.sample].append(dump(judgment_row(judgment)))
     samples, text = part.samples, pa.string()
     columns = {
-        "id": pa.array([sample.id for sample in samples], text),
-        "prompt": pa.array([_clean(sample.prompt) for sample in samples], text),
-        "category": pa.array([_clean(str(sample.meta.get("category", "all"))) for sample in samples], text),
+        "id": pa.array([encodable(sample.id) for sample in samples], text),
+        "prompt": pa.array([encodable(sample.prompt) for sample in samples], text),
+        "category": pa.array([encodable(str(sample.meta.get("category", "all"))) for sample in samples], text),
         "generator": pa.array([sample.generator for sample in samples], text),
-        "image": pa.array([None if sample.image is None else str(sample.image) for sample in samples], text),
+        "image": pa.array([None if sample.image is None else encodable(str(sample.image)) for sample in samples], text),
     }
     for name, fingerprint in judges:
         found = [part.judgments.get((sample.id, name, fingerprint, 0)) for sample in samples]
@@ -198,8 +199,3 @@ def _table(part: Part, run: Path, judges: Sequence[tuple[str, str]]) -> pyarrow.
     columns["sample"] = pa.array([dump(sample_row(sample, run)) for sample in samples], text)
     columns["judgments"] = pa.array([texts[sample.id] for sample in samples], pa.list_(text))
     return pa.table(columns)
-
-
-def _clean(text: str) -> str:
-    """The text without lone surrogates, which Arrow cannot hold; the line of the sample keeps them."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from gotr1_eval.core.identifiers import utf8
 from gotr1_eval.core.types import Sample
 
 
@@ -23,8 +24,7 @@ class PromptDigest:
         # Prompts may repeat in a list: the identity of one is the sample's id without the image index.
         identity = sample.id.rpartition("/")[0]
         if identity != self._last:
-            text = f"\n{sample.prompt}" if self.number else sample.prompt
-            self._digest.update(text.encode("utf-8", "surrogatepass"))
+            self._digest.update(utf8(f"\n{sample.prompt}" if self.number else sample.prompt))
             self.number, self._last = self.number + 1, identity
 
     @property

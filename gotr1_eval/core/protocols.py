@@ -190,6 +190,10 @@ class Constraining(Protocol):
 class Served(Protocol):
     """What a model behind servers offers beside a `Vlm`."""
 
+    def ready(self) -> None:
+        """Return when a server answers; raises UsageError or BackendError with what is wrong."""
+        ...
+
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
         ...

@@ -24,7 +24,7 @@ from typing import Any
 
 from PIL import Image
 
-from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line, writing
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.jsonl import append_rows, cut_torn_line, read_rows
 from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
@@ -70,7 +70,8 @@ class RunStore:
         """
         folder = folder.absolute()
         _make_folder(folder)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with writing(folder / ".lock"):
+            lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -129,10 +130,11 @@ def image_path(run: Path, sample_id: str) -> Path:
 def save_image(run: Path, sample_id: str, image: Image.Image) -> Path:
     """Write the sample's picture; a reader never sees half of it."""
     path = image_path(run, sample_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    image.save(partial, format="PNG")
-    partial.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(partial, format="PNG")
+        partial.replace(path)
     return path
 
 
@@ -217,8 +219,9 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content, redacted; a reader sees the old text or the new one."""
     partial = path.with_name(f".{path.name}.partial")
     # Prompts and replies may hold lone surrogates, which UTF-8 cannot; a question mark stands for them in a page.
-    partial.write_text(redact(text), encoding="utf-8", errors="replace")
-    partial.replace(path)
+    with writing(path):
+        partial.write_text(redact(text), encoding="utf-8", errors="replace")
+        partial.replace(path)
 
 
 def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:

@@ -6,7 +6,7 @@ give the same samples and the same judgments, and either can go on where the oth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -46,8 +46,8 @@ class Engine(Protocol):
 class LocalEngine:
     """This process; holds the samples and judgments of the run (or of its shard) in memory."""
 
-    def __init__(self, shard: Shard | None) -> None:
-        self._shard = shard
+    def __init__(self, shard: Shard | None, ready: Callable[[], None] = lambda: None) -> None:
+        self._shard, self._ready = shard, ready
 
     def run(
         self,
@@ -72,6 +72,7 @@ class LocalEngine:
             shard=self._shard,
             progress=progress,
             retry=retry,
+            ready=self._ready,
         )
 
 
@@ -89,7 +90,7 @@ def open_engine(spec: Mapping[str, Json], builder: Builder, shard: str | None = 
     if name == "local":
         if settings:
             raise UsageError(f"--engine local: takes no settings, got {', '.join(settings)}")
-        return LocalEngine(read_shard(shard))
+        return LocalEngine(read_shard(shard), builder.ready)
     if name != "ray":
         raise UsageError(f"--engine: no engine {name!r}{nearest_name(name, ENGINES)} (known: {', '.join(ENGINES)})")
     if shard is not None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.identifiers import utf8
 from gotr1_eval.core.runs import write_atomically
 from reports.agreement.correlations import Floats
 
@@ -228,4 +229,4 @@ _FITS: dict[str, Callable[[Pairs], Callable[[Floats], Floats]]] = {
 
 def _lot(prompt: str, seed: int) -> float:
     """A number in [0, 1) that the prompt draws."""
-    return int.from_bytes(sha256(f"{seed}\n{prompt}".encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(sha256(utf8(f"{seed}\n{prompt}")).digest()[:8], "big") / 2**64

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError, nearest_name
+from gotr1_eval.core.identifiers import utf8
 from gotr1_eval.core.outcome import Score, Unscored
 from gotr1_eval.core.types import Sample
 from reports.agreement.dependent_rounding import UNIT
@@ -162,5 +163,5 @@ def _item(run: RunData, sample: Sample, cell: Cell, several: bool) -> Item:
 
 def _picture_name(seed: int, item: Item) -> str:
     """A name that says nothing about where the picture comes from."""
-    digest = hashlib.sha256(f"{seed}\n{item.item}".encode()).hexdigest()
+    digest = hashlib.sha256(utf8(f"{seed}\n{item.item}")).hexdigest()
     return f"pictures/{digest[:16]}.png"

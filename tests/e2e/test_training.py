@@ -39,7 +39,7 @@ def test_a_stop_signal_saves_and_the_same_command_goes_on(tmp_path: Path):
             time.sleep(0.05)
         broken.send_signal(signal.SIGTERM)
         assert "of 3 steps done" in broken.communicate(timeout=120)[1]
-        assert broken.returncode == 0
+        assert broken.returncode == 4, "stopped before its last step"
     assert len(rows(tmp_path / "cut")) < 3
     subprocess.run(command(tmp_path / "cut"), capture_output=True, check=True, env=environment)
     assert rows(tmp_path / "cut") == rows(tmp_path / "whole")

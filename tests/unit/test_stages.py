@@ -18,7 +18,7 @@ from benchmarks.plan import chosen_categories, plan_samples
 from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import BackendError, RunError, UsageError
 from gotr1_eval.core.jsonl import read_rows
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.runs import read_judgments, read_samples
@@ -132,7 +132,8 @@ def test_the_total_follows_a_retried_factor(tmp_path: Path):
     answer: Outcome = Unscored(why=Why.BACKEND, detail="down")
     judges = {**shapes.judges, "prompt_image": ScriptedJudge(lambda sample: answer)}
     rewards = RewardSet(judges, shapes.total)
-    start(tmp_path / "run", rewards)
+    with pytest.raises(RunError, match="in a row were not judged"):  # two tiles without an answer end a run
+        start(tmp_path / "run", rewards)
     name = rewards.total.name if rewards.total else ""
     assert load_run(tmp_path / "run").outcomes[name]["shapes/color/00000/0"].why is Why.BACKEND  # type: ignore[union-attr]
     answer = Score(value=0.5)

@@ -4,6 +4,9 @@ A request goes to the well server with the fewest requests under way; if it fail
 server that fails several times in a row, or that answers nonsense where the others are understood (see `health`), is
 left out. After growing pauses one small question finds out whether it is well again; it is asked only while there is
 other work to do, in a thread of its own. A lone server is never left out: there is nobody else to ask.
+
+When nobody has answered for as long as a full load of requests takes to lose its patience, the fleet counts as dead:
+who waits gives up, and who comes is sent away, until after a pause somebody is answered again.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ log = logging.getLogger(__name__)
 
 _RATE_OVER_S = 30.0
 _REMEMBERED = 10_000
+_START_RETRIES = 3
+"""Attempts after the first at the very first question: a server that is not there is told at once."""
+_SILENT_ATTEMPTS = 3
+"""Attempts of a request that meet silence, which costs the whole time-out each."""
 _LOOK_S = 0.2
 """Seconds between two looks for a due probe while every well server is busy."""
 
@@ -73,6 +80,10 @@ class Fleet:
         self._gave: OrderedDict[object, Server] = OrderedDict()
         self._times: deque[float] = deque()
         self._open = 0
+        self._failures, self._full_load = 0, 1
+        self._failed_at = 0.0
+        self._dead = ""
+        self._ended = threading.Event()
 
     def ask(self, call: Callable[[Server], T], *, last: object = None) -> T:
         """What `call` makes of a server that answers.
@@ -87,7 +98,17 @@ class Fleet:
             BackendError: all attempts failed.
         """
         avoid = self._complain(last) if last is not None else None
-        return ask_patiently(lambda: self._round(call, avoid), self._patience)
+        if self._ended.is_set():
+            raise BackendError("the run was stopped")
+        if self._left_alone():
+            raise BackendError(f"no server answers anybody: {self._dead}")
+        return ask_patiently(
+            lambda: self._round(call, avoid), self._patience, sleep=self._ended.wait, hopeless=self._hopeless
+        )
+
+    def stop(self) -> None:
+        """Nobody waits for a retry any more, and nobody is asked."""
+        self._ended.set()
 
     def ask_everyone(self, call: Callable[[Server], T]) -> list[tuple[Server, T]]:
         """One call to each server at a time; those that do not answer are left out for now, if others do.
@@ -112,12 +133,42 @@ class Fleet:
                     error.args = (f"{server.url}: {error}",)
                     raise
             if not found:
-                raise failed[0][1]
+                server, first = failed[0]
+                raise PassingError(f"{server.url}: {first}", busy=first.busy, silent=first.silent)
             for server, failure in failed:
                 self._leave_out(server, str(failure))
             return found
 
-        return ask_patiently(once, self._patience)
+        if self._left_alone():
+            raise BackendError(f"no server answers anybody: {self._dead}")
+        try:
+            return ask_patiently(once, self._patience, hopeless=_not_there)
+        except BackendError as error:
+            if not isinstance(error, RejectedError):
+                self._dead, self._failed_at = str(error), time.monotonic()
+            raise
+
+    def _left_alone(self) -> bool:
+        """Whether the only server is dead and was asked a moment ago."""
+        pause = min(10.0, 4 * self._patience.first_wait_s)
+        return bool(self._dead) and len(self.servers) == 1 and time.monotonic() < self._failed_at + pause
+
+    def _hopeless(self, failure: PassingError, attempts: int) -> bool:
+        """Whether to give up after so many attempts, since others fared no better or silence lasts too long."""
+        with self._changed:
+            if failure.busy:
+                return self._ended.is_set()
+            self._failed_at = time.monotonic()
+            # Two rounds of silence weigh as much as a whole patience, in which many connections can be refused.
+            self._failures += (self._patience.retries + 1) // 2 or 1 if failure.silent else 1
+            if self._failures >= self._full_load:
+                self._dead = str(failure)
+            silent = failure.silent and attempts >= _SILENT_ATTEMPTS
+            return bool(self._dead) or silent or self._ended.is_set()
+
+    def _answered(self) -> None:
+        """Somebody is alive; the caller holds the lock."""
+        self._failures, self._dead = 0, ""
 
     def remember(self, key: object, server: Server) -> None:
         """Who gave the answer of that key, in case somebody complains; the oldest are forgotten."""
@@ -138,8 +189,11 @@ class Fleet:
                 self._open -= 1
                 self._times.append(time.monotonic())
 
+        self._ended.clear()
         with self._changed:
             self._open += requests
+            together = min(requests, self._workers * len(self.servers))
+            self._full_load = (self._patience.retries + 1) * together
         try:
             yield done
         finally:
@@ -171,6 +225,8 @@ class Fleet:
                 self._failed(server, error)
             except RejectedError as error:
                 failure = error
+                with self._changed:
+                    self._answered()
             except UsageError as error:
                 if len(self.servers) == 1:
                     raise
@@ -178,6 +234,7 @@ class Fleet:
                 self._leave_out(server, str(error))
             else:
                 with self._changed:
+                    self._answered()
                     server.health.answered()
                     server.answered += 1
                 return answer
@@ -266,3 +323,8 @@ class Fleet:
             else:
                 server.health.take_back()
             self._changed.notify_all()
+
+
+def _not_there(failure: PassingError, attempts: int) -> bool:
+    """Whether the first question of all is given up: a busy server is well, a silent one had its time."""
+    return not failure.busy and (failure.silent or attempts > _START_RETRIES)

@@ -214,6 +214,12 @@ class ServedVlm:
         """Tokens of an answer."""
         return self._settings.max_tokens or Request(prompt="").max_tokens
 
+    def ready(self) -> None:
+        """Ask the short question unless it was answered before; raises as `check`."""
+        with self._starting:
+            if not self._answers:
+                self.check()
+
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
         return f"{self.name}: {self._fleet.traffic()}, {self._budget}"
@@ -238,18 +244,23 @@ class ServedVlm:
             self._budget.check()  # a second round completes what was begun before the budget was spent
         urls = {id(image): picture_url(image) for image in _distinct(requests)}
         workers = self._settings.workers * len(self._fleet.servers)
-        with self._fleet.expecting(len(requests)) as done, ThreadPoolExecutor(workers) as pool:
+        pool, stopped = ThreadPoolExecutor(workers), False
+        try:
+            with self._fleet.expecting(len(requests)) as done:
 
-            def answer(request: Request) -> Reply | Unscored:
-                reply = self._reply(request, urls)
-                done()
-                return reply
+                def answer(request: Request) -> Reply | Unscored:
+                    reply = self._reply(request, urls)
+                    done()
+                    return reply
 
-            under_way = [pool.submit(answer, request) for request in requests]
-            try:
+                under_way = [pool.submit(answer, request) for request in requests]
                 return [future.result() for future in under_way]
-            finally:
-                pool.shutdown(cancel_futures=True)
+        except BaseException as error:
+            self._fleet.stop()  # what waits for a retry waits in vain
+            stopped = isinstance(error, KeyboardInterrupt)
+            raise
+        finally:
+            pool.shutdown(wait=not stopped, cancel_futures=True)
 
     def _reply(self, request: Request, urls: Mapping[int, str]) -> Reply | Unscored:
         try:

@@ -136,7 +136,7 @@ def ask_patiently(
         try:
             return ask_once(call)
         except PassingError as failure:
-            if attempt == patience.retries or hopeless(failure, attempt + 1):
+            if hopeless(failure, attempt + 1) or attempt == patience.retries:
                 attempts = f"{attempt + 1} attempt{'s' * bool(attempt)}"
                 raise BackendError(f"{failure}; gave up after {attempts}") from None
             wait = patience.wait(attempt, failure.asked_for)

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, one_line
+from gotr1_eval.core.identifiers import encodable
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.secrets import redact
 
@@ -105,7 +106,7 @@ def write_body(model: str, request: Request, urls: Mapping[int, str], *, spelled
     """
     pictures = [{"type": "image_url", "image_url": {"url": urls[id(image)]}} for image in request.images]
     messages: list[dict[str, Any]] = [_turn("system", request.system)] if request.system else []
-    text = _encodable(request.prompt)
+    text = encodable(request.prompt)
     messages.append({"role": "user", "content": [*pictures, {"type": "text", "text": text}]})
     for answer, question in request.followups:
         messages += [_turn("assistant", answer), _turn("user", question)]
@@ -123,19 +124,14 @@ def write_body(model: str, request: Request, urls: Mapping[int, str], *, spelled
         # Flags of vLLM and SGLang, not of OpenAI: without them the model would begin a second answer.
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     if request.form is not None:
-        schema = json.loads(_encodable(json.dumps(dict(request.form), ensure_ascii=False)))
+        schema = json.loads(encodable(json.dumps(dict(request.form), ensure_ascii=False)))
         held = {"name": "answer", "strict": True, "schema": schema}
         body["response_format"] = {"type": "json_schema", "json_schema": held}
     return body
 
 
 def _turn(role: str, text: str) -> dict[str, Any]:
-    return {"role": role, "content": _encodable(text)}
-
-
-def _encodable(text: str) -> str:
-    """The text with question marks for halves of characters (from file names and replies), which UTF-8 cannot hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return {"role": role, "content": encodable(text)}
 
 
 def ask_for_tokens(body: dict[str, Any], listed: int) -> dict[str, Any]:
