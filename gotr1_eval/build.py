@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.perception import Depth, Phrases, YesNo
+from gotr1_eval.core.perception import Depth, FileDetector, Phrases, YesNo
 from gotr1_eval.core.plugins import (
     BENCHMARKS,
     DEPTHS,
@@ -26,7 +26,7 @@ from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Ju
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.vlms.cached import CachedVlm
 from gotr1_eval.settings import Settings, read_settings, read_toml
-from rewards.grounders import DetectorGrounder, VlmGrounder, VlmGrounderSettings
+from rewards.grounders import DetectorGrounder, PrecomputedGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
 
 _MODELS = {"detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES}
@@ -88,7 +88,10 @@ class Builder:
     def grounder(self, spec: Mapping[str, Json]) -> Grounder:
         """A grounder: a detector by name, or ``{"use": "vlm", "vlm": ..., ...}``, a language-vision model."""
         if spec.get("use") != "vlm":
-            return DetectorGrounder(self.detector(spec))
+            detector = self.detector(spec)
+            if isinstance(detector, FileDetector):
+                return PrecomputedGrounder(detector, detector.name, detector.fingerprint)
+            return DetectorGrounder(detector)
         values = {option: value for option, value in spec.items() if option != "use"}
         settings = read_settings(VlmGrounderSettings, values, where="grounder 'vlm'")
         return VlmGrounder(self.vlm(settings.vlm), one_question=settings.one_question, prompt_file=settings.prompt_file)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
 
 from gotr1_eval.core import identifiers
+from gotr1_eval.core.coco import coco_name, geneval_name
 from gotr1_eval.core.errors import LabelError, one_line
 from gotr1_eval.core.forms import FORMS_VERSION, boxes_form, constrains, read_form
 from gotr1_eval.core.names import Match, match_names, says_nothing, spelling
 from gotr1_eval.core.outcome import Reply, Unscored, Why
+from gotr1_eval.core.perception import FileDetector
 from gotr1_eval.core.protocols import Answers, Detector, Grounding, Request, Vlm
 from gotr1_eval.core.reading import READER_VERSION, UnreadableReply, read_boxes
-from gotr1_eval.core.types import Box, Detection, Json
+from gotr1_eval.core.types import Box, Detection, Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.asking import Answer, ask_all
+from rewards.inputs import IN_MEMORY, require_sighting
 from rewards.prompt_file import PromptFile
 
 VERSION = 2
@@ -46,6 +50,62 @@ class DetectorGrounder:
         # Only this batch pays for finding out whose name it was.
         pairs = zip(images, names, strict=True)
         return [answer for image, wanted in pairs for answer in self.ground([image], [wanted])]
+
+
+class PrecomputedGrounder:
+    """Says what a file says about pictures: detections made elsewhere, under the names of the plan.
+
+    A label is an object's name as `match_names` tells: a "dog" is found for "brown dog", a "cat" never is.
+    """
+
+    def __init__(self, known: FileDetector, name: str, fingerprint: str) -> None:
+        self.known = known
+        self.name = name
+        self.fingerprint = identifiers.fingerprint({"grounder": VERSION, "file": fingerprint})
+
+    def calls(self, names: int) -> int:
+        """No language-vision model is asked: none."""
+        return 0
+
+    def ground(self, images: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        """`NO_INPUT` for every picture: what was found is known by file, see `ground_files`."""
+        return [Unscored(why=Why.NO_INPUT, detail=IN_MEMORY) for _ in images]
+
+    def ground_files(self, samples: Sequence[Sample], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        """As `gotr1_eval.core.protocols.Grounder.ground`, of the samples' picture files."""
+        return [self._look_up(sample, wanted) for sample, wanted in zip(samples, names, strict=True)]
+
+    def remarks(self, samples: Sequence[Sample]) -> list[str]:
+        """What is odd about the file, and which rows are of none of the samples' pictures."""
+        files = [sample.image for sample in samples if isinstance(sample.image, Path)]
+        return self.known.remarks(files if len(files) == len(samples) else [])
+
+    def _look_up(self, sample: Sample, names: Sequence[str]) -> Grounding | Unscored:
+        sighting = require_sighting(self.known, sample)
+        if isinstance(sighting, Unscored):
+            return sighting
+        found: list[Detection] = []
+        for name in names:
+            matches = [(seen, _means(name, seen.label)) for seen in sighting.detections]
+            mine = [replace(seen, label=name) for seen, match in matches if match in _MEANT]
+            unsure = next((seen.label for seen, match in matches if match is Match.UNSURE), None)
+            if not mine and unsure is not None:
+                detail = (
+                    f"the label {one_line(repr(unsure), 60)} may or may not be the plan's {one_line(repr(name), 60)}"
+                )
+                return Unscored(why=Why.UNREADABLE, detail=detail)
+            found += mine
+        return Grounding(tuple(found))
+
+
+_MEANT = (Match.SAME_WORDS, Match.SAME_OBJECT)
+
+
+def _means(name: str, label: str) -> Match:
+    """Whether one of a label's names ("table, desk") means an object, under COCO's or GenEval's name of it."""
+    parts = {form(part.strip()) for part in label.split(",") for form in (str, coco_name, geneval_name)}
+    matches = {match_names(name, part) for part in parts}
+    return next((match for match in (*_MEANT, Match.UNSURE) if match in matches), Match.OTHER)
 
 
 class VlmGrounderSettings(StrictSettings):

@@ -21,6 +21,7 @@ from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 
 NO_BOX = "no readable box in the chain"
+IN_MEMORY = "detections from a file need picture files, got one in memory"
 
 
 def require_plan(sample: Sample) -> Chain | Score | Unscored:
@@ -75,7 +76,7 @@ def require_sighting(detector: FileDetector, sample: Sample) -> Sighting | Unsco
     if sample.image is None:
         return Unscored(why=Why.NO_INPUT, detail="the sample has no picture")
     if not isinstance(sample.image, Path):
-        return Unscored(why=Why.NO_INPUT, detail="detections from a file need picture files, got one in memory")
+        return Unscored(why=Why.NO_INPUT, detail=IN_MEMORY)
     name = sample.image.name
     try:
         size = picture_size(sample.image)

@@ -14,7 +14,7 @@ Decided here, because the paper does not say:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -27,7 +27,7 @@ from gotr1_eval.core.chain import Chain, PlannedObject
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.names import spelling, take_apart
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
-from gotr1_eval.core.protocols import Answers, Asking, Grounder, Grounding, Workshop
+from gotr1_eval.core.protocols import Answers, Asking, FileGrounder, Grounder, Grounding, Workshop
 from gotr1_eval.core.types import Detection, Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -76,11 +76,24 @@ class ReasoningImageJudge:
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample; parts give each object's IoU as ``<place in the plan>: <name>``."""
+        if isinstance(self.grounder, FileGrounder):
+            return self._judge_files(samples, self.grounder)
         prepared = [_prepare(sample) for sample in samples]
         asked = [entry for entry in prepared if isinstance(entry, tuple)]
         names = [_names_to_ask(chain.objects) for chain, _ in asked]
         answers = iter(self.grounder.ground([picture for _, picture in asked], names) if asked else [])
         return [self._score(entry[0], next(answers)) if isinstance(entry, tuple) else entry for entry in prepared]
+
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """See `gotr1_eval.core.protocols.Remarking`: of a grounder that reads a file."""
+        return self.grounder.remarks(list(samples)) if isinstance(self.grounder, FileGrounder) else []
+
+    def _judge_files(self, samples: Sequence[Sample], grounder: FileGrounder) -> list[Outcome]:
+        plans = [require_plan(sample) for sample in samples]
+        asked = [(plan, sample) for plan, sample in zip(plans, samples, strict=True) if isinstance(plan, Chain)]
+        names = [_names_to_ask(chain.objects) for chain, _ in asked]
+        answers = iter(grounder.ground_files([sample for _, sample in asked], names))
+        return [self._score(plan, next(answers)) if isinstance(plan, Chain) else plan for plan in plans]
 
     def _score(self, chain: Chain, answer: Grounding | Unscored) -> Outcome:
         if isinstance(answer, Unscored):

@@ -85,7 +85,11 @@ class FileDepth(Protocol):
         ...
 
     def look_up(self, file: Path, size: tuple[int, int]) -> NDArray[np.float32] | None:
-        """The map of a picture of (width, height) pixels, as `Depth.depth` gives it; None where there is none."""
+        """The map of a picture of (width, height) pixels, as `Depth.depth` gives it; None where there is none.
+
+        Raises:
+            PictureError: the map cannot be used.
+        """
         ...
 
 

@@ -239,6 +239,19 @@ class Grounder(Protocol):
         ...
 
 
+@runtime_checkable
+class FileGrounder(Protocol):
+    """A grounder that knows picture files and looks at no pixels."""
+
+    def ground_files(self, samples: Sequence[Sample], names: Sequence[Sequence[str]]) -> list[Grounding | Unscored]:
+        """As `Grounder.ground`, of the samples' files; `NO_INPUT` for one that is not there or not known."""
+        ...
+
+    def remarks(self, samples: Sequence[Sample]) -> list[str]:
+        """What a reader of its numbers should know, a line each."""
+        ...
+
+
 class Suite(Protocol):
     """A benchmark's prompts, and the judges it is usually scored with."""
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
+from gotr1_eval.core.chain import write_chain
+from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.protocols import Remarking
 from gotr1_eval.core.runs import read_info
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Box, Sample
 
 CAT, DOG = [20, 200, 120, 300], [300, 200, 400, 300]
 
@@ -129,3 +133,113 @@ def test_the_run_says_it_in_the_terminal_in_run_json_and_on_the_page(
         assert line in told
         assert line.replace("'", "&#39;") in page
         assert any(line in remark for remark in judge["remarks"])
+
+
+PLAN = write_chain([("brown dog", Box(0, 0.25, 0.25, 0.75)), ("cat", Box(0.5, 0.25, 1, 0.75))])
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"dog": [0, 120, 120, 360], "cat": [240, 120, 480, 360]}, 1.0),
+        ({"Dogs": [0, 120, 60, 360], "cat": [240, 120, 480, 360]}, 0.75),
+        ({"dog": [240, 120, 480, 360], "cat": [0, 120, 120, 360]}, 0.0),
+        ({"pet, dog": [0, 120, 120, 360]}, 0.5),
+        ({}, 0.0),
+        ({"hot dog": [0, 120, 120, 360]}, "may or may not be the plan's 'brown dog'"),
+    ],
+)
+def test_a_plan_is_held_against_detections_from_a_file(found: dict[str, list[float]], expected: Any, tmp_path: Path):
+    path = write(tmp_path, ("a.png", found), ("gone.png", {}))
+    asked = replace(sample(tmp_path, "a.png", "p"), chain=PLAN)
+    judge = {"use": "reasoning_image", "grounder": {"use": "precomputed", "path": str(path)}}
+    (outcome,), remarks = ask(judge, asked)
+    assert Builder().judge(judge).name == "reasoning_image[d]"
+    assert remarks == [f"{path}: 1 of 2 rows are of pictures that are not there (the first: 'gone.png', line 2)"]
+    if isinstance(expected, float):
+        assert isinstance(outcome, Score)
+        assert outcome.value == pytest.approx(expected)
+    else:
+        assert isinstance(outcome, Unscored)
+        assert expected in outcome.detail
+
+
+def test_a_plan_without_a_row_or_a_file_is_unscored(tmp_path: Path):
+    path = write(tmp_path, ("b.png", {"dog": CAT}))
+    judge = {"use": "reasoning_image", "grounder": {"use": "precomputed", "path": str(path), "least_score": 0.5}}
+    unknown = replace(sample(tmp_path, "a.png", "p"), chain=PLAN)
+    outcomes, _ = ask(judge, unknown, replace(unknown, image=Image.new("RGB", (9, 9))), replace(unknown, chain="none"))
+    assert [getattr(outcome, "detail", outcome) for outcome in outcomes[:2]] == [
+        "a.png: no row of detections for this picture", "detections from a file need picture files, got one in memory",
+    ]  # fmt: skip
+    assert isinstance(outcomes[2], Score)
+    assert Builder().judge(judge).name == "reasoning_image[d,score>=0.5]"
+
+
+def depth_file(folder: Path, values: Any, name: str = "maps/a.npy", **more: Any) -> dict[str, Any]:
+    """The settings of depth maps with one row, of ``a.png``."""
+    place = folder / name
+    place.parent.mkdir(exist_ok=True)
+    np.save(place, values) if name.endswith(".npy") else Image.fromarray(values).save(place)
+    (folder / "depth.jsonl").write_text(json.dumps({"image": "a.png", "model": "dpt-hybrid-midas", "map": name}) + "\n")
+    return {"use": "precomputed", "path": str(folder / "depth.jsonl"), **more}
+
+
+LEFT_NEAR = np.tile(np.linspace(9, 2, 480), (480, 1))
+FORMS = {
+    "an array": ("maps/a.npy", LEFT_NEAR, {}),
+    "with an axis of one": ("maps/a.npy", LEFT_NEAR[None].astype(np.float32), {}),
+    "of another size": ("maps/a.npy", LEFT_NEAR[::2, ::2], {}),
+    "metric depth": ("maps/a.npy", -LEFT_NEAR, {"nearer": "smaller"}),
+    "a grey picture": ("a.png.depth.png", (LEFT_NEAR * 20).astype(np.uint8), {}),
+    "16 bits": ("a16.png", (LEFT_NEAR * 5000).astype(np.uint16), {}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_depth_maps_from_files(form: str, tmp_path: Path):
+    """The cat's box overlaps the dog's by an IoU of a third, for two thirds of the credit where the cat is nearer."""
+    name, values, more = FORMS[form]
+    path = write(tmp_path, ("a.png", {"cat": [0, 0, 240, 480], "dog": [120, 0, 360, 480]}))
+    judge = {
+        "use": "spatial_3d", "detector": {"use": "precomputed", "path": str(path)}, "semantics": "corrected",
+        "depth": depth_file(tmp_path, values, name, **more),
+    }  # fmt: skip
+    prompts = {"a cat in front of a dog": 0.45 + 0.5 * 2 / 3, "a cat behind a dog": 0.45}
+    outcomes, remarks = ask(judge, *(sample(tmp_path, "a.png", prompt, category="3d_spatial") for prompt in prompts))
+    assert [getattr(outcome, "value", outcome) for outcome in outcomes] == pytest.approx(list(prompts.values()))
+    assert remarks == []
+    assert Builder().judge(judge).name == "3d_spatial[d, dpt-hybrid-midas, builtin, corrected]"
+
+
+@pytest.mark.parametrize(
+    ("values", "detail"),
+    [
+        (np.full((480, 480), np.nan), "the map a.npy holds numbers that are not finite"),
+        (np.zeros((480, 480, 3)), "the map a.npy is not [height, width]"),
+        (np.array([None]), "the map a.npy cannot be read"),
+    ],
+)
+def test_maps_that_are_none_leave_their_picture_unscored(values: Any, detail: str, tmp_path: Path):
+    path = write(tmp_path, ("a.png", {"cat": CAT}), ("b.png", {"cat": CAT}))
+    judge = {"use": "spatial_3d", "detector": {"use": "precomputed", "path": str(path)}}
+    names = ("a.png", "b.png")
+    samples = [sample(tmp_path, name, "a cat behind a dog", category="3d_spatial") for name in names]
+    outcomes, _ = ask({**judge, "depth": depth_file(tmp_path, values)}, *samples)
+    assert all(isinstance(outcome, Unscored) for outcome in outcomes)
+    assert detail in getattr(outcomes[0], "detail", "")
+    assert "no row of a depth map" in getattr(outcomes[1], "detail", "")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"image": "a.png", "map": "m.npy"}, ":1: expected 'model'"),
+        ({"image": "a.png", "model": "m"}, ":1: expected 'map'"),
+        ({"image": "a.png", "model": "m", "map": "m.npy"}, ":1: no map '.*m.npy'"),
+    ],
+)
+def test_what_is_no_row_of_depth(row: dict[str, str], message: str, tmp_path: Path):
+    (tmp_path / "depth.jsonl").write_text(json.dumps(row))
+    with pytest.raises(DataError, match=message):
+        Builder().depth({"use": "precomputed", "path": str(tmp_path / "depth.jsonl")})

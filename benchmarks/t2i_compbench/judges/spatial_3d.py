@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from benchmarks.official import metric_name, official_prompt, undefined, within
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.sight import Sight, open_all
+from benchmarks.sight import Pictures, Sight, open_all
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import (
     Objects,
@@ -25,8 +26,9 @@ from benchmarks.t2i_compbench.labels import fits_in_part, seen_in
 from benchmarks.t2i_compbench.spatial_3d import depth_levels, score_3d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, stated_3d
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.outcome import Outcome, Unscored
-from gotr1_eval.core.perception import Depth, Phrases, Sighting
+from gotr1_eval.core.outcome import Outcome, Unscored, Why
+from gotr1_eval.core.perception import Depth, FileDepth, Phrases, Sighting
+from gotr1_eval.core.pictures import PictureError
 from gotr1_eval.core.protocols import Detector, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
@@ -71,9 +73,13 @@ class Spatial3dJudge:
 
     def remarks(self, samples: Iterable[Sample]) -> list[str]:
         """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
-        return object_remarks(
-            self.sight, CATEGORIES, samples, self._names, partial(fits_in_part, semantics=self.semantics)
-        )
+        whole = list(samples)
+        fits = partial(fits_in_part, semantics=self.semantics)
+        lines = object_remarks(self.sight, CATEGORIES, whole, self._names, fits)
+        if isinstance(self.depth, FileDepth):
+            files = [sample.image for sample in whole if isinstance(sample.image, Path)]
+            lines += self.depth.remarks(files if len(files) == len(whole) else [])
+        return lines
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
         return [names_to_find(pair) for _, pair in self._stated(samples)]
@@ -88,9 +94,14 @@ class Spatial3dJudge:
         stated = self._stated(samples)
         pictures = open_all(samples)
         sightings = self.sight.see(samples, [names_to_find(pair) for _, pair in stated], pictures)
-        maps = iter(self.depth.depth([picture for picture in pictures if not isinstance(picture, Unscored)]))
-        depths = [picture if isinstance(picture, Unscored) else next(maps) for picture in pictures]
+        depths = self._depths(samples, pictures)
         return [self._outcome(*row, seen, depth) for row, seen, depth in zip(stated, sightings, depths, strict=True)]
+
+    def _depths(self, samples: Sequence[Sample], pictures: Pictures) -> list[NDArray[np.float32] | Unscored]:
+        if isinstance(self.depth, FileDepth):
+            return [_look_up(self.depth, *row) for row in zip(samples, pictures, strict=True)]
+        maps = iter(self.depth.depth([picture for picture in pictures if not isinstance(picture, Unscored)]))
+        return [picture if isinstance(picture, Unscored) else next(maps) for picture in pictures]
 
     def _outcome(
         self,
@@ -112,6 +123,21 @@ class Spatial3dJudge:
         except UndefinedScoreError as error:
             return undefined(error)
         return pair_score(scored, frame)
+
+
+def _look_up(depth: FileDepth, sample: Sample, picture: Image.Image | Unscored) -> NDArray[np.float32] | Unscored:
+    """What a file says about the sample's picture."""
+    if isinstance(picture, Unscored):
+        return picture
+    if not isinstance(sample.image, Path):
+        return Unscored(why=Why.NO_INPUT, detail="depth maps from files need picture files, got one in memory")
+    try:
+        found = depth.look_up(sample.image, picture.size)
+    except PictureError as error:
+        return Unscored(why=Why.NO_INPUT, detail=f"{sample.image.name}: {error}")
+    if found is None:
+        return Unscored(why=Why.NO_INPUT, detail=f"{sample.image.name}: no row of a depth map for this picture")
+    return found
 
 
 def in_frame(depth: NDArray[np.float32], frame: tuple[int, int]) -> NDArray[np.float32]:
