@@ -120,3 +120,56 @@ def test_what_is_no_action_does_not_count():
     assert total.item() == 1.0
     assert losses.grad is not None
     assert losses.grad.tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_the_clip_of_the_paper():
+    assert Clip() == Clip(low=0.2, high=0.2)
+
+
+def test_what_lies_on_the_clips_edge_or_teaches_nothing_is_not_cut():
+    advantages = torch.tensor([1.0, -1.0, 0.0])
+    on_the_edge = clipped_share(torch.zeros(3, 1), torch.zeros(3, 1), advantages, Clip(0.0, 0.0))
+    assert not on_the_edge.any()
+    far = torch.tensor([[3.0, -3.0]]).expand(3, 2)
+    assert clipped_share(far, torch.zeros(3, 2), advantages, Clip()).tolist() == [
+        [True, False], [False, True], [False, False],
+    ]  # fmt: skip
+
+
+def test_the_exact_kl_by_hand():
+    policy, reference = torch.tensor([[0.5, 0.5], [0.9, 0.1]]), torch.tensor([[0.25, 0.75], [0.9, 0.1]])
+    expected = 0.5 * math.log(2) + 0.5 * math.log(2 / 3)
+    assert exact_kl(policy.log(), reference.log()).tolist() == pytest.approx([expected, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["group", "batch"])
+def test_a_single_pair_by_hand(scale):
+    """The only group of two: a standard deviation of one degree of freedom, whichever spread is asked for."""
+    found = group_advantages(torch.tensor([[0.0, 1.0]]), torch.ones(1, 2, dtype=torch.bool), scale=scale)
+    assert found.values_PG[0].tolist() == pytest.approx([-0.5 / (0.5**0.5 + 1e-4), 0.5 / (0.5**0.5 + 1e-4)], rel=1e-6)
+
+
+def test_a_spread_of_just_the_least_counts_and_0_drops_no_group():
+    rewards, scored = torch.tensor([[0.25, 0.75], [0.0, 1.0], [0.5, 0.5]]), torch.ones(3, 2, dtype=torch.bool)
+    assert group_advantages(rewards, scored, min_spread=0.5).learned_PG[:, 0].tolist() == [True, True, False]
+    assert group_advantages(rewards, scored, min_spread=0.0).learned_PG.all()
+
+
+@pytest.mark.parametrize("reward", [10.0, -10.0])
+def test_an_unscored_sample_does_not_widen_its_group(reward):
+    found = group_advantages(torch.tensor([[reward, reward, 0.0]]), torch.tensor([[True, True, False]]))
+    assert (found.too_few, found.too_even) == (0, 1)
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_a_step_that_teaches_nothing_is_0_and_no_error(scale):
+    found = group_advantages(torch.rand(2, 3), torch.zeros(2, 3, dtype=torch.bool), scale=scale)
+    assert (found.too_few, found.too_even) == (2, 0)
+    assert torch.equal(found.values_PG, torch.zeros(2, 3))
+
+
+def test_the_ratio_is_of_new_to_old():
+    new, old = torch.tensor([[0.5]]).log(), torch.tensor([[0.25]]).log()
+    assert clipped_loss(new, old, torch.tensor([-1.0]), Clip()).item() == pytest.approx(2.0)
+    assert clipped_share(new, old, torch.tensor([1.0]), Clip()).item() is True
+    assert clipped_share(old, new, torch.tensor([1.0]), Clip()).item() is False
