@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -193,9 +194,13 @@ class VlmGrounder:
         return Request(prompt=prompt, images=(image,), form=form)
 
     def _boxes(self, request: Request, reply: Reply, image: Image.Image) -> list[tuple[str | None, Box]]:
-        if request.form is not None:
-            read_form(reply.text, request.form, finish=reply.finish)
-        return read_boxes(reply.text, frame=self.vlm.box_frame(image.size), finish=reply.finish)
+        """The boxes of an answer under their labels; of one that was held to a form only the numbers are left to read."""
+        frame = self.vlm.box_frame(image.size)
+        if request.form is None:
+            return read_boxes(reply.text, frame=frame, finish=reply.finish)
+        given = read_form(reply.text, request.form, finish=reply.finish)["boxes"]
+        found = read_boxes(json.dumps([entry["bbox_2d"] for entry in given]), frame=frame, finish="stop")
+        return [(entry.get("label"), box) for entry, (_, box) in zip(given, found, strict=True)]
 
 
 def _joined(answers: Sequence[Answer[list[Detection]] | Unscored]) -> Grounding | Unscored:

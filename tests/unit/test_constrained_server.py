@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,20 @@ def test_a_server_that_comes_back_must_be_of_the_fleets_mode(server: FaultyServe
         other.mood = ""
         with pytest.raises(BackendError, match="the others hold answers to a form, but it ignores"):
             vlm._probe(vlm._fleet.servers[1])
+
+
+def test_labels_of_a_form_are_taken_as_they_are(server: FaultyServer):
+    """Names that the reader of free text would take for the end of an answer, or for nothing."""
+    names = ["none", "a <|im_end|> sign", "[1, 2, 3, 4]"]
+    chain = write_chain([(name, Box(0.1, 0.1, 0.4, 0.4)) for name in names])
+    box = [100, 100, 400, 400]
+    boxes = [{"bbox_2d": box, "label": name} for name in names]
+    held = server.held
+    assert held is not None
+    server.held = lambda schema: json.dumps({"boxes": boxes}) if "word" not in schema["properties"] else held(schema)
+    (outcome,) = build(JUDGES["reasoning_image, one question"], server).judge([replace(SAMPLE, chain=chain)])
+    assert isinstance(outcome, Score)
+    assert outcome.value == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
