@@ -194,7 +194,7 @@ class VlmGrounder:
         return Request(prompt=prompt, images=(image,), form=form)
 
     def _boxes(self, request: Request, reply: Reply, image: Image.Image) -> list[tuple[str | None, Box]]:
-        """The boxes of an answer under their labels; of one that was held to a form only the numbers are left to read."""
+        """The boxes of an answer under their labels; of one held to a form only the numbers are left to read."""
         frame = self.vlm.box_frame(image.size)
         if request.form is None:
             return read_boxes(reply.text, frame=frame, finish=reply.finish)

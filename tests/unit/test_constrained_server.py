@@ -115,6 +115,24 @@ def test_the_mode_is_part_of_the_fingerprint_and_stays(server: FaultyServer):
     assert ground[0] != ground[1]
 
 
+def test_the_mode_is_kept_with_the_replies(server: FaultyServer, tmp_path: Path):
+    def cached(**settings: Any) -> Judge:
+        model = {"use": "openai_compatible", "base_url": server.url, "model": "judge", **settings}
+        vlm = {"use": "cached", "vlm": model, "path": str(tmp_path / "replies.sqlite")}
+        return Builder().judge({"use": "prompt_image", "vlm": vlm})
+
+    first = cached()
+    outcomes = first.judge([SAMPLE])
+    asked = len(server.bodies)
+    again = cached()
+    assert (again.fingerprint, again.judge([SAMPLE])) == (first.fingerprint, outcomes)
+    assert len(server.bodies) == asked, "neither the question nor the mode is asked for again"
+    assert answers(cached(constrained=False)) == "free"
+    server.held = None
+    with pytest.raises(UsageError, match="do not hold answers to a form, as they did"):
+        cached().judge([replace(SAMPLE, prompt="another")])
+
+
 def test_settings_decide_without_asking():
     judge = build(JUDGES["prompt_image"], _gone(), constrained=False)
     assert (answers(judge), bool(judge.fingerprint)) == ("free", True)

@@ -9,6 +9,7 @@ from gotr1_eval.core.forms import constrains
 from gotr1_eval.core.outcome import Reply, Unscored
 from gotr1_eval.core.protocols import Request, Vlm, Workshop
 from gotr1_eval.core.reply_cache import ReplyCache, request_key
+from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -36,9 +37,14 @@ class CachedVlm:
         hits: replies that came from disk so far.
     """
 
-    def __init__(self, vlm: Vlm, path: Path) -> None:
-        """Raises DataError when there is such a file and it is no cache of replies."""
+    def __init__(self, vlm: Vlm, path: Path, constrained: Json = "auto") -> None:
+        """Raises DataError when there is such a file and it is no cache of replies.
+
+        Args:
+            constrained: the model's own setting.
+        """
         self.vlm = vlm
+        self._constrained = constrained
         self._cache = ReplyCache(path)
         self.hits = 0
 
@@ -58,8 +64,17 @@ class CachedVlm:
         return self.vlm.scores_choices
 
     def constrains(self) -> bool:
-        """Whether the model's answers are made to follow a form."""
-        return constrains(self.vlm)
+        """Whether the model's answers are made to follow a form; what a server was found to do is kept, too.
+
+        Where it has changed since, the model itself says so at the first question that is not on disk.
+        """
+        if self._constrained != "auto":
+            return constrains(self.vlm)
+        key = request_key(f"{self.fingerprint}, constrains", Request(prompt=""))
+        if key not in (known := self._cache.get([key])):
+            known = {key: Reply(text=str(constrains(self.vlm)), model=self.name)}
+            self._cache.put(known)
+        return known[key].text == str(True)
 
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """The model's own."""
@@ -89,4 +104,4 @@ def _may_be_kept(request: Request) -> bool:
 
 def build(settings: Settings, workshop: Workshop) -> CachedVlm:
     """The model of the settings, built by the workshop, behind its cache."""
-    return CachedVlm(workshop.vlm(settings.vlm), settings.path)
+    return CachedVlm(workshop.vlm(settings.vlm), settings.path, settings.vlm.get("constrained", "auto"))

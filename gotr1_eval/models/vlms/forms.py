@@ -46,7 +46,9 @@ class Walk:
         """bool [width]: which tokens may come next, of all that the model predicts; it may predict more than exist."""
         llguidance.numpy.fill_next_token_bitmask(self._matcher, self._bits)
         known = np.unpackbits(self._bits.view(np.uint8), count=min(width, self._bits.size * 32), bitorder="little")
-        return torch.from_numpy(np.pad(known, (0, width - known.size)).view(bool))
+        allowed = np.zeros(width, bool)
+        allowed[: known.size] = known
+        return torch.from_numpy(allowed)
 
     def take(self, token: int, log_prob: float = 0.0) -> None:
         """Go on with a token of the given log-probability.

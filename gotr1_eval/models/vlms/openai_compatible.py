@@ -236,7 +236,10 @@ class ServedVlm:
             return []
         choices = any(request.choices for request in requests)
         if any(request.form is not None for request in requests) and not self._enforced():
-            raise UsageError(f"{self.name}: a question has a form, and the servers do not hold answers to one")
+            raise UsageError(
+                f"{self.name}: the servers do not hold answers to a form, as they did when the reply cache was begun; "
+                "begin a new one, or set constrained = false"
+            )
         with self._starting:
             if not self._answers or (choices and not self._lists_tokens):
                 self.check(choices=choices)
