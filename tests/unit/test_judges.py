@@ -20,7 +20,7 @@ from gotr1_eval.shapes.layout import Fault, scene_for
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from rewards.geometric import GeometricJudge
 from rewards.inputs import refuse_without_plan
-from rewards.reasoning_image import ReasoningImageJudge
+from rewards.reasoning_image import ReasoningImageJudge, Settings, build
 from rewards.reward_set import read_reward_set
 from tests.fakes import ScriptedGrounder
 
@@ -130,6 +130,10 @@ def test_equal_names_are_assigned_one_to_one(white: Path):
     two = [Detection("cat", RIGHT, 0.9), Detection("cat", LEFT, 0.8)]
     assert value(reasoning_image(white, chain, two)) == 1.0
     assert value(reasoning_image(white, chain, two, "paper")) == 0.5
+    assert value(reasoning_image(white, write_chain([("cat", RIGHT)]), two, "paper")) == 1.0
+    # Of a thing that was found twice under its name the better box counts.
+    twice = [Detection("cat", LEFT), Detection("cat", Box(0, 0.4, 0.2, 0.59))]
+    assert value(reasoning_image(white, write_chain([("cat", LEFT)]), twice)) == 1.0
 
 
 def test_one_thing_stands_for_one_object_of_its_head_noun(white: Path):
@@ -142,6 +146,19 @@ def test_one_thing_stands_for_one_object_of_its_head_noun(white: Path):
     assert value(reasoning_image(white, write_chain([("dog", LEFT)] * 2), [Detection("dog", LEFT)] * 2)) == 0.5
 
 
+def test_from_what_overlap_on_boxes_show_one_thing(white: Path):
+    """Under two names from an IoU of 0.5 on, under the same name from 0.9 on."""
+
+    def both_found(one: tuple[str, Box], other: tuple[str, Box]) -> bool:
+        found = [Detection(*one), Detection(*other)]
+        return value(reasoning_image(white, write_chain([one, other]), found)) == 1.0
+
+    assert not both_found(("dog", LEFT), ("brown dog", Box(0, 0.4, 0.101, 0.6)))
+    assert both_found(("dog", LEFT), ("brown dog", Box(0, 0.4, 0.099, 0.6)))
+    assert not both_found(("dog", LEFT), ("dog", Box(0, 0.4, 0.181, 0.6)))
+    assert both_found(("dog", LEFT), ("dog", Box(0, 0.4, 0.179, 0.6)))
+
+
 def test_two_things_of_one_noun_stand_for_two_objects(white: Path):
     chain = write_chain([("dog", LEFT), ("brown dog", RIGHT), ("person in a blue jacket", TOP)])
     found = [Detection("dog", RIGHT), Detection("dog", LEFT), Detection("brown dog", RIGHT)]
@@ -149,6 +166,16 @@ def test_two_things_of_one_noun_stand_for_two_objects(white: Path):
     assert value(reasoning_image(white, chain, [Detection("brown dog", LEFT)])) == 0.0
     # An object takes only what was found under its own name.
     assert value(reasoning_image(white, chain, [Detection("dog", RIGHT)])) == 0.0
+
+
+def test_what_the_judge_says_of_itself_and_of_its_cost():
+    judge = build(Settings(grounder={"use": "shapes"}), Builder())
+    assert judge.name == ReasoningImageJudge(judge.grounder).name == "reasoning_image[shapes]"
+    assert ReasoningImageJudge(ScriptedGrounder([])).model_calls == 5
+    of_matching = [ReasoningImageJudge(judge.grounder, how).fingerprint for how in ("assigned", "paper")]
+    assert of_matching[0] == judge.fingerprint != of_matching[1]
+    assert judge.fingerprint != ReasoningImageJudge(ScriptedGrounder([])).fingerprint
+    assert (judge.range, judge.may_not_apply, judge.looks_at) == ((0.0, 1.0), False, "grounding")
 
 
 def test_equal_names_are_asked_once(white: Path):

@@ -213,3 +213,11 @@ def test_two_judges_of_one_name_cannot_stand_side_by_side():
         assemble(settings, {"x": judge, "y": judge})
     with pytest.raises(UsageError, match="cannot be called 'total'"):
         assemble(settings, {"total": judge})
+
+
+def test_terms_of_a_rule_are_what_it_multiplies_or_adds():
+    values = {"semantic": 0.8, "spatial": 0.4, "reasoning_image": 0.5, "prompt_image": 0.6}
+    chain = {"semantic + spatial": pytest.approx(0.6), "reasoning_image": 0.5, "prompt_image": 0.6}
+    assert RULES["paper_without_hps"].terms(values) == chain
+    assert RULES["geometric_mean"].terms(values) == values
+    assert RULES["pi_only"].terms({"prompt_image": 0.6}) == {"prompt_image": 0.6}

@@ -68,6 +68,19 @@ PLANE = {
     # IoU 20 / 200 is not under 0.1, and 0.1 / 0.1 = 1
     "overlap of exactly a tenth": Case("on the left of", [cat((0, 0, 11, 10)), dog((9, 0, 20, 10))], 0.85, 0.85),
     # dx = dy = -100: |dx| > |dy| fails
+    # 100 pixels along and 150 across are another direction, by whatever word.
+    "more below than left": Case("on the left of", [cat(at(100, 250)), dog(at(200, 100))], 0.0, 0.0),
+    "more below than right": Case("on the right of", [cat(at(200, 250)), dog(at(100, 100))], 0.0, 0.0),
+    "more right than above": Case("on the top of", [cat(at(250, 100)), dog(at(100, 200))], 0.0, 0.0),
+    "more right than below": Case("on the bottom of", [cat(at(250, 200)), dog(at(100, 100))], 0.0, 0.0),
+    "more right than on top": Case("on top of", [cat(at(250, 100)), dog(at(100, 200))], 0.0, 0.0),
+    "more below than left, without of": Case("on the left", [cat(at(100, 250)), dog(at(200, 100))], 0.0, 0.0),
+    "more below than right, without of": Case("on the right", [cat(at(200, 250)), dog(at(100, 100))], 0.0, 0.0),
+    "right of": Case("on the right of", [cat(RIGHT), dog(LEFT)], 0.85, 0.85),
+    "left by one pixel": Case("on the left of", [cat(at(50, 50, 1)), dog(at(51, 50, 1))], 0.85, 0.85),
+    # IoU 400 / 40000 is no overlap to speak of, and no direction either.
+    "one in the middle of the other": Case("on the left of", [cat(at(150, 150, 20)), dog(at(150, 150, 200))], 0.0, 0.0),
+    "near": Case("near", [cat(at(50, 50)), dog(at(150, 50))], 0.85, 0.85),
     "an exact diagonal": Case("on the left of", [cat(at(100, 100)), dog(at(200, 200))], 0.0, 0.85),
     # |dx| = 300, |dy| = 0 is under 150: near on one axis. As a distance 150 / 300: 0.35 + 0.25
     "near along a row": Case("near", [cat(LEFT), dog(RIGHT)], 0.85, 0.6),
@@ -77,6 +90,8 @@ PLANE = {
     "exactly 150 on both axes": Case("on side of", [cat(at(50, 50)), dog(at(200, 200))], 0.85, 0.35 + 0.5 / 2**0.5),
     # In the script's vocabulary, but in none of its branches.
     "on top of": Case("on top of", [cat(at(150, 50)), dog(at(150, 350))], 0.0, 0.85),
+    "on the left, without of": Case("on the left", [cat(LEFT), dog(RIGHT)], 0.0, 0.85),
+    "on the right, without of": Case("on the right", [cat(RIGHT), dog(LEFT)], 0.0, 0.85),
     "a word that is none": Case(None, [cat(LEFT), dog(RIGHT)], 0.0, 0.0),
     "no two objects in the prompt": Case("near", [cat(LEFT), dog(RIGHT)], 0.0, 0.0, objects=None),
     # 0.25 * 0.5 + 0.25 * 0.6 + 0 with the first cat, which is right of the dog; 0.225 + 0.15 + 0.5 with the best.
