@@ -12,12 +12,38 @@ import pytest
 
 from benchmarks.pixels import PixelBox, Seen
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.t2i_compbench.numeracy import score_numeracy
+from benchmarks.t2i_compbench.numeracy import same_object, score_numeracy
 from benchmarks.t2i_compbench.numeracy_prompts import Vocabulary, read_counts
 
 VOCABULARY = Vocabulary(
-    singulars=("cat", "dog", "cow", "pen", "pencil", "boy", "ship", "television", "hot dog", "mouse"),
-    plurals=("cats", "dogs", "cows", "pens", "pencils", "boys", "ships", "televisions", "hot dogs", "mice"),
+    singulars=(
+        "cat",
+        "dog",
+        "cow",
+        "pen",
+        "pencil",
+        "boy",
+        "ship",
+        "television",
+        "hot dog",
+        "mouse",
+        "goldfish",
+        "painting",
+    ),
+    plurals=(
+        "cats",
+        "dogs",
+        "cows",
+        "pens",
+        "pencils",
+        "boys",
+        "ships",
+        "televisions",
+        "hot dogs",
+        "mice",
+        "goldfishes",
+        "paintings",
+    ),
 )
 BOX: PixelBox = (0, 0, 99, 99)  # 100 x 100 pixels: both ends count
 ONE_CAT_TWO_DOGS = "one cat and two dogs"
@@ -63,6 +89,8 @@ CASES = {
     "two labels in one place stay two": Case("one cat and one dog", over(BOX) + over(BOX, label="cat"), 1.0, 1.0),
     "boys are looked for as persons": Case("two boys", apart("person", "person"), 1.0, 1.0),
     "boys by their own label": Case("two boys", apart("boy", "boy"), 0.0, 1.0),
+    "a goldfish is a fish": Case("one goldfish", apart("fish"), 1.0, 1.0),
+    "a painting is a picture": Case("one painting", apart("picture"), 1.0, 1.0),
     "a ship is a boat": Case("one ship", apart("boat"), 1.0, 1.0),
     # The script misspells its alias as "telivision".
     "a television is no tv": Case("one television", apart("tv"), 0.0, 1.0),
@@ -123,3 +151,30 @@ def test_numeracy(name: str):
 
     assert scored(lambda: compute("reference")) == pytest.approx(case.reference)
     assert scored(lambda: compute("corrected")) == pytest.approx(case.corrected)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (BOX, True),
+        # 91 of 100 rows, and 90, which is not over 0.9
+        ((0, 9, 99, 108), True),
+        ((0, 10, 99, 109), False),
+        # One row of 100 pixels, and one pixel, inside the box; the corner next to it
+        ((0, 99, 99, 99), True),
+        ((99, 99, 99, 99), True),
+        ((100, 100, 100, 100), False),
+        # Far away on both axes, on one
+        ((500, 500, 599, 599), False),
+        ((0, 500, 99, 599), False),
+        ((500, 0, 599, 99), False),
+        # 5 x 10 of 10 x 10 pixels
+        ((95, 0, 104, 9), False),
+        # 10,000 of 10,920 pixels, 0.916 of the greater box, and of 12,100, 0.83: the smaller one lies in it either way
+        ((0, 0, 99, 108), True),
+        ((-10, -10, 99, 99), True),
+    ],
+)
+def test_from_what_overlap_on_boxes_are_one_object(other: PixelBox, same: bool):
+    assert same_object(BOX, other) is same
+    assert same_object(other, BOX) is same
