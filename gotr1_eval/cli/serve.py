@@ -33,7 +33,7 @@ def serve(
     chain_characters: Annotated[
         int, typer.Option(min=1, help="Characters of one chain.", rich_help_panel=_LIMITS)
     ] = 32_000,
-    picture_pixels: Annotated[int, typer.Option(min=1, help="Pixels of one picture.", rich_help_panel=_LIMITS)] = 2**24,
+    picture_pixels: Annotated[int, typer.Option(min=1, help="Pixels of one picture.", rich_help_panel=_LIMITS)] = 2**22,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Until a sample that no judge answered is unscored.", rich_help_panel=_LIMITS)
     ] = 300.0,

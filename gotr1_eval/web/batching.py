@@ -16,6 +16,8 @@ from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.protocols import Judge, Served
 from gotr1_eval.core.types import Sample
 
+USUAL_CHARACTERS = 4_000
+"""Of a prompt and its chain together; reading longer ones may take a judge a noticeable time."""
 _log = logging.getLogger("uvicorn.error")
 
 
@@ -30,8 +32,9 @@ class _Waiting:
     answer: asyncio.Future[Outcome] = field(compare=False)
 
     @property
-    def characters(self) -> int:
-        return len(self.sample.prompt) + len(self.sample.chain or "")
+    def surplus(self) -> int:
+        """Characters beyond those of a usual sample."""
+        return max(0, len(self.sample.prompt) + len(self.sample.chain or "") - USUAL_CHARACTERS)
 
 
 class BatchingJudges:
@@ -43,7 +46,8 @@ class BatchingJudges:
     Args:
         judges: by factor name.
         most: samples in a batch.
-        characters: of prompts and chains in a batch of several, so that long texts do not make others wait.
+        surplus: of a batch of several, in characters beyond `USUAL_CHARACTERS` each: long texts must not pile up before
+            short ones.
         seconds: how long a batch waits for company.
 
     Attributes:
@@ -52,11 +56,11 @@ class BatchingJudges:
     """
 
     def __init__(
-        self, judges: Mapping[str, Judge], *, most: int = 64, characters: int = 262_144, seconds: float = 0.02
+        self, judges: Mapping[str, Judge], *, most: int = 64, surplus: int = 32_000, seconds: float = 0.02
     ) -> None:
         self.judges = judges
         self.most = most
-        self.characters = characters
+        self.surplus = surplus
         self.seconds = seconds
         self.batches: Counter[str] = Counter()
         self.seconds_a_sample: dict[str, float] = {}
@@ -96,7 +100,7 @@ class BatchingJudges:
         """The most urgent samples of one factor; those whose client has gone are dropped."""
         batch: list[_Waiting] = []
         others: list[_Waiting] = []
-        characters = 0
+        surplus = 0
         while not queue.empty() and len(batch) < self.most:
             waiting = queue.get_nowait()
             if waiting.answer.done():
@@ -104,8 +108,8 @@ class BatchingJudges:
             if batch and waiting.factor != batch[0].factor:
                 others.append(waiting)
                 continue
-            characters += waiting.characters
-            if batch and characters > self.characters:
+            surplus += waiting.surplus
+            if batch and surplus > self.surplus:
                 others.append(waiting)
                 break
             batch.append(waiting)

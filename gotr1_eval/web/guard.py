@@ -7,6 +7,7 @@ connections whose request never begins. Limits that depend on what a request ask
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -26,7 +27,7 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 """That a body may take, and a second more for every `BYTES_A_SECOND` of it that came."""
 BYTES_A_SECOND = 256 * 2**10
-DRAINED_BYTES = 4 * 2**20
+DRAINED_BYTES = 2**20
 """Of a refused request are still read, so that its client reads the refusal instead of a broken connection."""
 CONNECTIONS = 900
 """At once; below the 1,024 files that a process may usually have open."""
@@ -152,6 +153,9 @@ class PunctualProtocol(H11Protocol):
 
 def server(app: Any) -> uvicorn.Server:  # noqa: ANN401 - uvicorn's own type of an application is private
     """Uvicorn for an application of ours; its method ``run(sockets=[...])`` answers until interrupted."""
+    # The thread that serves sockets gives the interpreter away with every system call, and gets it back from a thread
+    # that computes after this interval only: by default 5 ms, which would make 64 KiB of a body take as long.
+    sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -13,13 +13,13 @@ import io
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import HTTPException
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.pictures import PictureError, check_size, open_picture
@@ -37,6 +37,8 @@ _MOST_IDENTITY = 1_000
 _ROW_BYTES = 4_096
 """What a row takes in memory besides its texts and pictures."""
 _PIXEL_BYTES = 3
+_PIECE = 2**19
+"""Bytes that are looked at in one go; a multiple of four, as base64 needs."""
 _HALF, _HALF_WRITTEN = "\ufffe", b"\\ufffe"
 """Stands for half a surrogate pair, which Python's json writes as it is in a string: it must cost its own row only."""
 _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL)
@@ -63,7 +65,7 @@ class Limits:
     waiting_rows: int = 8_192
     prompt_characters: int = 8_000
     chain_characters: int = 32_000
-    picture_pixels: int = 2**24
+    picture_pixels: int = 2**22
     seconds: float = 300.0
 
     def __post_init__(self) -> None:
@@ -101,7 +103,7 @@ class ScoreRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    requests: list[ScoreItem]
+    requests: Annotated[list[ScoreItem], FailFast()]
     protocol_version: str = PROTOCOL
 
 
@@ -137,14 +139,18 @@ class Row:
         return _ROW_BYTES + texts + len(self.picture) + _PIXEL_BYTES * self.pixels
 
 
-def read_rows(body: bytes, served: Sequence[str], limits: Limits) -> list[Row]:
+def read_rows(body: bytes | bytearray, served: Sequence[str], limits: Limits) -> list[Row]:
     """The rows of a request; of pictures nothing but their beginning is read.
 
     Raises:
         HTTPException: it is no request of the protocol, or asks for too many rows or for rewards that nobody serves.
     """
-    if sum(body.count(mark) for mark in (b",", b":", b"[", b"{")) > _MOST_VALUES:
+    if sum(body.count(mark, *piece) for piece in _pieces(body) for mark in (b",", b":", b"[", b"{")) > _MOST_VALUES:
         raise HTTPException(413, f"a request may hold {_MOST_VALUES} JSON values; send fewer samples at once")
+    # Every row has this key, and no text does: quotes are escaped there. Counting is cheap, reading rows is not.
+    many = body.count(b'"required_rewards"')
+    if many > limits.rows:
+        raise HTTPException(413, f"{many} samples, a request may have {limits.rows}; send fewer at once")
     parsed = _parse(body)
     if parsed.protocol_version != PROTOCOL:
         version = one_line(parsed.protocol_version, 80)
@@ -176,7 +182,7 @@ def decode(row: Row, limits: Limits) -> Row | Sample:
     return Sample(id="", prompt=row.prompt, chain=row.chain, image=image)
 
 
-def _parse(body: bytes) -> ScoreRequest:
+def _parse(body: bytes | bytearray) -> ScoreRequest:
     try:
         try:
             return ScoreRequest.model_validate_json(body)
@@ -224,10 +230,15 @@ def _measured(encoded: bytes, limits: Limits) -> tuple[bytes, int]:
     """(the picture's file, its pixels); see `decode` for what may be raised."""
     if encoded.startswith(b"data:"):
         encoded = encoded.partition(b",")[2]
-    data = base64.b64decode(encoded, validate=True)
+    data = b"".join(base64.b64decode(encoded[start:end], validate=True) for start, end in _pieces(encoded))
     with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
         check_size(picture, limits.picture_pixels)
         return data, picture.width * picture.height
+
+
+def _pieces(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
+    """(start, end) of pieces short enough that working on one does not keep other threads waiting."""
+    return ((start, start + _PIECE) for start in range(0, len(data), _PIECE))
 
 
 def _reason(error: Exception) -> str:

@@ -18,15 +18,19 @@ import hmac
 import itertools
 import json
 import math
+import multiprocessing
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
 
 from gotr1_eval.core.errors import one_line
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
@@ -40,8 +44,12 @@ from rewards.reward_set import RewardSet
 _T = TypeVar("_T")
 Answer = tuple[dict[str, dict[str, float]], dict[str, str]]
 """(results, errors) of one row."""
-READERS = 2
-"""Threads that read bodies and pictures: each may need several times a picture's memory while it decodes."""
+SMALL_BYTES, SMALL_PIXELS = 4 * MIB, 2**20
+"""Larger bodies and pictures are read by a process of their own and of low priority: their parsing and decoding holds
+the interpreter for a tenth of a second and more at once, in which nothing else would be answered."""
+LARGE_BODIES, LARGE_SECONDS = 2, 5.0
+"""So many bodies beyond `SMALL_BYTES` are read on at once; others wait so long for their turn."""
+_Jobs = asyncio.PriorityQueue[tuple[float, int, Callable[[], Any], asyncio.Future[Any]]]
 
 
 def create_app(rewards: RewardSet, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
@@ -89,20 +97,19 @@ class RewardService:
         self._rewards = rewards
         self._memory = Budget(limits.memory_mib * MIB)
         self._rows = Budget(limits.waiting_rows)
-        self._jobs: asyncio.PriorityQueue[tuple[float, int, Callable[[], Any], asyncio.Future[Any]]]
-        self._jobs = asyncio.PriorityQueue()
+        self._small: _Jobs = asyncio.PriorityQueue()
+        self._large: _Jobs = asyncio.PriorityQueue()
         self._numbers = itertools.count()
+        self._large_bodies = asyncio.Semaphore(LARGE_BODIES)
 
     async def work(self) -> None:
         """Judge and read until cancelled."""
-        executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.batching.work())
-                for _ in range(READERS):
-                    group.create_task(self._read(executor))
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.batching.work())
+            group.create_task(_do(self._small, partial(ThreadPoolExecutor, 1, thread_name_prefix="reader")))
+            # Spawned, since a fork would copy a process with threads; begun by the first large request.
+            spawned = multiprocessing.get_context("spawn")
+            group.create_task(_do(self._large, partial(ProcessPoolExecutor, 1, spawned, initializer=_serve_parent)))
 
     async def score(self, request: Request) -> bytes:
         """The answer to a request as JSON.
@@ -114,7 +121,7 @@ class RewardService:
             body = await self._body(request, memory)
             size = len(body)
             due = asyncio.get_running_loop().time() + handicap(size=size)
-            rows = await self._soon(due, partial(read_rows, body, self.names, self.limits))
+            rows = await self._soon(due, partial(read_rows, body, self.names, self.limits), large=size > SMALL_BYTES)
             del body
             with self._refusing("samples"):
                 places.hold(len(rows))
@@ -133,23 +140,27 @@ class RewardService:
             }
             return json.dumps(content, allow_nan=False).encode()
 
-    async def _body(self, request: Request, memory: Share) -> bytes:
+    async def _body(self, request: Request, memory: Share) -> bytearray:
         """The body; it is given up as soon as there is no room for it."""
         chunks = bytearray()
-        with self._refusing("memory"):
-            declared = request.headers.get("content-length", "")
-            if declared.isdigit():
-                memory.hold(int(declared))
-                # It need not come: what has come is held, and nothing else.
-                memory.hold(0)
-            async for chunk in request.stream():
-                chunks += chunk
-                memory.hold(len(chunks))
-        return bytes(chunks)
+        async with AsyncExitStack() as stack:
+            with self._refusing("memory"):
+                declared = request.headers.get("content-length", "")
+                if declared.isdigit():
+                    memory.hold(int(declared))
+                    # It need not come: what has come is held, and nothing else.
+                    memory.hold(0)
+                async for chunk in request.stream():
+                    if len(chunks) <= SMALL_BYTES < len(chunks) + len(chunk):
+                        await asyncio.wait_for(stack.enter_async_context(self._large_bodies), LARGE_SECONDS)
+                    chunks += chunk
+                    memory.hold(len(chunks))
+        return chunks
 
     async def _answer(self, row: Row, due: float) -> Answer:
         """(results, errors) of one row."""
-        sample = await self._soon(due, partial(decode, row, self.limits)) if row.picture else decode(row, self.limits)
+        reading = partial(decode, row, self.limits)
+        sample = await self._soon(due, reading, large=row.pixels > SMALL_PIXELS) if row.picture else reading()
         if isinstance(sample, Row):
             return {}, dict.fromkeys(row.rewards, f"{Why.NO_INPUT.value}: {sample.fault}")
         outcomes = await self._outcomes(sample, set(row.rewards), due)
@@ -185,38 +196,63 @@ class RewardService:
         except TimeoutError:
             return Unscored(why=Why.BACKEND, detail=f"not judged within {self.limits.seconds:g} seconds")
 
-    async def _soon(self, due: float, job: Callable[[], _T]) -> _T:
+    async def _soon(self, due: float, job: Callable[[], _T], *, large: bool) -> _T:
         """What a job returns that is done in a thread when its turn has come."""
         answer: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._jobs.put_nowait((due, next(self._numbers), job, answer))
+        (self._large if large else self._small).put_nowait((due, next(self._numbers), job, answer))
         return await answer
-
-    async def _read(self, executor: ThreadPoolExecutor) -> None:
-        while True:
-            *_, job, answer = await self._jobs.get()
-            if answer.done():
-                continue  # its client has gone
-            try:
-                result = await asyncio.get_running_loop().run_in_executor(executor, job)
-            except Exception as error:  # noqa: BLE001 - belongs to who asked for the job
-                if not answer.done():
-                    answer.set_exception(error)
-            else:
-                if not answer.done():
-                    answer.set_result(result)
 
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
         """Turns the lack of room into the answer that a client gets."""
         try:
             yield
+        except ClientDisconnect:
+            raise HTTPException(499, "the client has gone") from None
         except NeverFitsError:
             raise HTTPException(413, f"more {what} than one request may have; send fewer samples at once") from None
-        except NoRoomError:
+        except (NoRoomError, TimeoutError):
             # By then about half of what is waiting will be done.
             seconds = math.ceil(self._rows.used * max(self.batching.seconds_a_sample.values(), default=0.0) / 2)
             wait = {"Retry-After": str(min(max(seconds, 1), 60))}
             raise HTTPException(429, f"no room for more {what} right now; try again", wait) from None
+
+
+def _serve_parent() -> None:
+    """Let a process of ours give way to its parent, and end with it however that ends."""
+    os.nice(10)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(0)
+
+
+async def _do(jobs: _Jobs, hire: Callable[[], Executor]) -> None:
+    """One job after the other, the earliest due first, until cancelled."""
+    executor = hire()
+    try:
+        while True:
+            *_, job, answer = await jobs.get()
+            if answer.done():
+                continue  # its client has gone
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(executor, job)
+            except Exception as error:  # noqa: BLE001 - belongs to who asked for the job
+                reason: Exception = error
+                if isinstance(error, BrokenExecutor):
+                    executor.shutdown(wait=False)
+                    executor = hire()
+                    reason = HTTPException(503, "what reads large requests broke down over this one")
+                if not answer.done():
+                    answer.set_exception(reason)
+            else:
+                if not answer.done():
+                    answer.set_result(result)
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _fitting(rows: Sequence[Row], most: int) -> list[Row]:
@@ -237,9 +273,10 @@ async def _while_connected(request: Request, working: asyncio.Future[list[Answer
     both: set[asyncio.Future[Any]] = {working, leaving}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise HTTPException(499, "the client has gone")
-        return working.result()
+        if working.done():
+            return working.result()
+        raise HTTPException(499, "the client has gone")
     finally:
-        working.cancel()
         leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)

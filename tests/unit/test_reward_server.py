@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -341,3 +342,13 @@ def test_limits_that_fit_no_request_are_refused():
 def test_other_pages_are_turned_away(client: TestClient, headers: dict[str, str], status: int):
     content = json.dumps({"requests": [item()]})
     assert client.post("/score", content=content, headers=JSON | headers).status_code == status
+
+
+def test_large_bodies_and_pictures_are_read_elsewhere(client: TestClient):
+    noise = Image.frombytes("RGB", (1_400, 1_400), random.Random(0).randbytes(3 * 1_400**2))
+    buffer = io.BytesIO()
+    noise.save(buffer, "PNG", compress_level=0)
+    body = score(client, item(image=base64.b64encode(buffer.getvalue()).decode()), item("a red bench"))
+    assert body["results"] == [{"geometric": {"value": 1.0, "1: left of": 1.0}}, {}]
+    refused = client.post("/score", json={"requests": [item("p", "nonesuch", image="A" * 5_000_000)]})
+    assert (refused.status_code, refused.json()["detail"][:23]) == (400, "no reward named nonesuc")
