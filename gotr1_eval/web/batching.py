@@ -130,20 +130,18 @@ class BatchingJudges:
 
 
 def judge_rows(judge: Judge, samples: Sequence[Sample]) -> list[Outcome]:
-    """One outcome a sample; an exception costs the samples that raise it alone.
+    """One outcome a sample, as of `judge_batch`; also what a judge raises on purpose ends no other request.
 
     What fails for every sample alike, such as a wrong key, is not tried once more for each of them.
     """
     try:
         return judge_batch(judge, samples)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a judge's bug must not cost other samples their answers
+    except (GotR1Error, SystemExit) as error:
         together = isinstance(error, UsageError) and not isinstance(error, LabelError)
         if len(samples) > 1 and not together:
             return [outcome for sample in samples for outcome in judge_rows(judge, [sample])]
-        known = isinstance(error, GotR1Error)
-        _log.error("judge %r failed: %s", judge.name, one_line(error), exc_info=None if known else error)
-        reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
-        return [Unscored(why=Why.BACKEND, detail=reason) for _ in samples]
+        _log.error("judge %r failed: %s", judge.name, one_line(error))
+        return [Unscored(why=Why.BACKEND, detail=one_line(error)) for _ in samples]
 
 
 def _taking_turns(judges: Mapping[str, Judge]) -> list[set[str]]:

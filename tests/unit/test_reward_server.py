@@ -21,7 +21,7 @@ from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import BackendError, LabelError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.web import batching
@@ -164,16 +164,19 @@ def test_a_judge_that_breaks_costs_the_rows_that_break_it():
             raise UsageError("401: wrong key")
         if sample.prompt == "bug":
             raise KeyError("word")
+        if sample.prompt == "name":
+            raise LabelError("no word in the name '?'")
         return Score(value=2.0 if sample.prompt == "range" else 1.0)
 
     app = create_app(RewardSet({"x": ScriptedJudge(answer), "y": ScriptedJudge(lambda _: Score(value=0.5), "y")}))
     with opened(app) as client:
-        body = score(client, item("fine", "x"), item("bug", "x", "y"), item("range", "x"), item("exit", "x"))
+        body = score(client, item("fine", "x"), item("bug", "x", "y"), item("range", "x"), item("name", "x"))
         assert score(client, item("key", "x"), item("fine", "x"))["errors"] == [{"x": "backend: 401: wrong key"}] * 2
-    assert [result.get("x") for result in body["results"]] == [{"value": 1.0}, None, None, {"value": 1.0}]
+    assert [result.get("x") for result in body["results"]] == [{"value": 1.0}, None, None, None]
     assert body["results"][1] == {"y": {"value": 0.5}}
-    assert body["errors"][1] == {"x": "backend: KeyError: 'word'"}
-    assert body["errors"][2]["x"].startswith("backend: ValueError: judge 'scripted' declares the range")
+    assert body["errors"][1]["x"].startswith("backend: the judge failed: KeyError: 'word'")
+    assert "judge 'scripted' declares the range" in body["errors"][2]["x"]
+    assert body["errors"][3] == {"x": "backend: no word in the name '?'"}
 
 
 def test_a_slow_judge_blocks_neither_health_nor_other_judges():
