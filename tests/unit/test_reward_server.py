@@ -204,6 +204,9 @@ def test_judges_that_share_a_model_take_turns():
         def traffic(self) -> str:
             return ""
 
+        def ready(self) -> None:
+            pass
+
     def judge(model: object) -> ScriptedJudge:
         made = ScriptedJudge(lambda _: Score(value=1.0))
         made.models = [model]  # type: ignore[attr-defined]
