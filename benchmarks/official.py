@@ -2,11 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from benchmarks.semantics import Semantics, UndefinedScoreError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.plugins import JUDGES
+from gotr1_eval.core.protocols import OfficialMetric, Suite
+from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.request import ROLES, RunRequest, option
+
+
+def looks_with(metric: OfficialMetric, *, needed: bool = False) -> tuple[str, ...]:
+    """The roles of the models that the metric's judge takes; where `needed`, those without which it has no score."""
+    fields = JUDGES.load(metric.judge).Settings.model_fields
+    return tuple(role for role in ROLES if role in fields and (fields[role].is_required() or not needed))
+
+
+def official_specs(
+    suite: Suite, request: RunRequest, categories: Collection[str]
+) -> tuple[dict[str, Mapping[str, Json]], list[str]]:
+    """The settings of the official judges of these categories by column, and a line for each metric that lacks a model.
+
+    Raises:
+        UsageError: models of official metrics are named, and the suite has no such metrics; or none are named, and
+            nothing else can judge it.
+    """
+    models = request.models
+    if models and not suite.official:
+        raise UsageError(
+            f"{', '.join(map(option, models))}: suite {suite.name} has no official metrics and is judged by --judges"
+        )
+    specs: dict[str, Mapping[str, Json]] = {}
+    lacking = []
+    for metric in suite.official:
+        mine = [category for category in metric.categories if category in categories]
+        absent = [option(role) for role in looks_with(metric, needed=True) if role not in models]
+        if mine and absent:
+            lacking.append(f"{', '.join(mine)}: no official score without {' and '.join(absent)}")
+        elif mine:
+            specs[metric.column] = _spec(metric, request)
+    if not specs and request.judges is None and suite.reward_set is None:
+        raise UsageError(f"{suite.name} needs models to look with, or judges named by --judges: {'; '.join(lacking)}")
+    return specs, lacking if models else []
+
+
+def _spec(metric: OfficialMetric, request: RunRequest) -> dict[str, Json]:
+    """The judge's settings: every model that is named and that it looks with, the benchmark's files, the semantics."""
+    given: dict[str, Json] = {**request.models, "semantics": request.semantics}
+    if request.data is not None:
+        given["data"] = str(request.data)
+    fields = JUDGES.load(metric.judge).Settings.model_fields
+    return {"use": metric.judge, **{name: value for name, value in given.items() if name in fields}}
 
 
 def within(

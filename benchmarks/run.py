@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -33,6 +33,29 @@ TILE = 32
 _PACKAGES = ("gotr1-eval", "torch", "transformers", "numpy", "scipy", "pillow", "spacy")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Samples to be made and judged in a run folder, by whichever engine.
+
+    Attributes:
+        samples: in order; may be iterated over several times.
+        painter: where their pictures come from.
+        asked: the resolved settings that decide the samples; a resumed run must agree with them.
+        tile: samples made and judged together; None takes what the run has, or else what fits, at most `TILE`.
+        retry: reasons for which unscored samples are judged again.
+        request: what the user asked for, kept in run.json.
+    """
+
+    folder: Path
+    samples: Iterable[Sample]
+    painter: Painter
+    rewards: RewardSet
+    asked: Mapping[str, Json]
+    tile: int | None = None
+    retry: Collection[Why] = ()
+    request: Mapping[str, Json] = field(default_factory=dict)
+
+
 def run_benchmark(
     folder: Path,
     plan: Sequence[Sample],
@@ -45,6 +68,7 @@ def run_benchmark(
     progress: Progress | None = None,
     retry: Collection[Why] = (),
     ready: Callable[[], None] = lambda: None,
+    request: Mapping[str, Json] | None = None,
 ) -> Path:
     """Generate and judge every sample of the plan, in the given run folder; resumes what is there.
 
@@ -56,6 +80,7 @@ def run_benchmark(
         retry: reasons for which unscored samples are judged again.
         ready: raises when the judges' models cannot answer; called before anything is generated, where anything is
             left to judge.
+        request: what the user asked for, kept in run.json.
 
     Returns:
         The folder that was written.
@@ -79,15 +104,16 @@ def run_benchmark(
     grown_from = None
     if shard is None and (folder / "run.json").exists():
         plan, identity, grown_from = _grown(folder, plan, identity, painter)
-    info = RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards))
-    with RunStore.open(folder, info, grown_from) as store:
+    setup = run_setup(facts, painter.name, rewards, request=request)
+    with RunStore.open(folder, RunInfo(identity=identity, setup=setup), grown_from) as store:
         if rewards.judges and not is_judged(store, plan, rewards, retry):
             ready()
         samples = generate(store, plan, painter, tile=tile, progress=progress, anew=places(identity))
         if rewards.judges:
             # What a file says about pictures can be held against the pictures only now that they are there.
             known = samples if shard is None else ()
-            store.describe(RunInfo(identity=identity, setup=run_setup(facts, painter.name, rewards, known)))
+            setup = run_setup(facts, painter.name, rewards, samples=known, request=request)
+            store.describe(RunInfo(identity=identity, setup=setup))
             judge(store, samples, rewards, tile=tile, progress=progress, retry=retry, anew=places(identity))
     return folder
 
@@ -156,11 +182,19 @@ def run_identity(asked: Mapping[str, Json], plan: Survey, painter: Painter, tile
     return {**asked, "tile": tile, "pictures": painter.fingerprint, "plan": plan.digest}
 
 
-def run_setup(plan: Survey, generator: str, rewards: RewardSet, samples: Iterable[Sample] = ()) -> dict[str, Json]:
+def run_setup(
+    plan: Survey,
+    generator: str,
+    rewards: RewardSet,
+    *,
+    samples: Iterable[Sample] = (),
+    request: Mapping[str, Json] | None = None,
+) -> dict[str, Json]:
     """What run.json says besides the identity.
 
     Args:
         samples: all of the run, for what judges have to remark about them.
+        request: what the user asked for.
     """
     judges: list[Json] = [
         {
@@ -185,6 +219,7 @@ def run_setup(plan: Survey, generator: str, rewards: RewardSet, samples: Iterabl
         )
     return {
         "generator": generator,
+        "request": dict(request or {}),
         "judges": judges,
         "expected": dict(plan.expected),
         "prompts": {category: [one.number, one.value] for category, one in plan.prompts.items()},

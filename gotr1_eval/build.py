@@ -114,6 +114,16 @@ class Builder:
         name = str(spec["use"]).replace("-", "_")
         return cast(Suite, self._build(BENCHMARKS, {**spec, "use": name}))
 
+    def suites(self) -> list[Suite]:
+        """Every suite that needs no setting of its own, by name."""
+        modules = {name: BENCHMARKS.load(name) for name in BENCHMARKS.list()}
+        open_ones = [
+            name
+            for name, module in modules.items()
+            if not any(field.is_required() for field in module.Settings.model_fields.values())
+        ]
+        return [self.suite({"use": name}) for name in open_ones]
+
     def reward_set(self, name: str, judge_model: Mapping[str, Json] | None = None) -> RewardSet:
         """Judges and total of a reward set; see `rewards.reward_set.read_reward_set` for what a name may be.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
 from gotr1_eval.core.secrets import register_settings
+from gotr1_eval.core.types import Json
 
 
 class Settings(BaseModel):
@@ -19,12 +21,41 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def read_component(text: str, where: str = "component") -> dict[str, Json]:
+    """The plug-in that a text describes: ``clip``, or ``clip,model=/weights/clip,device=cuda``.
+
+    Numbers and truth values are read as such, everything else as text.
+
+    Args:
+        where: names the origin in the message (an option, a setting).
+
+    Raises:
+        UsageError: a part is no ``setting=value``.
+    """
+    name, *parts = text.split(",")
+    spec: dict[str, Json] = {"use": name.strip()}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not (equals and key.strip()):
+            raise UsageError(f"{where} {text}: expected name,setting=value,... and got {part!r}")
+        spec[key.strip()] = _value(value)
+    return spec
+
+
+def _value(text: str) -> Json:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
+
+
 def _as_component(value: object) -> object:
-    return {"use": value} if isinstance(value, str) else value
+    return read_component(value) if isinstance(value, str) else value
 
 
 Component = Annotated[dict[str, Any], BeforeValidator(_as_component)]
-"""Settings of a plug-in inside other settings: ``"shapes"`` or ``{use = "shapes", ...}``."""
+"""Settings of a plug-in: ``{use = "shapes", ...}``, or the same as a text, ``"shapes"`` or ``"name,setting=value"``."""
 
 S = TypeVar("S", bound=Settings)
 

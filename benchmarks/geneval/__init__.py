@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from benchmarks.geneval.metadata import TAGS, Task, read_tasks
+from benchmarks.geneval.results import read_results, summarise_results, write_results
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import OfficialMetric, Workshop
 from gotr1_eval.core.public_data import require_data
+from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
+from reports.run_data import load_run
 
 METADATA = "evaluation_metadata.jsonl"
+COLUMN = "official_geneval"
 
 
 class Settings(StrictSettings):
@@ -27,11 +32,18 @@ class GenEvalSuite:
 
     name = "geneval"
     categories = TAGS
-    reward_set = "without_models"
+    reward_set = None
     images_per_prompt = 4
+    official = (OfficialMetric(COLUMN, "geneval", TAGS),)
 
-    def __init__(self, data: Path) -> None:
-        self.path = data / METADATA if data.is_dir() else data
+    def __init__(self, data: Path | None) -> None:
+        self._data = data
+
+    @cached_property
+    def path(self) -> Path:
+        """The file of prompts; raises UsageError when none is given and none was fetched."""
+        data = require_data(self.name, self._data)
+        return data / METADATA if data.is_dir() else data
 
     def prompts(self, category: str) -> Sequence[str]:
         """The category's prompts, in the file's order; empty for a task of which the file has none.
@@ -45,6 +57,38 @@ class GenEvalSuite:
         """The prompt's own row under ``geneval``: the judge reads it, and the official layout holds it."""
         return {"geneval": dict(self._tasks[category][prompt_index].row)}
 
+    def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
+        """Mask2Former, and the CLIP that names colours."""
+        return {
+            "detector": {"use": "mask2former", "model": file("mask2former")},
+            "encoder": {"use": "clip", "model": file("clip-l14")},
+        }
+
+    def write_official(self, run: Path) -> list[str]:
+        """results.jsonl in the official form, and summary.json; nothing where the official judge was not asked."""
+        judged = load_run(run)
+        column = next((column for column in judged.judges if column.factor == COLUMN), None)
+        if column is None:
+            return []
+        results = write_results(list(judged.samples.values()), judged.outcomes[column.name], run / "results.jsonl")
+        summary = summarise_results(results)
+        if summary is None:
+            return []
+        content = {"judge": column.name, **summary.json()}
+        write_atomically(run / "summary.json", json.dumps(content, indent=2) + "\n")
+        return [column.name, *str(summary).splitlines()]
+
+    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+        """The summary of an official results.jsonl.
+
+        Raises:
+            DataError: it holds no verdict.
+        """
+        summary = summarise_results(read_results(path))
+        if summary is None:
+            raise DataError("no verdict in this file", path=path)
+        return summary.json(), str(summary)
+
     @cached_property
     def _tasks(self) -> Mapping[str, Sequence[Task]]:
         by_tag: dict[str, list[Task]] = {tag: [] for tag in TAGS}
@@ -56,5 +100,5 @@ class GenEvalSuite:
 
 
 def build(settings: Settings, workshop: Workshop) -> GenEvalSuite:
-    """The suite; raises UsageError when no file is given and none was fetched."""
-    return GenEvalSuite(require_data(GenEvalSuite.name, settings.data))
+    """The suite; its file is looked for when a prompt is asked for."""
+    return GenEvalSuite(settings.data)

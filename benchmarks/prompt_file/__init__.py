@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import OfficialMetric, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.settings import Settings as StrictSettings
@@ -23,6 +24,7 @@ class PromptFileSuite:
 
     reward_set = "without_models"
     images_per_prompt = 1
+    official: tuple[OfficialMetric, ...] = ()
 
     def __init__(self, file: str) -> None:
         self.name = safe_name(Path(file).stem)
@@ -36,6 +38,18 @@ class PromptFileSuite:
     def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
         """Nothing besides the text."""
         return {}
+
+    def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
+        """None: there are no published scores."""
+        return {}
+
+    def write_official(self, run: Path) -> list[str]:
+        """Nothing: there are no official scripts."""
+        return []
+
+    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+        """Raises UsageError: there is no such file of this suite's."""
+        raise UsageError(f"--results {path}: a prompt file has no official scripts")
 
 
 def build(settings: Settings, workshop: Workshop) -> PromptFileSuite:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
+from benchmarks.official import looks_with
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.protocols import OfficialMetric, Workshop
 from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
@@ -27,10 +30,23 @@ class CompBenchSuite:
     categories = CATEGORIES
     reward_set = "without_models"
     images_per_prompt = 10
+    official = (
+        OfficialMetric("official_attribute", "blip_vqa", ("color", "shape", "texture")),
+        OfficialMetric("official_spatial", "spatial_2d", ("spatial",)),
+        OfficialMetric("official_3d_spatial", "spatial_3d", ("3d_spatial",)),
+        OfficialMetric("official_non_spatial", "non_spatial", ("non_spatial",)),
+        OfficialMetric("official_numeracy", "numeracy", ("numeracy",)),
+        OfficialMetric("official_complex", "three_in_one", ("complex",)),
+    )
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, data: Path | None) -> None:
+        self._data = data
         self._lists: dict[str, Sequence[str]] = {}
+
+    @cached_property
+    def data(self) -> Path:
+        """The folder of lists; raises UsageError when none is given and none was fetched."""
+        return require_data(self.name, self._data)
 
     def prompts(self, category: str) -> Sequence[str]:
         """The category's val prompts, in the file's order; line ends are stripped, a trailing full stop is kept.
@@ -46,7 +62,29 @@ class CompBenchSuite:
         """Nothing besides the text."""
         return {}
 
+    def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
+        """Of UniDet, BLIP-VQA, CLIP ViT-B/32 and DPT those that the category's script runs."""
+        size = "rs200" if category in ("spatial", "complex") else "r50"
+        unidet = {"use": "unidet", "size": size, "weights": file(f"unidet-{size}"), "labels": file("unidet-labels")}
+        models: dict[str, Mapping[str, Json]] = {
+            "yes_no": {"use": "blip", "model": file("blip-vqa")},
+            "detector": unidet,
+            "depth": {"use": "dpt"},
+            "encoder": {"use": "clip", "model": file("clip-b32")},
+            "phrases": {"use": "builtin"},
+        }
+        metric = next(metric for metric in self.official if category in metric.categories)
+        return {role: models[role] for role in looks_with(metric)}
+
+    def write_official(self, run: Path) -> list[str]:
+        """Nothing: the table holds what the scripts print."""
+        return []
+
+    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+        """Raises UsageError: there is no such file of T2I-CompBench's."""
+        raise UsageError(f"--results {path}: T2I-CompBench's scripts write no file of verdicts that can be summed up")
+
 
 def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:
-    """The suite; raises UsageError when no folder is given and none was fetched."""
-    return CompBenchSuite(require_data(CompBenchSuite.name, settings.data))
+    """The suite; its lists are looked for when a prompt is asked for."""
+    return CompBenchSuite(settings.data)

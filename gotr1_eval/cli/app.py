@@ -13,15 +13,13 @@ from gotr1_eval.cli import (
     agreement,
     analyse,
     audit,
+    bench,
     calibrate,
     compare,
-    compbench,
     convert,
     data,
     demo,
     doctor,
-    generate,
-    geneval,
     leaderboard,
     listing,
     merge,
@@ -32,7 +30,6 @@ from gotr1_eval.cli import (
     report,
     reread,
     retest,
-    score,
     serve,
     study,
     tiny_janus,
@@ -68,13 +65,14 @@ def options(
 
 
 app.command("demo")(demo.demo)
-app.command("compbench")(compbench.compbench)
-app.command("geneval")(geneval.geneval)
+app.command("bench")(bench.bench)
+app.command("compbench")(bench.compbench)
+app.command("geneval")(bench.geneval)
 app.command("phrases")(phrases.phrases)
-app.command("generate")(generate.generate)
+app.command("generate")(bench.generate)
 app.command("merge")(merge.merge)
 app.command("convert")(convert.convert)
-app.command("score")(score.score)
+app.command("score")(bench.score)
 app.command("audit")(audit.audit)
 app.command("agreement")(agreement.agreement)
 app.command("retest")(retest.retest)

@@ -67,7 +67,7 @@ def _judges(
     from gotr1_eval.build import Builder
 
     builder = Builder()
-    specs = builder.judge_specs(names, judge_model_spec(judge_model, None, names))
+    specs = builder.judge_specs(names, judge_model_spec(judge_model, names))
     asked: dict[str, tuple[Judge, Looks]] = {}
     variants: dict[str, Judge] = {}
     for factor, spec in specs.items():

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gotr1_eval.cli.official import component_spec
 from gotr1_eval.cli.options import AsJson
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.types import Json
+from gotr1_eval.settings import read_component
 
 if TYPE_CHECKING:
     from benchmarks.doctor.official import Missing, Report
@@ -48,8 +48,8 @@ def doctor(
 
     folder = (weights or weights_folder()).expanduser()
     given = {"detector": detector, "encoder": encoder, "yes_no": yes_no, "depth": depth, "phrases": phrases}
-    models = [
-        (kind, component_spec(text, f"--{kind.replace('_', '-')}"))
+    models: Models = [
+        (kind, read_component(text, f"--{kind.replace('_', '-')}"))
         for kind, texts in given.items()
         for text in texts or []
     ]
@@ -73,7 +73,7 @@ def _models(models: Models, benchmarks: Sequence[str], folder: Path, *, as_json:
     from gotr1_eval.cli.terminal import err
 
     builder = Builder()
-    models = [*models, *(model for benchmark in benchmarks for model in official_models(benchmark, folder))]
+    models = [*models, *(model for benchmark in benchmarks for model in official_models(benchmark, folder, builder))]
     for kind, spec in models:
         builder.check_settings(kind, spec)
     done = []
@@ -124,10 +124,12 @@ def _official_keys(benchmarks: Sequence[str]) -> list[str]:
         UsageError: an unknown benchmark, or none that needs such a detector.
     """
     from benchmarks.doctor.official import CASES
-    from gotr1_eval.cli.official_models import parts_of
+    from gotr1_eval.build import Builder
+    from gotr1_eval.cli.official_models import categories_of
     from gotr1_eval.core.official_files import official_file
 
-    parts = {part for benchmark in benchmarks for part in parts_of(benchmark)}
+    builder = Builder()
+    parts = {part for benchmark in benchmarks for part in categories_of(benchmark, builder)}
     keys = list(dict.fromkeys(case.key for case in CASES))
     chosen = [key for key in keys if not parts or parts & set(official_file(key).made_for)]
     if not chosen:

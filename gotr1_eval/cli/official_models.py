@@ -1,32 +1,45 @@
-"""The models that official numbers stand on, benchmark by benchmark, as settings."""
+"""The models that official numbers stand on, as `doctor --for` examines them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gotr1_eval.cli.official import METRICS, WITHOUT_PHRASES
+from gotr1_eval.cli.bench import ALIASES
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.types import Json
 
-Models = list[tuple[str, dict[str, Json]]]
-"""(kind of model, its settings)."""
-_NEEDS = {
-    category: (*needs, *(() if judge in WITHOUT_PHRASES else ("phrases",)))
-    for judge, (_, categories, needs) in METRICS.items()
-    for category in categories
-}
-BENCHMARKS = ("compbench", "geneval", "aesthetic", "shapes", *_NEEDS)
+if TYPE_CHECKING:
+    from gotr1_eval.build import Builder
+    from gotr1_eval.core.protocols import Suite
+
+Models = list[tuple[str, Mapping[str, Json]]]
+"""(role of the model, its settings)."""
+AESTHETIC = "aesthetic"
+"""Not a benchmark but a judge, whose encoder is published as one file as well."""
 
 
-def parts_of(benchmark: str) -> tuple[str, ...]:
-    """The categories of T2I-CompBench; of anything else the name itself. Raises UsageError for an unknown one."""
-    if benchmark not in BENCHMARKS:
-        hint = nearest_name(benchmark, BENCHMARKS)
-        raise UsageError(f"--for {benchmark}: no such benchmark{hint} (known: {', '.join(BENCHMARKS)})")
-    return tuple(_NEEDS) if benchmark == "compbench" else (benchmark,)
+def known_names(builder: Builder) -> dict[str, tuple[Suite, tuple[str, ...]]]:
+    """What `--for` takes: suites by name and by their command's, and categories -> (suite, its categories)."""
+    known: dict[str, tuple[Suite, tuple[str, ...]]] = {}
+    for suite in builder.suites():
+        names = [suite.name, *(alias for alias, name in ALIASES.items() if name == suite.name)]
+        known |= dict.fromkeys(names, (suite, suite.categories))
+        if suite.official:
+            known |= {category: (suite, (category,)) for category in suite.categories if category not in known}
+    return known
 
 
-def official_models(benchmark: str, folder: Path) -> Models:
+def categories_of(name: str, builder: Builder) -> tuple[str, ...]:
+    """The names under which the official files of a benchmark or category are listed."""
+    if name == AESTHETIC:
+        return (name,)
+    suite, categories = _known(name, builder)
+    return (name, suite.name, *categories)
+
+
+def official_models(name: str, folder: Path, builder: Builder) -> Models:
     """The models of a benchmark or of one category, with the files of a folder; each once.
 
     A file that is not there is named all the same, so that the model says what it lacks.
@@ -34,43 +47,26 @@ def official_models(benchmark: str, folder: Path) -> Models:
     Raises:
         UsageError: an unknown benchmark.
     """
-    categories = parts_of(benchmark)
-    if benchmark == "shapes":
-        return [("detector", {"use": "shapes"})]
-    if benchmark == "aesthetic":
-        return [("encoder", {"use": "hps", "weights": _file("hps", folder)})]
-    if benchmark == "geneval":
-        mask2former: dict[str, Json] = {"use": "mask2former", "model": _file("mask2former", folder)}
-        return [("detector", mask2former), ("encoder", {"use": "clip", "model": _hub("clip-l14")})]
+
+    def file(key: str) -> str:
+        from gotr1_eval.core.official_files import find_interchangeable, official_file
+
+        one = official_file(key)
+        return one.name if one.on_hub else str(find_interchangeable(one, folder) or folder / one.name)
+
+    if name == AESTHETIC:
+        return [("encoder", {"use": "hps", "weights": file("hps")})]
+    suite, categories = _known(name, builder)
     models: Models = []
     for category in categories:
-        for kind in _NEEDS[category]:
-            model = (kind, _compbench(kind, category, folder))
+        for model in suite.official_models(category, file).items():
             models += [] if model in models else [model]
     return models
 
 
-def _compbench(kind: str, category: str, folder: Path) -> dict[str, Json]:
-    """T2I-CompBench's model of a kind; its detector depends on the category."""
-    if kind == "detector":
-        size = "rs200" if category in ("spatial", "complex") else "r50"
-        files = {"weights": _file(f"unidet-{size}", folder), "labels": _file("unidet-labels", folder)}
-        return {"use": "unidet", "size": size, **files}
-    if kind == "yes_no":
-        return {"use": "blip", "model": _file("blip-vqa", folder)}
-    if kind == "encoder":
-        return {"use": "clip", "model": _hub("clip-b32")}
-    return {"use": "dpt"} if kind == "depth" else {"use": "builtin"}
-
-
-def _file(key: str, folder: Path) -> str:
-    from gotr1_eval.core.official_files import find_interchangeable, official_file
-
-    file = official_file(key)
-    return str(find_interchangeable(file, folder) or folder / file.name)
-
-
-def _hub(key: str) -> str:
-    from gotr1_eval.core.official_files import official_file
-
-    return official_file(key).name
+def _known(name: str, builder: Builder) -> tuple[Suite, tuple[str, ...]]:
+    known = known_names(builder)
+    if name not in known:
+        names = (*known, AESTHETIC)
+        raise UsageError(f"--for {name}: no such benchmark{nearest_name(name, names)} (known: {', '.join(names)})")
+    return known[name]

@@ -33,10 +33,10 @@ def phrases(
     from benchmarks.t2i_compbench import CATEGORIES
     from benchmarks.t2i_compbench.prompt_lists import read_prompts
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.official import component_spec
     from gotr1_eval.cli.terminal import out
     from gotr1_eval.core.public_data import require_data
     from gotr1_eval.models.phrases.frozen import freeze as write_parses
+    from gotr1_eval.settings import read_component
 
     if (freeze is None) == (compare is None):
         raise UsageError("phrases: give either --freeze FILE or --compare SOURCE")
@@ -47,11 +47,11 @@ def phrases(
     prompts = [prompt for found in by_category.values() for prompt in found]
     if not prompts:
         raise UsageError(f"--data {data}: no prompt list such as color_val.txt there")
-    first = builder.phrases(component_spec(source, "--source"))
+    first = builder.phrases(read_component(source, "--source"))
     if freeze is not None:
         out.print(f"{write_parses(first, prompts, freeze)} parses in {freeze}", markup=False, soft_wrap=True)
         return
-    second = builder.phrases(component_spec(compare or "", "--compare"))
+    second = builder.phrases(read_component(compare or "", "--compare"))
     _compare(by_category, data, first, second)
 
 

@@ -27,7 +27,7 @@ def retest(
     from gotr1_eval.cli.terminal import Bars
 
     builder = Builder()
-    specs = builder.judge_specs(judges, judge_model_spec(judge_model, None, judges))
+    specs = builder.judge_specs(judges, judge_model_spec(judge_model, judges))
     repeats = {
         repeat: [builder.judge(repeated_spec(spec, repeat)) for spec in specs.values()]
         for repeat in range(1, times + 1)

@@ -62,7 +62,7 @@ def serve(
     if token is None and not is_loopback(host):
         raise UsageError(f"--host {host} is reachable from elsewhere: set {TOKEN}, or listen on 127.0.0.1")
     with listening(host, port) as listener:
-        rewards = Builder().reward_set(judges, judge_model_spec(judge_model, None, judges))
+        rewards = Builder().reward_set(judges, judge_model_spec(judge_model, judges))
         who = "whoever has the token" if token else "this machine"
         out.print(
             f"rewards at {address(host, listener)} for {who} (POST /score, GET /health): {', '.join(rewards.judges)}"

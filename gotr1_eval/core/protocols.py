@@ -5,8 +5,9 @@ Everything works on batches: as many answers as inputs, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -252,8 +253,25 @@ class FileGrounder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OfficialMetric:
+    """A benchmark's own metric for some of its categories.
+
+    Which models it looks with is stated by its judge's settings: those without a default are needed, and a category
+    whose models are not all named gets no official score.
+
+    Attributes:
+        column: its name in the tables.
+        judge: the plug-in that computes it.
+    """
+
+    column: str
+    judge: str
+    categories: tuple[str, ...]
+
+
 class Suite(Protocol):
-    """A benchmark's prompts, and the judges it is usually scored with."""
+    """A benchmark's prompts, its official metrics, and the judges it is usually scored with."""
 
     @property
     def name(self) -> str:
@@ -266,8 +284,13 @@ class Suite(Protocol):
         ...
 
     @property
-    def reward_set(self) -> str:
-        """Name of the judges and total used when none are asked for."""
+    def reward_set(self) -> str | None:
+        """Name of the judges and total used when none are asked for; None where official metrics alone make sense."""
+        ...
+
+    @property
+    def official(self) -> tuple[OfficialMetric, ...]:
+        """The benchmark's own metrics, in the order of the tables; none where it has none."""
         ...
 
     @property
@@ -281,6 +304,27 @@ class Suite(Protocol):
 
     def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
         """What is known about a prompt besides its text, for its samples' `meta`; mostly nothing."""
+        ...
+
+    def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
+        """Role -> settings of the models with which the category's published scores were made.
+
+        Args:
+            file: the place of an official file on this machine, by its key in `gotr1_eval.core.official_files`.
+        """
+        ...
+
+    def write_official(self, run: Path) -> list[str]:
+        """Write what the official scripts write into a judged run's folder; lines that sum it up, for people."""
+        ...
+
+    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+        """The summary of a file that the official scripts wrote, as JSON and for people.
+
+        Raises:
+            UsageError: the benchmark's scripts write no such file.
+            DataError: the file is another one.
+        """
         ...
 
 

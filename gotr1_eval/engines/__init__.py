@@ -6,40 +6,30 @@ give the same samples and the same judgments, and either can go on where the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.painters import Painter
-from benchmarks.run import run_benchmark
+from benchmarks.run import Job, run_benchmark
 from benchmarks.shards import Shard, read_shard
 from benchmarks.stages import Progress
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError, nearest_name
-from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.core.types import Json
 from gotr1_eval.settings import read_settings
-from rewards.reward_set import RewardSet
 
 ENGINES = ("local", "ray")
 
 
 class Engine(Protocol):
-    """Makes and judges every sample of a plan."""
+    """Makes and judges every sample of a job."""
 
-    def run(
-        self,
-        folder: Path,
-        plan: Iterable[Sample],
-        painter: Painter,
-        rewards: RewardSet,
-        *,
-        asked: Mapping[str, Json],
-        tile: int | None,
-        progress: Progress,
-        retry: Collection[Why] = (),
-    ) -> Path:
-        """See `benchmarks.run.run_benchmark`. The plan may be iterated over several times; returns the folder."""
+    def run(self, job: Job, progress: Progress) -> Path:
+        """Do what is missing in the job's folder, and return the folder that was written.
+
+        Raises:
+            UsageError: the folder holds a run with other settings.
+        """
         ...
 
 
@@ -49,30 +39,20 @@ class LocalEngine:
     def __init__(self, shard: Shard | None, ready: Callable[[], None] = lambda: None) -> None:
         self._shard, self._ready = shard, ready
 
-    def run(
-        self,
-        folder: Path,
-        plan: Iterable[Sample],
-        painter: Painter,
-        rewards: RewardSet,
-        *,
-        asked: Mapping[str, Json],
-        tile: int | None,
-        progress: Progress,
-        retry: Collection[Why] = (),
-    ) -> Path:
+    def run(self, job: Job, progress: Progress) -> Path:
         """See `Engine`."""
         return run_benchmark(
-            folder,
-            list(plan),
-            painter,
-            rewards,
-            asked=asked,
-            tile=tile,
+            job.folder,
+            list(job.samples),
+            job.painter,
+            job.rewards,
+            asked=job.asked,
+            tile=job.tile,
             shard=self._shard,
             progress=progress,
-            retry=retry,
+            retry=job.retry,
             ready=self._ready,
+            request=job.request,
         )
 
 

@@ -9,7 +9,7 @@ lines, one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,22 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from benchmarks.painters import Painter
 from benchmarks.part_view import write_view
 from benchmarks.part_work import lay_out, part_size
-from benchmarks.run import TILE, run_identity, run_setup, survey, tile_of
+from benchmarks.run import TILE, Job, run_identity, run_setup, survey, tile_of
 from benchmarks.stages import Progress
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.parts import PartFolder, parts_of
 from gotr1_eval.core.runs import RunInfo, RunStore, read_info
-from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.engines.ray_cluster import cluster
 from gotr1_eval.engines.ray_worker import PartWorker, Work, fitting_tile
 from gotr1_eval.engines.recipe import Recipe
 from gotr1_eval.settings import Settings
-from rewards.reward_set import RewardSet
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -70,36 +66,27 @@ class RayEngine:
     def __init__(self, settings: RaySettings, builder: Builder) -> None:
         self._settings, self._builder = settings, builder
 
-    def run(
-        self,
-        folder: Path,
-        plan: Iterable[Sample],
-        painter: Painter,
-        rewards: RewardSet,
-        *,
-        asked: Mapping[str, Json],
-        tile: int | None,
-        progress: Progress,
-        retry: Collection[Why] = (),
-    ) -> Path:
-        """See `benchmarks.run.run_benchmark`.
+    def run(self, job: Job, progress: Progress) -> Path:
+        """See `gotr1_eval.engines.Engine`.
 
         Raises:
             UsageError: the folder holds a run with other settings, or the cluster lacks what a pool takes.
             RunError: no cluster answers, or a part kills every process that takes it.
         """
-        recipe = Recipe.of(self._builder, painter, rewards)
+        folder, rewards = job.folder, job.rewards
+        recipe = Recipe.of(self._builder, job.painter, rewards)
         with cluster() as ray:
             _check_room(ray.cluster_resources(), self._pools(ray, recipe))
-            tile = tile or tile_of(folder) or self._fitting_tile(ray, recipe)
-            facts = survey(plan)
+            tile = job.tile or tile_of(folder) or self._fitting_tile(ray, recipe)
+            facts = survey(job.samples)
             parts, size = self._parts(folder, facts.count, tile, paints=recipe.paints)
-            setup = run_setup(facts, painter.name, rewards, plan) | {"parts": {"place": parts.place, "samples": size}}
-            info = RunInfo(identity=run_identity(asked, facts, painter, tile), setup=setup)
+            setup = run_setup(facts, job.painter.name, rewards, samples=job.samples, request=job.request)
+            setup |= {"parts": {"place": parts.place, "samples": size}}
+            info = RunInfo(identity=run_identity(job.asked, facts, job.painter, tile), setup=setup)
             with RunStore.open(folder, info):
-                count = lay_out(parts, plan, facts.count, size, rewards.makers)
+                count = lay_out(parts, job.samples, facts.count, size, rewards.makers)
                 progress.start("judge" if rewards.judges else "generate", facts.count, 0)
-                work = Work(recipe, parts, rewards.makers, tile, tuple(retry), Path.cwd())
+                work = Work(recipe, parts, rewards.makers, tile, tuple(job.retry), Path.cwd())
                 for samples in self._stream(ray, count, work):
                     progress.advance(samples)
                 write_view(parts)

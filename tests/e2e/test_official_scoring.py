@@ -218,8 +218,8 @@ def test_what_lacks_a_model_is_said_and_rewards_come_beside(compbench: Path, cap
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detector", "shapes"], "either --detector"),
-        (["--semantics", "corected"], "expected reference or corrected"),
+        (["--detector", "shapes"], "either --detections or --detector"),
+        (["--semantics", "corected"], "expected .reference. or .corrected."),
         (["--yes-no", f"{EYES},says"], "setting=value"),
         (["--phrases", "bultin"], "did you mean 'builtin'"),
     ],

@@ -24,7 +24,7 @@ from benchmarks.doctor.things import THINGS
 from benchmarks.doctor.yes_no import yes_no_checks
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
-from gotr1_eval.cli.official_models import BENCHMARKS, official_models
+from gotr1_eval.cli.official_models import AESTHETIC, known_names, official_models
 from gotr1_eval.core.errors import LabelError, RunError, UsageError
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.perception import Parse, Token
@@ -431,17 +431,17 @@ def test_bad_options_are_one_line(arguments: list[str], message: str):
 
 def test_every_benchmark_has_models_that_exist(tmp_path: Path):
     builder = Builder()
-    for benchmark in BENCHMARKS:
-        for kind, spec in official_models(benchmark, tmp_path):
+    for benchmark in (*known_names(builder), AESTHETIC):
+        for kind, spec in official_models(benchmark, tmp_path, builder):
             builder.check_settings(kind, spec)
-    kinds = [(kind, spec["use"], spec.get("size")) for kind, spec in official_models("compbench", tmp_path)]
+    kinds = [(kind, spec["use"], spec.get("size")) for kind, spec in official_models("compbench", tmp_path, builder)]
     assert kinds == [
         ("yes_no", "blip", None), ("phrases", "builtin", None), ("detector", "unidet", "rs200"),
         ("detector", "unidet", "r50"), ("depth", "dpt", None), ("encoder", "clip", None),
     ]  # fmt: skip
     newer = tmp_path / "mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth"
     newer.touch()
-    assert official_models("geneval", tmp_path)[0][1]["model"] == str(newer)
+    assert official_models("geneval", tmp_path, builder)[0][1]["model"] == str(newer)
 
 
 def test_without_options_it_says_what_is_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

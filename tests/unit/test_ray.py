@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.painters import AsTheyAre, GeneratorPainter
 from benchmarks.plan import plan_samples
+from benchmarks.run import Job
 from benchmarks.shapes import ShapesSuite
 from benchmarks.stages import Silent
 from gotr1_eval.build import Builder
@@ -60,7 +61,8 @@ def score(engine: str, source: Path, folder: Path, judge: dict[str, Any] | None 
         judges["dying"] = builder.judge({"use": "tests.dying_judge", "graves": str(graves), **judge})
     runs = open_engine({"use": engine, **settings}, builder)
     painter = AsTheyAre(manifest.place)
-    return runs.run(folder, manifest, painter, RewardSet(judges), asked={}, tile=8, progress=Silent())
+    job = Job(folder=folder, samples=manifest, painter=painter, rewards=RewardSet(judges), asked={}, tile=8)
+    return runs.run(job, Silent())
 
 
 def test_dying_workers_lose_nothing_and_the_rows_equal_the_local_ones(cluster: None, tmp_path: Path):
@@ -143,7 +145,9 @@ def test_pictures_and_judgments_of_a_generator_equal_the_local_ones(cluster: Non
         runs = open_engine({"use": engine, **settings}, builder)
         painter = GeneratorPainter(builder.generator(spec))
         rewards = builder.reward_set(judges) if judges else RewardSet({})
-        return runs.run(tmp_path / engine, plan, painter, rewards, asked={}, tile=4, progress=Silent())
+        folder = tmp_path / engine
+        job = Job(folder=folder, samples=plan, painter=painter, rewards=rewards, asked={}, tile=4)
+        return runs.run(job, Silent())
 
     for judges in (None, "shapes"):
         local, there = paint("local", judges), paint("ray", judges)

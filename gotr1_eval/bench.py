@@ -1,0 +1,230 @@
+"""From a request to a finished run: the one path of the command line, of Python, and of every engine.
+
+from gotr1_eval import run_benchmark
+run = run_benchmark(suite="shapes", ckpt="tiny-janus", limit=5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from benchmarks.estimate import Estimate, estimate
+from benchmarks.official import official_specs
+from benchmarks.painters import AsTheyAre, FolderPainter, GeneratorPainter, Painter
+from benchmarks.plan import chosen_categories, plan_samples
+from benchmarks.run import Job
+from benchmarks.stages import Progress, Silent
+from gotr1_eval.build import Builder, read_judge_model
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.identifiers import safe_name
+from gotr1_eval.core.protocols import Suite
+from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.engines import open_engine
+from gotr1_eval.files.columns import read_columns
+from gotr1_eval.files.prompts import is_prompt_file
+from gotr1_eval.manifest import Manifest
+from gotr1_eval.runs.request import JudgingRequest, RunRequest, ScoreRequest
+from gotr1_eval.settings import read_settings
+from rewards.inputs import refuse_without_plan
+from rewards.reward_set import RewardSet
+
+if TYPE_CHECKING:
+    from reports.frames import RunFrames
+
+R = TypeVar("R", bound=JudgingRequest)
+WITHOUT_MODELS = "without_models"
+"""The reward set that looks at chains alone and asks no model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request with everything that it names found and built, and nothing made or judged yet.
+
+    Attributes:
+        suite: None where samples are scored that no suite planned.
+        samples: what is to be made and judged, in order.
+        rewards: the official judges by column, and beside them those of the reward set with its total.
+        notes: what the user should know, one line each.
+    """
+
+    request: JudgingRequest
+    suite: Suite | None
+    samples: Iterable[Sample]
+    rewards: RewardSet
+    notes: Sequence[str] = ()
+
+
+def prepare_bench(request: RunRequest, builder: Builder) -> Prepared:
+    """The samples and the judges of a benchmark run.
+
+    Raises:
+        UsageError: neither or both of a generator and a folder of pictures, or nothing that could judge them.
+    """
+    if (request.generator is None) == (request.images is None):
+        raise UsageError("give either --generator or --ckpt (make the pictures) or --images (judge those of a folder)")
+    suite = builder.suite(suite_spec(request.suite, request.data))
+    samples = planned_samples(request, suite)
+    chosen = chosen_categories(suite, request.categories)
+    official, notes = official_specs(suite, request, chosen)
+    judges = {column: builder.judge(spec) for column, spec in official.items()}
+    if request.judges is None and not judges and request.images is not None and suite.reward_set == WITHOUT_MODELS:
+        raise UsageError(
+            "--images: pictures without chains need a judge that looks at pictures; name models of the official "
+            "metrics (--detector, --detections, --yes-no, --encoder, --depth), or a judge with --judges"
+        )
+    named = request.judges or (None if judges else suite.reward_set)
+    if named is not None:
+        if request.judges is None:
+            notes.append(f"no --judges given: judged by the suite's reward set {suite.reward_set}")
+        rewards = builder.reward_set(named, judge_model(request))
+        return Prepared(
+            request=request,
+            suite=suite,
+            samples=samples,
+            rewards=RewardSet({**judges, **rewards.judges}, rewards.total),
+            notes=notes,
+        )
+    return Prepared(request=request, suite=suite, samples=samples, rewards=RewardSet(judges), notes=notes)
+
+
+def prepare_pictures(request: RunRequest, builder: Builder) -> Prepared:
+    """The samples of a run whose pictures are made and not judged.
+
+    Raises:
+        UsageError: no generator.
+    """
+    if request.generator is None:
+        raise UsageError(
+            "name what makes the pictures: --ckpt (Janus), or --generator (see `gotr1-eval list generators`)"
+        )
+    suite = builder.suite(suite_spec(request.suite, request.data))
+    return Prepared(request=request, suite=suite, samples=planned_samples(request, suite), rewards=RewardSet({}))
+
+
+def prepare_score(request: ScoreRequest, builder: Builder) -> Prepared:
+    """The samples of a manifest or folder, and who judges them.
+
+    Raises:
+        UsageError: pictures without chains, and no judge is named.
+    """
+    samples = Manifest(request.source, read_columns(request.columns))
+    if request.judges is None and all(sample.chain is None for sample in samples):
+        raise UsageError(
+            f"{request.source} holds pictures without chains, which no judge scores without a model; name judges, for "
+            "example --judges prompt_image --judge-model MODEL (see gotr1-eval list judges)"
+        )
+    rewards = builder.reward_set(request.judges or WITHOUT_MODELS, judge_model(request))
+    refuse_without_plan(samples, rewards.judges, request.source)
+    return Prepared(request=request, suite=None, samples=samples, rewards=rewards)
+
+
+def suite_spec(suite: str, data: Path | None = None) -> dict[str, Json]:
+    """The settings of the suite of that name; a file of prompts is the suite `prompt_file`."""
+    if is_prompt_file(suite):
+        return {"use": "prompt_file", "file": suite}
+    return {"use": suite} if data is None else {"use": suite, "data": str(data)}
+
+
+def planned_samples(request: RunRequest, suite: Suite) -> list[Sample]:
+    """Every sample that the request asks for, without chain and picture yet."""
+    return plan_samples(
+        suite,
+        chosen_categories(suite, request.categories),
+        images_per_prompt=request.images_per_prompt or suite.images_per_prompt,
+        limit=request.limit,
+        seed=request.seed,
+    )
+
+
+def judge_model(request: JudgingRequest) -> Mapping[str, Json] | None:
+    """The settings of the model that the request names for judges that ask; None where it names none."""
+    model = request.judge_model
+    return read_judge_model(model, request.reply_cache) if isinstance(model, str) else model
+
+
+def foresee(prepared: Prepared, builder: Builder) -> Estimate:
+    """What the run would take; nothing is loaded."""
+    request = prepared.request
+    named = request.generator if isinstance(request, RunRequest) else None
+    budget = None if named is None else builder.token_budget(named)
+    return estimate(list(prepared.samples), budget, prepared.rewards)
+
+
+def execute(prepared: Prepared, builder: Builder, progress: Progress | None = None) -> Path:
+    """Make and judge what is missing, on the request's engine; returns the folder of the run, or of its shard."""
+    request = prepared.request
+    shard = request.shard if isinstance(request, RunRequest) else None
+    engine = open_engine(request.engine, builder, shard)
+    return engine.run(_job(prepared, builder), progress or Silent())
+
+
+def _job(prepared: Prepared, builder: Builder) -> Job:
+    """The prepared request as an engine takes it."""
+    request = prepared.request
+    painter, asked, name = _pictures(prepared, builder)
+    return Job(
+        folder=request.out or Path("runs", safe_name(name)),
+        samples=prepared.samples,
+        painter=painter,
+        rewards=prepared.rewards,
+        asked=asked,
+        tile=request.tile,
+        retry=request.retry,
+        request=request.model_dump(mode="json", exclude_defaults=True),
+    )
+
+
+def _pictures(prepared: Prepared, builder: Builder) -> tuple[Painter, dict[str, Json], str]:
+    """Where the pictures come from, the settings that decide the samples, and the name of the run."""
+    request, suite = prepared.request, prepared.suite
+    if suite is None or not isinstance(request, RunRequest):
+        samples = prepared.samples
+        if not isinstance(samples, Manifest):
+            raise TypeError(f"expected the samples of a manifest, got {type(samples).__name__}")
+        return AsTheyAre(samples.place), {"source": samples.place}, f"score-{samples.name}"
+    if request.generator is not None:
+        painter: Painter = GeneratorPainter(builder.generator(request.generator))
+    else:
+        painter = FolderPainter(request.images or Path())
+    asked: dict[str, Json] = {
+        "suite": suite.name,
+        "categories": [*chosen_categories(suite, request.categories)],
+        "images_per_prompt": request.images_per_prompt or suite.images_per_prompt,
+        "limit": request.limit,
+        "seed": request.seed,
+    }
+    return painter, asked, f"{suite.name}-{painter.name}-{request.seed}"
+
+
+def run_benchmark(request: RunRequest | None = None, **settings: Any) -> RunFrames:  # noqa: ANN401 (a request's fields)
+    """Run a benchmark, or resume it, and return the run as tables.
+
+    Args:
+        request: what is asked for; or
+        settings: the fields of a `RunRequest` and its short forms: ``suite="shapes", ckpt="tiny-janus", limit=5``.
+
+    Raises:
+        UsageError: a setting is unknown or asks for what cannot be done.
+    """
+    request = request or read_settings(RunRequest, settings, where="run_benchmark")
+    return _finished(prepare_bench, request)
+
+
+def score(request: ScoreRequest | None = None, **settings: Any) -> RunFrames:  # noqa: ANN401 (a request's fields)
+    """Judge a manifest or a folder of pictures, or resume it, and return the run as tables; see `run_benchmark`."""
+    request = request or read_settings(ScoreRequest, settings, where="score")
+    return _finished(prepare_score, request)
+
+
+def _finished(prepare: Callable[[R, Builder], Prepared], request: R) -> RunFrames:
+    from reports.frames import load_run
+    from reports.page import write_page
+    from reports.tables import summarise_run
+
+    builder = Builder()
+    frames = load_run(execute(prepare(request, builder), builder))
+    write_page(frames.data, summarise_run(frames.data, request.min_coverage))
+    return frames
