@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from reports.frames import RunFrames
 
 R = TypeVar("R", bound=JudgingRequest)
+_NAMING = ("use", "ckpt", "device")
+"""Settings of a generator that name it, and are in its fingerprint; the others decide samples by their names."""
 WITHOUT_MODELS = "without_models"
 """The reward set that looks at chains alone and asks no model."""
 
@@ -188,13 +190,15 @@ def _pictures(prepared: Prepared, builder: Builder) -> tuple[Painter, dict[str, 
     if request.generator is not None:
         painter: Painter = GeneratorPainter(builder.generator(request.generator))
     else:
-        painter = FolderPainter(request.images or Path())
+        painter = FolderPainter(request.images or Path(), list(prepared.samples))
+    sampling = {name: value for name, value in (request.generator or {}).items() if name not in _NAMING}
     asked: dict[str, Json] = {
         "suite": suite.name,
         "categories": [*chosen_categories(suite, request.categories)],
         "images_per_prompt": request.images_per_prompt or suite.images_per_prompt,
         "limit": request.limit,
         "seed": request.seed,
+        **sampling,
     }
     return painter, asked, f"{suite.name}-{painter.name}-{request.seed}"
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.geneval.metadata import TAGS, Task, read_tasks
-from benchmarks.geneval.results import read_results, summarise_results, write_results
+from benchmarks.geneval.results import gap_lines, read_results, summarise_results, write_results
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.protocols import OfficialMetric, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
@@ -78,16 +78,18 @@ class GenEvalSuite:
         write_atomically(run / "summary.json", json.dumps(content, indent=2) + "\n")
         return [column.name, *str(summary).splitlines()]
 
-    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
-        """The summary of an official results.jsonl.
+    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
+        """The summary of an official results.jsonl; with prompts of one's own it also tells which of them have no row.
 
         Raises:
             DataError: it holds no verdict.
         """
-        summary = summarise_results(read_results(path))
+        read = read_results(path)
+        summary = summarise_results(read.results)
         if summary is None:
             raise DataError("no verdict in this file", path=path)
-        return summary.json(), str(summary)
+        tasks = None if self._data is None else read_tasks(self.path)
+        return OfficialSummary(summary.json(), str(summary), tuple(gap_lines(read, tasks, images_per_prompt)))
 
     @cached_property
     def _tasks(self) -> Mapping[str, Sequence[Task]]:

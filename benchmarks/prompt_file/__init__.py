@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
-from gotr1_eval.core.protocols import OfficialMetric, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.settings import Settings as StrictSettings
@@ -47,7 +47,7 @@ class PromptFileSuite:
         """Nothing: there are no official scripts."""
         return []
 
-    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
         """Raises UsageError: there is no such file of this suite's."""
         raise UsageError(f"--results {path}: a prompt file has no official scripts")
 

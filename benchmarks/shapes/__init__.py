@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.protocols import OfficialMetric, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
@@ -46,7 +46,7 @@ class ShapesSuite:
         """Nothing: there are no official scripts."""
         return []
 
-    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
         """Raises UsageError: there is no such file of this suite's."""
         raise UsageError(f"--results {path}: suite {self.name} has no official scripts")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.official import looks_with
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.protocols import OfficialMetric, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
@@ -80,7 +80,7 @@ class CompBenchSuite:
         """Nothing: the table holds what the scripts print."""
         return []
 
-    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
+    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
         """Raises UsageError: there is no such file of T2I-CompBench's."""
         raise UsageError(f"--results {path}: T2I-CompBench's scripts write no file of verdicts that can be summed up")
 

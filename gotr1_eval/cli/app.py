@@ -1,52 +1,71 @@
-"""The list of commands."""
+"""The commands, in the groups in which `--help` lists them.
+
+A command's module is imported when the command is called: listing all of them costs no more than this file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import os
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gotr1_eval.cli import (
-    agreement,
-    analyse,
-    audit,
-    bench,
-    calibrate,
-    compare,
-    convert,
-    data,
-    demo,
-    doctor,
-    leaderboard,
-    listing,
-    merge,
-    phrases,
-    plan,
-    precision,
-    rate,
-    report,
-    reread,
-    retest,
-    serve,
-    study,
-    tiny_janus,
-    train,
-    weights,
-)
 from gotr1_eval.core.errors import UsageError
 
-_INTERRUPTED = 130
+GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Run": {
+        "demo": ("demo:demo", "Generate and judge drawings of shapes with the embedded model, and write the report."),
+        "bench": ("bench:bench", "Run a benchmark: gotr1-eval bench shapes --ckpt tiny-janus --limit 5"),
+        "compbench": ("bench:compbench", "T2I-CompBench: gotr1-eval compbench --ckpt FOLDER --limit 5"),
+        "geneval": ("bench:geneval", "GenEval: gotr1-eval geneval --images DIR --detections FILE"),
+        "generate": ("bench:generate", "Only the pictures: gotr1-eval generate shapes --ckpt tiny-janus"),
+        "merge": ("merge:merge", "Put the shards of a run together: gotr1-eval merge runs/a"),
+    },
+    "Judge": {
+        "score": ("bench:score", "Pictures and chains made elsewhere: gotr1-eval score chains.jsonl"),
+        "serve": ("serve:serve", "Judges behind HTTP: gotr1-eval serve --judges geometric"),
+        "reread": ("reread:reread", "The present reader over stored replies: gotr1-eval reread runs/a"),
+        "retest": ("retest:retest", "The same judges once more: gotr1-eval retest runs/a --judges spatial"),
+    },
+    "Compare": {
+        "report": ("report:report", "A run's page and table again: gotr1-eval report runs/a"),
+        "compare": ("compare:compare", "Better, worse or within noise: gotr1-eval compare runs/a runs/b"),
+        "leaderboard": ("leaderboard:leaderboard", "Ranks with ties: gotr1-eval leaderboard runs/a runs/b"),
+        "analyse": ("analyse:analyse", "What makes a reward: gotr1-eval analyse runs/a"),
+        "precision": ("precision:precision", "How many pictures a mean needs: gotr1-eval precision runs/a"),
+    },
+    "Trust": {
+        "audit": ("audit:audit", "Judges on known answers: gotr1-eval audit --judge geometric"),
+        "study": ("study:study", "Draw what people should rate: gotr1-eval study runs/a --out studies/a"),
+        "rate": ("rate:rate", "The page on which they rate: gotr1-eval rate studies/a"),
+        "agreement": ("agreement:agreement", "Judges against people: gotr1-eval agreement runs/a studies/a"),
+        "calibrate": (
+            "calibrate:calibrate",
+            "People's scale: gotr1-eval calibrate fit runs/a studies/a --judge spatial",
+        ),
+    },
+    "Train": {
+        "train": ("train:train", "GRPO and SFT: gotr1-eval train grpo --config configs/shapes.toml --out runs/grpo"),
+        "plan": ("plan:plan", "What a big run would cost: gotr1-eval plan --train janus-pro-7b --gpus 8"),
+        "tiny-janus": ("tiny_janus:tiny_janus", "Train the embedded checkpoint again: gotr1-eval tiny-janus OUT"),
+    },
+    "Set up": {
+        "list": ("listing:list_plugins", "What can be named: gotr1-eval list judges"),
+        "data": ("data:data", "The benchmarks' prompts: gotr1-eval data fetch"),
+        "weights": ("weights:weights", "Official weights: gotr1-eval weights geneval --download"),
+        "doctor": ("doctor:doctor", "Do the models see at all? gotr1-eval doctor --detector shapes"),
+        "convert": ("convert:convert", "DeepSeek's layout as transformers': gotr1-eval convert SRC DST"),
+        "phrases": ("phrases:phrases", "How prompts are parsed: gotr1-eval phrases --freeze parses.json"),
+    },
+}
+"""Group -> command -> (module of `gotr1_eval.cli` and name in it, what it is for, with an example)."""
 
-app = typer.Typer(
-    name="gotr1-eval",
-    help="Judges, rewards, benchmarks and reports for image generators that reason before they paint.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_INTERRUPTED = 130
+COMMANDS = {name: place for group in GROUPS.values() for name, (place, _) in group.items()}
 
 
 def _show_version(asked: bool) -> None:
@@ -55,7 +74,6 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and stop.")
@@ -64,51 +82,53 @@ def options(
     """What stands before a command."""
 
 
-app.command("demo")(demo.demo)
-app.command("bench")(bench.bench)
-app.command("compbench")(bench.compbench)
-app.command("geneval")(bench.geneval)
-app.command("phrases")(phrases.phrases)
-app.command("generate")(bench.generate)
-app.command("merge")(merge.merge)
-app.command("convert")(convert.convert)
-app.command("score")(bench.score)
-app.command("audit")(audit.audit)
-app.command("agreement")(agreement.agreement)
-app.command("retest")(retest.retest)
-app.command("reread")(reread.reread)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("precision")(precision.precision)
-app.command("analyse")(analyse.analyse)
-app.command("leaderboard")(leaderboard.leaderboard)
-app.command("study")(study.study)
-app.command("rate")(rate.rate)
-app.command("serve")(serve.serve)
-app.command("list")(listing.list_plugins)
-app.command("tiny-janus")(tiny_janus.tiny_janus)
-app.command("plan")(plan.plan)
-app.command("weights")(weights.weights)
-app.command("doctor")(doctor.doctor)
-app.add_typer(data.data, name="data")
-app.add_typer(calibrate.calibrate, name="calibrate")
-app.add_typer(train.train, name="train")
+def make_app(wanted: Sequence[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The application with these commands in full, and all others as no more than a line of the help."""
+    app = typer.Typer(
+        name="gotr1-eval",
+        help="Judges, rewards, benchmarks and reports for image generators that reason before they paint.",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    for group, commands in GROUPS.items():
+        for name, (place, line) in commands.items():
+            if name not in wanted:
+                app.command(name, help=line, rich_help_panel=group)(_unloaded)
+                continue
+            command = _load(place)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=name, rich_help_panel=group)
+            else:
+                app.command(name, rich_help_panel=group)(command)
+    return app
+
+
+def _load(place: str) -> Any:  # noqa: ANN401 (a function or a group of commands)
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"gotr1_eval.cli.{module}"), name)
+
+
+def _unloaded() -> None:
+    """Stands for a command that is listed and not called."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
     Raises:
-        KeyboardInterrupt: as always, whatever typer makes of it.
         UsageError: an unknown command or option, a value of the wrong kind, or an option's value that is empty, as an
             unset variable of a shell leaves it.
+        KeyboardInterrupt: as always, whatever typer makes of it.
     """
     for option, value in pairwise([*arguments, "-"]):
         named, equals, given = option.partition("=")
         if named.startswith("--") and len(named) > 2 and not (given if equals else value).strip():
             raise UsageError(f"{named}: expected a value, got an empty text")
+    completes = "_GOTR1_EVAL_COMPLETE" in os.environ
+    app = make_app(tuple(COMMANDS) if completes else tuple(arguments[:1]))
     try:
-        code = app(list(arguments) or ["--help"], standalone_mode=False)
+        code = app(list(arguments) or ["--help"], standalone_mode=completes)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.TyperException as error:

@@ -99,12 +99,16 @@ def _run(prepared: Prepared, builder: Builder, *, as_json: bool) -> None:
 
 
 def _sum_up(request: RunRequest, results: Path, builder: Builder, *, as_json: bool) -> None:
-    """Print the summary of a file that a benchmark's own scripts wrote."""
+    """Print the summary of a file that a benchmark's own scripts wrote; what is missing in it goes to stderr."""
     from gotr1_eval.bench import suite_spec
-    from gotr1_eval.cli.terminal import out
+    from gotr1_eval.cli.terminal import err, out
 
-    content, text = builder.suite(suite_spec(request.suite, request.data)).sum_up_results(results)
-    out.print(json.dumps(content, indent=2) if as_json else text, markup=False, soft_wrap=True)
+    suite = builder.suite(suite_spec(request.suite, request.data))
+    summary = suite.sum_up_results(results, request.images_per_prompt)
+    for line in summary.gaps:
+        err.print(f"note: {results}: {line}", markup=False, soft_wrap=True)
+    text = json.dumps(summary.content, indent=2) if as_json else summary.text
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def _explained(name: str, first: str, example: str = "") -> str:

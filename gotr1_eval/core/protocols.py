@@ -270,6 +270,15 @@ class OfficialMetric:
     categories: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OfficialSummary:
+    """What a file of a benchmark's own scripts comes to: as JSON, for people, and what is missing in it, a line each."""
+
+    content: Mapping[str, Json]
+    text: str
+    gaps: tuple[str, ...] = ()
+
+
 class Suite(Protocol):
     """A benchmark's prompts, its official metrics, and the judges it is usually scored with."""
 
@@ -318,8 +327,8 @@ class Suite(Protocol):
         """Write what the official scripts write into a judged run's folder; lines that sum it up, for people."""
         ...
 
-    def sum_up_results(self, path: Path) -> tuple[dict[str, Json], str]:
-        """The summary of a file that the official scripts wrote, as JSON and for people.
+    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
+        """The summary of a file that the official scripts wrote.
 
         Raises:
             UsageError: the benchmark's scripts write no such file.

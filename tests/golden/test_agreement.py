@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gotr1_eval.cli.app import app
+from gotr1_eval.cli.app import make_app
 from tests.conftest import SHARED, shared_files, shared_parameters
 
 MAPPINGS = Path(__file__).parent / "agreement"
@@ -38,7 +38,7 @@ Answer = float | None
 @cache
 def run(*arguments: str) -> dict[str, Any]:
     """What the command line prints for these arguments."""
-    result = CliRunner().invoke(app, ["agreement", *arguments, "--draws", "0", "--json"])
+    result = CliRunner().invoke(make_app(), ["agreement", *arguments, "--draws", "0", "--json"])
     assert result.exit_code == 0, result.exception
     found: dict[str, Any] = json.loads(result.stdout)
     return found

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from gotr1_eval.build import Builder
-from gotr1_eval.cli.app import app
+from gotr1_eval.cli.app import make_app
 from gotr1_eval.core.plugins import JUDGES
 from gotr1_eval.settings import read_settings
 from rewards.reward_set import read_reward_set
@@ -49,7 +49,7 @@ def test_links_lead_somewhere(page: Path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_are_taken_as_they_stand(page: Path):
-    program = typer.main.get_command(app)
+    program = typer.main.get_command(make_app())
     for call in commands(page):
         command, words = program, shlex.split(call)
         while hasattr(command, "commands"):

@@ -213,15 +213,15 @@ def test_only_questions_with_a_picture_are_seen():
 
 
 def test_the_command_prints_table_totals_and_assumptions():
-    from gotr1_eval.cli.app import app
+    from gotr1_eval.cli.app import make_app
 
     command = ["plan", "--images", "10_000_000", "--judge", "qwen2.5-vl-7b", "--gpus", "64"]
-    shown = CliRunner().invoke(app, command)
+    shown = CliRunner().invoke(make_app(), command)
     assert shown.exit_code == 0, shown.output
     assert "judging 10,000,000 pictures by prompt_image" in shown.output
     assert "10,000,000 judge calls" in shown.output
     assert "read_share=0.4" in shown.output.replace("\n", "")
-    exact = CliRunner().invoke(app, [*command, "--json", "--set", "read_share=0.8", "--set", "score_tokens=1"])
+    exact = CliRunner().invoke(make_app(), [*command, "--json", "--set", "read_share=0.8", "--set", "score_tokens=1"])
     found = json.loads(exact.output)
     assert found["assumed"]["read_share"] == 0.8
     assert found["judge_calls"] == 10_000_000
@@ -233,7 +233,7 @@ def test_the_command_prints_table_totals_and_assumptions():
         (["plan", "--images", "5", "--set", "read_share=2"], "read_share"),
     ):
         with pytest.raises(UsageError, match=line):
-            CliRunner().invoke(app, wrong, catch_exceptions=False)
+            CliRunner().invoke(make_app(), wrong, catch_exceptions=False)
 
 
 def test_amounts_read_well():
