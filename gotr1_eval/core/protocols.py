@@ -272,7 +272,7 @@ class OfficialMetric:
 
 @dataclass(frozen=True, slots=True)
 class OfficialSummary:
-    """What a file of a benchmark's own scripts comes to: as JSON, for people, and what is missing in it, a line each."""
+    """What a file of a benchmark's scripts comes to: as JSON, for people, and a line for each thing that is missing."""
 
     content: Mapping[str, Json]
     text: str
