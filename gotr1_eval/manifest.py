@@ -222,7 +222,9 @@ def _sample(row: Row, names: Mapping[str, str], *, grouped: bool, numbering: _Nu
     prompt, image, chain, category = (
         row.cells.get(names.get(what, what)) for what in ("prompt", "image", "chain", "category")
     )
-    if not isinstance(prompt, str) or not prompt:
+    # In JSON an empty text is a text like any other; in the cells of other tables it is a cell that was left out.
+    said = (lambda text: text is not None) if "json" in (table_kind(row.place) or "") else bool
+    if not isinstance(prompt, str) or not said(prompt):
         there = listed(tuple(row.cells))
         raise row.fault(
             f"expected a text under 'prompt', got {one_line(repr(prompt or None), 80)} ({there}; see --columns)"
@@ -231,7 +233,7 @@ def _sample(row: Row, names: Mapping[str, str], *, grouped: bool, numbering: _Nu
         raise row.fault(f"expected a text or nothing under 'chain', got {one_line(repr(chain), 80)}")
     meta = _own_columns(row, names)
     picture = _picture(row, image)
-    if picture is None and not chain:
+    if picture is None and not said(chain):
         raise row.fault(f"the row has neither 'image' nor 'chain' ({listed(tuple(row.cells))}; see --columns)")
     group = ("no category" if grouped else "all") if is_missing(category) else str(category).strip()
     if grouped and group == "all":
@@ -242,7 +244,9 @@ def _sample(row: Row, names: Mapping[str, str], *, grouped: bool, numbering: _Nu
     elif isinstance(picture, str):
         meta[IMAGE_URL] = picture
     path = picture if isinstance(picture, Path) else None
-    return Sample(id=numbering.next(group, prompt), prompt=prompt, chain=chain or None, image=path, meta=meta)
+    return Sample(
+        id=numbering.next(group, prompt), prompt=prompt, chain=chain if said(chain) else None, image=path, meta=meta
+    )
 
 
 def _own_columns(row: Row, names: Mapping[str, str]) -> dict[str, Json]:

@@ -22,7 +22,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "bench": ("bench:bench", "Run a benchmark: gotr1-eval bench shapes --ckpt tiny-janus --limit 5"),
         "compbench": ("bench:compbench", "T2I-CompBench: gotr1-eval compbench --ckpt FOLDER --limit 5"),
         "geneval": ("bench:geneval", "GenEval: gotr1-eval geneval --images DIR --detections FILE"),
-        "generate": ("bench:generate", "Only the pictures: gotr1-eval generate shapes --ckpt tiny-janus"),
+        "generate": ("bench:generate", "Only the pictures: gotr1-eval generate --suite shapes --ckpt tiny-janus"),
         "merge": ("merge:merge", "Put the shards of a run together: gotr1-eval merge runs/a"),
     },
     "Judge": {

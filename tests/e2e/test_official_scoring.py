@@ -241,7 +241,7 @@ def test_parses_are_frozen_used_and_compared(compbench: Path, capsys: pytest.Cap
     write_rows(parses, rows)
     assert run(["phrases", "--data", str(compbench), "--compare", f"frozen,path={parses}"]) == 0
     out = capsys.readouterr().out
-    assert "builtin: a red cat; a blue dog | builtin, frozen: a blue dog" in out
+    assert "questions: builtin: a red cat?; a blue dog? | builtin, frozen: a blue dog?" in out
     assert "1 of 6 prompts differ" in out
 
 
