@@ -10,9 +10,9 @@ from PIL import Image
 from gotr1_eval.core.errors import LabelError, UsageError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.perception import FileDetector, Sighting
-from gotr1_eval.core.pictures import PictureError, Transparency, open_picture, picture_name
 from gotr1_eval.core.protocols import Detector
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError, Transparency, open_picture, picture_name
 from rewards.inputs import require_sighting
 
 Pictures = Sequence[Image.Image | Unscored]

@@ -10,11 +10,11 @@ stopped; runs and page are in runs/.
 import sys
 from pathlib import Path
 
-from benchmarks.painters import GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval import Builder
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratorPainter
 from reports.comparison.page import write_page
 from reports.comparison.runs import compare_runs
 from reports.comparison.words import sentence

@@ -8,11 +8,11 @@ import random
 import tempfile
 from pathlib import Path
 
-from benchmarks.painters import GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval import Builder
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratorPainter
 from gotr1_eval.study import make_study
 from reports.agreement.analysis import ALL, Options, analyse
 from reports.agreement.mapping import read_mapping_or_none

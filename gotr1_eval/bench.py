@@ -11,12 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchmarks.estimate import Estimate, estimate
 from benchmarks.official import official_specs
-from benchmarks.painters import AsTheyAre, FolderPainter, GeneratorPainter, Painter
-from benchmarks.plan import chosen_categories, plan_samples
-from benchmarks.run import Job
-from benchmarks.stages import Progress, Silent
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
@@ -25,8 +20,13 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.engines import open_engine
 from gotr1_eval.files.columns import read_columns
 from gotr1_eval.files.prompts import is_prompt_file
-from gotr1_eval.manifest import Manifest
+from gotr1_eval.runs.estimate import Estimate, estimate
+from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.request import JudgingRequest, RunRequest, ScoreRequest
+from gotr1_eval.runs.run import Job
+from gotr1_eval.runs.samples import chosen_categories, plan_samples
+from gotr1_eval.runs.sources import AsTheyAre, FolderPainter, GeneratorPainter, Painter
+from gotr1_eval.runs.stages import Progress, Silent
 from gotr1_eval.settings import read_settings
 from rewards.inputs import refuse_without_plan
 from rewards.reward_set import RewardSet

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.painters import GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from gotr1_eval.build import Builder
 from gotr1_eval.core.protocols import Generator
 from gotr1_eval.core.types import Json
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratorPainter
 from reports.page import write_page
 from reports.run_data import load_run
 from reports.tables import ALL, summarise_run

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name
-from gotr1_eval.core.pictures import PictureError, open_picture
+from gotr1_eval.files.pictures import PictureError, open_picture
 from reports.agreement.marks import base_name
 from reports.agreement.population import draw_study
 from reports.agreement.study_folder import Dimension, Study, write_study

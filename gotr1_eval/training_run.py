@@ -9,9 +9,9 @@ from pathlib import Path
 
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.held_out import HeldOutEvaluation
 from rewards.reward_set import RewardSet
 from training.grpo import GrpoTrainer

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.writing import write_atomically
 
 Record = Mapping[str, Json]
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.parquet import write_parquet
-from gotr1_eval.core.pictures import picture_name
-from gotr1_eval.core.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.pictures import picture_name
+from gotr1_eval.files.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
+from gotr1_eval.files.writing import write_atomically, write_parquet
 from reports.run_data import RunData
 
 if TYPE_CHECKING:

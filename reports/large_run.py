@@ -15,9 +15,9 @@ from itertools import groupby
 from pathlib import Path
 
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.parts import Part, PartFolder
-from gotr1_eval.core.runs import read_info
 from gotr1_eval.core.statistics import Summary, kind, summarise_groups
+from gotr1_eval.runs.parts import Part, PartFolder
+from gotr1_eval.runs.store import read_info
 from reports.export import remark_lines, unscored_lines
 from reports.run_data import JudgeColumn, RunData, assemble_run
 from reports.tables import Table, judged_samples, row_tasks

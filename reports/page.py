@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.files.writing import write_atomically
 from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData

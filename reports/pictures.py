@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gotr1_eval.core.pictures import open_picture
+from gotr1_eval.files.pictures import open_picture
 
 SIDES = (512, 384, 256, 160)
 """Longest sides in pixels that are tried in turn."""

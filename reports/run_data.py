@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome
-from gotr1_eval.core.runs import RunInfo, read_info, read_judgments, read_samples
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.store import RunInfo, read_info, read_judgments, read_samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.files.writing import write_atomically
 from reports import shell
 from reports.run_page.curves import METRICS, HeldOut, held_out_means, training_curves
 

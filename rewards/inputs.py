@@ -16,9 +16,9 @@ from gotr1_eval.core.chain import NOTATIONS, Chain, parse_chain
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.perception import FileDetector, Sighting
-from gotr1_eval.core.pictures import PictureError, open_picture, picture_name, picture_size
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError, open_picture, picture_name, picture_size
 
 NO_BOX = "no readable box in the chain"
 IN_MEMORY = "detections from a file need picture files, got one in memory"

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.painters import GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratorPainter
 from reports.run_data import RunData, load_run
 from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings

@@ -11,10 +11,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from gotr1_eval.core.chain import write_chain
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
-from gotr1_eval.core.runs import RunInfo, RunStore
 from gotr1_eval.core.types import Box, Detection, Sample
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.store import RunInfo, RunStore
 
 Judges = Mapping[str, Callable[[Sample], Outcome]]
 """Factor -> what its judge says; the judge is called ``judge[<factor>]``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from gotr1_eval.core.jsonl import append_rows, read_rows
+from gotr1_eval.files.jsonl import append_rows, read_rows
 
 CHAIN = "A red circle (0,400),(200,600) and a blue square (800,400),(1000,600)"
 

@@ -44,7 +44,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
-from gotr1_eval.core.jsonl import append_rows, read_rows
+from gotr1_eval.files.jsonl import append_rows, read_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints

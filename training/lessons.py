@@ -20,8 +20,8 @@ from PIL import Image
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.jsonl import append_rows, read_rows
-from gotr1_eval.core.pictures import PictureError, open_picture
+from gotr1_eval.files.jsonl import append_rows, read_rows
+from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.tables import read_table
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import encode_prompt

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from gotr1_eval.core.chain import parse_chain
-from gotr1_eval.core.jsonl import cut_torn_line, dump, read_rows
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.files.jsonl import cut_torn_line, dump, read_rows
+from gotr1_eval.files.writing import write_atomically
 from training.advantage import Advantages
 from training.rollout import Rollout
 

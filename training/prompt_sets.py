@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.public_data import require_data
 from gotr1_eval.files.prompts import read_prompts
+from gotr1_eval.files.public_data import require_data
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from training.settings import PromptSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gotr1_eval.core.errors import GotR1Error, UsageError
-from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.models.janus.loading import Checkpoint
 from training import checkpoint as checkpoints
 from training.accelerating import start_accelerator

@@ -24,11 +24,11 @@ from benchmarks.audit import grounding, metamorphic, prompt_image, robustness, s
 from benchmarks.audit.card import Card, grade_run
 from benchmarks.audit.cases import SUITE, Looks, Planned, plan_part
 from benchmarks.audit.examined import VARIANT, VARIANT_SETTINGS, Examined
-from benchmarks.run import run_benchmark
-from benchmarks.stages import Progress
 from gotr1_eval.core.protocols import Judge
-from gotr1_eval.core.runs import save_image
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.stages import Progress
+from gotr1_eval.runs.store import save_image
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet
 

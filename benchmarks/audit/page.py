@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.audit.card import GRADES, Card, PartResult, card_json
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.writing import write_atomically
 
 
 def write_card(cards: Sequence[Card], folder: Path, *, size: str, seed: int) -> Path:

@@ -15,7 +15,10 @@ from benchmarks.doctor.checks import Check, Examination, checks_json, examine
 from benchmarks.doctor.detectors import Sightings, answer_checks, detect, read_sightings, seen, with_clearness
 from benchmarks.doctor.drawings import World, everyday
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.official_files import (
+from gotr1_eval.core.perception import FromFile, TensorCount
+from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.types import Detection, Json
+from gotr1_eval.files.official_files import (
     OfficialFile,
     file_fault,
     file_sha256,
@@ -24,9 +27,6 @@ from gotr1_eval.core.official_files import (
     interchangeable,
     official_file,
 )
-from gotr1_eval.core.perception import FromFile, TensorCount
-from gotr1_eval.core.protocols import Detector, Workshop
-from gotr1_eval.core.types import Detection, Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from gotr1_eval.core.official_files import FILES, file_fault, find_file, how_to_get, interchangeable
+from gotr1_eval.files.official_files import FILES, file_fault, find_file, how_to_get, interchangeable
 
 PACKAGE = "gotr1-eval"
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "pandas")

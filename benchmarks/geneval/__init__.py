@@ -11,9 +11,9 @@ from benchmarks.geneval.metadata import TAGS, Task, read_tasks
 from benchmarks.geneval.results import gap_lines, read_results, summarise_results, write_results
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
-from gotr1_eval.core.public_data import require_data
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.public_data import require_data
+from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.settings import Settings as StrictSettings
 from reports.run_data import load_run
 

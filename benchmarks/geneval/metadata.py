@@ -10,8 +10,8 @@ from typing import Any
 from gotr1_eval.core.coco import NAMES as CLASSES
 from gotr1_eval.core.coco import geneval_name
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.jsonl import read_rows
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.jsonl import read_rows
 
 __all__ = ["CLASSES", "COLOURS", "TAGS", "Clause", "Task", "read_task", "read_tasks"]
 

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.geneval.metadata import TAGS, Task
-from benchmarks.layouts import geneval_row
 from gotr1_eval.core.errors import one_line
 from gotr1_eval.core.intervals import Groups, Interval, inside, overall_bootstrap, overall_seeds
-from gotr1_eval.core.jsonl import dump
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.pictures import picture_size
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.jsonl import dump
+from gotr1_eval.files.pictures import picture_size
 from gotr1_eval.files.tables import read_table
+from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.runs.layouts import geneval_row
 
 
 @dataclass(frozen=True, slots=True)

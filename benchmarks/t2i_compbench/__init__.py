@@ -10,8 +10,8 @@ from benchmarks.official import looks_with
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
-from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.public_data import require_data
 from gotr1_eval.settings import Settings as StrictSettings
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex")

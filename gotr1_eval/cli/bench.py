@@ -54,12 +54,12 @@ def run_suite(
 
 def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
     """Make the pictures of a benchmark, and write them as its official scripts read them where that is asked for."""
-    from benchmarks.layouts import paths_of, read_layout, write_layout
-    from benchmarks.shards import expected_of
     from gotr1_eval.bench import execute, prepare_pictures
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import Bars, err
-    from gotr1_eval.core.runs import read_info, read_samples
+    from gotr1_eval.runs.layouts import paths_of, read_layout, write_layout
+    from gotr1_eval.runs.shards import expected_of
+    from gotr1_eval.runs.store import read_info, read_samples
 
     official = None if layout is None else read_layout(layout)
     builder = Builder()

@@ -11,7 +11,7 @@ import typer
 from gotr1_eval.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from gotr1_eval.core.public_data import PublicData
+    from gotr1_eval.files.public_data import PublicData
 
 data = typer.Typer(help="The benchmarks' prompt lists: fetch them once, or list what is there.", no_args_is_help=True)
 
@@ -22,7 +22,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="t2i-compbench, geneval;
 def fetch(names: Names = None) -> None:
     """Fetch prompt lists and metadata at their pinned commits and check every file; what is there is not asked for."""
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.core.public_data import fetch_data
+    from gotr1_eval.files.public_data import fetch_data
 
     for chosen in _chosen(names or []):
         brought = fetch_data(chosen)
@@ -34,7 +34,7 @@ def fetch(names: Names = None) -> None:
 def list_data(as_json: AsJson = False) -> None:
     """What there is to fetch, from where, and what is on this machine."""
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.core.public_data import DATA
+    from gotr1_eval.files.public_data import DATA
 
     rows = [_row(known) for known in DATA]
     if as_json:
@@ -49,7 +49,7 @@ def list_data(as_json: AsJson = False) -> None:
 
 
 def _chosen(names: Sequence[str]) -> list[PublicData]:
-    from gotr1_eval.core.public_data import DATA, public_data
+    from gotr1_eval.files.public_data import DATA, public_data
 
     return [public_data(name) for name in names] or list(DATA)
 

@@ -16,10 +16,33 @@ from gotr1_eval.settings import read_component
 
 if TYPE_CHECKING:
     from benchmarks.doctor.official import Missing, Report
-    from gotr1_eval.cli.official_models import Models
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from gotr1_eval.cli.terminal import out
+from gotr1_eval.core.errors import install_hint
+
+if TYPE_CHECKING:
+    from benchmarks.doctor.checks import Examination
+    from benchmarks.doctor.official import Missing, Report
+from typing import TYPE_CHECKING
+
+from gotr1_eval.cli.bench import ALIASES
+from gotr1_eval.core.errors import nearest_name
+
+if TYPE_CHECKING:
+    from gotr1_eval.build import Builder
+    from gotr1_eval.core.protocols import Suite
+
 
 _FORM = "by name, or name,setting=value,...; may be given several times."
 Several = list[str] | None
+Models = list[tuple[str, Mapping[str, Json]]]
+"""(role of the model, its settings)."""
+AESTHETIC = "aesthetic"
+"""Not a benchmark but a judge, whose encoder is published as one file as well."""
 
 
 def doctor(
@@ -44,7 +67,7 @@ def doctor(
 
     Ends with an error unless everything that was asked for passed.
     """
-    from gotr1_eval.core.official_files import weights_folder
+    from gotr1_eval.files.official_files import weights_folder
 
     folder = (weights or weights_folder()).expanduser()
     given = {"detector": detector, "encoder": encoder, "yes_no": yes_no, "depth": depth, "phrases": phrases}
@@ -68,8 +91,7 @@ def _models(models: Models, benchmarks: Sequence[str], folder: Path, *, as_json:
     from benchmarks.doctor import examine_model
     from benchmarks.doctor.checks import checks_json
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.doctor_table import show_examinations
-    from gotr1_eval.cli.official_models import official_models
+    from gotr1_eval.cli.doctor import official_models, show_examinations
     from gotr1_eval.cli.terminal import err
 
     builder = Builder()
@@ -101,7 +123,7 @@ def _official(benchmarks: Sequence[str], folder: Path, *, as_json: bool) -> None
     """Examine the official detectors' files in a folder: all of them, or those that the benchmarks need."""
     from benchmarks.doctor.official import examine_official, official_cases
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.doctor_table import show_reports
+    from gotr1_eval.cli.doctor import show_reports
     from gotr1_eval.cli.terminal import err
 
     cases, missing = official_cases(_official_keys(benchmarks), folder)
@@ -125,8 +147,8 @@ def _official_keys(benchmarks: Sequence[str]) -> list[str]:
     """
     from benchmarks.doctor.official import CASES
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.official_models import categories_of
-    from gotr1_eval.core.official_files import official_file
+    from gotr1_eval.cli.doctor import categories_of
+    from gotr1_eval.files.official_files import official_file
 
     builder = Builder()
     parts = {part for benchmark in benchmarks for part in categories_of(benchmark, builder)}
@@ -156,7 +178,7 @@ def _report_json(reports: Sequence[Report], missing: Sequence[Missing]) -> dict[
 def _surroundings(folder: Path, *, as_json: bool) -> None:
     """What is on this machine."""
     from benchmarks.doctor import surroundings
-    from gotr1_eval.cli.doctor_table import show_surroundings
+    from gotr1_eval.cli.doctor import show_surroundings
     from gotr1_eval.models.devices import list_devices
 
     facts = (surroundings.versions(), list_devices(), surroundings.extras(), surroundings.weights(folder))
@@ -186,3 +208,171 @@ def _fail_for(faults: Iterable[str]) -> None:
     """Raises RunError when anything is at fault."""
     if told := list(faults):
         raise RunError(f"doctor: not fit for a run: {'; '.join(told)}")
+
+
+_MOST_SHOWN = 6
+"""Detections of a drawing that the table shows; --json has all."""
+_STATES = {"found": "green", "missing": "yellow", "wrong": "red"}
+
+
+def show_examinations(examinations: Sequence[Examination]) -> None:
+    """A line a model, and below it a row a check."""
+    for one in examinations:
+        _show_title(f"{one.kind} {one.model}", one.passed, f"{one.seconds:.1f} s")
+        _show_checks(one)
+
+
+def show_reports(reports: Sequence[Report], missing: Sequence[Missing]) -> None:
+    """Each file: what it is, how it loaded and ran, its checks, and the first detections in each drawing."""
+    for report in reports:
+        _show_title(f"{report.case.key}, {report.case.semantics}", report.passed, report.examination.model)
+        _show_facts(_report_facts(report))
+        _show_checks(report.examination)
+        _show_detections(report)
+    for lack in missing:
+        text = Text("MISSING  ", style="bold red").append(
+            f"{lack.key}: {lack.name}; {lack.how_to_get}", style="default"
+        )
+        out.print(text, soft_wrap=True)
+
+
+def _report_facts(report: Report) -> dict[str, Text]:
+    facts = {"file": f"{report.path.name}, {report.bytes:,} bytes", "sha256": report.sha256}
+    if report.tensors is not None:
+        facts["tensors"] = f"{report.tensors.in_file} in the file, {report.tensors.weights} of them weights"
+    if report.load_seconds is not None:
+        facts["loading"] = f"{report.load_seconds:.1f} s"
+    if report.seconds_a_picture is not None:
+        facts["looking"] = f"{report.seconds_a_picture:.1f} s a picture"
+    return {name: Text(fact) for name, fact in facts.items()}
+
+
+def _show_title(title: str, passed: bool, remark: str) -> None:
+    out.print(Text(f"{title}  ", style="bold").append_text(_verdict(passed)).append(f"  {remark}", style="dim"))
+
+
+def _show_checks(examination: Examination) -> None:
+    grid = _plain_grid()
+    for check in examination.checks:
+        grid.add_row(_verdict(check.passed), Text(check.name), Text(check.detail, overflow="fold"))
+    out.print(grid)
+
+
+def _show_detections(report: Report) -> None:
+    """Boxes in pixels of the drawing."""
+    if not report.found:
+        return
+    grid = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
+    for column in ("", "drawing", "label", "score", "x1", "y1", "x2", "y2"):
+        grid.add_column(column, justify="left" if column in ("", "drawing", "label") else "right")
+    shown: dict[str, int] = {}
+    for drawing, (width, height), one in report.found:
+        shown[drawing] = shown.get(drawing, 0) + 1
+        if shown[drawing] <= _MOST_SHOWN:
+            box = (value * side for value, side in zip(one.box.corners, (width, height, width, height), strict=True))
+            grid.add_row("", drawing, Text(one.label), f"{one.score:.4f}", *(f"{value:.1f}" for value in box))
+    out.print(grid)
+    if left_out := sum(max(count - _MOST_SHOWN, 0) for count in shown.values()):
+        out.print(f"   and {left_out} more; --json has them all", style="dim")
+
+
+def show_surroundings(
+    versions: Mapping[str, str],
+    devices: Mapping[str, str],
+    extras: Mapping[str, Mapping[str, str | None]],
+    weights: Mapping[str, Mapping[str, str]],
+    folder: str,
+) -> None:
+    """What is on this machine."""
+    _show_section("versions", {name: Text(version) for name, version in versions.items()})
+    _show_section("devices", {name: Text(facts) for name, facts in devices.items()})
+    _show_section("extras", {name: _packages(name, packages) for name, packages in extras.items()})
+    states = {
+        name: Text(f"{facts['state']}: ", style=_STATES.get(facts["state"], "dim")).append(
+            facts["detail"], style="default"
+        )
+        for name, facts in weights.items()
+    }
+    _show_section(f"official weights in {folder}", states)
+
+
+def _packages(extra: str, packages: Mapping[str, str | None]) -> Text:
+    text = Text(", ".join(f"{name} {version}" for name, version in packages.items() if version))
+    absent = [name for name, version in packages.items() if not version]
+    if not absent:
+        return text
+    hint = "python -m spacy download en_core_web_sm" if absent == ["en_core_web_sm"] else install_hint(extra)
+    return text.append(f"{', ' if text else ''}not installed: {', '.join(absent)}; {hint}", style="yellow")
+
+
+def _show_section(title: str, facts: Mapping[str, Text]) -> None:
+    out.print(title, style="bold", markup=False)
+    _show_facts(facts)
+
+
+def _show_facts(facts: Mapping[str, Text]) -> None:
+    grid = _plain_grid()
+    for name, fact in facts.items():
+        fact.overflow = "fold"
+        grid.add_row(Text(name), fact)
+    out.print(grid)
+
+
+def _plain_grid() -> Table:
+    return Table(box=None, show_header=False, pad_edge=True, padding=(0, 2))
+
+
+def _verdict(passed: bool) -> Text:
+    return Text("ok", style="green") if passed else Text("FAILED", style="bold red")
+
+
+def known_names(builder: Builder) -> dict[str, tuple[Suite, tuple[str, ...]]]:
+    """What `--for` takes: suites by name and by their command's, and categories -> (suite, its categories)."""
+    known: dict[str, tuple[Suite, tuple[str, ...]]] = {}
+    for suite in builder.suites():
+        names = [suite.name, *(alias for alias, name in ALIASES.items() if name == suite.name)]
+        known |= dict.fromkeys(names, (suite, suite.categories))
+        if suite.official:
+            known |= {category: (suite, (category,)) for category in suite.categories if category not in known}
+    return known
+
+
+def categories_of(name: str, builder: Builder) -> tuple[str, ...]:
+    """The names under which the official files of a benchmark or category are listed."""
+    if name == AESTHETIC:
+        return (name,)
+    suite, categories = _known(name, builder)
+    return (name, suite.name, *categories)
+
+
+def official_models(name: str, folder: Path, builder: Builder) -> Models:
+    """The models of a benchmark or of one category, with the files of a folder; each once.
+
+    A file that is not there is named all the same, so that the model says what it lacks.
+
+    Raises:
+        UsageError: an unknown benchmark.
+    """
+
+    def file(key: str) -> str:
+        from gotr1_eval.files.official_files import find_interchangeable, official_file
+
+        one = official_file(key)
+        return one.name if one.on_hub else str(find_interchangeable(one, folder) or folder / one.name)
+
+    if name == AESTHETIC:
+        return [("encoder", {"use": "hps", "weights": file("hps")})]
+    suite, categories = _known(name, builder)
+    models: Models = []
+    for category in categories:
+        for model in suite.official_models(category, file).items():
+            models += [] if model in models else [model]
+    return models
+
+
+def _known(name: str, builder: Builder) -> tuple[Suite, tuple[str, ...]]:
+    known = known_names(builder)
+    if name not in known:
+        names = (*known, AESTHETIC)
+        raise UsageError(f"--for {name}: no such benchmark{nearest_name(name, names)} (known: {', '.join(names)})")
+    return known[name]

@@ -14,8 +14,8 @@ def merge(
     ],
 ) -> None:
     """Put the shards of a run together; the command that made them, without --shard, then goes on in the whole run."""
-    from benchmarks.shards import merge as put_together
     from gotr1_eval.cli.terminal import err
+    from gotr1_eval.runs.shards import merge as put_together
 
     count = put_together(out)
     err.print(f"{count} samples in {out}", markup=False, soft_wrap=True)

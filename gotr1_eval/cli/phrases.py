@@ -34,7 +34,7 @@ def phrases(
     from benchmarks.t2i_compbench.prompt_lists import read_prompts
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.core.public_data import require_data
+    from gotr1_eval.files.public_data import require_data
     from gotr1_eval.models.phrases.frozen import freeze as write_parses
     from gotr1_eval.settings import read_component
 

@@ -58,7 +58,7 @@ def rate(
 def _export(store: RatingStore, path: Path) -> None:
     """Write the long table, and say what is in it."""
     from gotr1_eval.cli.terminal import err
-    from gotr1_eval.core.runs import write_atomically
+    from gotr1_eval.files.writing import write_atomically
     from reports.agreement.study_folder import ratings_csv
 
     ratings = store.ratings()

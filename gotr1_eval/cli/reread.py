@@ -12,8 +12,8 @@ import typer
 from gotr1_eval.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from benchmarks.reread import JudgeReread, Reread
     from gotr1_eval.core.outcome import Outcome
+    from gotr1_eval.runs.reread import JudgeReread, Reread
 
 SHOWN = 20
 
@@ -30,8 +30,8 @@ def reread(
 
     Example: gotr1-eval reread runs/2025-11 --judge prompt_image
     """
-    from benchmarks.reread import reread as read_again
     from gotr1_eval.cli.terminal import out
+    from gotr1_eval.runs.reread import reread as read_again
 
     found = read_again(run, judge)
     if as_json:
@@ -43,8 +43,8 @@ def reread(
 
 
 def _lines(found: JudgeReread, most: int | None) -> list[str]:
-    from benchmarks.reread import Fate
     from gotr1_eval.core.reading import READER_VERSION
+    from gotr1_eval.runs.reread import Fate
 
     counts = ", ".join(f"{count} {fate}" for fate, count in found.counts.items())
     frame = f", boxes in {found.frame}" if found.frame else ""
@@ -76,8 +76,8 @@ def _mean(outcomes: list[Outcome]) -> str:
 
 
 def _json(found: list[JudgeReread]) -> dict[str, object]:
-    from benchmarks.reread import Fate
     from gotr1_eval.core.reading import READER_VERSION
+    from gotr1_eval.runs.reread import Fate
 
     judges = [
         {

@@ -20,11 +20,11 @@ def retest(
     ] = None,
 ) -> None:
     """Judge a run's samples again, never from a cache, and show how far the judges agree with themselves."""
-    from benchmarks.retest import repeated_spec
-    from benchmarks.retest import retest as judge_again
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.agreement_table import show_retest
     from gotr1_eval.cli.terminal import Bars
+    from gotr1_eval.runs.retest import repeated_spec
+    from gotr1_eval.runs.retest import retest as judge_again
 
     builder = Builder()
     specs = builder.judge_specs(judges, judge_model_spec(judge_model, judges))

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from benchmarks.estimate import Estimate
 from gotr1_eval.core.statistics import Summary
+from gotr1_eval.runs.estimate import Estimate
 from reports.tables import Table, table_json
 
 out = Console(highlight=False)
@@ -42,7 +42,7 @@ class _Traffic(ProgressColumn):
 
 
 class Bars:
-    """Shows the stages of a run; satisfies `benchmarks.stages.Progress`. Everything goes to stderr.
+    """Shows the stages of a run; satisfies `gotr1_eval.runs.stages.Progress`. Everything goes to stderr.
 
     Args:
         traffic: what judge servers are doing, shown beside the bar, and once more where all went well.

@@ -12,7 +12,7 @@ import typer
 from gotr1_eval.core.errors import UsageError, nearest_name
 
 if TYPE_CHECKING:
-    from gotr1_eval.core.official_files import OfficialFile
+    from gotr1_eval.files.official_files import OfficialFile
 
 
 def weights(
@@ -28,7 +28,7 @@ def weights(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the official weights that benchmarks need, find them in a folder, and download what can be."""
-    from gotr1_eval.core.official_files import weights_folder
+    from gotr1_eval.files.official_files import weights_folder
 
     if fetch and not names:
         raise UsageError("--download needs to know what: name benchmarks or files, as in `weights spatial --download`")
@@ -44,7 +44,7 @@ def weights(
 
 def _chosen(names: Sequence[str]) -> list[OfficialFile]:
     """The files of benchmarks and keys, each once; all of them where none is named."""
-    from gotr1_eval.core.official_files import BENCHMARKS, FILES
+    from gotr1_eval.files.official_files import BENCHMARKS, FILES
 
     keys = [file.key for file in FILES]
     for name in names:
@@ -59,15 +59,15 @@ def _chosen(names: Sequence[str]) -> list[OfficialFile]:
 
 def _is_dispensable(file: OfficialFile, folder: Path) -> bool:
     """Whether another file does as well: the usual one, or one that is here."""
-    from gotr1_eval.core.official_files import find_file, interchangeable
+    from gotr1_eval.files.official_files import find_file, interchangeable
 
     return file.instead_of is not None or any(find_file(other, folder) for other in interchangeable(file))
 
 
 def _download(file: OfficialFile, folder: Path) -> None:
     from gotr1_eval.cli.terminal import err
-    from gotr1_eval.core.downloading import download
-    from gotr1_eval.core.official_files import file_fault, find_file
+    from gotr1_eval.files.downloading import download
+    from gotr1_eval.files.official_files import file_fault, find_file
 
     if file.url is None or find_file(file, folder) is not None:
         return
@@ -83,7 +83,7 @@ def _download(file: OfficialFile, folder: Path) -> None:
 
 def _show(files: Sequence[OfficialFile], folder: Path, *, as_json: bool) -> None:
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.core.official_files import find_file
+    from gotr1_eval.files.official_files import find_file
 
     found = {file.key: find_file(file, folder) for file in files}
     if as_json:
@@ -97,7 +97,7 @@ def _show(files: Sequence[OfficialFile], folder: Path, *, as_json: bool) -> None
 
 
 def _row(file: OfficialFile, found: Path | None, folder: Path) -> dict[str, object]:
-    from gotr1_eval.core.official_files import file_fault, how_to_get
+    from gotr1_eval.files.official_files import file_fault, how_to_get
 
     return {
         "key": file.key,
@@ -116,7 +116,7 @@ def _row(file: OfficialFile, found: Path | None, folder: Path) -> dict[str, obje
 
 def _lines(file: OfficialFile, found: Path | None, folder: Path) -> list[str]:
     """What a person wants to know about a file: what for, whether it is here, and else how to get it."""
-    from gotr1_eval.core.official_files import file_fault, find_file, how_to_get, interchangeable
+    from gotr1_eval.files.official_files import file_fault, find_file, how_to_get, interchangeable
 
     uses: dict[str, list[str]] = {}
     for benchmark, use in file.made_for.items():

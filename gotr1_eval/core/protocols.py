@@ -319,7 +319,7 @@ class Suite(Protocol):
         """Role -> settings of the models with which the category's published scores were made.
 
         Args:
-            file: the place of an official file on this machine, by its key in `gotr1_eval.core.official_files`.
+            file: the place of an official file on this machine, by its key in `gotr1_eval.files.official_files`.
         """
         ...
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.run import Job, run_benchmark
-from benchmarks.shards import Shard, read_shard
-from benchmarks.stages import Progress
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.types import Json
+from gotr1_eval.runs.run import Job, run_benchmark
+from gotr1_eval.runs.shards import Shard, read_shard
+from gotr1_eval.runs.stages import Progress
 from gotr1_eval.settings import read_settings
 
 ENGINES = ("local", "ray")

@@ -1,6 +1,6 @@
 """The Ray engine: a run's parts stream through pools of processes that hold the models.
 
-The driver lays the plan out as Parquet parts (`core.parts`) and hands out their numbers; Ray Data moves them through a
+The driver lays the plan out as Parquet parts (`runs.parts`) and hands out their numbers; Ray Data moves them through a
 pool that paints and a pool that judges, as fast as the slower one. A worker reads its part, does what is missing, and
 writes it whole. So no process holds more than one part, a worker or a driver that dies loses the parts in its hands,
 and the same command does those again and nothing else. In the end the driver copies the parts into the run's JSON
@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from benchmarks.part_view import write_view
-from benchmarks.part_work import lay_out, part_size
-from benchmarks.run import TILE, Job, run_identity, run_setup, survey, tile_of
-from benchmarks.stages import Progress
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.parts import PartFolder, parts_of
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.engines.ray_cluster import cluster
 from gotr1_eval.engines.ray_worker import PartWorker, Work, fitting_tile
 from gotr1_eval.engines.recipe import Recipe
+from gotr1_eval.runs.part_work import lay_out, part_size, write_view
+from gotr1_eval.runs.parts import PartFolder, parts_of
+from gotr1_eval.runs.run import TILE, Job, run_identity, run_setup, survey, tile_of
+from gotr1_eval.runs.stages import Progress
+from gotr1_eval.runs.store import RunInfo, RunStore, read_info
 from gotr1_eval.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class RaySettings(Settings):
         worker_cpus, worker_gpus: what each of them takes; a fraction of a GPU lets several share one.
         painters: processes that hold the generator, where pictures are painted.
         painter_cpus, painter_gpus: what each of them takes.
-        part: samples of a part, rounded up to whole tiles; see `benchmarks.part_work.part_size` for the default.
+        part: samples of a part, rounded up to whole tiles; see `gotr1_eval.runs.part_work.part_size` for the default.
         parts: folder or fsspec URL of the Parquet parts; parts/ in the run folder by default.
     """
 

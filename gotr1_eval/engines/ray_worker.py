@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.part_work import judge_part, paint_part
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import GotR1Error, RunError
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.parts import PartFolder
 from gotr1_eval.engines.recipe import Recipe
+from gotr1_eval.runs.part_work import judge_part, paint_part
+from gotr1_eval.runs.parts import PartFolder
 
 Row = dict[str, list[Any]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.painters import GeneratorPainter, Painter
 from gotr1_eval.build import Builder
 from gotr1_eval.core.types import Json
+from gotr1_eval.runs.sources import GeneratorPainter, Painter
 from rewards.reward_set import RewardSet
 from rewards.total import Total
 

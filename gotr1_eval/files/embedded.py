@@ -117,7 +117,7 @@ def _reading(file: IO[bytes], place: str) -> Iterator[ParquetFile]:
     from pyarrow import ArrowException, parquet
 
     try:
-        # Arrow's threads must not hold a Python file; see `gotr1_eval.core.parquet`.
+        # Arrow's threads must not hold a Python file; see `gotr1_eval.files.writing`.
         yield parquet.ParquetFile(file.name if "://" not in place else file, pre_buffer=False)
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read as .parquet: {one_line(error)}", path=place) from None

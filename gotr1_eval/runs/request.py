@@ -54,7 +54,9 @@ class JudgingRequest(Settings):
         description="For judges that ask: a checkpoint folder, a hub repository, http://host:port/v1#model (several "
         "addresses with commas), or a .toml file of its settings.",
     )
-    reply_cache: Path | None = Field(default=None, description="File in which the model's replies are kept; none by default.")
+    reply_cache: Path | None = Field(
+        default=None, description="File in which the model's replies are kept; none by default."
+    )
     tile: int | None = Field(
         default=None,
         ge=1,
@@ -65,7 +67,9 @@ class JudgingRequest(Settings):
         description="local (this process), or ray with its settings, such as ray,workers=8,worker_gpus=0.5 "
         "(docs/scaling.md).",
     )
-    out: Path | None = Field(default=None, description="The run folder; by default runs/ and a name made of the settings.")
+    out: Path | None = Field(
+        default=None, description="The run folder; by default runs/ and a name made of the settings."
+    )
     min_coverage: float = Field(default=0.95, ge=0, le=1, description="Exit with an error when fewer are scored.")
     retry: Reasons = Field(
         default=(), description=f"Judge unscored samples again, by reason: {', '.join(Why)}; separated by commas."
@@ -109,7 +113,8 @@ class RunRequest(JudgingRequest):
     )
     generator: Component | None = Field(default=None, description=f"Who makes the pictures, {_FORM}")
     images: Path | None = Field(
-        default=None, description="Judge the pictures of this folder, in the benchmark's official layout, made elsewhere."
+        default=None,
+        description="Judge the pictures of this folder, in the benchmark's official layout, made elsewhere.",
     )
     categories: Names = Field(default=(), description="Only these categories, separated by commas.")
     images_per_prompt: int | None = Field(default=None, ge=1, description="By default the suite's own number.")
@@ -119,7 +124,9 @@ class RunRequest(JudgingRequest):
     yes_no: Component | None = Field(default=None, description=f"Model that answers about phrases, {_FORM}")
     encoder: Component | None = Field(default=None, description=f"Encoder of pictures and texts, {_FORM}")
     depth: Component | None = Field(default=None, description=f"Depth model of 3d_spatial, {_FORM}")
-    phrases: Component | None = Field(default=None, description=f"Source of noun phrases, {_FORM}; builtin unless given.")
+    phrases: Component | None = Field(
+        default=None, description=f"Source of noun phrases, {_FORM}; builtin unless given."
+    )
     semantics: Literal["reference", "corrected"] = Field(
         default="reference", description="Official metrics as their scripts compute them, bug for bug, or corrected."
     )

@@ -13,7 +13,7 @@ from PIL import Image
 from gotr1_eval.core.canvas import draw_plan, hex_colour
 from gotr1_eval.core.chain import Chain, parse_chain
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.pictures import PictureError, open_picture
+from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.web.rating_store import item_key
 from reports.agreement.study_folder import Item, Study, picture_path
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.core.sqlite_files import write_ahead
+from gotr1_eval.files.writing import write_ahead
 from reports.agreement.study_folder import Rating, Study
 
 FILE = "ratings.sqlite3"

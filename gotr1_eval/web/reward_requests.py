@@ -22,8 +22,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from gotr1_eval.core.errors import UsageError, one_line
-from gotr1_eval.core.pictures import PictureError, check_size, open_picture
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError, check_size, open_picture
 
 PROTOCOL = "1"
 IDENTITY = ("request_id", "sample_id", "group_id", "source_rank", "policy_version", "scorer_version", "idempotency_key")

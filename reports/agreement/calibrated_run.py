@@ -9,10 +9,10 @@ import numpy as np
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info
 from gotr1_eval.core.types import Json
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.store import RunInfo, RunStore, read_info
 from reports.agreement.calibration import Calibration
 from reports.run_data import JudgeColumn, load_run
 

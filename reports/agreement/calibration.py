@@ -17,7 +17,7 @@ import numpy as np
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.identifiers import utf8
-from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.files.writing import write_atomically
 from reports.agreement.correlations import Floats
 
 FORMAT = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.files.writing import write_atomically
 from reports.agreement.analysis import ALL, Agreement
 from reports.agreement.as_json import agreement_json
 from reports.agreement.grids import grids

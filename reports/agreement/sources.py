@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Score, Why
-from gotr1_eval.core.runs import read_judgments
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.store import read_judgments
 from reports.agreement.files import read_file
 from reports.agreement.mapping import ANY, MappingFile, TableMapping, Value
 from reports.agreement.marks import ItemFacts, Marks, Unit, base_name

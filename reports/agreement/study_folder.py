@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError, one_line
-from gotr1_eval.core.jsonl import dump, read_rows
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.jsonl import dump, read_rows
+from gotr1_eval.files.writing import write_atomically
 from reports.agreement.marks import base_name
 
 FORMAT = 1

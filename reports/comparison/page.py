@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gotr1_eval.core.pictures import PictureError, picture_name
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError, picture_name
+from gotr1_eval.files.writing import write_atomically
 from reports import shell, svg
 from reports.comparison.paired import Difference
 from reports.comparison.runs import Comparison, JudgeComparison, Moved

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from gotr1_eval.core.jsonl import read_rows
+from gotr1_eval.files.jsonl import read_rows
 from reports import svg
 from reports.run_page.plots import Plot
 

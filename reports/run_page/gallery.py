@@ -16,9 +16,9 @@ import numpy as np
 
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Why
-from gotr1_eval.core.pictures import PictureError, picture_name
-from gotr1_eval.core.runs import write_atomically
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError, picture_name
+from gotr1_eval.files.writing import write_atomically
 from reports.pictures import SmallPicture, shrink
 from reports.run_data import RunData
 from reports.run_page.standing import Floats, Standings

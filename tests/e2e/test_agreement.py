@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.painters import GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.runs import read_judgments
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.store import read_judgments
 from reports.agreement.study_folder import Dimension, Item, Rating, Study, write_ratings, write_study
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet

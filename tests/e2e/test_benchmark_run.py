@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from gotr1_eval.core.chain import write_chain
-from gotr1_eval.core.jsonl import append_rows
-from gotr1_eval.core.runs import read_judgments, read_samples
 from gotr1_eval.core.types import Box
+from gotr1_eval.files.jsonl import append_rows
+from gotr1_eval.runs.store import read_judgments, read_samples
 from tests.conftest import SHARED
 from tests.e2e.test_command_line import HOSTILE_PROMPTS, SCRIPT, start
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.files.jsonl import append_rows
 from tests.e2e.test_command_line import start
 from tests.faulty_server import FaultyServer, faulty_server
 

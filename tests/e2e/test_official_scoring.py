@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.geneval.results import read_results, summarise_results
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.runs import read_judgments
+from gotr1_eval.runs.store import read_judgments
 from tests.conftest import shared_parameters
 
 EYES = "tests.plugins.fake_eyes"

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, Page, expect
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import GotR1Error
-from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.core.types import Box
+from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.web.rating_store import RatingStore, item_key
 from reports.agreement.study_folder import Study, read_study
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser

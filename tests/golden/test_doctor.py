@@ -13,7 +13,7 @@ import torch
 from benchmarks.doctor.drawings import World, everyday
 from benchmarks.doctor.official import CASES, Report, examine_official
 from gotr1_eval.build import Builder
-from gotr1_eval.core.official_files import official_file
+from gotr1_eval.files.official_files import official_file
 from gotr1_eval.models.detectors import mask2former
 from tests.conftest import shared_files, shared_parameters
 from tests.tiny_mask2former import as_in_3x

@@ -16,7 +16,7 @@ from benchmarks.geneval.objects import DEFAULTS, Found, Options, box_iou, relati
 from benchmarks.geneval.verdict import coloured_clauses, judge_picture
 from benchmarks.pixels import Seen
 from benchmarks.semantics import UndefinedScoreError
-from gotr1_eval.core.pictures import open_picture
+from gotr1_eval.files.pictures import open_picture
 from tests.conftest import SHARED, shared_parameters
 
 Read = Callable[[Path], str]

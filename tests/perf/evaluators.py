@@ -36,8 +36,8 @@ from benchmarks.t2i_compbench.attributes import attribute_score
 from benchmarks.t2i_compbench.judges.blip_vqa import BlipVqaJudge
 from benchmarks.t2i_compbench.judges.spatial_2d import Spatial2dJudge, spatial_outcome
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.pictures import open_picture
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import open_picture
 from gotr1_eval.models.detectors.precomputed import PrecomputedDetector
 from gotr1_eval.models.encoders.clip import ClipModelEncoder, Settings
 from gotr1_eval.models.phrases.builtin import BuiltinPhrases

@@ -21,8 +21,8 @@ import torch
 from PIL import Image
 
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.pictures import open_picture
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import open_picture
 from gotr1_eval.models.encoders._clip_text import load_tokenizer, token_ids
 from gotr1_eval.models.encoders.hps import HpsEncoder, Settings, fit_and_pad
 from rewards.cosine import CosineJudge

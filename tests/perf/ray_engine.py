@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.files.jsonl import append_rows
 from tests.run_rows import CHAIN, run_rows
 
 COLOURS = ("red", "green", "blue", "yellow")

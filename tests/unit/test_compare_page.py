@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.painters import AsTheyAre
-from benchmarks.run import run_benchmark
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.sources import AsTheyAre
 from reports.comparison.document import comparison_document
 from reports.comparison.page import render_page, write_page
 from reports.comparison.runs import compare_runs

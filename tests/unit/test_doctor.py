@@ -24,7 +24,7 @@ from benchmarks.doctor.things import THINGS
 from benchmarks.doctor.yes_no import yes_no_checks
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
-from gotr1_eval.cli.official_models import AESTHETIC, known_names, official_models
+from gotr1_eval.cli.doctor import AESTHETIC, known_names, official_models
 from gotr1_eval.core.errors import LabelError, RunError, UsageError
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.perception import Parse, Token

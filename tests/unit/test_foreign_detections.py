@@ -17,8 +17,8 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.protocols import Remarking
-from gotr1_eval.core.runs import read_info
 from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.runs.store import read_info
 
 CAT, DOG = [20, 200, 120, 300], [300, 200, 400, 300]
 

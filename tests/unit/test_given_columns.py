@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.painters import AsTheyAre
-from benchmarks.run import run_benchmark
 from gotr1_eval.build import Builder
-from gotr1_eval.core.parquet import read_parquet, write_parquet
-from gotr1_eval.core.pictures import open_picture
-from gotr1_eval.manifest import Manifest
+from gotr1_eval.files.pictures import open_picture
+from gotr1_eval.files.writing import read_parquet, write_parquet
+from gotr1_eval.runs.manifest import Manifest
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.sources import AsTheyAre
 from reports.export import write_scores
 from reports.frames import load_run
 from reports.run_data import load_run as load_data

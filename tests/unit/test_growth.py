@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.painters import AsTheyAre, FolderPainter, GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.jsonl import read_rows
-from gotr1_eval.core.runs import read_samples, tiles
-from gotr1_eval.manifest import Manifest
+from gotr1_eval.files.jsonl import read_rows
+from gotr1_eval.runs.manifest import Manifest
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import AsTheyAre, FolderPainter, GeneratorPainter
+from gotr1_eval.runs.store import read_samples, tiles
 from reports.run_data import load_run
 from reports.tables import summarise_run
 from tests.fakes import OraclePainter

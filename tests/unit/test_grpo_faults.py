@@ -9,8 +9,8 @@ import torch
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.core.outcome import Unscored, Why
+from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.training_run import prepare_grpo
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, trainer

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.layouts import paths_of, write_layout
-from benchmarks.picture_folders import match_pictures
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.layouts import paths_of, write_layout
+from gotr1_eval.runs.picture_folders import match_pictures
 
 
 def planned(prompt: str, category: str = "color", prompt_index: int = 0, image_index: int = 0, **meta) -> Sample:

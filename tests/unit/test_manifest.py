@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.painters import AsTheyAre
-from benchmarks.run import run_benchmark
 from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.parquet import write_parquet
-from gotr1_eval.core.remote_pictures import at_hand
-from gotr1_eval.core.runs import read_judgments
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.files.prompts import read_prompts
-from gotr1_eval.manifest import Manifest
+from gotr1_eval.files.remote_pictures import at_hand
+from gotr1_eval.files.writing import write_parquet
+from gotr1_eval.runs.manifest import Manifest
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.store import read_judgments
 from tests.run_rows import picture_manifest
 
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from gotr1_eval.cli.app import run
-from gotr1_eval.core import official_files
-from gotr1_eval.core.downloading import download
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.core.official_files import (
+from gotr1_eval.files import official_files
+from gotr1_eval.files.downloading import download
+from gotr1_eval.files.official_files import (
     BENCHMARKS,
     FILES,
     file_fault,

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.geneval import GenEvalSuite
-from benchmarks.plan import plan_samples
 from gotr1_eval.build import Builder
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.samples import plan_samples
 
 EYES = "tests.plugins.fake_eyes"
 ENCODER = "tests.plugins.fake_encoder"

@@ -10,23 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.painters import AsTheyAre
-from benchmarks.part_view import write_view
-from benchmarks.part_work import MOST_PARTS, lay_out, part_size
-from benchmarks.run import run_benchmark
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core import intervals
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.parquet import read_parquet
-from gotr1_eval.core.parts import PartFolder, parts_of
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_judgments
 from gotr1_eval.engines import open_engine
 from gotr1_eval.engines.ray import RayEngine, RaySettings
 from gotr1_eval.engines.ray_cluster import check_address
 from gotr1_eval.engines.ray_worker import PartWorker, Work
 from gotr1_eval.engines.recipe import Recipe
-from gotr1_eval.manifest import Manifest
+from gotr1_eval.files.writing import read_parquet
+from gotr1_eval.runs.manifest import Manifest
+from gotr1_eval.runs.part_work import MOST_PARTS, lay_out, part_size, write_view
+from gotr1_eval.runs.parts import PartFolder, parts_of
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments
 from reports import large_run
 from reports.export import remark_lines, unscored_lines
 from reports.run_data import load_run

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from gotr1_eval.core import pictures, remote_pictures
-from gotr1_eval.core.pictures import PictureError, open_picture, picture_remarks, picture_size
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError, open_picture, picture_remarks, picture_size
 
 
 def saved(picture: Image.Image, path: Path, **options: object) -> Path:

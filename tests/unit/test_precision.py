@@ -11,9 +11,6 @@ import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from benchmarks.painters import GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
@@ -21,6 +18,9 @@ from gotr1_eval.core.intervals import prompt_analytic
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.precision import Components, plan_precision, variance_components
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratorPainter
 from rewards.reward_set import RewardSet
 from tests.fakes import OraclePainter, ScriptedJudge
 

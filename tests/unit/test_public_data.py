@@ -15,9 +15,9 @@ import pytest
 
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
-from gotr1_eval.core import public_data
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.core.public_data import DATA, PublicData, fetch_data, require_data
+from gotr1_eval.files import public_data
+from gotr1_eval.files.public_data import DATA, PublicData, fetch_data, require_data
 from tests.conftest import SHARED, shared_parameters
 from training.prompt_sets import read_source
 from training.settings import PromptSource

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.official import metric_name
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.t2i_compbench import CATEGORIES as COMPBENCH
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.prompt_digest import PromptDigest
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import PromptDigest, plan_samples
 from reports.page import render_page
 from reports.published import metrics, peers, prompt_lists
 from reports.published.metrics import OFFICIAL, read_name

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.painters import AsTheyAre, GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import Job
 from benchmarks.shapes import ShapesSuite
-from benchmarks.stages import Silent
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.runs import read_judgments, read_samples
 from gotr1_eval.engines import open_engine
-from gotr1_eval.manifest import Manifest
+from gotr1_eval.runs.manifest import Manifest
+from gotr1_eval.runs.run import Job
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import AsTheyAre, GeneratorPainter
+from gotr1_eval.runs.stages import Silent
+from gotr1_eval.runs.store import read_judgments, read_samples
 from rewards.reward_set import RewardSet
 from tests.run_rows import picture_manifest, run_rows
 

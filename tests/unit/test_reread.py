@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.reread import Fate, reread
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
-from gotr1_eval.core.runs import RunInfo, RunStore, save_image
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.reread import Fate, reread
+from gotr1_eval.runs.store import RunInfo, RunStore, save_image
 from tests.conftest import shared_parameters
 
 CHAIN = "A dog <|box_start|>(100,200),(300,400)<|box_end|> on grass."

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.painters import AsTheyAre
-from benchmarks.run import run_benchmark
 from gotr1_eval.core.errors import BackendError, RunError, UsageError, writing
 from gotr1_eval.core.geometry import Box
-from gotr1_eval.core.jsonl import append_rows, dump, read_rows
 from gotr1_eval.core.judging import judge_batch
-from gotr1_eval.core.judgments import Judgment, judgment_row
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.runs import read_judgments
 from gotr1_eval.core.types import Detection, Sample
+from gotr1_eval.files.jsonl import append_rows, dump, read_rows
+from gotr1_eval.runs.judgments import Judgment, judgment_row
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.store import read_judgments
 from reports.export import write_scores
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet

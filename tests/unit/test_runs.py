@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from gotr1_eval.core.errors import DataError, RunError, UsageError
-from gotr1_eval.core.jsonl import append_rows, cut_torn_line, read_rows
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_samples, save_image, tiles
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.jsonl import append_rows, cut_torn_line, read_rows
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_samples, save_image, tiles
 
 INFO = RunInfo(identity={"seed": 0, "suite": "x"}, setup={"judges": [], "expected": {}})
 

@@ -10,12 +10,13 @@ import pytest
 
 from gotr1_eval.core import secrets
 from gotr1_eval.core.errors import UsageError, one_line
-from gotr1_eval.core.jsonl import append_rows
 from gotr1_eval.core.outcome import Unscored, Why
-from gotr1_eval.core.runs import RunInfo, RunStore, write_atomically
 from gotr1_eval.core.secrets import MARK, redact, redacted_json, register, register_settings
+from gotr1_eval.files.jsonl import append_rows
+from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.models.vlms.connection import api_key, read_headers, split_address
 from gotr1_eval.models.vlms.server_settings import Settings
+from gotr1_eval.runs.store import RunInfo, RunStore
 from gotr1_eval.settings import read_settings
 
 KEY = 'sk-"4711"&not/a+real-key'

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.parquet import write_parquet
+from gotr1_eval.files.writing import write_parquet
 from tests.tiny_models import CODES, TOKENS, loaded_random
 from training.lessons import read_lessons
 from training.settings import SftSettings

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.layouts import write_layout
-from benchmarks.painters import FolderPainter, GeneratorPainter
-from benchmarks.plan import plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
-from benchmarks.shards import Shard, merge, read_shard
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.runs import read_samples
+from gotr1_eval.runs.layouts import write_layout
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.shards import Shard, merge, read_shard
+from gotr1_eval.runs.sources import FolderPainter, GeneratorPainter
+from gotr1_eval.runs.store import read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run
 from rewards.reward_set import RewardSet

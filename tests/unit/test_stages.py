@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.painters import FolderPainter, GeneratorPainter
-from benchmarks.plan import chosen_categories, plan_samples
-from benchmarks.run import run_benchmark
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BackendError, RunError, UsageError
-from gotr1_eval.core.jsonl import read_rows
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.runs import read_judgments, read_samples
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.jsonl import read_rows
+from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.samples import chosen_categories, plan_samples
+from gotr1_eval.runs.sources import FolderPainter, GeneratorPainter
+from gotr1_eval.runs.store import read_judgments, read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run, table_json
 from rewards.reward_set import RewardSet

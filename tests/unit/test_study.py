@@ -10,10 +10,10 @@ from PIL import Image, PngImagePlugin
 
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from gotr1_eval.core.runs import RunInfo, RunStore, save_image
 from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.store import RunInfo, RunStore, save_image
 from gotr1_eval.study import make_study
 from reports.agreement.study_folder import Study, picture_path, read_study
 from rewards.human_rubric import questions

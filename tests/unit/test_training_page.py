@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.jsonl import append_rows
+from gotr1_eval.files.jsonl import append_rows
 from reports.page import render_page
 from reports.run_data import load_run
 from reports.run_page.curves import thinned, training_curves, training_folder

@@ -11,8 +11,8 @@ from statsmodels.stats.multitest import multipletests
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.runs import RunInfo
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.store import RunInfo
 from reports.comparison.means_table import CAVEAT, RunAgainstMeans, means_document
 from reports.comparison.published_means import published_means
 from reports.comparison.unpaired import KnownMean, against_means, read_means

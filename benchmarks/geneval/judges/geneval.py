@@ -12,7 +12,6 @@ from benchmarks.geneval.colours import ColourNamer, cut_out
 from benchmarks.geneval.metadata import CLASSES, Task, read_task
 from benchmarks.geneval.objects import Found, select_objects
 from benchmarks.geneval.verdict import coloured_clauses, judge_picture
-from benchmarks.layouts import geneval_row
 from benchmarks.official import metric_name, undefined, where_it_applies
 from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
@@ -23,6 +22,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Sighting
 from gotr1_eval.core.protocols import Detector, Encoder, Workshop
 from gotr1_eval.core.types import Box, Detection, Sample
+from gotr1_eval.runs.layouts import geneval_row
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

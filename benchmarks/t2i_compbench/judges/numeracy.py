@@ -20,8 +20,8 @@ from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Phrases, Sighting
 from gotr1_eval.core.protocols import Detector, Workshop
-from gotr1_eval.core.public_data import require_data
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.public_data import require_data
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

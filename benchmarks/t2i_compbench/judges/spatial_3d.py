@@ -28,9 +28,9 @@ from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, stated_3d
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.perception import Depth, FileDepth, Phrases, Sighting
-from gotr1_eval.core.pictures import PictureError
 from gotr1_eval.core.protocols import Detector, Workshop
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import PictureError
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

@@ -28,8 +28,8 @@ from transformers import DPTForDepthEstimation
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.core.pictures import to_rgb
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.batches import in_batches
 from gotr1_eval.models.loading import choose_device, folder_digest
 from gotr1_eval.models.threads import fitting_threads

@@ -24,10 +24,10 @@ from PIL import Image
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.core.jsonl import read_rows
-from gotr1_eval.core.picture_rows import PictureRows
-from gotr1_eval.core.pictures import MAX_PIXELS, PictureError, check_size
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.files.jsonl import read_rows
+from gotr1_eval.files.picture_rows import PictureRows
+from gotr1_eval.files.pictures import MAX_PIXELS, PictureError, check_size
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1

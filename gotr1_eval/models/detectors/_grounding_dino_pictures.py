@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gotr1_eval.core.pictures import to_rgb
+from gotr1_eval.files.pictures import to_rgb
 
 _SHORTER, _LONGER = 800, 1333
 _SHORTEST = 33

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from gotr1_eval.core.pictures import to_rgb
+from gotr1_eval.files.pictures import to_rgb
 
 Levels = NDArray[np.uint8]
 """[height, width, 3]: red, green, blue (OpenCV itself keeps them in the opposite order)."""

@@ -26,11 +26,11 @@ from pydantic import Field
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.jsonl import read_rows
 from gotr1_eval.core.perception import Sighting
-from gotr1_eval.core.picture_rows import PictureRows
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.files.jsonl import read_rows
+from gotr1_eval.files.picture_rows import PictureRows
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 2

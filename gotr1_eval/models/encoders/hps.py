@@ -21,10 +21,10 @@ from pydantic import Field
 from torch.nn.functional import interpolate, pad
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.official_files import official_file, require_file
-from gotr1_eval.core.pictures import to_rgb
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.official_files import official_file, require_file
+from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.encoders._clip_folder import load_folder, resolve_folder
 from gotr1_eval.models.encoders._clip_model import ClipEncoder, ClipSettings, LoadedClip, normalise, to_floats
 from gotr1_eval.models.encoders._clip_text import has_tokenizer, load_tokenizer, tokenizer_digest

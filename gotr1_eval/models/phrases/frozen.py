@@ -15,10 +15,10 @@ from typing import Any
 
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.jsonl import dump, read_rows
 from gotr1_eval.core.perception import Parse, Phrases, Token
 from gotr1_eval.core.protocols import Workshop
-from gotr1_eval.core.runs import write_atomically
+from gotr1_eval.files.jsonl import dump, read_rows
+from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1

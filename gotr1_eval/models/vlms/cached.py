@@ -8,8 +8,8 @@ from pathlib import Path
 from gotr1_eval.core.forms import constrains
 from gotr1_eval.core.outcome import Reply, Unscored
 from gotr1_eval.core.protocols import Request, Vlm, Workshop
-from gotr1_eval.core.reply_cache import ReplyCache, request_key
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.reply_cache import ReplyCache, request_key
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

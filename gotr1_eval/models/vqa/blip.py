@@ -32,9 +32,9 @@ from pydantic import Field
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.core.official_files import official_file, require_file
-from gotr1_eval.core.pictures import to_rgb
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.files.official_files import official_file, require_file
+from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.batches import in_batches
 from gotr1_eval.models.encoders._clip_folder import resolve_folder
 from gotr1_eval.models.encoders._clip_model import normalise, to_floats

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gotr1_eval.core.official_files import official_file, require_file
 from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.files.official_files import official_file, require_file
 from gotr1_eval.settings import Settings as StrictSettings
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import pad
 
-from gotr1_eval.core.pictures import to_rgb
+from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.detectors.unidet.architecture import Architecture
 from gotr1_eval.models.detectors.unidet.pyramid import MULTIPLE
 

@@ -20,7 +20,7 @@ from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.secrets import redact
-from gotr1_eval.core.sqlite_files import write_ahead
+from gotr1_eval.files.writing import write_ahead
 
 _DAY_S = 86_400.0
 _AT_ONCE = 500

@@ -1,4 +1,4 @@
-"""Pictures made elsewhere, in T2I-CompBench's or GenEval's layout (see `benchmarks.layouts`), held against a plan.
+"""Pictures made elsewhere, in T2I-CompBench's or GenEval's layout (see `gotr1_eval.runs.layouts`), held against a plan.
 
 Whatever does not fit is told in one line a kind: pictures of prompts that are not planned, pictures beyond those that
 are asked for, and planned samples without a picture.
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from benchmarks.layouts import NUMBERED, geneval_row, read_metadata
 from gotr1_eval.core.errors import UsageError, one_line
-from gotr1_eval.core.pictures import is_shown
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import is_shown
+from gotr1_eval.runs.layouts import NUMBERED, geneval_row, read_metadata
 
 _PICTURE = re.compile(r"(?P<number>[0-9]+)\.(?:png|jpg|jpeg|webp)", re.I)
 _MARKS = re.compile(r"[^\w\s]|_")

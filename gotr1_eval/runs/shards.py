@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
 
 _FOLDER = re.compile(r"\.shard-(\d+)-of-(\d+)")
 

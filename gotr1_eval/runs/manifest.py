@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.layouts import geneval_prompt, prompt_of
 from gotr1_eval.core.errors import GotR1Error, UsageError, one_line
 from gotr1_eval.core.identifiers import sample_id
-from gotr1_eval.core.pictures import is_picture_name, is_shown
-from gotr1_eval.core.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.columns import Columns, listed
 from gotr1_eval.files.embedded import Embedded
+from gotr1_eval.files.pictures import is_picture_name, is_shown
+from gotr1_eval.files.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
 from gotr1_eval.files.tables import Row, find_shards, is_missing, read_table, table_kind, table_stem, tell
 from gotr1_eval.files.text import Remark
+from gotr1_eval.runs.layouts import geneval_prompt, prompt_of
 
 _LONGEST_PATH = 4096
 _OURS = (IMAGE_URL, EMBEDDED, PICTURE_REMARKS)

@@ -6,17 +6,18 @@ a part that is done twice is the same part.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.painters import Painter
-from benchmarks.stages import TileWork, kept_keys, lacking
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.parts import Part, PartFolder
-from gotr1_eval.core.runs import read_judgments, read_samples, tiles
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.parts import Part, PartFolder, parts_of
+from gotr1_eval.runs.sources import Painter
+from gotr1_eval.runs.stages import TileWork, kept_keys, lacking
+from gotr1_eval.runs.store import read_judgments, read_samples, tiles
 from rewards.reward_set import RewardSet
 
 MOST_PARTS = 10_000
@@ -69,7 +70,7 @@ def _known(run: Path) -> tuple[dict[str, Sample], dict[str, list[Judgment]]]:
 
 
 def paint_part(part: Part, painter: Painter, run: Path, tile: int) -> None:
-    """Make the samples that the part lacks, tile by tile as `benchmarks.stages.generate` does."""
+    """Make the samples that the part lacks, tile by tile as `gotr1_eval.runs.stages.generate` does."""
     for start in range(0, len(part.samples), tile):
         planned = part.samples[start : start + tile]
         if any(sample.generator is None or lacking(sample) for sample in planned):
@@ -77,7 +78,7 @@ def paint_part(part: Part, painter: Painter, run: Path, tile: int) -> None:
 
 
 def judge_part(part: Part, rewards: RewardSet, tile: int, retry: Collection[Why] = ()) -> None:
-    """Judge what the part's samples lack, tile by tile as `benchmarks.stages.judge` does.
+    """Judge what the part's samples lack, tile by tile as `gotr1_eval.runs.stages.judge` does.
 
     What was judged before an error (a budget that is spent) is in the part all the same.
     """
@@ -90,3 +91,31 @@ def judge_part(part: Part, rewards: RewardSet, tile: int, retry: Collection[Why]
                 work.judge(fresh)
             finally:
                 part.judgments |= {judgment.key: judgment for judgment in fresh}
+
+
+def write_view(parts: PartFolder) -> int:
+    """Write samples.jsonl and judgments.jsonl anew from the parts, in the plan's order; returns the samples.
+
+    Holds one part at a time; a reader finds the old files or the new ones.
+    """
+    count = 0
+    partial = [parts.run / f".{name}.partial" for name in ("samples.jsonl", "judgments.jsonl")]
+    with partial[0].open("w", encoding="utf-8") as samples, partial[1].open("w", encoding="utf-8") as judgments:
+        for number in parts.numbers():
+            for sample, judged in parts.lines(number):
+                samples.write(f"{sample}\n")
+                judgments.writelines(f"{line}\n" for line in judged)
+                count += 1
+        for file in (samples, judgments):
+            file.flush()
+            os.fsync(file.fileno())
+    for path in partial:
+        path.replace(parts.run / path.name[1 : -len(".partial")])
+    return count
+
+
+def bring_view_up_to_date(folder: Path) -> None:
+    """Before one process goes on with a run that was made in parts: its JSON lines must hold what the parts hold."""
+    parts = parts_of(folder)
+    if parts is not None:
+        write_view(parts)

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.growth import grown_identity, in_order_made, places
-from benchmarks.painters import Painter, picture_stamp
-from benchmarks.part_view import bring_view_up_to_date
-from benchmarks.shards import Shard
-from benchmarks.stages import Progress, Silent, generate, is_judged, judge
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.prompt_digest import PromptDigest
 from gotr1_eval.core.protocols import Asking, Remarking
-from gotr1_eval.core.remote_pictures import EMBEDDED
-from gotr1_eval.core.runs import RunInfo, RunStore, read_info, read_samples
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.remote_pictures import EMBEDDED
+from gotr1_eval.runs.growth import grown_identity, in_order_made, places
+from gotr1_eval.runs.part_work import bring_view_up_to_date
+from gotr1_eval.runs.samples import PromptDigest
+from gotr1_eval.runs.shards import Shard
+from gotr1_eval.runs.sources import Painter, picture_stamp
+from gotr1_eval.runs.stages import Progress, Silent, generate, is_judged, judge
+from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_samples
 from rewards.reward_set import RewardSet
 
 TILE = 32

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gotr1_eval.core.cache import cache_folder
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.files.downloading import cache_folder
 
 FOLDER_VARIABLE = "GOTR1_EVAL_WEIGHTS"
 _CHECKPOINTS = (b"PK", b"\x80")

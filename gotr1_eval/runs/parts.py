@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.identifiers import encodable
-from gotr1_eval.core.jsonl import dump
-from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.runs import read_info
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.jsonl import dump
+from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
+from gotr1_eval.runs.store import read_info
 
 if TYPE_CHECKING:
     import pyarrow

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gotr1_eval.core.runs import RunInfo
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.store import RunInfo
 
 GROWING = ("categories", "images_per_prompt", "limit", "plan", "pictures")
 """Keys of a run's identity that differ where it grows."""

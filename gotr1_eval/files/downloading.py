@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -81,3 +82,14 @@ def _copy(answer: BinaryIO, file: BinaryIO, there: int, total: int | None, repor
 def _is_whole(error: urllib.error.HTTPError, there: int) -> bool:
     """Whether the server refused to go on because there is nothing left to send (``Content-Range: bytes */<all>``)."""
     return (error.headers["Content-Range"] or "").removeprefix("bytes */") == str(there)
+
+
+CACHE_VARIABLE = "GOTR1_CACHE"
+
+
+def cache_folder(kind: str) -> Path:
+    """The folder for one kind of files: in $GOTR1_CACHE, or else in ``gotr1-eval`` of the user's cache (XDG)."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser() / kind
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "gotr1-eval" / kind

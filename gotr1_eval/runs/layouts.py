@@ -1,4 +1,4 @@
-"""The folders that the official evaluators read; `benchmarks.picture_folders` reads them back.
+"""The folders that the official evaluators read; `gotr1_eval.runs.picture_folders` reads them back.
 
     T2I-CompBench   <folder>/<category>/samples/<prompt>_<6 digits>.png    the number counts the category's pictures
     GenEval         <folder>/<5 digits>/metadata.jsonl                     one row: tag, include, exclude, prompt
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
-from gotr1_eval.core.jsonl import dump, read_rows
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.jsonl import dump, read_rows
 
 Layout = Literal["t2i-compbench", "geneval"]
 

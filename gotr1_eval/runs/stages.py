@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.painters import Painter
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.core.judging import judge_batch
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
 from gotr1_eval.core.protocols import Judge
-from gotr1_eval.core.remote_pictures import AtHand, at_hand
-from gotr1_eval.core.runs import RunStore, tiles
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.remote_pictures import AtHand, at_hand
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.sources import Painter
+from gotr1_eval.runs.store import RunStore, tiles
 from rewards.reward_set import RewardSet
 
 Key = tuple[str, str, str, int]
@@ -93,7 +93,7 @@ def judge(
     """Judge every sample that has no final judgment yet, and form the totals.
 
     Args:
-        anew: places where tiles begin anew, see `gotr1_eval.core.runs.tiles`.
+        anew: places where tiles begin anew, see `gotr1_eval.runs.store.tiles`.
         retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
 
     Raises:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gotr1_eval.core.cache import cache_folder
-from gotr1_eval.core.downloading import download
 from gotr1_eval.core.errors import UsageError, nearest_name
+from gotr1_eval.files.downloading import cache_folder, download
 
 MIRROR_VARIABLE = "GOTR1_DATA_MIRROR"
 ORIGIN = "https://raw.githubusercontent.com"

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
-from benchmarks.picture_folders import match_pictures
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.pictures import PictureError, picture_remarks
 from gotr1_eval.core.protocols import Generator
-from gotr1_eval.core.remote_pictures import EMBEDDED, PICTURE_REMARKS
-from gotr1_eval.core.runs import save_bytes, save_image
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.embedded import EmbeddedPictures
+from gotr1_eval.files.pictures import PictureError, picture_remarks
+from gotr1_eval.files.remote_pictures import EMBEDDED, PICTURE_REMARKS
 from gotr1_eval.files.tables import tell
+from gotr1_eval.runs.picture_folders import match_pictures
+from gotr1_eval.runs.store import save_bytes, save_image
 
 
 class Painter(Protocol):
@@ -112,7 +112,7 @@ def picture_stamp(path: Path) -> str:
 
 
 class FolderPainter(_NoModel):
-    """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `benchmarks.picture_folders`.
+    """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `gotr1_eval.runs.picture_folders`.
 
     The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored;
     what does not fit the plan is told in one line a kind.

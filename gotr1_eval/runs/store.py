@@ -26,10 +26,11 @@ from PIL import Image
 
 from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line, writing
 from gotr1_eval.core.identifiers import safe_name
-from gotr1_eval.core.jsonl import append_rows, cut_torn_line, read_rows
-from gotr1_eval.core.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
-from gotr1_eval.core.secrets import redact, redacted_json
+from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.jsonl import append_rows, cut_torn_line, read_rows
+from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 
 FORMAT = 1
 
@@ -62,7 +63,7 @@ class RunStore:
         """Create the run, or resume it when the folder holds one with the same identity.
 
         Args:
-            grown_from: another identity with which it may be resumed, see `benchmarks.growth`.
+            grown_from: another identity with which it may be resumed, see `gotr1_eval.runs.growth`.
 
         Raises:
             UsageError: the folder holds another run (one line says what differs), or something else.
@@ -213,15 +214,6 @@ def read_judgments(folder: Path) -> dict[tuple[str, str, str, int], Judgment]:
             raise DataError(f"not a judgment ({error!r})", path=folder / "judgments.jsonl", line=number) from None
         found[judgment.key] = judgment
     return found
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content, redacted; a reader sees the old text or the new one."""
-    partial = path.with_name(f".{path.name}.partial")
-    # Prompts and replies may hold lone surrogates, which UTF-8 cannot; a question mark stands for them in a page.
-    with writing(path):
-        partial.write_text(redact(text), encoding="utf-8", errors="replace")
-        partial.replace(path)
 
 
 def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:

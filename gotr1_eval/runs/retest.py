@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.stages import Progress, Silent
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.judging import judge_batch
-from gotr1_eval.core.judgments import Judgment
 from gotr1_eval.core.protocols import Judge
-from gotr1_eval.core.runs import RunStore, read_info, tiles
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.judgments import Judgment
+from gotr1_eval.runs.stages import Progress, Silent
+from gotr1_eval.runs.store import RunStore, read_info, tiles
 
 TILE = 32
 
