@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from benchmarks.audit.card import Card, PartResult, card_json
+from benchmarks.audit.page import measure_lines
 from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Tile, judge_model_spec
+from gotr1_eval.cli.terminal import out
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.identifiers import safe_name
 
 if TYPE_CHECKING:
     from benchmarks.audit.cases import Looks
     from gotr1_eval.core.protocols import Judge
-import json
-from collections.abc import Sequence
-
-from rich.table import Table
-from rich.text import Text
-
-from benchmarks.audit.card import Card, PartResult, card_json
-from benchmarks.audit.page import measure_lines
-from gotr1_eval.cli.terminal import out
 
 
 def audit(

@@ -8,31 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from gotr1_eval.cli.bench import ALIASES
 from gotr1_eval.cli.options import AsJson
-from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.cli.terminal import out
+from gotr1_eval.core.errors import RunError, UsageError, install_hint, nearest_name
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import read_component
 
 if TYPE_CHECKING:
-    from benchmarks.doctor.official import Missing, Report
-from typing import TYPE_CHECKING
-
-from rich.table import Table
-from rich.text import Text
-
-from gotr1_eval.cli.terminal import out
-from gotr1_eval.core.errors import install_hint
-
-if TYPE_CHECKING:
     from benchmarks.doctor.checks import Examination
     from benchmarks.doctor.official import Missing, Report
-from typing import TYPE_CHECKING
-
-from gotr1_eval.cli.bench import ALIASES
-from gotr1_eval.core.errors import nearest_name
-
-if TYPE_CHECKING:
     from gotr1_eval.build import Builder
     from gotr1_eval.core.protocols import Suite
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from gotr1_eval.core.errors import RunError
-
-if TYPE_CHECKING:
-    from reports.large_run import Digest
-from collections.abc import Sequence
 
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from gotr1_eval.cli.terminal import out
+from gotr1_eval.core.errors import RunError
 from reports.published.peers import Peers
+
+if TYPE_CHECKING:
+    from reports.large_run import Digest
+
 
 SHOWN = 20
 """Unscored samples, and odd pictures, that are named in the terminal."""

@@ -7,6 +7,8 @@ SIGABRT after all work is done (apache/arrow#34314).
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,6 @@ from gotr1_eval.core.secrets import redact
 
 if TYPE_CHECKING:
     import pandas as pd
-import sqlite3
-import time
 
 
 def write_atomically(path: Path, text: str) -> None:
