@@ -105,7 +105,7 @@ def test_resuming_needs_the_same_settings(tmp_path: Path):
     with RunStore.open(tmp_path / "run", INFO):
         pass
     other = RunInfo(identity={"seed": 1, "suite": "x"}, setup=INFO.setup)
-    with pytest.raises(UsageError, match=r"other settings \(seed was 0, now 1\); choose another --out or delete it"):
+    with pytest.raises(UsageError, match=r"other settings \(--seed was 0, now 1\); choose another --out or delete it"):
         RunStore.open(tmp_path / "run", other)
     assert read_info(tmp_path / "run").identity["seed"] == 0
 
