@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 data = typer.Typer(help="The benchmarks' prompt lists: fetch them once, or list what is there.", no_args_is_help=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="t2i-compbench, geneval; all by default.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Suites, as `data list` names them; all by default.")]
 
 
 @data.command("fetch")
@@ -34,13 +34,14 @@ def fetch(names: Names = None) -> None:
 def list_data(as_json: AsJson = False) -> None:
     """What there is to fetch, from where, and what is on this machine."""
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.files.public_data import DATA
+    from gotr1_eval.files.public_data import known_data
 
-    rows = [_row(known) for known in DATA]
+    there = known_data()
+    rows = [_row(known) for known in there]
     if as_json:
         out.print(json.dumps(rows, indent=2), markup=False, soft_wrap=True)
         return
-    for known, row in zip(DATA, rows, strict=True):
+    for known, row in zip(there, rows, strict=True):
         state = "here" if row["complete"] else f"MISSING  gotr1-eval data fetch {known.key}"
         out.print(f"{known.key}: {known.what}", markup=False, soft_wrap=True)
         out.print(f"  from    {row['source']} ({known.licence})", markup=False, soft_wrap=True)
@@ -49,9 +50,9 @@ def list_data(as_json: AsJson = False) -> None:
 
 
 def _chosen(names: Sequence[str]) -> list[PublicData]:
-    from gotr1_eval.files.public_data import DATA, public_data
+    from gotr1_eval.files.public_data import known_data, public_data
 
-    return [public_data(name) for name in names] or list(DATA)
+    return [public_data(name) for name in names] or list(known_data())
 
 
 def _row(known: PublicData) -> dict[str, str | int | bool]:

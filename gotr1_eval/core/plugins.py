@@ -3,6 +3,9 @@
 A plug-in is a module with a top-level ``Settings`` class and a ``build`` function; its name is the file's name.
 Listing reads the source's outline and imports nothing, so that ``gotr1-eval list`` stays light. A name with a dot is a
 third party's module: ``their_package.their_judge``.
+
+A plug-in that is a folder may hold data beside its code (see docs/extending.md for a benchmark's); `Registry.folder`
+finds it, and imports nothing either.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +28,8 @@ class Registry:
 
     Attributes:
         kind: what they are called in messages ("judge").
-        packages: the packages whose files are the plug-ins, in order of precedence.
+        packages: the packages whose files are the plug-ins, in order of precedence; ``package.*.judges`` stands for
+            the folder ``judges`` of each of its subpackages.
     """
 
     kind: str
@@ -32,7 +37,7 @@ class Registry:
 
     def list(self) -> Mapping[str, str]:
         """Name -> first line of the module's docstring, sorted by name."""
-        return {name: summary for name, (_, summary) in sorted(self._files().items())}
+        return {name: summary for name, (_, _, summary) in sorted(self._files().items())}
 
     def load(self, name: str) -> ModuleType:
         """The plug-in's module.
@@ -62,26 +67,60 @@ class Registry:
                 raise UsageError(f"{self.kind} {name!r}: the module has no {needed!r}; see CONTRIBUTING.md")
         return module
 
-    def _files(self) -> dict[str, tuple[str, str]]:
-        """Name -> (module, summary)."""
-        found: dict[str, tuple[str, str]] = {}
-        for package in self.packages:
-            spec = importlib.util.find_spec(package)
-            for folder in (spec.submodule_search_locations or []) if spec else []:
-                for path in sorted(Path(folder).iterdir()):
-                    source = path / "__init__.py" if path.is_dir() else path
-                    if source.suffix != ".py" or not source.is_file() or path.name.startswith("_"):
-                        continue
-                    tree = ast.parse(source.read_text(encoding="utf-8"))
-                    if any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
-                        summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-                        found.setdefault(path.stem, (f"{package}.{path.stem}", summary))
+    def folders(self) -> Mapping[str, Path]:
+        """Name -> folder of the plug-ins that are one, sorted by name; third parties' are not among them."""
+        files = sorted(self._files().items())
+        return {name: source.parent for name, (_, source, _) in files if source.name == "__init__.py"}
+
+    def folder(self, name: str) -> Path | None:
+        """The folder of one plug-in, of a third party's by its dotted name; None where it is none or not installed."""
+        if "." not in name:
+            return self.folders().get(name.replace("-", "_"))
+        return next((path for path in _locations(name) if (path / "__init__.py").is_file()), None)
+
+    def _files(self) -> dict[str, tuple[str, Path, str]]:
+        """Name -> (module, its source, summary)."""
+        found: dict[str, tuple[str, Path, str]] = {}
+        for package, folder in self._places():
+            for path in sorted(folder.iterdir()):
+                source = path / "__init__.py" if path.is_dir() else path
+                if source.suffix != ".py" or not source.is_file() or path.name.startswith("_"):
+                    continue
+                tree = ast.parse(source.read_text(encoding="utf-8"))
+                if any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
+                    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+                    found.setdefault(path.stem, (f"{package}.{path.stem}", source, summary))
         return found
 
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        """(package, one of its folders), in order of precedence."""
+        for pattern in self.packages:
+            parent, _, child = pattern.partition(".*.")
+            for folder in _locations(parent):
+                if not child:
+                    yield parent, folder
+                    continue
+                for within in sorted(folder.glob(f"*/{child}/__init__.py")):
+                    yield f"{parent}.{within.parts[-3]}.{child}", within.parent
 
-JUDGES = Registry(
-    "judge", ("rewards", "benchmarks.shapes.judges", "benchmarks.t2i_compbench.judges", "benchmarks.geneval.judges")
-)
+
+def _locations(package: str) -> list[Path]:
+    """The folders of a package; none for a plain module or one that is not installed. No parent of it is imported."""
+    first, *others = package.split(".")
+    if not all(part.isidentifier() for part in (first, *others)):
+        return []
+    try:
+        spec = importlib.util.find_spec(first)
+    except ValueError:  # a module that runs as a script has no spec
+        return []
+    name = first
+    for part in others:
+        name = f"{name}.{part}"
+        spec = spec and PathFinder.find_spec(name, spec.submodule_search_locations or [])
+    return [Path(folder) for folder in (spec.submodule_search_locations or [] if spec else [])]
+
+
+JUDGES = Registry("judge", ("rewards", "benchmarks.*.judges"))
 DETECTORS = Registry("detector", ("gotr1_eval.models.detectors",))
 VLMS = Registry("language-vision model", ("gotr1_eval.models.vlms",))
 ENCODERS = Registry("encoder", ("gotr1_eval.models.encoders",))

@@ -17,7 +17,7 @@ from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.files import public_data
-from gotr1_eval.files.public_data import DATA, PublicData, fetch_data, require_data
+from gotr1_eval.files.public_data import PublicData, fetch_data, known_data, require_data
 from tests.conftest import SHARED, shared_parameters
 from training.prompt_sets import read_source
 from training.settings import PromptSource
@@ -92,8 +92,9 @@ def hashes(contents: dict[str, bytes]) -> dict[str, str]:
 def small(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> PublicData:
     """Both benchmarks with a few files of a few bytes, offered by the mirror."""
     metadata = {"prompts/evaluation_metadata.jsonl": json.dumps(TASK).encode()}
-    compbench, geneval = replace(DATA[0], files=hashes(CONTENTS)), replace(DATA[1], files=hashes(metadata))
-    monkeypatch.setattr(public_data, "DATA", (compbench, geneval))
+    geneval, compbench = known_data()
+    geneval, compbench = replace(geneval, files=hashes(metadata)), replace(compbench, files=hashes(CONTENTS))
+    monkeypatch.setattr(public_data, "known_data", lambda: (geneval, compbench))
     mirror.offer(compbench, CONTENTS)
     mirror.offer(geneval, metadata)
     return compbench
@@ -155,7 +156,7 @@ def test_a_file_changed_in_the_cache_is_noticed_and_fetched_again(small: PublicD
     fetch_data(small)
     (small.folder / "color_val.txt").write_text("changed\n")
     with pytest.raises(UsageError, match="1 of its 4 files"):
-        Builder().suite({"use": "t2i-compbench"})
+        Builder().suite({"use": "t2i-compbench"}).prompts("color")
     assert fetch_data(small) == ["examples/dataset/color_val.txt"]
 
 
@@ -204,7 +205,7 @@ def test_the_published_files_have_the_stated_hashes(
     license_file: Path, mirror: Mirror, count_shared: Callable[[Path], Path]
 ):
     """The whole path on the real lists, whose repository this mirror imitates."""
-    for data, folder in zip(DATA, ("t2i_compbench", "geneval"), strict=True):
+    for data, folder in zip(known_data(), ("geneval", "t2i_compbench"), strict=True):
         local = SHARED / "data" / folder
         files = {path: Path(path).name.replace("License.txt", "LICENSE") for path in data.files}
         mirror.offer(data, {path: count_shared(local / name).read_bytes() for path, name in files.items()})
