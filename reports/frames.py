@@ -96,7 +96,7 @@ class RunFrames:
         """A row a category and judge: mean, its intervals and counts, as the run's table prints them.
 
         ``low`` and ``high`` are the 95 % interval over prompts; what the other columns hold says
-        `gotr1_eval.core.statistics.Summary`.
+        `gotr1_eval.core.statistics.summary.Summary`.
         """
         import pandas as pd
 

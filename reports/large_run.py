@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.statistics import Summary, kind, summarise_groups
+from gotr1_eval.core.statistics.summary import Summary, kind, summarise_groups
 from gotr1_eval.runs.parts import Part, PartFolder
 from gotr1_eval.runs.store import read_info
 from reports.export import remark_lines, unscored_lines

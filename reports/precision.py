@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gotr1_eval.core.precision import Components, PrecisionPlan, plan_precision, variance_components
-from gotr1_eval.core.statistics import scored_groups
+from gotr1_eval.core.statistics.precision import Components, PrecisionPlan, plan_precision, variance_components
+from gotr1_eval.core.statistics.summary import scored_groups
 from gotr1_eval.core.types import Json
 from reports.run_data import JudgeColumn, RunData
 from reports.tables import ALL, judged_samples, row_tasks

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from gotr1_eval.core.outcome import Outcome
-from gotr1_eval.core.statistics import Summary, summarise_tasks
+from gotr1_eval.core.statistics.summary import Summary, summarise_tasks
 from gotr1_eval.core.types import Json
 from reports.run_data import JudgeColumn, RunData
 

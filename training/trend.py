@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gotr1_eval.core.statistics.correlations import rank_correlation
+
 WINDOW = 10
 """Steps whose mean is set against that of as many before them."""
 
@@ -68,10 +70,7 @@ def standard_rise(values: Sequence[float]) -> float:
 
 def diverge(reward: Sequence[float], watched: Sequence[float]) -> Divergence:
     """Both series over the same steps."""
-    from scipy.stats import spearmanr
-
-    even = len(reward) < 3 or len(set(reward)) == 1 or len(set(watched)) == 1
-    correlation = None if even else float(spearmanr(reward, watched).statistic)
+    correlation = rank_correlation(np.asarray(reward, dtype=float), np.asarray(watched, dtype=float))
     return Divergence(correlation, standard_rise(reward), standard_rise(watched))
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from scipy import stats
 
 from benchmarks.audit import grounding
 from benchmarks.audit.layouts import AXES
-from gotr1_eval.core.intervals import prompt_bootstrap
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.statistics.intervals import prompt_bootstrap
+from gotr1_eval.core.statistics.ranks import roc_area
 from gotr1_eval.core.types import Json
 
 BINS = 10
@@ -92,15 +92,6 @@ def grounding_measures(cases: Cases) -> dict[str, Json]:
         "phantoms_n": len(phantoms),
         "frames": _frames(cases),
     }
-
-
-def roc_area(positive: Sequence[float] | np.ndarray, negative: Sequence[float] | np.ndarray) -> float | None:
-    """Chance that a positive scores above a negative, a tie counting half; None when one kind is missing."""
-    if len(positive) == 0 or len(negative) == 0:
-        return None
-    ranks = stats.rankdata(np.concatenate([positive, negative]))
-    above = float(ranks[: len(positive)].sum()) - len(positive) * (len(positive) + 1) / 2
-    return above / (len(positive) * len(negative))
 
 
 def calibration_error(values: np.ndarray, holds: np.ndarray) -> float:

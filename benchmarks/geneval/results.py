@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.geneval.metadata import TAGS, Task
 from gotr1_eval.core.errors import one_line
-from gotr1_eval.core.intervals import Groups, Interval, inside, overall_bootstrap, overall_seeds
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.statistics.intervals import Groups, Interval, inside, overall_bootstrap, overall_seeds
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import dump
 from gotr1_eval.files.pictures import picture_size

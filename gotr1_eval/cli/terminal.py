@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.runs.estimate import Estimate
 from reports.tables import Table, table_json
 

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.agreement.bootstrap import Draws
+from gotr1_eval.core.statistics.correlations import Average
 from reports.agreement.ceiling import Ceiling
-from reports.agreement.correlations import Average
 from reports.agreement.judged import MOST_UNITS, AverageRow, JudgeMarks, JudgeRow, average_row, judge_row
 from reports.agreement.mapping import ANY
-from reports.agreement.marks import ItemFacts, Mark, Marks, Unit, base_name
+from reports.agreement.marks import Draws, ItemFacts, Mark, Marks, Unit, base_name
 from reports.agreement.people import PeopleRow, consensus, people_row
 
 ALL = "all"

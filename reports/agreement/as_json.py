@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.types import Json
 from reports.agreement.analysis import Agreement
-from reports.agreement.bootstrap import Estimate
 from reports.agreement.judged import AverageRow, JudgeRow
 from reports.agreement.people import PeopleRow, mean_over_categories
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.identifiers import utf8
+from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.files.writing import write_atomically
-from reports.agreement.correlations import Floats
 
 FORMAT = 1
 CALIBRATED = "+calibrated["

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reports.agreement.bootstrap import Draws, Estimate, estimate
-from reports.agreement.correlations import NAMES, Floats, average, correlations
-from reports.agreement.marks import Mark, Unit
+from gotr1_eval.core.statistics.correlations import NAMES, average, correlations
+from gotr1_eval.core.statistics.intervals import Estimate, estimate
+from gotr1_eval.core.statistics.ranks import Floats
+from reports.agreement.marks import Draws, Mark, Unit
 from reports.agreement.people import consensus
 
 LEAST_UNITS = 10

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.statistics.ranks import Floats
 from reports.agreement.calibration import Pairs
-from reports.agreement.correlations import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

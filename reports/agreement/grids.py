@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.agreement.alpha import LEVELS
+from gotr1_eval.core.statistics.correlations import Bounds
+from gotr1_eval.core.statistics.intervals import Estimate
+from gotr1_eval.core.statistics.krippendorff import LEVELS
 from reports.agreement.analysis import ALL, Agreement
-from reports.agreement.bootstrap import Estimate
-from reports.agreement.bounds import Bounds
 from reports.agreement.judged import PAIRWISE, AverageRow, JudgeRow
 from reports.agreement.mapping import ANY
 from reports.agreement.people import PeopleRow

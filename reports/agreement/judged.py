@@ -10,12 +10,22 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.agreement.bootstrap import Draws, Estimate, estimate
-from reports.agreement.bounds import Bounds, Marked, bounds
+from gotr1_eval.core.statistics.correlations import (
+    NAMES,
+    Average,
+    Bounds,
+    Marked,
+    average,
+    bounds,
+    by_pairs,
+    linear,
+    p_values,
+    why_undefined,
+)
+from gotr1_eval.core.statistics.intervals import Estimate, estimate
+from gotr1_eval.core.statistics.ranks import Floats, accuracies, calibrated_accuracy
 from reports.agreement.ceiling import Ceiling
-from reports.agreement.correlations import NAMES, Average, Floats, average, by_pairs, linear, p_values, why_undefined
-from reports.agreement.marks import Mark, Unit
-from reports.agreement.pairwise import accuracies, calibrated_accuracy
+from reports.agreement.marks import Draws, Mark, Unit
 from reports.agreement.people import consensus
 
 PAIRWISE = "pairwise_accuracy"

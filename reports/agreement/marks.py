@@ -1,11 +1,17 @@
-"""Marks: who gave which item which value on which dimension. People's ratings and judges' scores alike."""
+"""Marks: who gave which item which value on which dimension. People's ratings and judges' scores alike.
+
+Their bootstrap draws prompts whole, and is written as weights: a row a draw, a column a unit."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
+
+import numpy as np
+
+from gotr1_eval.core.statistics.ranks import Floats
 
 Mark = float | str
 """A number, or a word where only equal and unequal count."""
@@ -131,3 +137,37 @@ class Marks:
             self.not_applicable.setdefault(key, set()).update(items)
         self.left_out += other.left_out
         self.counts += other.counts
+
+
+class Draws:
+    """The same draws of prompts for everything that is computed from some items.
+
+    Categories, judges and raters are then drawn together, so that averages over them have intervals as well.
+    """
+
+    def __init__(self, items: Mapping[str, ItemFacts], draws: int, seed: int) -> None:
+        """Draws so many times among the prompts of the items; an item of no known prompt is one of its own."""
+        clusters = {item: item if facts.prompt is None else facts.prompt for item, facts in items.items()}
+        self._place = {name: place for place, name in enumerate(dict.fromkeys(clusters.values()))}
+        self._clusters = clusters
+        # Where only some items come from a design, their weights say nothing about all together.
+        designed = all(facts.weight is not None for facts in items.values())
+        self._base = {item: facts.weight or 1.0 if designed else 1.0 for item, facts in items.items()}
+        size = len(self._place)
+        generator = np.random.default_rng(seed)
+        often = generator.multinomial(size, np.full(size, 1.0 / size), size=draws) if size else np.zeros((draws, 0))
+        self._often = np.vstack([np.ones((1, size)), often])
+
+    def clusters(self, units: Iterable[Unit]) -> int:
+        """How many prompts the units are about."""
+        return len({self._clusters[unit.item] for unit in units})
+
+    def weights(self, units: Sequence[Unit]) -> Floats:
+        """[1 + draws, units]: the first row is the data itself, each other row how often a draw holds the unit.
+
+        Only the first row below two prompts, where nothing can be said about the spread.
+        """
+        base = np.array([self._base[unit.item] for unit in units], dtype=float)
+        places = np.array([self._place[self._clusters[unit.item]] for unit in units], dtype=np.intp)
+        often = self._often if self.clusters(units) > 1 else self._often[:1]
+        return np.asarray(often[:, places] * base)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.agreement.alpha import LEVELS, Coincidences, Level
-from reports.agreement.bootstrap import Draws, Estimate, estimate
-from reports.agreement.correlations import Floats
-from reports.agreement.marks import Mark, Unit
+from gotr1_eval.core.statistics.intervals import Estimate, estimate
+from gotr1_eval.core.statistics.krippendorff import LEVELS, Coincidences, Level
+from gotr1_eval.core.statistics.ranks import Floats
+from reports.agreement.marks import Draws, Mark, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

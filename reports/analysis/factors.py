@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.statistics import Summary, summarise
+from gotr1_eval.core.statistics.correlations import kendall
+from gotr1_eval.core.statistics.summary import Summary, summarise
 from reports.analysis.relations import Column
 
 
@@ -70,13 +71,3 @@ def again(name: str, outcomes: Mapping[str, Outcome], own: Column) -> Again:
     values = {sample: outcome.value for sample, outcome in outcomes.items() if isinstance(outcome, Score)}
     shared = [sample for sample in own if sample in values]
     return Again(name, summary, kendall([own[s] for s in shared], [values[s] for s in shared]), len(shared))
-
-
-def kendall(x: list[float], y: list[float]) -> float | None:
-    """Kendall's tau-b; None where a column has fewer than two different values."""
-    if len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    # Imported here: scipy.stats takes seconds.
-    from scipy.stats import kendalltau
-
-    return float(kendalltau(x, y).statistic)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gotr1_eval.core.chain import parse_chain
-from gotr1_eval.core.intervals import drawn_counts
+from gotr1_eval.core.statistics.correlations import pearson, spearman
+from gotr1_eval.core.statistics.intervals import Estimate, drawn_counts, estimate
+from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Sample
-from reports.agreement.bootstrap import Estimate, estimate
-from reports.agreement.correlations import Floats, pearson, spearman
 
 DRAWS = 1000
 """Bootstrap draws of an interval."""

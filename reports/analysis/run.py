@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.core.types import Json
 from reports.analysis.factors import Again, Decided, again, decided
 from reports.analysis.relations import Column, Relation, plan_columns, relate

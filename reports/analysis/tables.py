@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.correlations import kendall
+from gotr1_eval.core.statistics.intervals import Estimate
+from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.core.types import Json
-from reports.agreement.bootstrap import Estimate
-from reports.analysis.factors import Again, kendall
+from reports.analysis.factors import Again
 from reports.analysis.relations import Relation
 from reports.analysis.run import Analysis
 from reports.documents import Cell, Document, Grid, Record

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gotr1_eval.core.errors import UsageError, nearest_name
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.summary import Summary
 from reports.comparison.ranks import ranks
 from reports.comparison.values import belongs, scores_of
 from reports.origins import run_labels

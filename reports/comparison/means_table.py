@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.summary import Summary
 from reports.comparison.unpaired import AgainstMean
 from reports.documents import Cell, Document, Grid, Record
 from reports.origins import Origin, footer, origin, run_labels

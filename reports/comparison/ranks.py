@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from reports.comparison.paired import LEVEL, holm, sign_flip_p
+from gotr1_eval.core.statistics.intervals import clustered_mean
+from gotr1_eval.core.statistics.significance import LEVEL, holm, sign_flip_p, student_p
 
 Values = Mapping[str, float]
 """Sample id -> score. Ids that differ in the part behind the last slash are pictures of one prompt."""
@@ -45,23 +46,18 @@ def compare_two(a: Values, b: Values, seed: int = 0) -> tuple[float, float]:
 
 def _independent(a: Values, b: Values) -> tuple[float, float]:
     """Student's test of two means with prompts as clusters, and the freedom of the run with fewer prompts."""
-    # scipy.special holds the distribution; scipy.stats takes seconds to import.
-    from scipy.special import stdtr
-
-    (mean_a, error_a, prompts_a), (mean_b, error_b, prompts_b) = clustered_mean(a), clustered_mean(b)
+    mean_a, error_a, prompts_a = clustered_mean(by_prompt(a))
+    mean_b, error_b, prompts_b = clustered_mean(by_prompt(b))
     difference, error = mean_b - mean_a, math.hypot(error_a, error_b)
     freedom = min(prompts_a, prompts_b) - 1
     if freedom < 1 or error == 0:
         return difference, 1.0
-    return difference, 2.0 * float(stdtr(freedom, -abs(difference) / error))
+    return difference, student_p(difference, error, freedom)
 
 
-def clustered_mean(values: Values) -> tuple[float, float, int]:
-    """Mean, its standard error with prompts as clusters, and their number."""
+def by_prompt(values: Values) -> list[list[float]]:
+    """The scores of each prompt."""
     groups: dict[str, list[float]] = {}
     for sample, value in values.items():
         groups.setdefault(sample.rpartition("/")[0], []).append(value)
-    number, prompts = len(values), len(groups)
-    mean = math.fsum(values.values()) / number
-    squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups.values())
-    return mean, math.sqrt(squares * prompts / max(prompts - 1, 1)) / number, prompts
+    return list(groups.values())

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.statistics.significance import holm
 from gotr1_eval.core.types import Json
-from reports.comparison.paired import Difference, compare_pairs, holm
+from reports.comparison.paired import Difference, compare_pairs
 from reports.origins import run_labels
 from reports.run_data import RunData
 

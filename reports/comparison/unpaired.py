@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.intervals import clustered_mean
+from gotr1_eval.core.statistics.significance import LEVEL, holm, student_p
+from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.tables import Row, read_table
-from reports.comparison.paired import LEVEL, holm
-from reports.comparison.ranks import clustered_mean
+from reports.comparison.ranks import by_prompt
 from reports.comparison.values import scores_of
 from reports.run_data import JudgeColumn, RunData
 from reports.tables import summarise_run
@@ -143,13 +144,9 @@ def _against(
 
 def _p(run: RunData, known: KnownMean, judge: str) -> float:
     """Two-sided, of Student's test that the mean over prompts like these is the known one."""
-    # scipy.special holds the distribution; scipy.stats takes seconds to import.
-    from scipy.special import stdtr
-
-    values = scores_of(run, judge, known.category)
-    mean, error, prompts = clustered_mean(values)
+    mean, error, prompts = clustered_mean(by_prompt(scores_of(run, judge, known.category)))
     if prompts < 2:
         return 1.0
     if error == 0:
         return 1.0 if mean == known.score else 0.0
-    return 2.0 * float(stdtr(prompts - 1, -abs(mean - known.score) / error))
+    return student_p(mean - known.score, error, prompts - 1)

@@ -16,12 +16,13 @@ import numpy as np
 
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Why
+from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, picture_name
 from gotr1_eval.files.writing import write_atomically
 from reports.pictures import SmallPicture, shrink
 from reports.run_data import RunData
-from reports.run_page.standing import Floats, Standings
+from reports.run_page.standing import Standings
 from reports.run_page.texts import shortened
 from reports.sample_card import Card, Frame, Verdict, chain_defects, make_card, why_in_words
 from reports.shell import script_json

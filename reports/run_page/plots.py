@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gotr1_eval.core.intervals import prompt_analytic
+from gotr1_eval.core.statistics.intervals import prompt_analytic
 from gotr1_eval.core.types import Sample
 from reports import svg
 from reports.run_data import JudgeColumn, RunData
 from reports.run_page.scores import bar_axis
-from reports.run_page.standing import Standings, spearman
+from reports.run_page.standing import Standings, shared_correlation
 
 Floats = NDArray[np.float64]
 BINS = 20
@@ -65,7 +65,7 @@ def _histogram(column: JudgeColumn, values: Floats) -> str:
 def correlations(run: RunData, standings: Standings) -> Plot | None:
     """Spearman's rho of every two judges as a table of tiles; None where no two have any."""
     found = {
-        (a.name, b.name): spearman(standings.values[a.name], standings.values[b.name])
+        (a.name, b.name): shared_correlation(standings.values[a.name], standings.values[b.name])
         for place, a in enumerate(run.judges)
         for b in run.judges[place + 1 :]
     }
@@ -124,7 +124,7 @@ def chain_lengths(run: RunData, standings: Standings) -> list[Plot]:
         both = ~np.isnan(lengths) & ~np.isnan(values)
         if both.sum() < 3 or np.ptp(lengths[both]) == 0:
             continue
-        rho, number = spearman(lengths, values)
+        rho, number = shared_correlation(lengths, values)
         note = f"n={number}" if rho is None else f"Spearman's ρ {svg.minus(f'{rho:+.2f}')}, n={number}"
         of = [prompt for prompt, there in zip(prompts, both, strict=True) if there]
         drawing = _against(column, unit, lengths[both], values[both], of)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gotr1_eval.core.outcome import Score, Unscored, Why
+from gotr1_eval.core.statistics.correlations import rank_correlation
+from gotr1_eval.core.statistics.ranks import Floats, shares_below
 from reports.run_data import RunData
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +58,10 @@ def find_standings(run: RunData) -> Standings:
     )
 
 
-def shares_below(values: Floats) -> Floats:
-    """Each value's middle rank as a share of the values that are there, in (0, 1); NaN stays NaN."""
-    shares = np.full(len(values), np.nan)
-    there = ~np.isnan(values)
-    _, group, counts = np.unique(values[there], return_inverse=True, return_counts=True)
-    if counts.size:
-        shares[there] = ((np.cumsum(counts) - counts / 2) / counts.sum())[group]
-    return shares
-
-
-def spearman(x: Floats, y: Floats) -> tuple[float | None, int]:
+def shared_correlation(x: Floats, y: Floats) -> tuple[float | None, int]:
     """(rank correlation over the samples that have both, how many have both); None where it is undefined."""
     both = ~np.isnan(x) & ~np.isnan(y)
-    number = int(both.sum())
-    if number < 3 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
-        return None, number
-    return float(np.corrcoef(shares_below(x[both]), shares_below(y[both]))[0, 1]), number
+    return rank_correlation(x[both], y[both]), int(both.sum())
 
 
 def _values(run: RunData, judge: str) -> Floats:

@@ -20,7 +20,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from gotr1_eval.core.statistics import Summary
+from gotr1_eval.core.statistics.summary import Summary
 from reports.run_data import load_run
 from reports.tables import ALL, summarise_run
 

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gotr1_eval.core.statistics.correlations import Marked, bounds
+from gotr1_eval.core.statistics.ranks import accuracies
 from reports.agreement.analysis import ALL, Agreement, Options, analyse, judges_of
-from reports.agreement.bootstrap import Draws
-from reports.agreement.bounds import Marked, bounds
 from reports.agreement.ceiling import Ceiling
 from reports.agreement.judged import PAIRWISE, judge_row
 from reports.agreement.mapping import ANY
-from reports.agreement.marks import ItemFacts, Marks, Unit
-from reports.agreement.pairwise import accuracies
+from reports.agreement.marks import Draws, ItemFacts, Marks, Unit
 
 
 def marked(seed=0, items=40, raters=3, categories=("a", "b")) -> tuple[Marks, Marks]:

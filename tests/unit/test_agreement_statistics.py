@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.agreement.alpha import LEVELS, Coincidences, alpha
-from reports.agreement.bootstrap import Draws, estimate
-from reports.agreement.correlations import average, correlations, p_values, why_undefined
-from reports.agreement.marks import ItemFacts, Unit
-from reports.agreement.pairwise import accuracies, calibrated_accuracy
+from gotr1_eval.core.statistics.correlations import average, correlations, p_values, why_undefined
+from gotr1_eval.core.statistics.intervals import estimate
+from gotr1_eval.core.statistics.krippendorff import LEVELS, Coincidences, alpha
+from gotr1_eval.core.statistics.ranks import accuracies, calibrated_accuracy
+from reports.agreement.marks import Draws, ItemFacts, Unit
 
 
 def table(seed, raters=4, units=30, missing=0.25):

@@ -14,10 +14,10 @@ from scipy import stats
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.identifiers import fingerprint, safe_name, sample_id, sample_seed
-from gotr1_eval.core.intervals import prompt_bootstrap, tail
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why, check_range
 from gotr1_eval.core.plugins import DETECTORS, GENERATORS, JUDGES
-from gotr1_eval.core.statistics import summarise
+from gotr1_eval.core.statistics.intervals import prompt_bootstrap, tail
+from gotr1_eval.core.statistics.summary import summarise
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml

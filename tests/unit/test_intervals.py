@@ -10,7 +10,8 @@ import statsmodels.api
 from scipy import stats
 
 from benchmarks.geneval.results import Result, summarise_results
-from gotr1_eval.core.intervals import (
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.statistics.intervals import (
     drawn_counts,
     overall_analytic,
     overall_bootstrap,
@@ -21,8 +22,7 @@ from gotr1_eval.core.intervals import (
     seed_analytic,
     tail,
 )
-from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.statistics import summarise
+from gotr1_eval.core.statistics.summary import summarise
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.intervals import prompt_analytic
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.precision import Components, plan_precision, variance_components
+from gotr1_eval.core.statistics.intervals import prompt_analytic
+from gotr1_eval.core.statistics.precision import Components, plan_precision, variance_components
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.samples import plan_samples

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from gotr1_eval.core.outcome import Score, Unscored, Why
+from gotr1_eval.core.statistics.ranks import shares_below
 from gotr1_eval.core.types import Sample
 from reports.run_data import load_run
-from reports.run_page.standing import Standings, chosen_samples, find_standings, shares_below, spearman
+from reports.run_page.standing import Standings, chosen_samples, find_standings, shared_correlation
 from tests.report_runs import number, write_run
 
 
@@ -30,10 +31,10 @@ def test_spearman_is_scipys():
     y = x + generator.normal(0, 9, 300).round()
     x[:10], y[5:20] = np.nan, np.nan
     both = ~np.isnan(x) & ~np.isnan(y)
-    rho, count = spearman(x, y)
+    rho, count = shared_correlation(x, y)
     assert count == 280
     assert rho == pytest.approx(stats.spearmanr(x[both], y[both]).statistic)
-    assert spearman(np.ones(5), np.arange(5.0)) == (None, 5)
+    assert shared_correlation(np.ones(5), np.arange(5.0)) == (None, 5)
 
 
 def test_standing_and_disagreement_by_hand(tmp_path: Path):

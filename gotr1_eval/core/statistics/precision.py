@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gotr1_eval.core.intervals import FEW, Groups, quantile
+from gotr1_eval.core.statistics.intervals import FEW, Groups, quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

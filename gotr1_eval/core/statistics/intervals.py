@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from gotr1_eval.core.statistics.ranks import Floats
 
 DRAWS = 2000
 """Bootstrap draws of an interval."""
@@ -24,6 +26,8 @@ FEW = 50
 Interval = tuple[float | None, float | None]
 MANY = 100_000
 """Prompts from which the bootstrap gives way to the analytic form: the two agree, and draws would take minutes."""
+LEAST_DEFINED = 0.9
+"""Share of draws in which a number must be defined for an interval to be given."""
 CELLS = 1_000_000
 """Draws times prompts that are held at once, in some 32 MB."""
 
@@ -62,7 +66,7 @@ def _sums_and_sizes(groups: Groups) -> list[tuple[float, int]]:
     return sorted((math.fsum(group), len(group)) for group in groups)
 
 
-def drawn_counts(prompts: int, generator: np.random.Generator, draws: int = DRAWS) -> NDArray[np.float64]:
+def drawn_counts(prompts: int, generator: np.random.Generator, draws: int = DRAWS) -> Floats:
     """[draws, prompts]: how often each prompt stands in a draw of as many prompts with replacement."""
     chosen = generator.integers(0, prompts, size=(draws, prompts))
     cells = chosen + np.arange(draws)[:, None] * prompts
@@ -82,7 +86,7 @@ def tail(prompts: int) -> float:
     return float(ndtr(math.sqrt(prompts / (prompts - 1)) * stdtrit(prompts - 1, 0.025)))
 
 
-def _drawn_means(prompts: Sequence[tuple[float, int]], generator: np.random.Generator) -> NDArray[np.float64]:
+def _drawn_means(prompts: Sequence[tuple[float, int]], generator: np.random.Generator) -> Floats:
     sums, sizes = np.array(prompts, dtype=np.float64).T
     at_once = max(CELLS // len(prompts), 1)
     means = []
@@ -92,7 +96,7 @@ def _drawn_means(prompts: Sequence[tuple[float, int]], generator: np.random.Gene
     return np.concatenate(means)
 
 
-def _percentiles(means: NDArray[np.float64], prompts: int) -> Interval:
+def _percentiles(means: Floats, prompts: int) -> Interval:
     cut = tail(prompts)
     low, high = np.quantile(means, (cut, 1 - cut))
     return float(low), float(high)
@@ -174,3 +178,36 @@ def _seed_error(groups: Groups) -> float:
     """Standard error of the mean over all values, other seeds being drawn for these prompts."""
     squares = math.fsum(len(group) * float(np.var(sorted(group), ddof=1)) for group in groups)
     return math.sqrt(squares) / sum(map(len, groups))
+
+
+def clustered_mean(groups: Groups) -> tuple[float, float, int]:
+    """Mean over all values, its standard error with prompts as clusters (0 of a single prompt), and their number."""
+    return _mean(groups), _prompt_error(groups) if len(groups) > 1 else 0.0, len(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval.
+
+    Attributes:
+        value: None where undefined; `why` then says why.
+        low, high: None where there is no interval (fewer than two clusters, or too few draws in which it is defined).
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+
+
+def estimate(values: Floats, why: str = "") -> Estimate:
+    """The estimate whose first entry is the value itself and whose other entries are bootstrap draws."""
+    first = float(values[0])
+    if np.isnan(first):
+        return Estimate(None, why=why or "undefined")
+    drawn = values[1:]
+    kept = drawn[~np.isnan(drawn)]
+    if not len(drawn) or len(kept) < LEAST_DEFINED * len(drawn):
+        return Estimate(first)
+    low, high = np.percentile(kept, (2.5, 97.5))
+    return Estimate(first, float(low), float(high))

@@ -13,14 +13,13 @@ from collections.abc import Hashable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+
+from gotr1_eval.core.statistics.ranks import Floats
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 MOST_CELLS = 10_000_000
 """Units times squared number of values, above which coincidences of single units are not kept for the bootstrap."""
-
-Floats = NDArray[np.float64]
 
 
 class Coincidences:

@@ -7,8 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gotr1_eval.core.intervals import Groups, inside, overall_analytic, overall_bootstrap, overall_mean, overall_seeds
 from gotr1_eval.core.outcome import Outcome, Score, Why
+from gotr1_eval.core.statistics.intervals import (
+    Groups,
+    inside,
+    overall_analytic,
+    overall_bootstrap,
+    overall_mean,
+    overall_seeds,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

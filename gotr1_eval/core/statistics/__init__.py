@@ -1,0 +1,1 @@
+"""Statistics, each once: summaries, intervals and bootstraps, ranks, correlations, tests, precision of a mean."""
