@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
-from gotr1_eval.files.remote_pictures import AtHand, at_hand
+from gotr1_eval.files.remote_pictures import IMAGE_URL, AtHand, at_hand
 from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.sources import Painter
 from gotr1_eval.runs.store import RunStore, tiles
@@ -72,7 +72,13 @@ def generate(
         store.append_samples(finished)
         made |= {sample.id: sample for sample in finished}
         progress.advance(len(part))
-    return [made[sample.id] for sample in plan]
+    return [_addressed(made[sample.id], sample) for sample in plan]
+
+
+def _addressed(made: Sample, planned: Sample) -> Sample:
+    """The sample with its picture's address as the plan knows it: what is kept on the disk has no signature in it."""
+    address = planned.meta.get(IMAGE_URL)
+    return made if address is None else replace(made, meta={**made.meta, IMAGE_URL: address})
 
 
 def lacking(sample: Sample | None) -> bool:

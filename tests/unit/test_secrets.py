@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,14 @@ from gotr1_eval.core import secrets
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.secrets import MARK, redact, redacted_json, register, register_settings
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import append_rows
+from gotr1_eval.files.remote_pictures import IMAGE_URL
 from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.models.vlms.connection import api_key, read_headers, split_address
 from gotr1_eval.models.vlms.server_settings import Settings
+from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.stages import Silent, generate
 from gotr1_eval.runs.store import RunInfo, RunStore
 from gotr1_eval.settings import read_settings
 
@@ -169,3 +174,13 @@ def test_what_is_no_address_is_one_line(address):
     with pytest.raises(UsageError, match="expected an address such as http://") as refused:
         read_settings(Settings, {"base_url": address, "model": "m"}, where="vlm")
     assert "pw-1" not in str(refused.value)
+
+
+def test_a_signed_address_stays_whole_for_the_run_and_never_reaches_the_disk(tmp_path: Path):
+    address = "https://example.org/a.png?X-Amz-Signature=0123456789abcdef"
+    plan = [Sample(id="s/all/0/0", prompt="a cat", meta={IMAGE_URL: address})]
+    for _ in range(2):  # made, and then resumed
+        with RunStore.open(tmp_path / "run", RunInfo(identity={}, setup={})) as store:
+            (sample,) = generate(store, plan, AsTheyAre("given"), tile=1, progress=Silent())
+        assert sample.meta[IMAGE_URL] == address
+    assert "0123456789abcdef" not in (tmp_path / "run" / "samples.jsonl").read_text()
