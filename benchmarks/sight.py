@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gotr1_eval.core.errors import LabelError, UsageError, one_line
+from gotr1_eval.core.errors import LabelError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.perception import FileDetector, Sighting
 from gotr1_eval.core.protocols import Detector
@@ -46,7 +46,6 @@ class Sight:
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
         self.name = detector.name
-        self._must_be_told = False
 
     @property
     def fingerprint(self) -> str:
@@ -102,12 +101,8 @@ class Sight:
         return [picture if isinstance(picture, Unscored) else next(found) for picture in pictures]
 
     def _detect(self, pictures: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> Sequence[Sighting | Unscored]:
-        if not self._must_be_told:
-            try:
-                return self._sightings(pictures, None)
-            except UsageError:
-                # An open vocabulary; whatever else is wrong is raised again by the second question.
-                self._must_be_told = True
+        if not self.detector.open_vocabulary:
+            return self._sightings(pictures, None)
         try:
             return self._sightings(pictures, names)
         except LabelError:

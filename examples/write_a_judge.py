@@ -1,4 +1,4 @@
-"""Write a judge: anything with these five facts and a method `judge` is one.
+"""Write a judge: anything with these seven facts and a method `judge` is one.
 
 It can be used at once, as here; put into a file with a function `build`, it has a name on the command line as well
 (CONTRIBUTING.md shows how).
@@ -10,6 +10,7 @@ from PIL import Image, ImageStat
 
 from gotr1_eval import Sample, Score, score_samples
 from gotr1_eval.core.outcome import Outcome, Unscored
+from gotr1_eval.core.protocols import LooksAt
 from rewards.inputs import require_picture
 
 
@@ -20,6 +21,8 @@ class BrightnessJudge:
     range = (0.0, 1.0)
     fingerprint = "brightness-1"  # raise the number whenever a score could change
     may_not_apply = False
+    looks_at: LooksAt = "picture"
+    needs = frozenset[str]()
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

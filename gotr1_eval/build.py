@@ -21,6 +21,7 @@ from gotr1_eval.core.plugins import (
     VLMS,
     YES_NO,
     Registry,
+    check_offers,
 )
 from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Served, Suite, TokenBudget, Vlm
 from gotr1_eval.core.types import Json
@@ -29,6 +30,11 @@ from gotr1_eval.settings import Settings, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, PrecomputedGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
 
+_PROTOCOLS: Mapping[Registry, type] = {
+    JUDGES: Judge, DETECTORS: Detector, VLMS: Vlm, ENCODERS: Encoder, YES_NO: YesNo, DEPTHS: Depth, PHRASES: Phrases,
+    GENERATORS: Generator, BENCHMARKS: Suite,
+}  # fmt: skip
+"""What every plug-in of a kind offers."""
 _MODELS = {"detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES}
 
 
@@ -180,7 +186,9 @@ class Builder:
         key = (registry.kind, json.dumps(spec, sort_keys=True, default=str))
         if key not in self._built:
             module, settings = self._read(registry, spec)
-            self._built[key] = module.build(settings, self)
+            built = module.build(settings, self)
+            check_offers(built, _PROTOCOLS[registry], f"{registry.kind} {spec.get('use')!r}")
+            self._built[key] = built
         return self._built[key]
 
     def _read(self, registry: Registry, spec: Mapping[str, Json]) -> tuple[Any, Settings]:

@@ -14,6 +14,7 @@ from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.plugins import check_offers
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Json, Sample
 
@@ -25,8 +26,10 @@ def score_samples(samples: Sequence[Sample], judges: Sequence[Judge]) -> dict[st
     """Judge name -> one outcome a sample, in order.
 
     Raises:
-        UsageError: two judges of one name.
+        UsageError: two judges of one name, or one that lacks a field of the protocol.
     """
+    for judge in judges:
+        check_offers(judge, Judge, f"judge {type(judge).__name__}")
     names = [judge.name for judge in judges]
     if len(set(names)) < len(names):
         raise UsageError(f"every judge must be asked once, got {', '.join(names)}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
-from gotr1_eval.core.protocols import Encoder
+from gotr1_eval.core.protocols import Encoder, LooksAt
 from gotr1_eval.core.types import Sample
 from rewards.inputs import require_picture
 
@@ -29,7 +29,8 @@ class CosineJudge:
 
     range = (-1.0, 1.0)
     may_not_apply = False
-    looks_at = "picture"
+    looks_at: LooksAt = "picture"
+    needs = frozenset[str]()
     model_calls = 0
 
     def __init__(self, kind: str, encoder: Encoder) -> None:

@@ -20,7 +20,7 @@ from gotr1_eval.core.geometry import relation_score
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.names import NameIndex
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.relations import RelationClaim, Relations, parse_relations
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.settings import Settings as StrictSettings
@@ -45,7 +45,8 @@ class GeometricJudge:
     range = (0.0, 1.0)
     fingerprint = fingerprint({"judge": "geometric", "version": VERSION})
     may_not_apply = True
-    looks_at = "plan"
+    looks_at: LooksAt = "plan"
+    needs = frozenset[str]()
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

@@ -40,7 +40,7 @@ def refuse_without_plan(samples: Iterable[Sample], judges: Mapping[str, Judge], 
     Raises:
         DataError: at least one sample has a chain, and no chain holds a readable box.
     """
-    looking = [name for name, judge in judges.items() if getattr(judge, "looks_at", None) in ("plan", "grounding")]
+    looking = [name for name, judge in judges.items() if judge.looks_at in ("plan", "grounding")]
     if not looking:
         return
     chains = 0

@@ -6,7 +6,7 @@ The judge sees prompt and picture, describes, reasons, and gives one score from 
 from __future__ import annotations
 
 from gotr1_eval.core.outcome import Score, Unscored
-from gotr1_eval.core.protocols import Vlm, Workshop
+from gotr1_eval.core.protocols import LooksAt, Vlm, Workshop
 from gotr1_eval.core.types import Sample
 from rewards.inputs import require_picture
 from rewards.rubric import Material, RubricJudge, RubricSettings
@@ -21,7 +21,7 @@ class PromptImageJudge(RubricJudge):
 
     label = "prompt_image"
     version = 1
-    looks_at = "picture"
+    looks_at: LooksAt = "picture"
     names = ("score",)
     lowest, highest = 0, 10
     markers = frozenset({"prompt"})

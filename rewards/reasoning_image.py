@@ -27,7 +27,7 @@ from gotr1_eval.core.chain import Chain, PlannedObject
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.names import spelling, take_apart
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
-from gotr1_eval.core.protocols import Answers, Asking, FileGrounder, Grounder, Grounding, Workshop
+from gotr1_eval.core.protocols import Answers, Asking, FileGrounder, Grounder, Grounding, LooksAt, Workshop
 from gotr1_eval.core.types import Detection, Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -54,7 +54,8 @@ class ReasoningImageJudge:
 
     range = (0.0, 1.0)
     may_not_apply = False
-    looks_at = "grounding"
+    looks_at: LooksAt = "grounding"
+    needs = frozenset[str]()
 
     def __init__(self, grounder: Grounder, matching: Matching = "assigned") -> None:
         self.grounder = grounder

@@ -24,7 +24,7 @@ from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.forms import FORMS_VERSION, Form, constrains, marks_form, read_form
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
-from gotr1_eval.core.protocols import Answers, Request, Vlm
+from gotr1_eval.core.protocols import Answers, LooksAt, Request, Vlm
 from gotr1_eval.core.reading import READER_VERSION, read_scores
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.settings import Component
@@ -85,6 +85,8 @@ class RubricJudge(ABC):
     reasons: tuple[str, ...] = ()
     range = (0.0, 1.0)
     may_not_apply = False
+    looks_at: LooksAt
+    needs = frozenset[str]()
 
     def __init__(self, vlm: Vlm, settings: RubricSettings, prompt: str) -> None:
         if settings.mode == "expected" and not vlm.scores_choices:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from gotr1_eval.core.protocols import Vlm, Workshop
+from gotr1_eval.core.protocols import LooksAt, Vlm, Workshop
 from gotr1_eval.core.types import Sample
 from rewards.rubric import Material, RubricJudge, RubricSettings
 
@@ -26,7 +26,7 @@ class SemanticJudge(RubricJudge):
     """Scores the words of a chain."""
 
     version = 2
-    looks_at = "prose"
+    looks_at: LooksAt = "prose"
     lowest, highest = 0, 10
     markers = frozenset({"prompt", "chain"})
 

@@ -16,7 +16,7 @@ from gotr1_eval.core.canvas import CANVAS_SIDE, draw_plan
 from gotr1_eval.core.chain import GRID, Chain
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score, Unscored
-from gotr1_eval.core.protocols import Vlm, Workshop
+from gotr1_eval.core.protocols import LooksAt, Vlm, Workshop
 from gotr1_eval.core.types import Sample
 from rewards.inputs import require_plan
 from rewards.rubric import Material, RubricJudge, RubricSettings
@@ -40,7 +40,7 @@ class SpatialJudge(RubricJudge):
     """Scores the layout of a plan."""
 
     version = 2
-    looks_at = "plan"
+    looks_at: LooksAt = "plan"
     names = ("score",)
     lowest, highest = 1, 10
     reasons = ("reasoning",)

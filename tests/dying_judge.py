@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -34,6 +34,8 @@ class DyingJudge:
     range = (0.0, 1.0)
     fingerprint = "dying-1"
     may_not_apply = False
+    looks_at: LooksAt | None = None
+    needs = frozenset[str]()
     model_calls = 0
 
     def __init__(self, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 
 from gotr1_eval.core.outcome import Outcome, Reply, Unscored
-from gotr1_eval.core.protocols import Generated, Grounding, Request
+from gotr1_eval.core.protocols import Generated, Grounding, LooksAt, Request
 from gotr1_eval.core.types import Detection, Sample
 from gotr1_eval.shapes.chains import write_scene_chain
 from gotr1_eval.shapes.drawing import draw_scene
@@ -44,6 +44,8 @@ class ScriptedJudge:
 
     range = (0.0, 1.0)
     may_not_apply = False
+    looks_at: LooksAt | None = None
+    needs = frozenset[str]()
     model_calls = 1
 
     def __init__(self, answer: Callable[[Sample], Outcome], name: str = "scripted") -> None:

@@ -32,6 +32,7 @@ class Finds:
     """A detector that finds what it is told to."""
 
     name = fingerprint = "finds"
+    open_vocabulary = False
 
     def __init__(self, detections: Sequence[Detection]) -> None:
         self.detections = list(detections)

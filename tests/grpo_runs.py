@@ -14,6 +14,7 @@ import torch
 
 from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.protocols import LooksAt
 from gotr1_eval.core.types import Sample
 from rewards.reward_set import RewardSet
 from tests.free_port import free_port
@@ -30,6 +31,8 @@ class ChecksumJudge:
     range = (0.0, 1.0)
     fingerprint = "checksum-1"
     may_not_apply = False
+    looks_at: LooksAt | None = None
+    needs = frozenset[str]()
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

@@ -89,7 +89,7 @@ def _reads_chains_elsewhere(judge: Judge) -> bool:
     model = getattr(judge, "vlm", None)
     while model is not None and not isinstance(model, Served):
         model = getattr(model, "vlm", None)  # replies kept on disk stand before the server
-    return model is not None and getattr(judge, "looks_at", "") in {"prose", "plan"}
+    return model is not None and judge.looks_at in {"prose", "plan"}
 
 
 def check_applies(rewards: RewardSet, prompts: Sequence[str]) -> None:

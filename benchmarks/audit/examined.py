@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.audit.cases import Looks
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.protocols import Judge, LooksAt
 from gotr1_eval.core.types import Json, Sample
 
 VARIANT = "~"
@@ -31,10 +31,12 @@ class Examined:
     """
 
     may_not_apply = True
+    needs = frozenset({"category", "looks_at", "role", "free"})
 
     def __init__(self, judge: Judge, looks: Looks, parts: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.judged = judge
         self.looks = looks
+        self.looks_at: LooksAt = looks.value
         self.parts = parts
         self.name = judge.name
         self.range = judge.range
@@ -70,18 +72,18 @@ class Examined:
 
 
 def looks_at(judge: Judge, given: str | None) -> Looks:
-    """What the judge looks at: as its own attribute `looks_at` says, or else as given.
+    """What the judge looks at: as its own field `looks_at` says, or else as given.
 
     Raises:
         UsageError: neither tells.
     """
     known = [looks.value for looks in Looks]
-    named = getattr(judge, "looks_at", None) or given
+    named = judge.looks_at or given
     if named not in known:
         came = "nothing" if named is None else repr(named)
         raise UsageError(
             f"judge {judge.name}: what does it look at? expected one of {', '.join(known)}, got {came}; say it with "
-            "--looks-at, or give the judge an attribute looks_at"
+            "--looks-at, or in the judge's field looks_at"
         )
     return Looks(named)
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.doctor.checks import Check, clear_beats_spoilt, sound, spoil
 from benchmarks.doctor.drawings import Thing, World, everyday, shapes
-from gotr1_eval.core.errors import BackendError, LabelError, UsageError
+from gotr1_eval.core.errors import BackendError, LabelError
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.perception import SwapsChannels
 from gotr1_eval.core.protocols import Detector
@@ -174,9 +174,7 @@ def answer_checks(detector: Detector, world: World, faults: Sequence[str] = ()) 
 
 def _question(detector: Detector, picture: Image.Image, world: World) -> Callable[[Sequence[Image.Image]], Found]:
     """How to ask for everything; those that must be told are asked for the world's names."""
-    try:
-        detector.detect([picture])
-    except UsageError:
+    if detector.open_vocabulary:
         return lambda pictures: detect(detector, pictures, world.names)
     return lambda pictures: detect(detector, pictures)
 

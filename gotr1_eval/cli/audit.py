@@ -85,7 +85,7 @@ def _judges(
         judge = builder.judge(spec)
         asked[factor] = (judge, looks_at(judge, looks))
         variants |= {f"{factor}{VARIANT}{name}": builder.judge(other) for name, other in variant_specs(spec).items()}
-    if looks is not None and all(hasattr(judge, "looks_at") for judge, _ in asked.values()):
+    if looks is not None and all(judge.looks_at is not None for judge, _ in asked.values()):
         raise UsageError(f"--looks-at {looks}: every judge of {names!r} says itself what it looks at; leave it out")
     return asked, variants
 

@@ -120,6 +120,17 @@ def _locations(package: str) -> list[Path]:
     return [Path(folder) for folder in (spec.submodule_search_locations or [] if spec else [])]
 
 
+def check_offers(plugin: object, protocol: type, what: str) -> None:
+    """See that a plug-in offers the fields and methods of its protocol, before a run is half done; reads none of them.
+
+    Raises:
+        UsageError: one is missing, as in a plug-in that was written before the protocol had it.
+    """
+    has = set(dir(plugin))
+    if missing := [name for name in vars(protocol) if not name.startswith("_") and name not in has]:
+        raise UsageError(f"{what} lacks {', '.join(missing)} of a {protocol.__name__}; see docs/extending.md")
+
+
 JUDGES = Registry("judge", ("rewards", "benchmarks.*.judges"))
 DETECTORS = Registry("detector", ("gotr1_eval.models.detectors",))
 VLMS = Registry("language-vision model", ("gotr1_eval.models.vlms",))

@@ -22,6 +22,11 @@ Answers = Literal["constrained", "free", "choices", "none"]
 """Decoded under a form, as free text, not decoded at all but as probabilities of choices; or nobody is asked."""
 
 
+LooksAt = Literal["prose", "plan", "grounding", "picture"]
+"""What a judge reads of a sample: the chain's words, the chain's boxes, the picture against the boxes, or the picture
+against the prompt."""
+
+
 class Judge(Protocol):
     """Answers a batch of samples with scores, or says why it cannot."""
 
@@ -43,6 +48,16 @@ class Judge(Protocol):
     @property
     def may_not_apply(self) -> bool:
         """Whether the judge answers `NOT_APPLICABLE` to some prompts; a total must be told what then."""
+        ...
+
+    @property
+    def looks_at(self) -> LooksAt | None:
+        """What the judge reads of a sample; None where it is none of these, and a user must say what comes nearest."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Keys of `Sample.meta` without any of which the judge scores nothing (``{"geneval"}``); mostly none."""
         ...
 
     @property
@@ -81,6 +96,11 @@ class Detector(Protocol):
         """Changes whenever a detection could."""
         ...
 
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether it finds only what it is asked for, by any name, and must therefore be told what to look for."""
+        ...
+
     def detect(
         self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None
     ) -> list[list[Detection]]:
@@ -93,7 +113,7 @@ class Detector(Protocol):
 
         Raises:
             LabelError: a name that the detector cannot look for.
-            UsageError: None, and the detector finds only what it is asked for.
+            UsageError: None, and the detector's vocabulary is open.
         """
         ...
 

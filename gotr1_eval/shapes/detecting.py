@@ -30,6 +30,7 @@ class ShapesDetector:
 
     name = "shapes"
     fingerprint = f"shapes-{VERSION}"
+    open_vocabulary = False
 
     def detect(
         self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None

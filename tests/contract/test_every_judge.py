@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why, check_range
-from gotr1_eval.core.plugins import JUDGES
-from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.plugins import JUDGES, check_offers
+from gotr1_eval.core.protocols import Judge, LooksAt
 from gotr1_eval.core.types import Box, Sample
 
 VLM = {"use": "tests.plugins.scripted_vlm"}
@@ -127,3 +130,32 @@ def test_identity(judge: Judge):
     assert judge.fingerprint
     assert judge.range[0] < judge.range[1]
     assert judge.model_calls >= 0
+    assert judge.looks_at in (None, *get_args(LooksAt))
+
+
+def test_what_a_judge_does_not_look_at_changes_nothing(judge: Judge, samples: list[Sample]):
+    """The picture, for a judge of the chain; the chain, for a judge of the picture."""
+    unread = {"prose": "image", "plan": "image", "picture": "chain"}.get(judge.looks_at or "")
+    if unread is None:
+        pytest.skip("it looks at both")
+    assert judge.judge([replace(sample, **{unread: None}) for sample in samples]) == judge.judge(samples)
+
+
+def test_without_what_it_needs_a_judge_scores_nothing(judge: Judge, samples: list[Sample]):
+    for key in judge.needs:
+        bare = [
+            replace(sample, meta={name: value for name, value in sample.meta.items() if name != key})
+            for sample in samples
+        ]
+        assert not [outcome for outcome in judge.judge(bare) if isinstance(outcome, Score)]
+    assert isinstance(judge.needs, frozenset)
+
+
+def test_a_judge_that_lacks_a_field_is_refused_in_one_line():
+    """As one that was written before the protocol had it is."""
+    whole = Builder().judge({"use": "geometric"})
+    without = SimpleNamespace(**{name: getattr(whole, name) for name in dir(whole) if not name.startswith("_")})
+    check_offers(without, Judge, "judge 'mine'")
+    del without.needs, without.looks_at
+    with pytest.raises(UsageError, match=r"^judge 'mine' lacks looks_at, needs of a Judge; see docs/extending\.md$"):
+        check_offers(without, Judge, "judge 'mine'")

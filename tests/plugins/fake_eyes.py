@@ -33,6 +33,7 @@ class FakeEyes:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.open_vocabulary = settings.finds is None
         self.asked: list[Sequence[str]] = []
 
     def probability(self, images: Sequence[Image.Image], questions: Sequence[Sequence[str]]) -> list[list[float]]:

@@ -43,6 +43,7 @@ class Seer:
     """Knows what is drawn on the pictures of a world; sees all the pictures of a call at once."""
 
     name, fingerprint = "seer", "seer-1"
+    open_vocabulary = False
 
     def __init__(self, world: World, spoil: Callable[[Found, int], Found] = lambda found, call: found) -> None:
         self.world, self.spoil, self.calls = world, spoil, 0
@@ -109,6 +110,7 @@ class Matcher:
     """Compares what reaches it with its memory of the drawings: the nearer, the surer; right in every other way."""
 
     name, fingerprint = "matcher", "matcher-1"
+    open_vocabulary = False
     swaps_channels = False
 
     def __init__(self, prepare: Callable[[Any], Any], reach: float) -> None:

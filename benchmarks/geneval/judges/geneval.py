@@ -20,7 +20,7 @@ from gotr1_eval.core.coco import geneval_name
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Sighting
-from gotr1_eval.core.protocols import Detector, Encoder, Workshop
+from gotr1_eval.core.protocols import Detector, Encoder, LooksAt, Workshop
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.runs.layouts import geneval_row
 from gotr1_eval.settings import Component
@@ -60,6 +60,8 @@ class GenEvalJudge:
 
     range = (0.0, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"geneval"})
     model_calls = 0
 
     def __init__(self, detector: Detector, encoder: Encoder | None, semantics: Semantics) -> None:

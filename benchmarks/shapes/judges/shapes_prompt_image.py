@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from gotr1_eval.core.geometry import relation_score
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes import detecting
@@ -41,7 +41,8 @@ class ShapesPromptImageJudge:
     range = (0.0, 1.0)
     fingerprint = fingerprint({"judge": "shapes_prompt_image", "version": VERSION, "detector": detecting.VERSION})
     may_not_apply = False
-    looks_at = "picture"
+    looks_at: LooksAt = "picture"
+    needs = frozenset[str]()
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

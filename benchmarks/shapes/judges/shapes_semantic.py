@@ -21,7 +21,7 @@ from gotr1_eval.core.geometry import Relation
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.names import name_words
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.language import RELATION_PHRASES, Statement, read_prompt
@@ -42,7 +42,8 @@ class ShapesSemanticJudge:
     range = (0.0, 1.0)
     fingerprint = fingerprint({"judge": "shapes_semantic", "version": VERSION})
     may_not_apply = False
-    looks_at = "prose"
+    looks_at: LooksAt = "prose"
+    needs = frozenset[str]()
     model_calls = 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:

@@ -13,7 +13,7 @@ from benchmarks.t2i_compbench.attributes import attribute_questions, attribute_s
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Parse, Phrases, YesNo
-from gotr1_eval.core.protocols import Workshop
+from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -35,6 +35,8 @@ class BlipVqaJudge:
 
     range = (0.0, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"category"})
     model_calls = 0
 
     def __init__(self, yes_no: YesNo, phrases: Phrases, semantics: Semantics) -> None:

@@ -11,7 +11,7 @@ from benchmarks.semantics import Semantics
 from benchmarks.sight import Pictures, open_all
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
-from gotr1_eval.core.protocols import Encoder, Workshop
+from gotr1_eval.core.protocols import Encoder, LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
@@ -33,6 +33,8 @@ class NonSpatialJudge:
 
     range = (-1.0, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"category"})
     model_calls = 0
 
     def __init__(self, encoder: Encoder, semantics: Semantics) -> None:

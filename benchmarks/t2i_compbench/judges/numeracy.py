@@ -19,7 +19,7 @@ from benchmarks.t2i_compbench.numeracy_prompts import Count, Vocabulary, read_co
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Phrases, Sighting
-from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.protocols import Detector, LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import require_data
 from gotr1_eval.settings import Component
@@ -46,6 +46,8 @@ class NumeracyJudge:
 
     range = (0.0, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"category"})
     model_calls = 0
 
     def __init__(self, detector: Detector, data: Path, phrases: Phrases, semantics: Semantics) -> None:

@@ -18,7 +18,7 @@ from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, Stated, find_word
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Phrases, Sighting, Token
-from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.protocols import Detector, LooksAt, Workshop
 from gotr1_eval.core.relations import parse_relations
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Component
@@ -42,6 +42,8 @@ class Spatial2dJudge:
 
     range = (0.0, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"category"})
     model_calls = 0
 
     def __init__(self, detector: Detector, phrases: Phrases, semantics: Semantics) -> None:

@@ -28,7 +28,7 @@ from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, stated_3d
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.perception import Depth, FileDepth, Phrases, Sighting
-from gotr1_eval.core.protocols import Detector, Workshop
+from gotr1_eval.core.protocols import Detector, LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError
 from gotr1_eval.settings import Component
@@ -52,6 +52,8 @@ class Spatial3dJudge:
 
     range = (0.0, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"category"})
     model_calls = 0
 
     def __init__(self, detector: Detector, depth: Depth, phrases: Phrases, semantics: Semantics) -> None:

@@ -21,7 +21,7 @@ from benchmarks.t2i_compbench.spatial_prompts import objects_beside_prepositions
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Parse, Phrases, YesNo
-from gotr1_eval.core.protocols import Detector, Encoder, Workshop
+from gotr1_eval.core.protocols import Detector, Encoder, LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import require_data
 from gotr1_eval.settings import Component
@@ -50,6 +50,8 @@ class ThreeInOneJudge:
 
     range = (-0.5, 1.0)
     may_not_apply = True
+    looks_at: LooksAt = "picture"
+    needs = frozenset({"category"})
     model_calls = 0
 
     def __init__(

@@ -85,6 +85,7 @@ class GroundingDinoDetector:
     """A `Detector` (see `gotr1_eval.core.protocols`); the model is read when it is first needed."""
 
     name = "grounding-dino"
+    open_vocabulary = True
 
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError when there is no such device."""

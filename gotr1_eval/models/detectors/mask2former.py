@@ -77,6 +77,8 @@ class _Look:
 class Mask2FormerDetector:
     """A `Detector` (see `gotr1_eval.core.protocols`); the weights are read when they are first needed."""
 
+    open_vocabulary = False
+
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError when there is no such file or device."""
         self._settings = settings

@@ -57,6 +57,8 @@ class PrecomputedDetector:
     Satisfies `FileDetector`.
     """
 
+    open_vocabulary = False
+
     def __init__(self, path: Path, least_score: float = 0.0) -> None:
         """Raises DataError for a line that is no row of detections, or for rows of different detectors."""
         self.path = path

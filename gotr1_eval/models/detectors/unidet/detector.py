@@ -45,6 +45,8 @@ class UniDetDetector:
     ``unidet-rs200-corrected`` sees the right colours; ``-fp16`` is the scripts' precision.
     """
 
+    open_vocabulary = False
+
     def __init__(
         self, size: str, files: Files, *, semantics: Semantics, half: bool, device: str, batch_size: int
     ) -> None:
