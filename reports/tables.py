@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from gotr1_eval.core.outcome import Outcome
 from gotr1_eval.core.statistics.summary import Summary, summarise_tasks
 from gotr1_eval.core.types import Json
+from reports.published.benchmark import benchmark_of
 from reports.run_data import JudgeColumn, RunData
 
 ALL = "all"
 """The row of a table with several categories that pools all samples."""
 TASK_MEAN = "mean of tasks"
-"""The row below it for GenEval, whose overall score is the mean of the tasks' means, each task counting alike."""
+"""The row below it for benchmarks whose overall score is the mean of the categories' means, each counting alike."""
 SUMS = (ALL, TASK_MEAN)
 """Rows that sum up others."""
 
@@ -23,7 +24,7 @@ class Table:
     """The numbers of a run.
 
     Attributes:
-        rows: category -> judge name -> summary; with several categories there is `ALL`, and for GenEval `TASK_MEAN`.
+        rows: category -> judge name -> summary; with several categories there is `ALL`, and perhaps `TASK_MEAN`.
         min_coverage: the share of samples that must be scored.
     """
 
@@ -66,7 +67,7 @@ def row_tasks(run: RunData) -> dict[str, list[list[str]]]:
     rows = {category: [[category]] for category in categories}
     if len(categories) > 1:
         rows[ALL] = [categories]
-        if run.info.identity.get("suite") == "geneval":
+        if benchmark_of(run).mean_of_categories:
             rows[TASK_MEAN] = [[category] for category in categories]
     return rows
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from gotr1_eval.core.errors import UsageError
 from reports.comparison.unpaired import KnownMean
-from reports.published.metrics import CATEGORIES, read_name
-from reports.published.peers import OVERALL, Peers, peers_of
+from reports.published.benchmark import benchmark_of
+from reports.published.metrics import read_name
+from reports.published.peers import Peers, peers_of
 from reports.run_data import RunData
 from reports.tables import TASK_MEAN, summarise_run
 
@@ -34,7 +35,7 @@ def _means(run: RunData, group: Peers) -> Iterable[KnownMean]:
             continue
         for metric in group.comparable:
             if metric in row.values:
-                category = TASK_MEAN if metric == OVERALL else metric
+                category = TASK_MEAN if metric == benchmark_of(run).mean_of_categories else metric
                 model = f"{row.model} ({group.protocol}; {row.source}{'; transcribed' if row.transcribed else ''})"
                 yield KnownMean(model=model, category=category, score=row.values[metric], judge=_judge(run, metric))
 
@@ -42,7 +43,7 @@ def _means(run: RunData, group: Peers) -> Iterable[KnownMean]:
 def _judge(run: RunData, metric: str) -> str:
     """The full name of the official metric's judge."""
     for column in run.judges:
-        name = read_name(column.name)
-        if name is not None and (metric in CATEGORIES[name.metric] or metric == OVERALL):
+        name = read_name(column.name, run)
+        if name is not None and metric in (*name.categories, name.benchmark.mean_of_categories):
             return column.name
     raise AssertionError(f"peers_of lists {metric!r}, which no judge of the run makes")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.published.metrics import CATEGORIES, read_name
-from reports.published.peers import OVERALL, Peers
+from reports.published.metrics import read_name
+from reports.published.peers import Peers
 from reports.run_data import RunData
 from reports.tables import TASK_MEAN
 
@@ -43,10 +43,10 @@ def landmarks(run: RunData, groups: Sequence[Peers]) -> Published:
 def _cells(run: RunData) -> Iterator[tuple[str, tuple[str, str]]]:
     """(official metric, (judge, row of the table)) of a run's judges."""
     for column in run.judges:
-        if (name := read_name(column.name)) is not None:
-            yield from ((category, (column.name, category)) for category in CATEGORIES[name.metric])
-            if name.metric == "geneval":
-                yield OVERALL, (column.name, TASK_MEAN)
+        if (name := read_name(column.name, run)) is not None:
+            yield from ((category, (column.name, category)) for category in name.categories)
+            if overall := name.benchmark.mean_of_categories:
+                yield overall, (column.name, TASK_MEAN)
 
 
 def _family(group: Peers, metric: str) -> list[PublishedScore]:

@@ -222,7 +222,7 @@ def test_published_scores_are_marks_on_the_bar_of_their_cell(run_folder: Path):
 
 def official_run(folder: Path) -> Path:
     """T2I-CompBench's official judge of colours over its whole list, a picture a prompt."""
-    name = "attribute[blip-vqa, spacy, reference]"
+    name = "attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]"
     samples = [
         Sample(id=f"t2i-compbench/{category}/{place:05d}/0", prompt=f"{category} {place}", meta={"category": category})
         for category in ("color", "spatial")
@@ -246,10 +246,10 @@ def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytes
     assert "not applicable to spatial" in page
     assert "reference: as the official scripts compute" in page
     assert landmarks(run, peers_of(run, table)) == {}
-    monkeypatch.setattr("reports.published.peers.list_fault", lambda run, metric: "")
+    monkeypatch.setattr("reports.published.peers.list_fault", lambda run, benchmark, metric: "")
     beside = landmarks(run, peers_of(run, table))
     [models] = beside.values()
-    assert list(beside) == [("attribute[blip-vqa, spacy, reference]", "color")]
+    assert list(beside) == [("attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]", "color")]
     assert [model.label for model in models if model.source] == [models[0].label]
     [group] = judge_rows(table, beside)
     assert [row.category for row in group.rows] == ["color"]

@@ -14,14 +14,15 @@ from benchmarks.t2i_compbench import CATEGORIES as COMPBENCH
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.samples import PromptDigest, plan_samples
 from reports.page import render_page
-from reports.published import metrics, peers, prompt_lists
-from reports.published.metrics import OFFICIAL, read_name
-from reports.published.peers import Peers, ceiling_lines, peers_of, published
-from reports.published.prompt_lists import LISTS
+from reports.published import benchmark
+from reports.published.benchmark import Benchmark, Peer, PromptList, known_benchmarks
+from reports.published.metrics import ceiling, read_name
+from reports.published.peers import Peers, ceiling_lines, peers_of
 from reports.run_data import load_run
 from reports.tables import summarise_run
 from rewards.reward_set import RewardSet
@@ -31,6 +32,23 @@ from tests.fakes import ScriptedJudge
 SPATIAL = "spatial[unidet-rs200, spacy en_core_web_sm-3.5.0, reference]"
 COLOR = "attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]"
 GENEVAL = "geneval[mask2former-openmmlab, clip-vit-large-patch14, reference]"
+FOLDERS = BENCHMARKS.folders()
+STATED = {name: benchmark._read(folder) for name, folder in FOLDERS.items()}
+TASKS = STATED["geneval"].categories
+OVERALL = "overall"
+
+
+def published(protocol: str) -> list[Peer]:
+    return [peer for folder in FOLDERS.values() for peer in benchmark.published(folder, protocol)]
+
+
+def with_lists(monkeypatch: pytest.MonkeyPatch, lists: Mapping[str, PromptList]) -> None:
+    """As if these were the published lists of every benchmark."""
+
+    def read(folder: Path) -> Benchmark:
+        return STATED[folder.name].model_copy(update={"lists": lists})
+
+    monkeypatch.setattr(benchmark, "_read", read)
 
 
 def digest(prompts: Sequence[str]) -> str:
@@ -80,8 +98,9 @@ class Lists:
 @pytest.fixture
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published lists have three prompts, too."""
-    digests = {name: (3, digest([f"{name} {number}" for number in range(3)])) for name in LISTS}
-    monkeypatch.setattr(prompt_lists, "LISTS", digests)
+    names = (*COMPBENCH, *TASKS)
+    digests = {name: digest([f"{name} {number}" for number in range(3)]) for name in names}
+    with_lists(monkeypatch, {name: PromptList(prompts=3, digest=value) for name, value in digests.items()})
 
 
 def judged(folder: Path, suite: Lists, judges: Mapping[str, ScriptedJudge], **asked: int) -> list[Peers]:
@@ -101,8 +120,10 @@ def always(name: str, value: float, categories: tuple[str, ...]) -> ScriptedJudg
 
 
 def test_names_are_read_as_the_judges_write_them():
-    for metric, makers in OFFICIAL.items():
-        name = metric_name(metric, [maker.names[0] for maker in makers], "reference")
+    metrics = {name: metric for known in known_benchmarks() for name, metric in known.metrics.items()}
+    assert metrics.keys() == {"attribute", "spatial", "3d_spatial", "numeracy", "non_spatial", "complex", "geneval"}
+    for metric, stated in metrics.items():
+        name = metric_name(metric, [maker.names[0] for maker in stated.made_with], "reference")
         parsed = read_name(name)
         assert parsed is not None
         assert (parsed.metric, parsed.faults) == (metric, [])
@@ -148,9 +169,11 @@ def test_what_is_made_otherwise_is_not_comparable(name: str, faults: list[str]):
 
 
 def test_the_table_is_sound():
-    rows = list(csv.DictReader((Path(peers.__file__).with_name("scores.csv")).read_text().splitlines()))
+    tables = [folder / "published.csv" for folder in FOLDERS.values() if (folder / "published.csv").is_file()]
+    rows = [row for table in tables for row in csv.DictReader(table.read_text().splitlines())]
+    assert len(rows) == 494
     assert {row["protocol"] for row in rows} == set(PROTOCOLS)
-    known = {*COMPBENCH, *metrics.CATEGORIES["geneval"], peers.OVERALL}
+    known = {*COMPBENCH, *TASKS, OVERALL}
     for row in rows:
         assert row["metric"] in known
         assert 0 <= float(row["value"]) <= 1
@@ -218,7 +241,7 @@ def test_what_stands_against_a_comparison_is_said(short_lists: None, tmp_path: P
 
 
 def test_other_prompts_and_holes_stand_against_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prompt_lists, "LISTS", {"spatial": (3, "0" * 16)})
+    with_lists(monkeypatch, {"spatial": PromptList(prompts=3, digest="0" * 16)})
 
     def answer(sample: Sample) -> Outcome:
         return Score(value=1.0) if sample.meta["prompt_index"] else Unscored(why=Why.NO_INPUT, detail="gone")
@@ -229,13 +252,13 @@ def test_other_prompts_and_holes_stand_against_it(tmp_path: Path, monkeypatch: p
 
 
 def test_genevals_overall_needs_all_tasks(short_lists: None, tmp_path: Path):
-    tasks = metrics.CATEGORIES["geneval"]
+    tasks = TASKS
     (whole,) = judged(tmp_path / "a", Lists("geneval", tasks), {"g": always(GENEVAL, 1.0, tasks)}, images_per_prompt=4)
-    assert whole.own[peers.OVERALL] == 1.0
-    assert whole.faults[peers.OVERALL] == []
+    assert whole.own[OVERALL] == 1.0
+    assert whole.faults[OVERALL] == []
     assert whole.remarks == []
     (part,) = judged(tmp_path / "b", Lists("geneval", tasks[:2]), {"g": always(GENEVAL, 1.0, tasks)})
-    assert part.faults[peers.OVERALL] == ["without counting, colors, position, color_attr"]
+    assert part.faults[OVERALL] == ["without counting, colors, position, color_attr"]
 
 
 def test_other_runs_have_no_peers(tmp_path: Path):
@@ -309,8 +332,9 @@ def test_ceilings_are_of_reference_metrics_with_one(short_lists: None, tmp_path:
     ],
 )
 def test_the_ceiling_is_of_the_detector_that_ran(metric: str, detector: str, told: str):
-    assert metrics.ceiling(metric, detector).startswith(told)
-    assert bool(metrics.ceiling(metric, detector)) == bool(told)
+    found = ceiling(STATED["t2i_compbench"], metric, detector)
+    assert found.startswith(told)
+    assert bool(found) == bool(told)
 
 
 @pytest.mark.parametrize("path", shared_parameters("data/t2i_compbench/LICENSE"))
@@ -320,4 +344,5 @@ def test_the_lists_digests_are_those_of_the_published_lists(path: Path, count_sh
     for suite in (compbench, geneval):
         for category in suite.categories:
             prompts = suite.prompts(category)
-            assert LISTS[category] == (len(prompts), digest(prompts))
+            stated = STATED[suite.name.replace("-", "_")].lists[category]
+            assert (stated.prompts, stated.digest) == (len(prompts), digest(prompts))

@@ -17,7 +17,8 @@ from reports.comparison.means_table import CAVEAT, RunAgainstMeans, means_docume
 from reports.comparison.published_means import published_means
 from reports.comparison.unpaired import KnownMean, against_means, read_means
 from reports.documents import markdown
-from reports.published import prompt_lists
+from reports.published import benchmark
+from reports.published.benchmark import PromptList
 from reports.run_data import JudgeColumn, RunData
 from tests.made_runs import made_run, scattered
 
@@ -93,7 +94,7 @@ def test_bad_tables_are_refused(text: str, words: str, tmp_path: Path):
         read_means(tmp_path / "none.csv")
 
 
-COLOR = "attribute[blip-vqa, spacy, reference]"
+COLOR = "attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]"
 SPATIAL = "spatial[mask2former, builtin, reference]"
 
 
@@ -113,7 +114,9 @@ def official_run(value: float) -> RunData:
 
 
 def test_published_scores_stand_beside_official_metrics_only(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prompt_lists, "LISTS", {**prompt_lists.LISTS, "color": (3, "c"), "spatial": (3, "other")})
+    lists = {"color": PromptList(prompts=3, digest="c"), "spatial": PromptList(prompts=3, digest="other")}
+    read = benchmark._read
+    monkeypatch.setattr(benchmark, "_read", lambda folder: read(folder).model_copy(update={"lists": lists}))
     run = official_run(0.95)
     means, notes = published_means(run)
     assert {mean.category for mean in means} == {"color"}
