@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import torch
 
+from gotr1_eval.models.checkpoint import quiet
 from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
-from gotr1_eval.models.loading import choose_device, quiet
+from gotr1_eval.models.local_model import choose_device
 from training.policy import Policy
 from training.settings import LoraSettings
 from training.sharding import whole

@@ -151,7 +151,7 @@ def _report_json(reports: Sequence[Report], missing: Sequence[Missing]) -> dict[
     from benchmarks.doctor.drawings import VERSION
     from benchmarks.doctor.official import report_json
     from benchmarks.doctor.surroundings import versions
-    from gotr1_eval.models.devices import list_devices
+    from gotr1_eval.models.local_model import list_devices
 
     return {
         "passed": not missing and all(report.passed for report in reports),
@@ -167,7 +167,7 @@ def _surroundings(folder: Path, *, as_json: bool) -> None:
     """What is on this machine."""
     from benchmarks.doctor import surroundings
     from gotr1_eval.cli.doctor import show_surroundings
-    from gotr1_eval.models.devices import list_devices
+    from gotr1_eval.models.local_model import list_devices
 
     facts = (surroundings.versions(), list_devices(), surroundings.extras(), surroundings.weights(folder))
     if as_json:
@@ -180,7 +180,7 @@ def _surroundings(folder: Path, *, as_json: bool) -> None:
 def _show_machine() -> None:
     from benchmarks.doctor.surroundings import versions
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.models.devices import list_devices
+    from gotr1_eval.models.local_model import list_devices
 
     facts = {**versions(), **list_devices()}
     out.print("; ".join(f"{name} {value}" for name, value in facts.items()), markup=False, soft_wrap=True)

@@ -11,10 +11,11 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
-from gotr1_eval.models.encoders import _clip_folder, clip, hps
-from gotr1_eval.models.encoders._clip_folder import resolve_folder
+from gotr1_eval.models import checkpoint
+from gotr1_eval.models.checkpoint import resolve_folder
+from gotr1_eval.models.encoders import clip, hps
 from gotr1_eval.models.encoders._clip_text import load_tokenizer
-from gotr1_eval.models.loading import choose_device
+from gotr1_eval.models.local_model import choose_device
 from tests.tiny_clip import (
     Tensors,
     clip_encoder,
@@ -106,7 +107,7 @@ def test_a_hub_id_is_fetched_once_and_pickled_weights_only_where_there_are_no_ot
         asked.append((model, revision, allow_patterns[-1]))
         return str(folder)
 
-    monkeypatch.setattr(_clip_folder, "snapshot_download", fetch)
+    monkeypatch.setattr(checkpoint, "snapshot_download", fetch)
     encoder = clip.ClipModelEncoder(clip.Settings(model="owner/clip-tiny", revision="v1", device="cpu"))
     assert encoder.name == "clip-tiny"
     assert encoder.fingerprint
@@ -121,7 +122,7 @@ def test_a_hub_that_cannot_be_reached_is_said_in_one_line(monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> str:
         raise LocalEntryNotFoundError("no\nnetwork")
 
-    monkeypatch.setattr(_clip_folder, "snapshot_download", fail)
+    monkeypatch.setattr(checkpoint, "snapshot_download", fail)
     encoder = clip.ClipModelEncoder(clip.Settings(model="owner/name", device="cpu"))
     message = one_line_error(UsageError, lambda: encoder.fingerprint)
     assert message == "no folder owner/name, and the hub's 'owner/name' cannot be fetched: no network"

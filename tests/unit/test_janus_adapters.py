@@ -14,6 +14,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.models.checkpoint import quiet
 from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
 from gotr1_eval.models.janus.adapters import with_adapters
 from gotr1_eval.models.janus.choosing import Choice
@@ -21,7 +22,6 @@ from gotr1_eval.models.janus.loading import load_checkpoint
 from gotr1_eval.models.janus.original_names import source_of
 from gotr1_eval.models.janus.sampling import sample_chains
 from gotr1_eval.models.janus.sequence import encode_prompt
-from gotr1_eval.models.loading import quiet
 from tests.tiny_models import loaded_random, random_checkpoint
 
 START = "base_model.model."

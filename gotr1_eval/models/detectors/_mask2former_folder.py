@@ -12,9 +12,8 @@ import torch
 from transformers import Mask2FormerForUniversalSegmentation
 
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_model_type
 from gotr1_eval.models.detectors._coco import NAMES
-from gotr1_eval.models.loading import folder_digest
-from gotr1_eval.models.vlms.loading import find_folder, load_whole, read_model_type
 
 DEFAULT = "facebook/mask2former-swin-small-coco-instance"
 """Meta's own training of the architecture that GenEval uses in OpenMMLab's training."""

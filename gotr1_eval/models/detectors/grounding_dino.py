@@ -28,12 +28,10 @@ from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
-from gotr1_eval.models.batches import in_batches
+from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_model_type
 from gotr1_eval.models.detectors._grounding_dino_pictures import model_size, prepare
 from gotr1_eval.models.detectors._grounding_dino_text import Caption, load_tokenizer, write_captions
-from gotr1_eval.models.loading import choose_device, folder_digest
-from gotr1_eval.models.threads import fitting_threads
-from gotr1_eval.models.vlms.loading import find_dtype, find_folder, load_whole, read_model_type
+from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1

@@ -25,15 +25,13 @@ from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
-from gotr1_eval.models.batches import in_batches
 from gotr1_eval.models.detectors._coco import NAMES, class_place
 from gotr1_eval.models.detectors._mask2former_folder import DEFAULT, TransformersFolder
 from gotr1_eval.models.detectors._mask2former_masks import Instance, read_instances
 from gotr1_eval.models.detectors._mask2former_openmmlab import OpenMmlabFile
 from gotr1_eval.models.detectors._mask2former_pictures import BOUNDS, Frame, Size, frame_of, prepare
 from gotr1_eval.models.detectors._opencv import Levels, decode
-from gotr1_eval.models.loading import choose_device
-from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import CLIPConfig, CLIPModel
 
-from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.loading import quiet, some
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_SMALL_FILES = ["*.json", "merges.txt"]
-
-
-def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
-    """The folder that a setting means: a path, or an id of the Hugging Face hub, which is then fetched and kept there.
-
-    Args:
-        weights: whether the weights are wanted too, or the tokenizer's files only.
-
-    Raises:
-        UsageError: there is no such folder, and the hub has none either or cannot be reached.
-    """
-    path = Path(model).expanduser()
-    if path.exists():
-        return path
-    if not _HUB_ID.fullmatch(model):
-        raise UsageError(f"no model files at {path}; give a folder, or an id of the Hugging Face hub (owner/name)")
-    try:
-        patterns = [*_SMALL_FILES, "*.safetensors"] if weights else _SMALL_FILES
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
-        if weights and not any(folder.glob("*.safetensors")):
-            # Early checkpoints exist as pickled tensors only; asking for both at once would fetch most twice.
-            snapshot_download(model, revision=revision, allow_patterns=["pytorch_model*.bin*"])
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        reason = one_line(error, 160)
-        raise UsageError(f"no folder {path}, and the hub's {model!r} cannot be fetched: {reason}") from None
-    return folder
+from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.models.checkpoint import quiet, some
 
 
 def load_folder(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers is untyped

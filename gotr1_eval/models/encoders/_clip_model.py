@@ -20,10 +20,8 @@ from pydantic import Field
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.types import Json
-from gotr1_eval.models.batches import in_batches
 from gotr1_eval.models.encoders._clip_text import token_ids
-from gotr1_eval.models.loading import choose_device
-from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
 
 _MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)

@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPModel
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.checkpoint import quiet
 from gotr1_eval.models.encoders._clip_folder import check_complete
 from gotr1_eval.models.encoders._open_clip_sizes import BLOCK, Sizes, Tensors, Tower
-from gotr1_eval.models.loading import quiet
 
 _TOP = {
     "logit_scale": "logit_scale",

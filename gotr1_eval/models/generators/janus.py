@@ -13,7 +13,7 @@ from pydantic import Field
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
-from gotr1_eval.models.batches import in_batches
+from gotr1_eval.models.checkpoint import folder_digest
 from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import (
     Checkpoint,
@@ -25,8 +25,7 @@ from gotr1_eval.models.janus.loading import (
 from gotr1_eval.models.janus.memory import LONGEST_PROMPT, fitting_samples
 from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
-from gotr1_eval.models.loading import choose_device, folder_digest
-from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 2

@@ -25,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.checkpoint import quiet, some
 from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
 from gotr1_eval.models.janus.original_names import Source, source_of
 from gotr1_eval.models.janus.weight_files import tensors_of
-from gotr1_eval.models.loading import quiet, some
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")

@@ -11,27 +11,53 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Json
-from gotr1_eval.models.loading import choose_device, folder_digest
-from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.models.checkpoint import find_folder, folder_digest
+from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads
 from gotr1_eval.models.vlms.decoding import Sampling, decode, read_rows, score_choices
 from gotr1_eval.models.vlms.exclusive import exclusive
 from gotr1_eval.models.vlms.forms import FormCompiler, Walk
-from gotr1_eval.models.vlms.loading import LocalSettings, find_dtype, find_folder
 from gotr1_eval.models.vlms.pictures import Picture
 from gotr1_eval.models.vlms.rows import Row
+from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
 _THOUGHT = re.compile(r"</?(?:seed:)?think(?:ing)?>|◁/?think▷|\[/?THINK\]|<\|channel\|>", re.I)
 log = logging.getLogger(__name__)
+
+
+class LocalSettings(StrictSettings):
+    """What every model that runs in this process can be told.
+
+    Attributes:
+        model: a checkpoint folder, or a repository on the Hugging Face hub.
+        revision: of the repository: a commit, tag or branch.
+        device: `auto` is the first GPU if there is one.
+        dtype: `auto` is float32 on the CPU and bfloat16 on a GPU.
+        batch_size: questions that go through the model together; halved when the memory does not suffice.
+        share_beginnings: read what the questions of a batch have in common once.
+        pictures_kept: encoded pictures kept for later questions; 0 encodes every picture of every question anew.
+        constrained: whether judges hold answers to a form while they are decoded; `auto` does so unless the tokenizer
+            cannot be used for it, or the model thinks before it answers.
+    """
+
+    model: str
+    revision: str | None = None
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch_size: int = Field(8, ge=1)
+    share_beginnings: bool = True
+    pictures_kept: int = Field(32, ge=0)
+    constrained: bool | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +283,10 @@ def _shortage(error: RuntimeError) -> str:
     if "CUDA error" in message:
         raise BackendError(f"the device failed: {message}") from error
     raise error
+
+
+def stop_tokens(model: Any, *others: int | None) -> tuple[int, ...]:  # noqa: ANN401
+    """Tokens after which an answer is complete: those of the generation configuration, and the others."""
+    configured = model.generation_config.eos_token_id
+    known = configured if isinstance(configured, list) else [configured]
+    return tuple(sorted({token for token in (*known, *others) if token is not None}))

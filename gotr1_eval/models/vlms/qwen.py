@@ -22,9 +22,9 @@ from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.types import Json
+from gotr1_eval.models.checkpoint import load_whole, read_model_type
 from gotr1_eval.models.vlms.chatml import chat_text
-from gotr1_eval.models.vlms.loading import LocalSettings, load_whole, read_model_type, stop_tokens
-from gotr1_eval.models.vlms.local import Loaded, LocalVlm
+from gotr1_eval.models.vlms.local import Loaded, LocalSettings, LocalVlm, stop_tokens
 from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, token_positions
 from gotr1_eval.models.vlms.rows import Row
 

@@ -19,8 +19,7 @@ from safetensors import SafetensorError
 from transformers import BlipConfig, BlipForQuestionAnswering
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.loading import quiet, some, weight_faults
-from gotr1_eval.models.vlms.loading import read_model_type
+from gotr1_eval.models.checkpoint import quiet, read_model_type, some, weight_faults
 
 Tensors = dict[str, torch.Tensor]
 VISION_EPSILON = 1e-6

@@ -35,12 +35,9 @@ from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.files.official_files import official_file, require_file
 from gotr1_eval.files.pictures import to_rgb
-from gotr1_eval.models.batches import in_batches
-from gotr1_eval.models.encoders._clip_folder import resolve_folder
+from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
 from gotr1_eval.models.encoders._clip_model import normalise, to_floats
-from gotr1_eval.models.loading import choose_device, files_digest, folder_digest
-from gotr1_eval.models.threads import fitting_threads
-from gotr1_eval.models.vlms.loading import find_dtype
+from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads, in_batches
 from gotr1_eval.models.vqa._blip_text import BlipTokenizer, has_tokenizer, load_tokenizer, tokenizer_file
 from gotr1_eval.models.vqa._blip_weights import load_folder, load_original
 from gotr1_eval.settings import Settings as StrictSettings

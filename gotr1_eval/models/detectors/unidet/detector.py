@@ -18,14 +18,13 @@ from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.types import Box, Detection
-from gotr1_eval.models.batches import in_batches
+from gotr1_eval.models.checkpoint import files_digest
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
 from gotr1_eval.models.detectors.unidet.labels import Vocabulary, read_labels
 from gotr1_eval.models.detectors.unidet.loading import drop_ignored, load_unidet, read_tensors
 from gotr1_eval.models.detectors.unidet.network import Found, UniDet
 from gotr1_eval.models.detectors.unidet.preprocessing import Semantics, frame_size, resize, to_batch, to_planes
-from gotr1_eval.models.loading import choose_device, files_digest
-from gotr1_eval.models.threads import fitting_threads
+from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
 
 VERSION = 1
 

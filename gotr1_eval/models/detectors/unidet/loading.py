@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.models.checkpoint import some
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
 from gotr1_eval.models.detectors.unidet.network import UniDet
-from gotr1_eval.models.loading import some
 
 Tensors = dict[str, torch.Tensor]
 

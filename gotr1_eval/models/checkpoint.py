@@ -1,0 +1,211 @@
+"""Checkpoints on disk or on the hub: finding them, telling their files apart, and loading them whole or not at all.
+
+transformers is lenient where an evaluation must not be: weights that are missing, or of another shape, are replaced by
+random ones with a warning only. Here each of these is an error that names the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+
+_HASHED_END = 2**20
+_DIGESTED = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".gz"}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SMALL_FILES = ["*.json", "merges.txt"]
+
+
+def find_folder(model: str, revision: str | None) -> Path:
+    """The checkpoint's folder, fetched from the hub where `model` is no folder.
+
+    Raises:
+        UsageError: neither a folder nor a repository that can be fetched.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(snapshot_download(model, revision=revision, ignore_patterns=["*.pth", "original/*"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise UsageError(
+            f"no checkpoint folder {folder}, and the hub gives no repository of that name: {one_line(error, 120)}"
+        ) from None
+
+
+def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
+    """The folder that a setting means: a path, or an id of the Hugging Face hub, which is then fetched and kept there.
+
+    Args:
+        weights: whether the weights are wanted too, or the tokenizer's files only.
+
+    Raises:
+        UsageError: there is no such folder, and the hub has none either or cannot be reached.
+    """
+    path = Path(model).expanduser()
+    if path.exists():
+        return path
+    if not _HUB_ID.fullmatch(model):
+        raise UsageError(f"no model files at {path}; give a folder, or an id of the Hugging Face hub (owner/name)")
+    try:
+        patterns = [*_SMALL_FILES, "*.safetensors"] if weights else _SMALL_FILES
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
+        if weights and not any(folder.glob("*.safetensors")):
+            # Early checkpoints exist as pickled tensors only; asking for both at once would fetch most twice.
+            snapshot_download(model, revision=revision, allow_patterns=["pytorch_model*.bin*"])
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        reason = one_line(error, 160)
+        raise UsageError(f"no folder {path}, and the hub's {model!r} cannot be fetched: {reason}") from None
+    return folder
+
+
+def read_model_type(folder: Path) -> str:
+    """`model_type` of config.json.
+
+    Raises:
+        UsageError: there is no config.json, or it names no type.
+        DataError: it is not JSON.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} has no config.json; expected a checkpoint folder in transformers' layout")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not JSON: {one_line(error)}", path=path) from None
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(kind, str):
+        raise UsageError(f"{path}: expected a model_type, got {kind!r}")
+    return kind
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """A digest of files: of their names, sizes and contents.
+
+    Of files over 2 MiB only both ends are read: hashing a 7B model would take as long as loading it.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_HASHED_END))
+            file.seek(max(size - _HASHED_END, 0))
+            digest.update(file.read(_HASHED_END))
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """The digest of a checkpoint folder's configuration, tokenizer and weights; see `files_digest`."""
+    return files_digest(sorted(path for path in folder.iterdir() if path.suffix in _DIGESTED))
+
+
+def load_whole(
+    model_class: Any,  # noqa: ANN401
+    folder: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    attention: str | dict[str, str] = "sdpa",
+    unread: re.Pattern[str] | None = None,
+) -> Any:  # noqa: ANN401
+    """The model in evaluation mode, with every weight from the files.
+
+    Args:
+        attention: transformers' implementation, or one a part; "" is the part that is the model itself.
+        unread: matches names of weights that no answer depends on, which may be missing or surplus.
+
+    Raises:
+        DataError: a weight is missing, is of another shape than config.json says, or belongs to no part of the model.
+    """
+    try:
+        with quiet():
+            model, info = model_class.from_pretrained(
+                folder,
+                dtype=dtype,
+                attn_implementation=attention,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except (OSError, SafetensorError, ValueError, EOFError, KeyError) as error:
+        raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=folder) from None
+    if unread is not None:
+        kinds = ("missing_keys", "unexpected_keys")
+        info = {**info, **{kind: [key for key in info[kind] if not unread.match(key)] for kind in kinds}}
+    if faults := weight_faults(info):
+        raise DataError(f"the weights do not fit the configuration: {faults}", path=folder)
+    return model.to(device).eval()
+
+
+def weight_faults(info: Mapping[str, Any]) -> str:
+    """What is wrong with loaded weights, in words; empty when every tensor is accounted for.
+
+    Args:
+        info: what transformers' `from_pretrained(..., output_loading_info=True)` tells.
+    """
+    found = {
+        "missing": info["missing_keys"],
+        "unexpected": info["unexpected_keys"],
+        "of another shape than config.json says": [entry[0] for entry in info["mismatched_keys"]],
+    }
+    return "; ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in found.items() if keys)
+
+
+def some(keys: Iterable[str]) -> str:
+    """The first names of a list that may be a thousand long."""
+    names = sorted(keys)
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def check_finite(model: Any, path: Path) -> None:  # noqa: ANN401 - transformers is untyped
+    """See that every weight is a number: a training step that broke, or a conversion, may have left others.
+
+    Least and greatest value of each weight are made in one pass, and a GPU is waited for once.
+
+    Raises:
+        DataError: names the weights with NaN or infinity; `path` is the file to blame.
+    """
+    names, ends = [], []
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and weight.numel():
+            names.append(name)
+            ends.append(torch.stack(weight.detach().aminmax()).float())
+    sound = torch.stack(ends).isfinite().all(dim=1).tolist()
+    broken = [name for name, each in zip(names, sound, strict=True) if not each]
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {len(names)} weights are not finite (NaN or infinity): {some(broken)}", path=path
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its report on missing weights, which the caller makes an error anyway.
+
+    And without its warning about a name that peft still asks it for.
+    """
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
