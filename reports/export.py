@@ -12,14 +12,16 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.pictures import picture_name
 from gotr1_eval.files.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
 from gotr1_eval.files.writing import write_atomically, write_parquet
+from reports.published.benchmark import known_benchmarks
 from reports.run_data import RunData
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-OURS = ("category", PICTURE_REMARKS, IMAGE_URL, EMBEDDED, "prompt_index", "image_index", "truncated", "geneval")
-"""What the project itself notes about a sample; everything else of its meta is a column of whoever gave it."""
+OURS = ("category", PICTURE_REMARKS, IMAGE_URL, EMBEDDED, "prompt_index", "image_index", "truncated")
+"""What the project itself notes about a sample, besides a benchmark's facts; everything else of its meta is a column of
+whoever gave it."""
 
 
 def scores_frame(run: RunData) -> pd.DataFrame:
@@ -56,7 +58,8 @@ def given_columns(samples: Sequence[Sample], taken: Collection[str]) -> dict[str
     Args:
         taken: names that mean something else already.
     """
-    names = dict.fromkeys(name for sample in samples for name in sample.meta if name not in OURS)
+    ours = {*OURS, *(fact for benchmark in known_benchmarks() for fact in benchmark.facts)}
+    names = dict.fromkeys(name for sample in samples for name in sample.meta if name not in ours)
     found = {}
     for name in names:
         values = [sample.meta.get(name) for sample in samples]

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.coco import coco_name, geneval_name
+from gotr1_eval.core.coco import coco_name, full_name
 from gotr1_eval.core.errors import LabelError, one_line
 from gotr1_eval.core.forms import FORMS_VERSION, boxes_form, constrains, read_form
 from gotr1_eval.core.names import Match, match_names, says_nothing, spelling
@@ -104,7 +104,7 @@ _MEANT = (Match.SAME_WORDS, Match.SAME_OBJECT)
 
 def _means(name: str, label: str) -> Match:
     """Whether one of a label's names ("table, desk") means an object, under COCO's or GenEval's name of it."""
-    parts = {form(part.strip()) for part in label.split(",") for form in (str, coco_name, geneval_name)}
+    parts = {form(part.strip()) for part in label.split(",") for form in (str, coco_name, full_name)}
     matches = {match_names(name, part) for part in parts}
     return next((match for match in (*_MEANT, Match.UNSURE) if match in matches), Match.OTHER)
 

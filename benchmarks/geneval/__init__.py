@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.geneval.metadata import TAGS, Task, read_tasks
+from benchmarks.geneval.metadata import FACTS, TAGS, Task, read_tasks
 from benchmarks.geneval.results import gap_lines, read_results, summarise_results, write_results
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.public_data import require_data
 from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.runs.layouts import PromptFolders
 from gotr1_eval.settings import Settings as StrictSettings
 from reports.run_data import load_run
 
@@ -35,6 +36,7 @@ class GenEvalSuite:
     reward_set = None
     images_per_prompt = 4
     official = (OfficialMetric(COLUMN, "geneval", TAGS),)
+    layout = PromptFolders("GenEval", FACTS)
 
     def __init__(self, data: Path | None) -> None:
         self._data = data
@@ -55,7 +57,7 @@ class GenEvalSuite:
 
     def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
         """The prompt's own row under ``geneval``: the judge reads it, and the official layout holds it."""
-        return {"geneval": dict(self._tasks[category][prompt_index].row)}
+        return {FACTS: dict(self._tasks[category][prompt_index].row)}
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """Mask2Former, and the CLIP that names colours."""

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.coco import NAMES as CLASSES
-from gotr1_eval.core.coco import geneval_name
+from gotr1_eval.core.coco import full_name
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.types import Json
+from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import read_rows
 
-__all__ = ["CLASSES", "COLOURS", "TAGS", "Clause", "Task", "read_task", "read_tasks"]
+__all__ = ["CLASSES", "COLOURS", "FACTS", "TAGS", "Clause", "Task", "read_task", "read_tasks", "row_of"]
 
+FACTS = "geneval"
+"""The fact of a prompt (a key of `Sample.meta`) that is its row."""
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 """The six tasks, in the order of the published tables' sources."""
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -46,6 +48,12 @@ class Task:
     include: tuple[Clause, ...]
     exclude: tuple[Clause, ...]
     row: Mapping[str, Json]
+
+
+def row_of(sample: Sample) -> dict[str, Json] | None:
+    """The sample's row of the metadata, None for prompts of other benchmarks."""
+    row = sample.meta.get(FACTS)
+    return row if isinstance(row, dict) else None
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -82,6 +90,4 @@ def _clause(part: Mapping[str, Any]) -> Clause:
     relation = part.get("position")
     position = None if relation is None else (str(relation[0]), int(relation[1]))
     colour = part.get("color")
-    return Clause(
-        geneval_name(str(part["class"])), int(part["count"]), None if colour is None else str(colour), position
-    )
+    return Clause(full_name(str(part["class"])), int(part["count"]), None if colour is None else str(colour), position)

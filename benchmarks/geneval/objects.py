@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.geneval.metadata import CLASSES
 from benchmarks.pixels import Seen
 from benchmarks.semantics import Semantics
-from gotr1_eval.core.coco import geneval_name
+from gotr1_eval.core.coco import full_name
 
 FloatBox = NDArray[np.float32]
 """(x1, y1, x2, y2) in pixels of the picture."""
@@ -61,7 +61,7 @@ def select_objects(
     """
     by_class: dict[str, list[Seen]] = {}
     for found in seen:
-        by_class.setdefault(geneval_name(found.label), []).append(found)
+        by_class.setdefault(full_name(found.label), []).append(found)
     threshold = options.counting_threshold if counting else options.threshold
     objects = {}
     for name in sorted(by_class, key=_class_index):

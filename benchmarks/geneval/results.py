@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.geneval.metadata import TAGS, Task
+from benchmarks.geneval.metadata import TAGS, Task, row_of
 from gotr1_eval.core.errors import one_line
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.statistics.intervals import Groups, Interval, inside, overall_bootstrap, overall_seeds
@@ -25,7 +25,6 @@ from gotr1_eval.files.jsonl import dump
 from gotr1_eval.files.pictures import picture_size
 from gotr1_eval.files.tables import read_table
 from gotr1_eval.files.writing import write_atomically
-from gotr1_eval.runs.layouts import geneval_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +215,7 @@ def write_results(samples: Sequence[Sample], outcomes: Mapping[str, Outcome], pa
     """
     rows, results = [], []
     for sample in samples:
-        outcome, row = outcomes.get(sample.id), geneval_row(sample)
+        outcome, row = outcomes.get(sample.id), row_of(sample)
         if isinstance(outcome, Score) and row is not None and isinstance(sample.image, Path):
             written = _row(sample, sample.image, row, outcome)
             rows.append(written)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
-from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, PictureLayout, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.settings import Settings as StrictSettings
@@ -25,6 +25,7 @@ class PromptFileSuite:
     reward_set = "without_models"
     images_per_prompt = 1
     official: tuple[OfficialMetric, ...] = ()
+    layout: PictureLayout | None = None
 
     def __init__(self, file: str) -> None:
         self.name = safe_name(Path(file).stem)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, PictureLayout, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
@@ -25,6 +25,7 @@ class ShapesSuite:
     reward_set = "shapes"
     images_per_prompt = 2
     official: tuple[OfficialMetric, ...] = ()
+    layout: PictureLayout | None = None
 
     def __init__(self, split: Split = "val") -> None:
         self.split: Split = split

@@ -12,6 +12,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.public_data import require_data
+from gotr1_eval.runs.layouts import NumberedNames
 from gotr1_eval.settings import Settings as StrictSettings
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex")
@@ -38,6 +39,8 @@ class CompBenchSuite:
         OfficialMetric("official_numeracy", "numeracy", ("numeracy",)),
         OfficialMetric("official_complex", "three_in_one", ("complex",)),
     )
+
+    layout = NumberedNames("T2I-CompBench")
 
     def __init__(self, data: Path | None) -> None:
         self._data = data

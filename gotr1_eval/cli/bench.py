@@ -10,11 +10,13 @@ import typer
 
 from gotr1_eval.cli.options import AsJson
 from gotr1_eval.cli.requests import command
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.runs.request import ROLES, RunRequest, ScoreRequest
 
 if TYPE_CHECKING:
     from gotr1_eval.bench import Prepared
     from gotr1_eval.build import Builder
+    from gotr1_eval.core.protocols import PictureLayout
 
 ALIASES = {"compbench": "t2i-compbench", "geneval": "geneval"}
 """Commands under the names that people know, and the suites that they run."""
@@ -22,7 +24,7 @@ ALIASES = {"compbench": "t2i-compbench", "geneval": "geneval"}
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and stop.")]
 Layout = Annotated[
     str | None,
-    typer.Option("--layout", help="Also write the pictures as official scripts read them: t2i-compbench or geneval."),
+    typer.Option("--layout", help="Also write the pictures as the official scripts of this suite read them."),
 ]
 Results = Annotated[Path | None, typer.Option("--results", help="Only sum up this file of the official scripts.")]
 
@@ -57,23 +59,37 @@ def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
     from gotr1_eval.bench import execute, prepare_pictures
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import Bars, err
-    from gotr1_eval.runs.layouts import paths_of, read_layout, write_layout
+    from gotr1_eval.runs.layouts import write_layout
     from gotr1_eval.runs.shards import expected_of
     from gotr1_eval.runs.store import read_info, read_samples
 
-    official = None if layout is None else read_layout(layout)
     builder = Builder()
+    official = None if layout is None else _layout(layout, builder)
     prepared = prepare_pictures(request, builder)
     planned = list(prepared.samples)
     if official is not None:
-        paths_of(official, planned)  # refuses what the layout cannot hold before anything is generated
+        official.paths(planned)  # refuses what the layout cannot hold before anything is generated
     with Bars() as bars:
         folder = execute(prepared, builder, bars)
     count = sum(expected_of(read_info(folder)).values())
     err.print(f"{count} samples in {folder}", markup=False, soft_wrap=True)
     if official is not None:
-        written = write_layout(official, planned, list(read_samples(folder).values()), folder / official)
-        err.print(f"{written} pictures in {folder / official}", markup=False, soft_wrap=True)
+        target = folder / str(layout)
+        written = write_layout(official, planned, list(read_samples(folder).values()), target)
+        err.print(f"{written} pictures in {target}", markup=False, soft_wrap=True)
+
+
+def _layout(suite: str, builder: Builder) -> PictureLayout:
+    """The layout that a suite states.
+
+    Raises:
+        UsageError: it states none, or there is no such suite.
+    """
+    found = builder.suite({"use": suite}).layout
+    if found is None:
+        known = ", ".join(one.name for one in builder.suites() if one.layout is not None)
+        raise UsageError(f"--layout {suite}: no official scripts read pictures of that suite (known: {known})")
+    return found
 
 
 def score_samples(request: ScoreRequest, *, as_json: AsJson = False) -> None:

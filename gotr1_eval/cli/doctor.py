@@ -41,7 +41,7 @@ def doctor(
     phrases: Annotated[Several, typer.Option(help=f"Source of noun phrases, {_FORM}")] = None,
     benchmarks: Annotated[
         Several,
-        typer.Option("--for", help="The official models of compbench, geneval, aesthetic, shapes or a category."),
+        typer.Option("--for", help="The official models of a benchmark, of one of its categories, or of aesthetic."),
     ] = None,
     official: Annotated[
         bool, typer.Option("--official", help="Examine the official detectors' files; a table that can be sent back.")

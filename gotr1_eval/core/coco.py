@@ -20,15 +20,15 @@ NAMES = (
 )
 # fmt: on
 """In the order of every detector that was trained on COCO, under GenEval's names."""
-GENEVAL_NAMES = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
+FULL_NAMES = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
 """COCO's own name -> GenEval's, where they differ."""
-COCO_NAMES = {geneval: coco for coco, geneval in GENEVAL_NAMES.items()}
+COCO_NAMES = {full: coco for coco, full in FULL_NAMES.items()}
 """GenEval's name -> COCO's own, where they differ."""
 
 
-def geneval_name(name: str) -> str:
+def full_name(name: str) -> str:
     """GenEval's name of a class that COCO calls otherwise; every other name as it is."""
-    return GENEVAL_NAMES.get(name, name)
+    return FULL_NAMES.get(name, name)
 
 
 def coco_name(name: str) -> str:

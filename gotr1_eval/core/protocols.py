@@ -299,8 +299,32 @@ class OfficialSummary:
     gaps: tuple[str, ...] = ()
 
 
+class PictureLayout(Protocol):
+    """The folder in which a benchmark's official evaluator looks for pictures; see `gotr1_eval.runs.layouts`."""
+
+    def paths(self, samples: Sequence[Sample]) -> dict[str, Path]:
+        """Where each sample's picture belongs, relative to the folder, by sample id.
+
+        Args:
+            samples: all of the run, whether made or not, so that shards and restarts agree on names and numbers.
+
+        Raises:
+            UsageError: a sample that the layout cannot hold.
+        """
+        ...
+
+    def metadata(self, sample: Sample) -> Mapping[str, Json] | None:
+        """The row of the ``metadata.jsonl`` above the picture's folder; None in a layout without such files."""
+        ...
+
+
 class Suite(Protocol):
-    """A benchmark's prompts, its official metrics, and the judges it is usually scored with."""
+    """A benchmark's prompts, its official metrics, and the judges it is usually scored with.
+
+    What needs no code stands in data files of its folder, all optional: ``data.toml`` (what is fetched, with pins and
+    licence), ``weights.toml`` (the official weights), ``reports.toml`` (what published numbers were made with) and
+    ``published.csv`` (the numbers). docs/extending.md shows them.
+    """
 
     @property
     def name(self) -> str:
@@ -325,6 +349,11 @@ class Suite(Protocol):
     @property
     def images_per_prompt(self) -> int:
         """Used when no other number is asked for."""
+        ...
+
+    @property
+    def layout(self) -> PictureLayout | None:
+        """How its official evaluator wants the pictures; None where it has none."""
         ...
 
     def prompts(self, category: str) -> Sequence[str]:

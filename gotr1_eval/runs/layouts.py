@@ -1,12 +1,10 @@
-"""The folders that the official evaluators read; `gotr1_eval.runs.picture_folders` reads them back.
+"""Picture folders that official evaluators read; `gotr1_eval.runs.picture_folders` reads them back.
 
-    T2I-CompBench   <folder>/<category>/samples/<prompt>_<6 digits>.png    the number counts the category's pictures
-    GenEval         <folder>/<5 digits>/metadata.jsonl                     one row: tag, include, exclude, prompt
-                    <folder>/<5 digits>/samples/<4 digits>.png
+    NumberedNames    <folder>/<category>/samples/<prompt>_<6 digits>.png    the number counts the category's pictures
+    PromptFolders    <folder>/<5 digits>/metadata.jsonl                     one row: the prompt, and what it asks for
+                     <folder>/<5 digits>/samples/<4 digits>.png
 
-T2I-CompBench's scripts are started once a category, with that category's folder as their --outpath. They take the
-prompt from the file name, up to the first underscore, and two of them need the numbers to run from 0 without a gap.
-A GenEval sample holds its prompt's row of `evaluation_metadata.jsonl` in `meta["geneval"]`.
+A suite says which of them its benchmark has, or brings a `PictureLayout` of its own.
 """
 
 from __future__ import annotations
@@ -16,32 +14,84 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
 
-from gotr1_eval.core.errors import DataError, UsageError, nearest_name, one_line
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.protocols import PictureLayout
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import dump, read_rows
-
-Layout = Literal["t2i-compbench", "geneval"]
 
 NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|webp)", re.I | re.S)
 _LONGEST_NAME = 255
 """Bytes that file systems allow in a name."""
 
 
-def read_layout(name: str) -> Layout:
-    """The layout of that name.
+@dataclass(frozen=True, slots=True)
+class NumberedNames:
+    """Pictures that are named by their prompt and counted through their category; see `PictureLayout`.
 
-    Raises:
-        UsageError: there is none.
+    The scripts that read it take the prompt from the file name, up to the first underscore, are started once a
+    category, with that category's folder, and may need the numbers to run from 0 without a gap.
+
+    Attributes:
+        benchmark: whose scripts, in messages.
     """
-    for layout in get_args(Layout):
-        if layout == name:
-            return layout  # type: ignore[no-any-return]
-    known = get_args(Layout)
-    raise UsageError(f"no layout {name!r}{nearest_name(name, known)} (known: {', '.join(known)})")
+
+    benchmark: str
+
+    def paths(self, samples: Sequence[Sample]) -> dict[str, Path]:
+        """``<category>/samples/<prompt>_<6 digits>.png``; raises UsageError for a prompt that cannot be a file name."""
+        numbers: Counter[str] = Counter()
+        paths = {}
+        for sample in samples:
+            category = str(sample.meta.get("category", "all"))
+            name = f"{sample.prompt}_{numbers[category]:06d}.png"
+            if not sample.prompt or set("/\0_") & set(sample.prompt) or len(os.fsencode(name)) > _LONGEST_NAME:
+                raise UsageError(
+                    f"{sample.id}: the prompt cannot be a file name of {self.benchmark}'s layout, which takes no '/', "
+                    f"no '_' and {_LONGEST_NAME} bytes: {one_line(sample.prompt, 80)!r}"
+                )
+            paths[sample.id] = Path(category, "samples", name)
+            numbers[category] += 1
+        return paths
+
+    def metadata(self, sample: Sample) -> None:
+        """None: the names say everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFolders:
+    """A numbered folder a prompt, with a row of what it asks for; see `PictureLayout`.
+
+    Attributes:
+        benchmark: whose rows, in messages.
+        facts: the fact of a prompt that is its row (a key of `Sample.meta`).
+    """
+
+    benchmark: str
+    facts: str
+
+    def paths(self, samples: Sequence[Sample]) -> dict[str, Path]:
+        """``<5 digits>/samples/<4 digits>.png``; raises UsageError for a sample without a row."""
+        folders: dict[str, int] = {}
+        pictures: Counter[str] = Counter()
+        paths = {}
+        for sample in samples:
+            if self.metadata(sample) is None:
+                whose = f"{self.benchmark}'s"
+                raise UsageError(f"{sample.id}: the sample has no row of {whose} metadata; only {whose} prompts do")
+            key = sample.id.rpartition("/")[0]
+            folder = folders.setdefault(key, len(folders))
+            paths[sample.id] = Path(f"{folder:05d}", "samples", f"{pictures[key]:04d}.png")
+            pictures[key] += 1
+        return paths
+
+    def metadata(self, sample: Sample) -> dict[str, Json] | None:
+        """The prompt's row."""
+        row = sample.meta.get(self.facts)
+        return row if isinstance(row, dict) else None
 
 
 def prompt_of(path: Path) -> str:
@@ -50,8 +100,8 @@ def prompt_of(path: Path) -> str:
     return match["prompt"] if match else path.stem
 
 
-def geneval_prompt(picture: Path) -> str | None:
-    """The prompt of a picture in GenEval's layout, None for one that lies elsewhere."""
+def prompt_above(picture: Path) -> str | None:
+    """The prompt in the ``metadata.jsonl`` of a picture's numbered folder, None for one that lies elsewhere."""
     metadata = picture.parent.parent / "metadata.jsonl"
     return _prompt_in(metadata) if picture.parent.name == "samples" else None
 
@@ -62,66 +112,18 @@ def _prompt_in(metadata: Path) -> str | None:
 
 
 def read_metadata(path: Path) -> dict[str, Json]:
-    """The one row of a GenEval folder's metadata.jsonl.
+    """The one row of a numbered folder's metadata.jsonl.
 
     Raises:
         DataError: it holds something else.
     """
     rows = [row for _, row in read_rows(path, ours=False)]
     if len(rows) != 1 or not isinstance(rows[0].get("prompt"), str):
-        raise DataError("expected one JSON object with GenEval's tag, include and prompt", path=path)
+        raise DataError("expected one JSON object with the prompt and what it asks for", path=path)
     return rows[0]
 
 
-def paths_of(layout: Layout, plan: Sequence[Sample]) -> dict[str, Path]:
-    """Where each planned sample's picture belongs, relative to the layout's folder, by sample id.
-
-    Depends on the whole plan and on nothing that is done already, so that shards and restarts agree.
-
-    Raises:
-        UsageError: a prompt that cannot be a file name, or a sample without GenEval's metadata.
-    """
-    return _compbench_paths(plan) if layout == "t2i-compbench" else _geneval_paths(plan)
-
-
-def _compbench_paths(plan: Sequence[Sample]) -> dict[str, Path]:
-    numbers: Counter[str] = Counter()
-    paths = {}
-    for sample in plan:
-        category = str(sample.meta.get("category", "all"))
-        name = f"{sample.prompt}_{numbers[category]:06d}.png"
-        if not sample.prompt or set("/\0_") & set(sample.prompt) or len(os.fsencode(name)) > _LONGEST_NAME:
-            raise UsageError(
-                f"{sample.id}: the prompt cannot be a file name of T2I-CompBench's layout, which takes no '/', no '_' "
-                f"and {_LONGEST_NAME} bytes: {one_line(sample.prompt, 80)!r}"
-            )
-        paths[sample.id] = Path(category, "samples", name)
-        numbers[category] += 1
-    return paths
-
-
-def _geneval_paths(plan: Sequence[Sample]) -> dict[str, Path]:
-    folders: dict[str, int] = {}
-    pictures: Counter[str] = Counter()
-    paths = {}
-    for sample in plan:
-        row = geneval_row(sample)
-        if row is None:
-            raise UsageError(f"{sample.id}: the sample has no row of GenEval's metadata; only GenEval's prompts do")
-        key = sample.id.rpartition("/")[0]
-        folder = folders.setdefault(key, len(folders))
-        paths[sample.id] = Path(f"{folder:05d}", "samples", f"{pictures[key]:04d}.png")
-        pictures[key] += 1
-    return paths
-
-
-def geneval_row(sample: Sample) -> dict[str, Json] | None:
-    """The sample's row of GenEval's metadata, None for prompts of other benchmarks."""
-    row = sample.meta.get("geneval")
-    return row if isinstance(row, dict) else None
-
-
-def write_layout(layout: Layout, plan: Sequence[Sample], made: Sequence[Sample], folder: Path) -> int:
+def write_layout(layout: PictureLayout, plan: Sequence[Sample], made: Sequence[Sample], folder: Path) -> int:
     """Put the pictures of finished samples where the official evaluator looks for them; returns how many.
 
     Args:
@@ -129,15 +131,15 @@ def write_layout(layout: Layout, plan: Sequence[Sample], made: Sequence[Sample],
         made: finished samples, in any order; those without a picture file are passed over.
         folder: made if need be; pictures are hard links where the file system can, and copies elsewhere.
     """
-    paths = paths_of(layout, plan)
+    paths = layout.paths(plan)
     count = 0
     for sample in made:
         if isinstance(sample.image, Path) and sample.image.exists():
             target = folder / paths[sample.id]
             target.parent.mkdir(parents=True, exist_ok=True)
             _put(sample.image, target)
-            if (row := geneval_row(sample)) is not None and layout == "geneval":
-                (target.parent.parent / "metadata.jsonl").write_text(dump(row) + "\n", encoding="utf-8")
+            if (row := layout.metadata(sample)) is not None:
+                (target.parent.parent / "metadata.jsonl").write_text(dump(dict(row)) + "\n", encoding="utf-8")
             count += 1
     return count
 

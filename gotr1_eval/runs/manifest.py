@@ -19,7 +19,7 @@ from gotr1_eval.files.pictures import is_picture_name, is_shown
 from gotr1_eval.files.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
 from gotr1_eval.files.tables import Row, find_shards, is_missing, read_table, table_kind, table_stem, tell
 from gotr1_eval.files.text import Remark
-from gotr1_eval.runs.layouts import geneval_prompt, prompt_of
+from gotr1_eval.runs.layouts import prompt_above, prompt_of
 
 _LONGEST_PATH = 4096
 _OURS = (IMAGE_URL, EMBEDDED, PICTURE_REMARKS)
@@ -33,8 +33,8 @@ class Manifest:
     sample. A table may be several files: a folder of them, or a pattern; and any of it may be a URL that fsspec opens.
 
     A folder of pictures is read by the table beside them, ``metadata.csv`` say, whose column ``file_name`` names them.
-    Without one, GenEval's ``metadata.jsonl`` of a folder gives its prompt, and else the file name does, up to a ``_``
-    followed by six digits where there is one. What systems hide (``._x.png``) is no picture.
+    Without one, the ``metadata.jsonl`` of a numbered folder (GenEval's, say) gives its prompt, and else the file name
+    does, up to a ``_`` followed by six digits where there is one. What systems hide (``._x.png``) is no picture.
 
     Args:
         columns: what the table's columns hold; see `gotr1_eval.files.columns`.
@@ -97,7 +97,7 @@ class Manifest:
 
     def _prompt_beside(self, picture: Path) -> str:
         """What a picture without a table is a picture of."""
-        row = geneval_prompt(picture)
+        row = prompt_above(picture)
         if row is None and not any("file names" in line for line in self._told):
             self._tell(f"{self.source}: prompts are taken from the file names, such as {prompt_of(picture)!r}")
         return prompt_of(picture) if row is None else row

@@ -1,4 +1,4 @@
-"""Pictures made elsewhere, in T2I-CompBench's or GenEval's layout (see `gotr1_eval.runs.layouts`), held against a plan.
+"""Pictures made elsewhere, in a folder of either layout of `gotr1_eval.runs.layouts`, held against a plan.
 
 Whatever does not fit is told in one line a kind: pictures of prompts that are not planned, pictures beyond those that
 are asked for, and planned samples without a picture.
@@ -16,13 +16,16 @@ from pathlib import Path
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import is_shown
-from gotr1_eval.runs.layouts import NUMBERED, geneval_row, read_metadata
+from gotr1_eval.runs.layouts import NUMBERED, read_metadata
 
 _PICTURE = re.compile(r"(?P<number>[0-9]+)\.(?:png|jpg|jpeg|webp)", re.I)
 _MARKS = re.compile(r"[^\w\s]|_")
 
 Key = tuple[str | None, str]
-"""(category or tag, None where the folder does not say; the prompt, composed as Unicode's NFC has it)."""
+"""(category, None where the folder does not say; the prompt, composed as Unicode's NFC has it).
+
+The row of a numbered folder calls the category ``tag``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +50,25 @@ class Matched:
 
 
 def match_pictures(folder: Path, plan: Sequence[Sample]) -> Matched:
-    """The pictures of a folder in either layout by planned sample; GenEval's is known by ``<digits>/metadata.jsonl``.
+    """The pictures of a folder in either layout by planned sample.
 
-    A prompt's pictures are its image indices 0, 1, ... by number. Where the plan has a prompt as often as the folder
-    has folders of it, each has its own; else the pictures of all its folders are dealt out in order.
+    `PromptFolders` are known by ``<digits>/metadata.jsonl``. A prompt's pictures are its image indices 0, 1, ... by
+    number. Where the plan has a prompt as often as the folder has folders of it, each has its own; else the pictures
+    of all its folders are dealt out in order.
 
     Raises:
         UsageError: the folder does not exist, or holds pictures in neither layout.
-        DataError: a metadata.jsonl is not GenEval's.
+        DataError: a metadata.jsonl holds something else than a prompt's row.
     """
     if not folder.is_dir():
         raise UsageError(f"--images {folder}: not a folder")
     folder = folder.absolute()
     numbered = [path for path in sorted(folder.iterdir()) if path.name.isdigit() and (path / "metadata.jsonl").exists()]
-    groups = [_geneval_group(path) for path in numbered] if numbered else _compbench_groups(folder)
+    groups = [_numbered_folder(path) for path in numbered] if numbered else _numbered_names(folder)
     if not any(group.pictures for group in groups):
         raise UsageError(
             f"--images {folder}: no picture named like '<prompt>_000000.png' there, in samples/ or in "
-            "<category>/samples/, and no GenEval folder like 00000/ with metadata.jsonl and samples/0000.png"
+            "<category>/samples/, and no folder like 00000/ with metadata.jsonl and samples/0000.png"
         )
     return _match(folder, groups, plan)
 
@@ -107,8 +111,7 @@ def _index(sample: Sample) -> int:
 
 
 def _key_of(sample: Sample) -> Key:
-    """GenEval's tag, or else the category; and the prompt."""
-    return str((geneval_row(sample) or {}).get("tag", sample.meta.get("category"))), _composed(sample.prompt)
+    return str(sample.meta.get("category")), _composed(sample.prompt)
 
 
 def _composed(prompt: str) -> str:
@@ -160,7 +163,7 @@ def _bare(prompt: str) -> str:
     return " ".join(_MARKS.sub("", unicodedata.normalize("NFKC", prompt).casefold()).split())
 
 
-def _compbench_groups(folder: Path) -> list[Group]:
+def _numbered_names(folder: Path) -> list[Group]:
     """Pictures named ``<prompt>_<6 digits>``, in the folder, its ``samples/``, or ``<category>/samples/``."""
     places: list[tuple[str | None, Path]] = [(None, folder / "samples" if (folder / "samples").is_dir() else folder)]
     places += [(path.parent.name, path) for path in sorted(folder.glob("*/samples")) if path.is_dir()]
@@ -172,7 +175,7 @@ def _compbench_groups(folder: Path) -> list[Group]:
     return [_group(key, found[key]) for key in sorted(found, key=lambda key: (key[0] or "", key[1]))]
 
 
-def _geneval_group(folder: Path) -> Group:
+def _numbered_folder(folder: Path) -> Group:
     row, samples = read_metadata(folder / "metadata.jsonl"), folder / "samples"
     paths = [path for path in samples.iterdir() if _PICTURE.fullmatch(path.name)] if samples.is_dir() else []
     return _group((str(row.get("tag")), _composed(str(row["prompt"]))), [(int(path.stem), path) for path in paths])

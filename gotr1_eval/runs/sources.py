@@ -112,7 +112,7 @@ def picture_stamp(path: Path) -> str:
 
 
 class FolderPainter(_NoModel):
-    """Takes pictures made elsewhere, in T2I-CompBench's or GenEval's layout; see `gotr1_eval.runs.picture_folders`.
+    """Takes pictures made elsewhere, in a layout of official evaluators; see `gotr1_eval.runs.picture_folders`.
 
     The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored;
     what does not fit the plan is told in one line a kind.

@@ -60,6 +60,7 @@ class Benchmark(Settings):
     """The content of ``reports.toml``.
 
     Attributes:
+        facts: of a prompt, that only the benchmark's own judge reads: no column of a table.
         protocols: those that scores are published under, each a table of its own.
         images_per_prompt: of the published numbers; None where nothing is published.
         decimals: of the published tables.
@@ -68,6 +69,7 @@ class Benchmark(Settings):
         remarks: category -> what a reader of its published numbers should know.
     """
 
+    facts: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     images_per_prompt: int | None = None
     decimals: int = 4

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.layouts import paths_of, write_layout
+from gotr1_eval.runs.layouts import NumberedNames, PromptFolders, write_layout
 from gotr1_eval.runs.picture_folders import match_pictures
 
 
@@ -30,6 +30,7 @@ def painted(folder: Path, samples: list[Sample]) -> list[Sample]:
     return made
 
 
+NAMES, FOLDERS = NumberedNames("T2I-CompBench"), PromptFolders("GenEval", "geneval")
 COMPBENCH = [
     planned(prompt, category, index, image)
     for category in ("color", "3d_spatial")
@@ -45,7 +46,7 @@ GENEVAL = [
 
 
 def test_compbench_names_by_hand():
-    names = [str(path) for path in paths_of("t2i-compbench", COMPBENCH).values()]
+    names = [str(path) for path in NAMES.paths(COMPBENCH).values()]
     assert names[:5] == [
         "color/samples/a red cat._000000.png",
         "color/samples/a red cat._000001.png",
@@ -55,7 +56,7 @@ def test_compbench_names_by_hand():
     ]
 
 
-@pytest.mark.parametrize(("layout", "plan"), [("t2i-compbench", COMPBENCH), ("geneval", GENEVAL)])
+@pytest.mark.parametrize(("layout", "plan"), [(NAMES, COMPBENCH), (FOLDERS, GENEVAL)])
 def test_what_is_written_is_found_again(layout, plan, tmp_path: Path):
     (tmp_path / "run").mkdir()
     made = painted(tmp_path / "run", plan)
@@ -69,7 +70,7 @@ def test_what_is_written_is_found_again(layout, plan, tmp_path: Path):
 
 def test_geneval_folders_by_hand(tmp_path: Path):
     (tmp_path / "run").mkdir()
-    write_layout("geneval", GENEVAL, painted(tmp_path / "run", GENEVAL), tmp_path / "out")
+    write_layout(FOLDERS, GENEVAL, painted(tmp_path / "run", GENEVAL), tmp_path / "out")
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
     each = ["metadata.jsonl", "samples/0000.png", "samples/0001.png"]
     assert files == [f"{number}/{name}" for number in ("00000", "00001") for name in each]
@@ -79,7 +80,7 @@ def test_geneval_folders_by_hand(tmp_path: Path):
 def test_one_category_alone_is_found_in_its_folder(tmp_path: Path):
     (tmp_path / "run").mkdir()
     made = painted(tmp_path / "run", COMPBENCH[:4])
-    write_layout("t2i-compbench", COMPBENCH, made, tmp_path / "out")
+    write_layout(NAMES, COMPBENCH, made, tmp_path / "out")
     for folder in ("out", "out/color", "out/color/samples"):
         found = match_pictures(tmp_path / folder, COMPBENCH)
         assert found.paths[COMPBENCH[3].id].read_bytes() == made[3].image.read_bytes()
@@ -88,10 +89,10 @@ def test_one_category_alone_is_found_in_its_folder(tmp_path: Path):
 def test_a_picture_painted_anew_replaces_its_link(tmp_path: Path):
     (tmp_path / "run").mkdir()
     made = painted(tmp_path / "run", COMPBENCH[:1])
-    write_layout("t2i-compbench", COMPBENCH, made, tmp_path / "out")
+    write_layout(NAMES, COMPBENCH, made, tmp_path / "out")
     made[0].image.unlink()
     Image.new("RGB", (3, 3)).save(made[0].image)
-    write_layout("t2i-compbench", COMPBENCH, made, tmp_path / "out")
+    write_layout(NAMES, COMPBENCH, made, tmp_path / "out")
     found = match_pictures(tmp_path / "out", COMPBENCH[:1])
     assert found.paths[made[0].id].read_bytes() == made[0].image.read_bytes()
 
@@ -99,12 +100,12 @@ def test_a_picture_painted_anew_replaces_its_link(tmp_path: Path):
 @pytest.mark.parametrize("prompt", ["a/b", "snake_case", "", "x" * 250, "\0"])
 def test_a_prompt_that_cannot_be_a_name(prompt: str):
     with pytest.raises(UsageError, match="cannot be a file name"):
-        paths_of("t2i-compbench", [planned(prompt)])
+        NAMES.paths([planned(prompt)])
 
 
 def test_geneval_needs_its_metadata():
     with pytest.raises(UsageError, match="no row of GenEval's metadata"):
-        paths_of("geneval", COMPBENCH)
+        FOLDERS.paths(COMPBENCH)
 
 
 @pytest.mark.parametrize("text", ["", "{}\n", "[1]\n", '{"prompt": "a"}\n{"prompt": "b"}\n'])

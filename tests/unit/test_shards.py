@@ -9,7 +9,7 @@ import pytest
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.runs.layouts import write_layout
+from gotr1_eval.runs.layouts import NumberedNames, write_layout
 from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.samples import plan_samples
 from gotr1_eval.runs.shards import Shard, merge, read_shard
@@ -76,7 +76,7 @@ def test_shards_that_judged_pictures_of_elsewhere_merge_too(tmp_path):
     plan = plan_samples(suite, ["color"], images_per_prompt=1, limit=4, seed=0)
     made = run_benchmark(tmp_path / "made", plan, GeneratorPainter(OraclePainter()), RewardSet({}), asked={}, tile=2)
     pictures = tmp_path / "pictures"
-    assert write_layout("t2i-compbench", plan, list(read_samples(made).values()), pictures) == 4
+    assert write_layout(NumberedNames("T2I-CompBench"), plan, list(read_samples(made).values()), pictures) == 4
     rewards = Builder().reward_set("shapes_prompt_image")
     for number in (1, 2):
         shard = Shard(number, 2)

@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from PIL import Image
 
 from benchmarks.geneval.colours import ColourNamer, cut_out
-from benchmarks.geneval.metadata import CLASSES, Task, read_task
+from benchmarks.geneval.metadata import CLASSES, Task, read_task, row_of
 from benchmarks.geneval.objects import Found, select_objects
 from benchmarks.geneval.verdict import coloured_clauses, judge_picture
 from benchmarks.official import metric_name, undefined, where_it_applies
 from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.sight import Sight, counted, open_all
-from gotr1_eval.core.coco import geneval_name
+from gotr1_eval.core.coco import full_name
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Sighting
 from gotr1_eval.core.protocols import Detector, Encoder, LooksAt, Workshop
 from gotr1_eval.core.types import Box, Detection, Sample
-from gotr1_eval.runs.layouts import geneval_row
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -80,7 +79,7 @@ class GenEvalJudge:
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample; `NOT_APPLICABLE` without a row of GenEval's metadata."""
         return where_it_applies(
-            lambda sample: geneval_row(sample) is not None, samples, self._judge, "a metric of GenEval's prompts"
+            lambda sample: row_of(sample) is not None, samples, self._judge, "a metric of GenEval's prompts"
         )
 
     def remarks(self, samples: Iterable[Sample]) -> list[str]:
@@ -89,11 +88,11 @@ class GenEvalJudge:
         Besides what is odd about the file itself; see `gotr1_eval.core.protocols.Remarking`.
         """
         whole = list(samples)
-        asked = Counter(name for task in map(_task, filter(geneval_row, whole)) for name in _names(task))
+        asked = Counter(name for task in map(_task, filter(row_of, whole)) for name in _names(task))
         lines = self.sight.file_remarks(whole)
         labels = Counter[str]()
         for label, count in self.sight.labels.items():
-            labels[geneval_name(label)] += count
+            labels[full_name(label)] += count
         if foreign := {name: n for name, n in asked.items() if name not in CLASSES and name not in labels}:
             lines.append(f"{self.sight.name}: prompts ask for what is none of GenEval's 80 classes: {counted(foreign)}")
         if foreign := {label: n for label, n in labels.items() if label not in CLASSES and label not in asked}:
@@ -164,7 +163,7 @@ class GenEvalJudge:
 
 def _task(sample: Sample) -> Task | Unscored:
     try:
-        return read_task(geneval_row(sample) or {})
+        return read_task(row_of(sample) or {})
     except (KeyError, TypeError, ValueError) as error:
         return Unscored(why=Why.NO_INPUT, detail=f"the sample's metadata is no prompt of GenEval ({error!r})")
 

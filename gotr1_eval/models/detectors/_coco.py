@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gotr1_eval.core.coco import GENEVAL_NAMES, NAMES
+from gotr1_eval.core.coco import FULL_NAMES, NAMES
 from gotr1_eval.core.errors import LabelError, nearest_name, one_line
 
 __all__ = ["NAMES", "class_place"]
 
 _PLACES = {name: place for place, name in enumerate(NAMES)}
-_PLACES |= {coco: _PLACES[geneval] for coco, geneval in GENEVAL_NAMES.items()}
+_PLACES |= {coco: _PLACES[full] for coco, full in FULL_NAMES.items()}
 
 
 def class_place(name: str) -> int:

@@ -51,7 +51,7 @@ class OpenMmlabFile:
     def __init__(self, path: Path) -> None:
         """Raises UsageError when there is no such file."""
         if not path.is_file():
-            raise UsageError(f"no such file: {path}; OpenMMLab hosts GenEval's at {_USUAL.url}")
+            raise UsageError(f"no such file: {path}; OpenMMLab hosts the official one at {_USUAL.url}")
         self._path = path
 
     @cached_property
