@@ -15,9 +15,9 @@ from gotr1_eval import Builder
 from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.samples import plan_samples
 from gotr1_eval.runs.sources import GeneratorPainter
+from reports.comparison.document import sentence
 from reports.comparison.page import write_page
-from reports.comparison.runs import compare_runs
-from reports.comparison.words import sentence
+from reports.comparison.paired import compare_runs
 from reports.run_data import RunData, load_run
 
 PLAN = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=6, seed=0)

@@ -35,11 +35,11 @@ _PUBLIC = {
     "score_images": "gotr1_eval.scoring",
     "score_samples": "gotr1_eval.scoring",
     "load_run": "reports.frames",
-    "plot_scores": "reports.figures",
-    "plot_distributions": "reports.figures",
-    "plot_factors": "reports.figures",
-    "plot_against_plan": "reports.figures",
-    "write_page": "reports.page",
+    "plot_scores": "reports.notebook_figures",
+    "plot_distributions": "reports.notebook_figures",
+    "plot_factors": "reports.notebook_figures",
+    "plot_against_plan": "reports.notebook_figures",
+    "write_page": "reports.run_page.page",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 

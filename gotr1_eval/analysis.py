@@ -13,7 +13,7 @@ from typing import Any
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.settings import read_settings
-from reports.analysis.run import TOTAL, Analysis, Remade, analyse
+from reports.analysis.reward import TOTAL, Analysis, Remade, analyse
 from reports.run_data import RunData, load_run
 from rewards.retotal import ablate, make_again, other_totals
 from rewards.reward_set import read_reward_set

@@ -225,7 +225,7 @@ def score(request: ScoreRequest | None = None, **settings: Any) -> RunFrames:  #
 
 def _finished(prepare: Callable[[R, Builder], Prepared], request: R) -> RunFrames:
     from reports.frames import load_run
-    from reports.page import write_page
+    from reports.run_page.page import write_page
     from reports.tables import summarise_run
 
     builder = Builder()

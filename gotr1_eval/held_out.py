@@ -10,8 +10,8 @@ from gotr1_eval.core.types import Json
 from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.samples import plan_samples
 from gotr1_eval.runs.sources import GeneratorPainter
-from reports.page import write_page
 from reports.run_data import load_run
+from reports.run_page.page import write_page
 from reports.tables import ALL, summarise_run
 from rewards.reward_set import RewardSet
 from training.settings import EvaluationSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name
 from gotr1_eval.files.pictures import PictureError, open_picture
 from reports.agreement.marks import base_name
-from reports.agreement.population import draw_study
+from reports.agreement.study_drawing import draw_study
 from reports.agreement.study_folder import Dimension, Study, write_study
 from reports.run_data import RunData, load_run
 from rewards.human_rubric import NAMES, questions

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.core.outcome import Outcome, Score
 from reports import run_data
-from reports.analysis.relations import plan_columns
+from reports.analysis.reward import plan_columns
 from reports.export import clean_text, given_columns, picture_of
 from reports.run_data import RunData
 from reports.tables import summarise_run

@@ -57,8 +57,8 @@ def agreement(
     from gotr1_eval.cli.agreement_table import show_agreement
     from gotr1_eval.cli.terminal import err
     from reports.agreement.analysis import Options, analyse
-    from reports.agreement.mapping import read_mapping_or_none
-    from reports.agreement.sources import read_sources
+    from reports.agreement.mark_sources import read_sources
+    from reports.agreement.table_mapping import read_mapping_or_none
 
     read = read_sources(sources or [], *read_mapping_or_none(mapping, data))
     options = Options(people=people, average=average, draws=draws, seed=seed, units=_units(units))

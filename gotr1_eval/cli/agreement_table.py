@@ -10,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gotr1_eval.cli.terminal import err, out
-from reports.agreement.analysis import Agreement, Options, analyse
-from reports.agreement.as_json import agreement_json
-from reports.agreement.grids import Cell, Grid, grids, retest_grid
+from reports.agreement.analysis import Agreement, Options, agreement_json, analyse
+from reports.agreement.mark_sources import read_run
 from reports.agreement.marks import Marks
-from reports.agreement.sources import read_run
+from reports.agreement.tables import Cell, Grid, grids, retest_grid
 
 WIDE = 160
 """Columns of a table that goes to a file or a pipe."""

@@ -14,8 +14,8 @@ from gotr1_eval.cli.options import AsJson
 
 if TYPE_CHECKING:
     from reports.agreement.calibration import Calibration
+    from reports.agreement.calibration_use import Paired
     from reports.agreement.correction import Corrected
-    from reports.agreement.pairing import Paired
 
 calibrate = typer.Typer(help="Put a judge on people's scale, and correct a benchmark's mean by people's marks.")
 Judge = Annotated[
@@ -61,8 +61,8 @@ def apply(
 ) -> None:
     """Add the calibrated judge to a run; tables, comparisons and agreement know it then by its own name."""
     from gotr1_eval.cli.terminal import out
-    from reports.agreement.calibrated_run import apply_to_run
     from reports.agreement.calibration import read_calibration
+    from reports.agreement.calibration_use import apply_to_run
 
     found = read_calibration(calibration)
     count = apply_to_run(found, run)
@@ -85,8 +85,8 @@ def correct(
     """The mean mark that people would give to all samples, from the judge's scores and a sample of people's marks."""
     from gotr1_eval.cli.terminal import out
     from reports.agreement.calibration import read_calibration
+    from reports.agreement.calibration_use import calibrated
     from reports.agreement.correction import correct as correct_mean
-    from reports.agreement.pairing import calibrated
 
     paired = _paired(sources, mapping, data, judge, dimension, people)
     if calibration is not None:
@@ -107,9 +107,9 @@ def _paired(
     dimension: str | None,
     by: str,
 ) -> Paired:
-    from reports.agreement.mapping import read_mapping_or_none
-    from reports.agreement.pairing import pair
-    from reports.agreement.sources import read_sources
+    from reports.agreement.calibration_use import pair
+    from reports.agreement.mark_sources import read_sources
+    from reports.agreement.table_mapping import read_mapping_or_none
 
     return pair(read_sources(sources or [], *read_mapping_or_none(mapping, data)), judge, dimension, by)
 

@@ -12,7 +12,7 @@ from gotr1_eval.cli.options import AsJson, split_names
 from gotr1_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from reports.comparison.runs import Comparison
+    from reports.comparison.paired import Comparison
 
 PAGE = ".html"
 
@@ -45,7 +45,7 @@ def compare(
     from gotr1_eval.cli.terminal import err, out
     from reports.comparison.document import comparison_document
     from reports.comparison.page import write_page
-    from reports.comparison.runs import compare_runs
+    from reports.comparison.paired import compare_runs
     from reports.documents import check_endings, write_document
     from reports.run_data import load_run
 
@@ -75,7 +75,7 @@ def compare(
 def _show(comparison: Comparison) -> None:
     """Sentences, and the prompts that moved the most."""
     from gotr1_eval.cli.terminal import out
-    from reports.comparison.words import counts, sentence, warnings
+    from reports.comparison.document import counts, sentence, warnings
 
     out.print(f"{comparison.b} against {comparison.a}", style="bold", markup=False)
     for judge in comparison.judges:
@@ -95,9 +95,13 @@ def _against_means(
 ) -> None:
     """Every run beside the means of a file, or beside published ones where there is no file."""
     from gotr1_eval.cli.documents import command_line, finish_document
-    from reports.comparison.means_table import RunAgainstMeans, means_document
-    from reports.comparison.published_means import published_means
-    from reports.comparison.unpaired import against_means, read_means
+    from reports.comparison.known_means import (
+        RunAgainstMeans,
+        against_means,
+        means_document,
+        published_means,
+        read_means,
+    )
     from reports.documents import check_endings
     from reports.run_data import load_run
 

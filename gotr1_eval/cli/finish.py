@@ -32,8 +32,8 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool
     """
     from gotr1_eval.cli.finish import show_peers
     from gotr1_eval.cli.terminal import err, show_table
-    from reports.page import write_page
     from reports.published.peers import ceiling_lines, peers_of
+    from reports.run_page.page import write_page
 
     told = _digest(folder, min_coverage)
     run, table = told.run, told.table

@@ -21,7 +21,7 @@ def leaderboard(
     """Runs against categories: means with intervals and counts, ranks with ties within noise."""
     from gotr1_eval.cli.documents import command_line, finish_document
     from reports.comparison.leaderboard import leaderboard as make
-    from reports.comparison.leaderboard_tables import leaderboard_document
+    from reports.comparison.leaderboard import leaderboard_document
     from reports.documents import check_endings
     from reports.run_data import load_run
 

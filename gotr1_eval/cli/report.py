@@ -22,7 +22,7 @@ def report(
     """Write the report page of each run (also of one that is still going on) and print its table."""
     from gotr1_eval.cli.finish import finish
     from gotr1_eval.cli.terminal import err
-    from reports.training_page import is_training, write_training_page
+    from reports.run_page.training import is_training, write_training_page
 
     incomplete = []
     for run in runs:

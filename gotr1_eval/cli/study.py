@@ -107,7 +107,7 @@ def _show_power(study: Study, judge: float, people: float) -> None:
     from rich.table import Table
 
     from gotr1_eval.cli.terminal import out
-    from reports.agreement.power import effective_items, power
+    from gotr1_eval.core.statistics.precision import effective_items, power
 
     share = effective_items([item.inclusion_probability for item in study.items]) / len(study.items)
     grid = Table(box=None, pad_edge=False, header_style="bold")

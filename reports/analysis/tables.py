@@ -8,9 +8,7 @@ from gotr1_eval.core.statistics.correlations import kendall
 from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.core.types import Json
-from reports.analysis.factors import Again
-from reports.analysis.relations import Relation
-from reports.analysis.run import Analysis
+from reports.analysis.reward import Again, Analysis, Relation
 from reports.documents import Cell, Document, Grid, Record
 from reports.origins import footer, origin, run_labels
 from reports.run_data import RunData

@@ -10,12 +10,11 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, picture_name
 from gotr1_eval.files.writing import write_atomically
 from reports import shell, svg
-from reports.comparison.paired import Difference
-from reports.comparison.runs import Comparison, JudgeComparison, Moved
-from reports.comparison.words import counts, sentence, warnings
+from reports.comparison.document import counts, sentence, warnings
+from reports.comparison.paired import Comparison, Difference, JudgeComparison, Moved
 from reports.origins import footer, origin, run_labels
-from reports.pictures import SmallPicture, shrink
 from reports.run_data import RunData
+from reports.thumbnails import SmallPicture, shrink
 
 MOST_BYTES = 25_000
 """Of one picture: three comparisons of six judges hold at most 360 of them, and stay under 15 MB."""

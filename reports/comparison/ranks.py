@@ -1,15 +1,23 @@
-"""Ranks that respect noise: a run stands below those that are better for certain, and beside all others."""
+"""Ranks that respect noise: a run stands below those that are better for certain, and beside all others.
+
+What is ranked are the scores that a row of a run's table stands on.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 
+from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.intervals import clustered_mean
 from gotr1_eval.core.statistics.significance import LEVEL, holm, sign_flip_p, student_p
+from gotr1_eval.core.types import Sample
+from reports.run_data import RunData
+from reports.tables import SUMS, TASK_MEAN
 
 Values = Mapping[str, float]
 """Sample id -> score. Ids that differ in the part behind the last slash are pictures of one prompt."""
@@ -61,3 +69,26 @@ def by_prompt(values: Values) -> list[list[float]]:
     for sample, value in values.items():
         groups.setdefault(sample.rpartition("/")[0], []).append(value)
     return list(groups.values())
+
+
+def scores_of(run: RunData, judge: str, category: str) -> dict[str, float]:
+    """Sample id -> score, of a category or a row of `SUMS`.
+
+    For a mean of tasks every score is weighted, so that their plain mean is that mean.
+    """
+    outcomes = run.outcomes[judge]
+    found = {
+        sample.id: outcome.value
+        for sample in run.samples.values()
+        if isinstance(outcome := outcomes.get(sample.id), Score) and belongs(run, sample, category)
+    }
+    if category != TASK_MEAN:
+        return found
+    sizes = Counter(run.category(run.samples[identity]) for identity in found)
+    share = len(found) / len(sizes) if sizes else 0.0
+    return {identity: value * share / sizes[run.category(run.samples[identity])] for identity, value in found.items()}
+
+
+def belongs(run: RunData, sample: Sample, category: str) -> bool:
+    """Whether the sample is one of the row's."""
+    return category in SUMS or run.category(sample) == category

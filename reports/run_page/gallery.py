@@ -20,12 +20,11 @@ from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, picture_name
 from gotr1_eval.files.writing import write_atomically
-from reports.pictures import SmallPicture, shrink
 from reports.run_data import RunData
-from reports.run_page.standing import Standings
-from reports.run_page.texts import shortened
-from reports.sample_card import Card, Frame, Verdict, chain_defects, make_card, why_in_words
+from reports.run_page.sample_details import Frame, SampleDetails, Verdict, chain_defects, sample_details, why_in_words
+from reports.run_page.sample_ranks import Standings
 from reports.shell import script_json
+from reports.thumbnails import SmallPicture, shrink
 
 CHUNK = 20
 """Samples of one file beside the page."""
@@ -138,17 +137,17 @@ def _picture(sample: Sample) -> tuple[SmallPicture | None, str]:
 
 
 def _details(run: RunData, sample: Sample, url: str | None, picture: SmallPicture | None, fault: str) -> Details:
-    card = make_card(run, sample)
+    shown = sample_details(run, sample)
     order = {column.name: place for place, column in enumerate(run.judges)}
     return {
         "prompt": shortened(sample.prompt),
-        "chain": _chain(card),
-        "planned": [_frame(frame) for frame in card.planned],
-        "found": {order[name]: [_frame(frame) for frame in frames] for name, frames in card.found.items()},
+        "chain": _chain(shown),
+        "planned": [_frame(frame) for frame in shown.planned],
+        "found": {order[name]: [_frame(frame) for frame in frames] for name, frames in shown.found.items()},
         "picture": url,
         "sharp": picture is not None and picture.sharp,
         "fault": shortened(fault),
-        "verdicts": [_verdict(verdict) for verdict in card.verdicts],
+        "verdicts": [_verdict(verdict) for verdict in shown.verdicts],
         "facts": {
             "seed": None if sample.seed is None else str(sample.seed),
             "generator": sample.generator,
@@ -157,9 +156,9 @@ def _details(run: RunData, sample: Sample, url: str | None, picture: SmallPictur
     }
 
 
-def _chain(card: Card) -> list[list[Any]]:
-    pieces = [[shortened(piece.text), piece.place, piece.fault] for piece in card.pieces[:400]]
-    missing = len(card.pieces) - len(pieces)
+def _chain(shown: SampleDetails) -> list[list[Any]]:
+    pieces = [[shortened(piece.text), piece.place, piece.fault] for piece in shown.pieces[:400]]
+    missing = len(shown.pieces) - len(pieces)
     return [*pieces, [f" … [{missing} more pieces in the run folder]", None, ""]] if missing else pieces
 
 
@@ -177,3 +176,14 @@ def _verdict(verdict: Verdict) -> Details:
             for reply in verdict.replies[:20]
         ],
     }
+
+
+LONGEST = 6000
+"""Characters of one chain, note or reply that a page shows; the run folder has the rest."""
+
+
+def shortened(text: str, limit: int = LONGEST) -> str:
+    """The text, or its beginning and how much is missing."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]} … [{len(text) - limit:,} more characters in the run folder]"

@@ -12,8 +12,8 @@ from gotr1_eval.core.statistics.intervals import prompt_analytic
 from gotr1_eval.core.types import Sample
 from reports import svg
 from reports.run_data import JudgeColumn, RunData
-from reports.run_page.scores import bar_axis
-from reports.run_page.standing import Standings, shared_correlation
+from reports.run_page.sample_ranks import Standings, shared_correlation
+from reports.run_page.score_table import bar_axis
 
 Floats = NDArray[np.float64]
 BINS = 20

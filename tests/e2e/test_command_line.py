@@ -45,7 +45,7 @@ def test_nothing_heavy_is_loaded_at_the_start(code: str, tmp_path: Path):
 def test_scoring_rules_need_no_torch(tmp_path: Path):
     check = (
         "from gotr1_eval import GeometricJudge, Sample\n"
-        "import gotr1_eval.runs.run, benchmarks.shapes, rewards.reward_set, reports.page\n"
+        "import gotr1_eval.runs.run, benchmarks.shapes, rewards.reward_set, reports.run_page.page\n"
         "import sys; assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False)

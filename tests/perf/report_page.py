@@ -26,8 +26,8 @@ from playwright.sync_api import Browser, Page
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
-from reports.page import write_page
 from reports.run_data import load_run
+from reports.run_page.page import write_page
 from reports.tables import summarise_run
 from tests.browser import started_browser
 from tests.report_runs import write_run

@@ -15,8 +15,7 @@ from gotr1_eval.analysis import analyse_run, remake
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.types import Sample
-from reports.analysis.factors import decided
-from reports.analysis.relations import plan_columns, relate
+from reports.analysis.reward import decided, plan_columns, relate
 from reports.analysis.tables import analysis_document
 from reports.documents import csv_text, json_text, latex, markdown
 from rewards.rules import RULES

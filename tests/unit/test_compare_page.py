@@ -17,7 +17,7 @@ from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.sources import AsTheyAre
 from reports.comparison.document import comparison_document
 from reports.comparison.page import render_page, write_page
-from reports.comparison.runs import compare_runs
+from reports.comparison.paired import compare_runs
 from reports.documents import csv_text, markdown
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet

@@ -12,8 +12,7 @@ from scipy import stats
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from reports.comparison.leaderboard import EACH, leaderboard
-from reports.comparison.leaderboard_tables import board_json, leaderboard_document
+from reports.comparison.leaderboard import EACH, board_json, leaderboard, leaderboard_document
 from reports.comparison.ranks import compare_two, ranks
 from reports.documents import csv_text, markdown
 from reports.run_data import load_run

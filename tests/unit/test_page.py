@@ -17,11 +17,10 @@ from PIL import Image
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Sample
-from reports.page import render_page, write_page
 from reports.published.peers import peers_of
 from reports.run_data import load_run
-from reports.run_page.landmarks import PublishedScore, landmarks
-from reports.run_page.scores import judge_rows, overview
+from reports.run_page.page import render_page, write_page
+from reports.run_page.score_table import PublishedScore, judge_rows, landmarks, overview
 from reports.tables import summarise_run
 from tests.report_runs import varied_run, write_run
 
@@ -168,7 +167,7 @@ def test_holes_are_in_plain_sight(hostile_run: Path):
 
 
 def test_more_samples_than_fit_are_chosen_and_said(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("reports.page.EMBEDDED", 20)
+    monkeypatch.setattr("reports.run_page.page.EMBEDDED", 20)
     run = load_run(run_folder)
     page = write_page(run, summarise_run(run), tmp_path / "few.html").read_text("utf-8")
     data = data_of(page)
@@ -179,7 +178,7 @@ def test_more_samples_than_fit_are_chosen_and_said(run_folder: Path, tmp_path: P
 
 
 def test_all_of_them_lie_beside_the_page(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("reports.page.EMBEDDED", 20)
+    monkeypatch.setattr("reports.run_page.page.EMBEDDED", 20)
     run = load_run(run_folder)
     write_page(run, summarise_run(run), tmp_path / "all.html", everything=True)
     page = write_page(run, summarise_run(run), tmp_path / "all.html", everything=True).read_text("utf-8")

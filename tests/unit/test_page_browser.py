@@ -10,10 +10,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from reports.page import write_page
 from reports.run_data import load_run
+from reports.run_page.page import write_page
+from reports.run_page.training import write_training_page
 from reports.tables import summarise_run
-from reports.training_page import write_training_page
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
 from tests.report_runs import varied_run
 from tests.unit.test_page import HOSTILE, write_hostile_run
@@ -168,7 +168,7 @@ def test_a_sample_is_shown_whole(page: Page):
 
 def test_files_beside_the_page_are_loaded_when_shown(browser: Browser, page_file: Path, tmp_path: Path,
                                                      monkeypatch: pytest.MonkeyPatch):  # fmt: skip
-    monkeypatch.setattr("reports.page.EMBEDDED", 10)
+    monkeypatch.setattr("reports.run_page.page.EMBEDDED", 10)
     run = load_run(page_file.parent)
     path = write_page(run, summarise_run(run), tmp_path / "all.html", everything=True)
     with open_page(browser, path.as_uri()) as page:

@@ -18,12 +18,12 @@ from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.run import run_benchmark
 from gotr1_eval.runs.samples import PromptDigest, plan_samples
-from reports.page import render_page
 from reports.published import benchmark
 from reports.published.benchmark import Benchmark, Peer, PromptList, known_benchmarks
 from reports.published.metrics import ceiling, read_name
 from reports.published.peers import Peers, ceiling_lines, peers_of
 from reports.run_data import load_run
+from reports.run_page.page import render_page
 from reports.tables import summarise_run
 from rewards.reward_set import RewardSet
 from tests.conftest import SHARED, shared_parameters

@@ -34,7 +34,7 @@ def test_all_writes_a_folder_beside_only_where_it_is_needed(tmp_path: Path, monk
     folder = scored_run(tmp_path / "run")
     run(["report", str(folder), "--all"])
     assert not (folder / "report_files").exists()
-    monkeypatch.setattr("reports.page.EMBEDDED", 2)
+    monkeypatch.setattr("reports.run_page.page.EMBEDDED", 2)
     run(["report", str(folder), "--all"])
     assert [path.name for path in (folder / "report_files").iterdir()] == ["0.js"]
     kept = folder / "report_files" / "mine.txt"

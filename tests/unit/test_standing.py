@@ -12,7 +12,7 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.statistics.ranks import shares_below
 from gotr1_eval.core.types import Sample
 from reports.run_data import load_run
-from reports.run_page.standing import Standings, chosen_samples, find_standings, shared_correlation
+from reports.run_page.sample_ranks import Standings, chosen_samples, find_standings, shared_correlation
 from tests.report_runs import number, write_run
 
 

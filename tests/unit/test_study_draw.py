@@ -13,17 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import stats
 
-from reports.agreement.dependent_rounding import UNIT, draw
-from reports.agreement.design import (
+from gotr1_eval.core.statistics.precision import effective_items, power, reliability
+from reports.agreement.sampling_design import (
+    UNIT,
     UNSCORED,
     Cell,
     cell_shares,
+    draw,
     draw_places,
     inclusion_amounts,
     score_ranges,
     share_out,
 )
-from reports.agreement.power import effective_items, power, reliability
 
 Samples = tuple[list[Cell], list[str]]
 

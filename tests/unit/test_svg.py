@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from reports import svg
-from reports.pictures import MOST_BYTES, shrink
-from reports.run_page.scores import bar_axis
+from reports.run_page.score_table import bar_axis
 from reports.shell import script_json
+from reports.thumbnails import MOST_BYTES, shrink
 
 
 @pytest.mark.parametrize(

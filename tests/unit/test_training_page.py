@@ -9,11 +9,10 @@ import pytest
 
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.files.jsonl import append_rows
-from reports.page import render_page
 from reports.run_data import load_run
-from reports.run_page.curves import thinned, training_curves, training_folder
+from reports.run_page.page import render_page
+from reports.run_page.training import is_training, thinned, training_curves, training_folder, write_training_page
 from reports.tables import summarise_run
-from reports.training_page import is_training, write_training_page
 from tests.report_runs import varied_run
 
 

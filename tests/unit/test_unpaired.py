@@ -13,9 +13,15 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.store import RunInfo
-from reports.comparison.means_table import CAVEAT, RunAgainstMeans, means_document
-from reports.comparison.published_means import published_means
-from reports.comparison.unpaired import KnownMean, against_means, read_means
+from reports.comparison.known_means import (
+    CAVEAT,
+    KnownMean,
+    RunAgainstMeans,
+    against_means,
+    means_document,
+    published_means,
+    read_means,
+)
 from reports.documents import markdown
 from reports.published import benchmark
 from reports.published.benchmark import PromptList

@@ -1,8 +1,13 @@
-"""How many pictures a prompt needs for a mean as exact as one wants, from what a run, or a pilot of one, has scored.
+"""How exact a planned number will be: a mean of so many pictures, a correlation with so many rated items.
 
-A score is a prompt's own mean plus what this picture adds. With P prompts of k pictures each the variance of the mean
-is (between + within / k) / P: more pictures shrink the second part only, so that there are widths which no number of
-pictures reaches. The two variances are those of the one-way random-effects model, by the method of moments (ANOVA).
+Means, from what a run, or a pilot of one, has scored: a score is a prompt's own mean plus what this picture adds. With
+P prompts of k pictures each the variance of the mean is (between + within / k) / P: more pictures shrink the second
+part only, so that there are widths which no number of pictures reaches. The two variances are those of the one-way
+random-effects model, by the method of moments (ANOVA).
+
+Correlations between judge and people: the mean of k raters is less noisy than one, so that its correlation with
+anything grows by the square root of its reliability (Spearman 1910, Brown 1910). The half-width is that of the 95 %
+interval on Fisher's scale, its middle turned back; unequal weights cost items (Kish's effective number).
 """
 
 from __future__ import annotations
@@ -124,3 +129,49 @@ def plan_precision(tasks: Sequence[Components], prompts: int | None = None) -> P
         prompts=sum(planned),
         tasks=len(tasks),
     )
+
+
+Z = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What so many items and raters buy.
+
+    Attributes:
+        expected: the correlation with the mean of the raters that can be expected.
+        half_width: of its 95 % interval; None below four effective items.
+    """
+
+    items: int
+    raters: int
+    expected: float
+    half_width: float | None
+
+
+def reliability(single: float, raters: int) -> float:
+    """Of the mean of several raters, from the correlation between two single ones (Spearman-Brown)."""
+    return raters * single / (1.0 + (raters - 1) * single)
+
+
+def effective_items(chances: Sequence[float]) -> float:
+    """Kish's effective number of items that are weighted by their inverse inclusion probability."""
+    weights = [1.0 / chance for chance in chances]
+    return math.fsum(weights) ** 2 / math.fsum(weight**2 for weight in weights)
+
+
+def power(items: int, raters: int, *, judge: float, people: float, share: float = 1.0) -> Power:
+    """What `items` and `raters` buy.
+
+    Args:
+        judge: correlation of the judge with a perfectly reliable rating, in (-1, 1).
+        people: correlation between two raters, in (0, 1].
+        share: effective items over items.
+    """
+    expected = judge * math.sqrt(reliability(people, raters))
+    effective = items * share
+    if effective <= 3:
+        return Power(items, raters, expected, None)
+    spread = Z / math.sqrt(effective - 3)
+    middle = math.atanh(expected)
+    return Power(items, raters, expected, (math.tanh(middle + spread) - math.tanh(middle - spread)) / 2)

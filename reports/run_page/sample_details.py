@@ -53,7 +53,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class SampleDetails:
     """One sample.
 
     Attributes:
@@ -69,12 +69,12 @@ class Card:
     verdicts: tuple[Verdict, ...]
 
 
-def make_card(run: RunData, sample: Sample) -> Card:
+def sample_details(run: RunData, sample: Sample) -> SampleDetails:
     """Everything about a sample but its picture."""
     chain = parse_chain(sample.chain) if sample.chain is not None else None
     places = {planned.name: place for place, planned in reversed(list(enumerate(chain.objects)))} if chain else {}
     outcomes = {column.name: run.outcomes[column.name].get(sample.id) for column in run.judges}
-    return Card(
+    return SampleDetails(
         sample=sample,
         pieces=tuple(_pieces(chain)) if chain else (),
         defects=chain_defects(chain) if chain else (),

@@ -1,7 +1,8 @@
-"""An agreement as tables of text, which terminal, Markdown, LaTeX and page then set in their own way."""
+"""An agreement as tables of text, in Markdown and LaTeX; terminal and page set them in their own way."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,9 @@ from gotr1_eval.core.statistics.correlations import Bounds
 from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.statistics.krippendorff import LEVELS
 from reports.agreement.analysis import ALL, Agreement
-from reports.agreement.judged import PAIRWISE, AverageRow, JudgeRow
-from reports.agreement.mapping import ANY
-from reports.agreement.people import PeopleRow
+from reports.agreement.judge_agreement import PAIRWISE, AverageRow, JudgeRow
+from reports.agreement.rater_agreement import PeopleRow
+from reports.agreement.table_mapping import ANY
 
 SHOWN = {"pearson": "Pearson", "spearman": "Spearman", "kendall_b": "Kendall tau-b", PAIRWISE: "pairwise accuracy"}
 CEILING = {name: SHOWN[name] for name in ("pearson", "spearman", "kendall_b")}
@@ -199,3 +200,66 @@ def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
             for row in rows
         ],
     )
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+def markdown(grids: Sequence[Grid], notes: Sequence[str]) -> str:
+    """All tables with their titles, and the notes as a list."""
+    parts = [f"## {grid.title}\n\n{grid.lead}\n\n{_markdown_table(grid)}" for grid in grids]
+    if notes:
+        parts.append("## Notes\n\n" + "\n".join(f"- {_markdown_text(note)}" for note in notes))
+    return "\n\n".join(["# Agreement", *parts]) + "\n"
+
+
+def latex(grids: Sequence[Grid]) -> str:
+    """A table each, for the package booktabs; intervals stand beside their numbers in small print."""
+    return "\n\n".join(_latex_table(grid) for grid in grids) + "\n"
+
+
+def _markdown_table(grid: Grid) -> str:
+    rules = ["---"] * grid.names + ["---:"] * (len(grid.header) - grid.names)
+    lines = [list(map(_markdown_text, grid.header)), rules]
+    lines += [[_markdown_cell(cell) for cell in row] for row in grid.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    small = f" ({_markdown_text('; '.join(cell.small))})" if cell.small else ""
+    return f"{_markdown_text(cell.text)}{small}"
+
+
+def _markdown_text(text: str) -> str:
+    flat = " ".join(text.split())
+    return re.sub(r"([\\`*_{}<>|])", r"\\\1", flat)
+
+
+def _latex_table(grid: Grid) -> str:
+    columns = "l" * grid.names + "r" * (len(grid.header) - grid.names)
+    rows = [" & ".join(map(_latex_text, grid.header)), *(" & ".join(map(_latex_cell, row)) for row in grid.rows)]
+    head, *body = (f"    {row} \\\\" for row in rows)
+    return "\n".join(
+        (
+            r"\begin{table}",
+            f"  \\caption{{{_latex_text(grid.title)}. {_latex_text(grid.lead)}}}",
+            f"  \\begin{{tabular}}{{{columns}}}",
+            r"    \toprule",
+            head,
+            r"    \midrule",
+            *body,
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        )
+    )
+
+
+def _latex_cell(cell: Cell) -> str:
+    small = f" {{\\scriptsize {_latex_text('; '.join(cell.small))}}}" if cell.small else ""
+    return f"{_latex_text(cell.text)}{small}"
+
+
+def _latex_text(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))

@@ -11,11 +11,11 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score, Why
 from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.store import read_judgments
-from reports.agreement.files import read_file
-from reports.agreement.mapping import ANY, MappingFile, TableMapping, Value
 from reports.agreement.marks import ItemFacts, Marks, Unit, base_name
-from reports.agreement.reading import read_table
 from reports.agreement.study_folder import Dimension, Study, read_study
+from reports.agreement.table_mapping import ANY, MappingFile, TableMapping, Value
+from reports.agreement.table_marks import read_table
+from reports.agreement.table_rows import read_file
 from reports.run_data import load_run
 
 Kind = Literal["run", "study", "table"]

@@ -24,9 +24,8 @@ from gotr1_eval.core.statistics.correlations import (
 )
 from gotr1_eval.core.statistics.intervals import Estimate, estimate
 from gotr1_eval.core.statistics.ranks import Floats, accuracies, calibrated_accuracy
-from reports.agreement.ceiling import Ceiling
 from reports.agreement.marks import Draws, Mark, Unit
-from reports.agreement.people import consensus
+from reports.agreement.rater_agreement import Ceiling, consensus
 
 PAIRWISE = "pairwise_accuracy"
 PEOPLE = "people"

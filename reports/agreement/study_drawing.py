@@ -1,4 +1,4 @@
-"""All samples of some runs that could be rated, and the study that is drawn from them."""
+"""A study for people to rate, drawn from all samples of some runs that could be rated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from pathlib import Path
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.identifiers import utf8
 from gotr1_eval.core.outcome import Score, Unscored
+from gotr1_eval.core.statistics.precision import effective_items
 from gotr1_eval.core.types import Sample
-from reports.agreement.dependent_rounding import UNIT
-from reports.agreement.design import Cell, draw_places, inclusion_amounts, score_ranges
-from reports.agreement.power import effective_items
+from reports.agreement.sampling_design import UNIT, Cell, draw_places, inclusion_amounts, score_ranges
 from reports.agreement.study_folder import Dimension, Item, Study
 from reports.run_data import RunData
 

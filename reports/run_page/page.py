@@ -1,0 +1,169 @@
+"""The report page of a run: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.outcome import Unscored, Why
+from gotr1_eval.core.types import Json
+from gotr1_eval.files.writing import write_atomically
+from reports import shell
+from reports.published.peers import ceiling_lines, peers_of
+from reports.run_data import RunData
+from reports.run_page import gallery, plots, score_table, training
+from reports.run_page.sample_ranks import Standings, chosen_samples, find_standings
+from reports.run_page.score_table import landmarks
+from reports.tables import SUMS, Table
+
+EMBEDDED = 200
+"""Samples whose details and pictures the page itself holds."""
+
+
+def write_page(run: RunData, table: Table, path: Path | None = None, *, everything: bool = False) -> Path:
+    """Write the page, by default as report.html in the run folder, and return where it is.
+
+    Args:
+        everything: show all samples; those that the page does not hold are written into a folder beside it,
+            ``report_files`` for ``report.html``.
+    """
+    path = path or run.folder / "report.html"
+    beside = path.with_name(f"{path.stem}_files")
+    gallery.clear_beside(beside)
+    write_atomically(path, render_page(run, table, beside if everything else None))
+    return path
+
+
+def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
+    """The page's HTML. Text from prompts, chains and replies is never markup; the page may load nothing.
+
+    Args:
+        beside: a folder for the samples that the page does not hold; None leaves them out.
+    """
+    standings = find_standings(run)
+    data = _gallery_data(run, standings, beside)
+    peers = peers_of(run, table)
+    published = landmarks(run, peers)
+    judges = score_table.judge_rows(table, published)
+    trained_in = training.training_folder(run.folder)
+    return shell.render(
+        "run.html",
+        styles=["run.css"],
+        scripts=["gallery.js"],
+        beside=data["beside"] is not None,
+        title=run.folder.absolute().name,
+        run=run,
+        facts=facts(run),
+        warnings=warnings(run, table, trained_in),
+        judges=judges,
+        published=bool(published),
+        overview=score_table.overview(judges),
+        pooled=SUMS,
+        peers=peers,
+        fault_lines=score_table.fault_lines,
+        ceilings=ceiling_lines(run),
+        distributions=plots.distributions(run, standings),
+        correlations=plots.correlations(run, standings),
+        lengths=plots.chain_lengths(run, standings),
+        curves=training.training_curves(trained_in) if trained_in is not None else [],
+        data=data,
+        selection=_selection(run, len(data["details"]), data["beside"] is not None),
+    )
+
+
+def _gallery_data(run: RunData, standings: Standings, beside: Path | None) -> dict[str, Any]:
+    """What the gallery's script reads; writes the folder beside the page where one is wanted and needed."""
+    chosen = chosen_samples(standings, EMBEDDED)
+    details = gallery.embedded(run, chosen)
+    rest = [place for place in range(len(run.samples)) if place not in details] if beside else []
+    if beside is not None and rest:
+        gallery.write_beside(run, rest, beside)
+    shown = sorted([*details, *rest])
+    rows = gallery.gallery_rows(run, standings, shown, [chosen.get(place, "") for place in shown])
+    return rows | {
+        "details": {row: details[place] for row, place in enumerate(shown) if place in details},
+        "beside": beside.name if beside is not None and rest else None,
+        "chunk": gallery.CHUNK,
+        "colours": shell.COLOURS,
+    }
+
+
+def _selection(run: RunData, held: int, all_shown: bool) -> str:
+    """Which samples the page shows, in words."""
+    number = f"{len(run.samples):,}{' evenly taken' if run.left_out else ''}"
+    if len(run.samples) == held:
+        return f"All {number} samples."
+    chosen = "the worst, the best, those the judges disagree on most, some left unscored, and the rest at random"
+    if all_shown:
+        return f"All {number} samples; {held} are in this file ({chosen}), the others in the folder beside it."
+    return f"{held} of {number} samples: {chosen}. With --all, gotr1-eval report shows all of these."
+
+
+SEMANTICS = {
+    "reference": "reference: as the official scripts compute, quirks included",
+    "corrected": "corrected: with the official scripts' deviations mended; stands beside other corrected numbers only",
+}
+
+
+def facts(run: RunData) -> list[tuple[str, str]]:
+    """(what, how) of the run, in the order of reading."""
+    identity, asked = run.info.identity, sum(run.expected.values())
+    made = len(run.samples) + run.left_out
+    found: list[tuple[str, Json]] = [
+        ("Generator", run.info.setup.get("generator")),
+        ("Suite", identity.get("suite")),
+        ("Source", identity.get("source")),
+        ("Step", identity.get("step")),
+        ("Samples", f"{made:,}" if made == asked else f"{made:,} of {asked:,}"),
+        ("Pictures a prompt", identity.get("images_per_prompt")),
+        ("Seed", identity.get("seed")),
+        ("Shard", identity.get("shard")),
+        ("Semantics", "; ".join(semantics(run))),
+    ]
+    return [(name, str(value)) for name, value in found if value not in (None, "")]
+
+
+def semantics(run: RunData) -> list[str]:
+    """Whose reading of the official metrics the run's judges follow, in words; empty without official metrics."""
+    named = {column.name.rstrip("]").rpartition(", ")[2] for column in run.judges if column.name.endswith("]")}
+    return [words for name, words in SEMANTICS.items() if name in named]
+
+
+def warnings(run: RunData, table: Table, training: Path | None) -> list[str]:
+    """What a reader must know before believing the table."""
+    found = [f"Incomplete: {gap}, needed {table.min_coverage:.0%}." for gap in table.gaps]
+    if run.left_out:
+        whole = len(run.samples) + run.left_out
+        found.append(
+            f"The table is of all {whole:,} samples; everything else here is of {len(run.samples):,}, taken evenly."
+        )
+    suite = run.info.identity.get("suite")
+    if isinstance(suite, str) and suite.startswith("shapes"):
+        found.append("The shapes world is drawn and computed; nothing here is a result about real pictures.")
+    if training is not None:
+        found.append(f"A held-out evaluation of the training run {training.name}: the judges are also its rewards.")
+    return [*found, *(f"{line}." for line in run.remarks), *_unscored(run), *_oddities(run)]
+
+
+def _unscored(run: RunData) -> list[str]:
+    found = []
+    for column in run.judges:
+        outcomes = (run.outcomes[column.name].get(identity) for identity in run.samples)
+        reasons = Counter(
+            outcome.why.value.replace("_", " ")
+            for outcome in outcomes
+            if isinstance(outcome, Unscored) and outcome.why is not Why.NOT_APPLICABLE
+        )
+        if reasons and column.factor != "total":
+            counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+            found.append(f"Left unscored by {column.name}: {counts}.")
+    return found
+
+
+def _oddities(run: RunData) -> list[str]:
+    samples = run.samples.values()
+    truncated = sum(sample.meta.get("truncated") is True for sample in samples)
+    odd = sum(bool(sample.meta.get("picture_remarks")) for sample in samples)
+    found = [f"{truncated} of {len(run.samples)} chains hit their cap and were cut off."] if truncated else []
+    return found + ([f"{odd} of {len(run.samples)} pictures are odd but were judged."] if odd else [])
