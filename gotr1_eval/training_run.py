@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import RunError, UsageError
@@ -19,7 +20,7 @@ from training.judging import check_applies
 from training.metrics import Report
 from training.offloading import Offloading
 from training.prompt_sets import PromptMix
-from training.settings import GrpoSettings, SftSettings
+from training.settings import GrpoSettings, PromptSource, SftSettings
 from training.sft_run import SftTrainer
 from training.trained_parts import read_policy
 
@@ -39,9 +40,9 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     judge_model = read_judge_model(settings.judge_model) if settings.judge_model else None
     rewards = builder.reward_set(settings.rewards, judge_model)
     watched = _watched(builder, settings, rewards, judge_model)
-    mix = PromptMix(settings.prompts, settings.seed)
-    first = dict.fromkeys(prompt for step in range(_ASKED) for prompt in mix.step(step, settings.prompts_per_step))
-    check_applies(rewards, list(first))
+    mix = PromptMix(settings.prompts, settings.seed, builder.suite)
+    first = [prompt for step in range(_ASKED) for prompt in mix.step(step, settings.prompts_per_step)]
+    check_applies(rewards, list({id(prompt): prompt for prompt in first}.values()))
     evaluate = None
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
@@ -49,7 +50,7 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     policy = read_policy(settings.ckpt, settings.device, settings.dtype)
     judging = Offloading(builder.built, policy.model.device).judging if settings.offload_judges else nullcontext
     trainer = GrpoTrainer(
-        settings, folder, policy, rewards, watched=watched, evaluate=evaluate, judging=judging, report=report
+        settings, folder, policy, rewards, mix, watched=watched, evaluate=evaluate, judging=judging, report=report
     )
     _claim(folder, settings)
     return trainer
@@ -89,12 +90,20 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
     """See that a run that is there already has the same settings."""
     path = folder / "training.json"
     theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if "prompts" in theirs:
+        theirs["prompts"] = [_as_now(source) for source in theirs["prompts"]]
     for key, value in redacted_json(json.loads(settings.model_dump_json())).items():
         if theirs and key not in _FREE and theirs.get(key) != value:
             raise RunError(
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "
                 "or give the same settings to go on"
             )
+
+
+def _as_now(source: Mapping[str, Any]) -> Json:
+    """A source of prompts as today's settings write it; an earlier version had a key for each suite."""
+    read: Json = json.loads(PromptSource.model_validate(source).model_dump_json())
+    return read
 
 
 def _claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import LooksAt
@@ -20,6 +21,7 @@ from rewards.reward_set import RewardSet
 from tests.free_port import free_port
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
+from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 from training.sharding import sharding_asked
 
@@ -63,8 +65,13 @@ def settings(**changes: Any) -> GrpoSettings:
 def trainer(folder: Path, rewards: RewardSet | None = None, **changes: Any) -> GrpoTrainer:
     """A trainer of the random checkpoint, always the same one."""
     folder.mkdir(parents=True, exist_ok=True)
+    asked = settings(**changes)
     return GrpoTrainer(
-        settings(**changes), folder, loaded_random(), rewards or RewardSet({"checksum": ChecksumJudge()})
+        asked,
+        folder,
+        loaded_random(),
+        rewards or RewardSet({"checksum": ChecksumJudge()}),
+        PromptMix(asked.prompts, asked.seed, Builder().suite),
     )
 
 

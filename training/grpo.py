@@ -83,6 +83,7 @@ class GrpoTrainer:
     Args:
         checkpoint: on the device of this process; its weights are changed in place.
         rewards: with one headline; see `RewardSet`.
+        prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
         evaluate: called every `settings.evaluation.every` steps, and before the first.
         judging: entered while judges are asked; see `training.offloading`.
@@ -92,7 +93,7 @@ class GrpoTrainer:
     """
 
     def __init__(
-        self, settings: GrpoSettings, folder: Path, checkpoint: Checkpoint, rewards: RewardSet, *,
+        self, settings: GrpoSettings, folder: Path, checkpoint: Checkpoint, rewards: RewardSet, prompts: PromptMix, *,
         watched: RewardSet | None = None, evaluate: Evaluate | None = None,
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
@@ -108,7 +109,7 @@ class GrpoTrainer:
         if self.accelerator.num_processes > 1 and sharding_asked() and settings.kl == "exact" and settings.lora:
             raise UsageError("kl = 'exact' with adapters reads the reference's states past FSDP's hooks: use 'sampled'")
         self.headline = rewards.headline
-        self.prompts = PromptMix(settings.prompts, settings.seed)
+        self.prompts = prompts
         asked = settings.sampling
         self.sampling = Sampling(
             guidance=asked.guidance,

@@ -12,7 +12,7 @@ from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.protocols import Judge, Served
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Prompt, Sample
 from rewards.reward_set import RewardSet
 
 Row = Mapping[str, Outcome]
@@ -92,8 +92,8 @@ def _reads_chains_elsewhere(judge: Judge) -> bool:
     return model is not None and judge.looks_at in {"prose", "plan"}
 
 
-def check_applies(rewards: RewardSet, prompts: Sequence[str]) -> None:
-    """See that the reward has something to say about prompts as training makes them: a text without further facts.
+def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:
+    """See that the reward has something to say about prompts as training makes them.
 
     Judges tell that a prompt is not theirs before they look for a chain or a picture, so that none is needed here.
 
@@ -101,7 +101,7 @@ def check_applies(rewards: RewardSet, prompts: Sequence[str]) -> None:
         UsageError: no factor of the reward applies to any of the prompts.
     """
     factors = [rewards.headline] if rewards.total is None else rewards.total.rule.factors
-    samples = [Sample(id=str(at), prompt=prompt) for at, prompt in enumerate(prompts)]
+    samples = [Sample(id=str(at), prompt=prompt.text, meta=prompt.facts) for at, prompt in enumerate(prompts)]
     detail = ""
     for judge in (rewards.judges[factor] for factor in factors):
         outcomes = judge_batch(judge, samples) if judge.may_not_apply else []

@@ -1,19 +1,23 @@
-"""The prompts of a training run, mixed by stated shares; which ones a step takes depends on seed and step alone."""
+"""The prompts of a training run, mixed by stated shares; which ones a step takes depends on seed and step alone.
+
+A prompt comes with its facts, which are what a benchmark's samples would have in their `meta`.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import UsageError, nearest_name
+from gotr1_eval.core.protocols import Suite
+from gotr1_eval.core.types import Prompt
 from gotr1_eval.files.prompts import read_prompts
-from gotr1_eval.files.public_data import require_data
-from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from training.settings import PromptSource
 
-_TRAIN = "_train.txt"
+OpenSuite = Callable[[Mapping[str, Any]], Suite]
+"""Builds the suite that ``{"use": name, ...}`` describes."""
 
 
 class PromptMix:
@@ -22,18 +26,27 @@ class PromptMix:
     Each source is gone through in a shuffled order, again and again in new orders, so that none of its prompts comes
     a third time before all have come twice.
 
+    Args:
+        open_suite: see `OpenSuite`; needed by sources that are suites.
+
     Raises:
         UsageError, DataError: a source cannot be read or is empty.
     """
 
-    def __init__(self, sources: Sequence[PromptSource], seed: int) -> None:
-        self._lists = [read_source(source) for source in sources]
+    def __init__(self, sources: Sequence[PromptSource], seed: int, open_suite: OpenSuite) -> None:
+        self._lists = [read_source(source, open_suite) for source in sources]
         self._shares = [source.share for source in sources]
         self._seed = seed
         self._draws: list[tuple[int, int]] = []
         self._counts = [0] * len(sources)
 
-    def step(self, step: int, count: int) -> list[str]:
+    @property
+    def facts(self) -> frozenset[str]:
+        """The names of all facts that at least one of the prompts has."""
+        prompts = (prompt for listed in self._lists for prompt in listed)
+        return frozenset(name for prompt in prompts for name, fact in prompt.facts.items() if fact is not None)
+
+    def step(self, step: int, count: int) -> list[Prompt]:
         """The prompts of a step: which source each comes from is drawn, by the shares."""
         return [self._at(*self._drawn(place)) for place in range(step * count, (step + 1) * count)]
 
@@ -46,7 +59,7 @@ class PromptMix:
             self._counts[source] += 1
         return self._draws[place]
 
-    def _at(self, source: int, draw: int) -> str:
+    def _at(self, source: int, draw: int) -> Prompt:
         listed = self._lists[source]
         epoch, at = divmod(draw, len(listed))
         return listed[_shuffled(len(listed), f"{self._seed} {source} {epoch}")[at]]
@@ -59,30 +72,24 @@ def _shuffled(count: int, seed: str) -> list[int]:
     return order
 
 
-def read_source(source: PromptSource) -> tuple[str, ...]:
-    """The prompts of one source."""
-    if source.file is not None:
-        return _of_file(source.file)
-    if source.t2i_compbench is not None:
-        return _compbench(source.t2i_compbench, require_data("t2i-compbench", source.data))
-    wanted = source.shapes or CATEGORIES
-    for name in wanted:
-        if name not in CATEGORIES:
-            raise UsageError(f"prompts: the shapes world has no category {name!r} (known: {', '.join(CATEGORIES)})")
-    return tuple(prompt for category in wanted for prompt in prompts(category, "train"))
-
-
-def _of_file(file: Path) -> tuple[str, ...]:
-    return tuple(prompt for listed in read_prompts(file).values() for prompt in listed)
-
-
-def _compbench(wanted: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """The train prompts of these categories of T2I-CompBench, of all for none."""
-    known = sorted(path.name.removesuffix(_TRAIN) for path in folder.glob(f"*{_TRAIN}"))
-    for name in wanted:
-        if name not in known:
-            there = ", ".join(known) or f"none in {folder}"
-            raise UsageError(f"prompts: T2I-CompBench has no train prompts of {name!r} (known: {there})")
-    if not known:
-        raise UsageError(f"prompts: no <category>{_TRAIN} in {folder}")
-    return tuple(prompt for name in wanted or known for prompt in _of_file(folder / f"{name}{_TRAIN}"))
+def read_source(source: PromptSource, open_suite: OpenSuite) -> tuple[Prompt, ...]:
+    """The prompts of one source, with their category among their facts."""
+    if source.suite is None:
+        return tuple(
+            Prompt(prompt.text, {"category": category, **prompt.facts})
+            for category, prompts in read_prompts(str(source.file)).items()
+            for prompt in prompts
+        )
+    suite = open_suite(source.suite_settings)
+    for name in source.categories:
+        if name not in suite.categories:
+            hint = f"{nearest_name(name, suite.categories)} (known: {', '.join(suite.categories)})"
+            raise UsageError(f"prompts: suite {suite.name} has no category {name!r}{hint}")
+    found = tuple(
+        Prompt(text, {"category": category, **suite.facts(category, index)})
+        for category in source.categories or suite.categories
+        for index, text in enumerate(suite.prompts(category))
+    )
+    if not found:
+        raise UsageError(f"prompts: suite {suite.name} has no prompts")
+    return found

@@ -19,7 +19,7 @@ from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Prompt, Sample
 from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
@@ -45,7 +45,7 @@ class Rollout:
 @torch.no_grad()
 def paint(
     checkpoint: Checkpoint,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     seeds: Sequence[int],
     sampling: Sampling,
     *,
@@ -61,7 +61,7 @@ def paint(
         clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
     special, tokenizer = checkpoint.special, checkpoint.tokenizer
-    rows = [encode_prompt(tokenizer, prompt, special) for prompt in prompts]
+    rows = [encode_prompt(tokenizer, prompt.text, special) for prompt in prompts]
     chains: list[SampledChain] = []
     samples: list[Sample] = []
     ids, log_probs, pictures = [], [], []
@@ -97,7 +97,7 @@ def paint(
 
 def _samples(
     tokenizer: Any,  # noqa: ANN401
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     chains: Sequence[SampledChain],
     seeds: Sequence[int],
     start: int,
@@ -105,7 +105,7 @@ def _samples(
     """Prompts and chains as the judges take them, still without pictures; numbered from `start`."""
     rows = enumerate(zip(prompts, chains, seeds, strict=True), start=start)
     return [
-        Sample(id=str(at), prompt=prompt, chain=_text(tokenizer, chain), seed=seed)
+        Sample(id=str(at), prompt=prompt.text, chain=_text(tokenizer, chain), seed=seed, meta=prompt.facts)
         for at, (prompt, chain, seed) in rows
     ]
 
@@ -146,7 +146,8 @@ class PolicyGenerator:
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
         """See `gotr1_eval.core.protocols.Generator`."""
-        painted = paint(self._checkpoint, prompts, seeds, self._sampling, chain_cap=self._cap, tile=len(prompts))
+        asked = [Prompt(prompt) for prompt in prompts]
+        painted = paint(self._checkpoint, asked, seeds, self._sampling, chain_cap=self._cap, tile=len(prompts))
         return [
             Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
             for sample in painted.samples

@@ -7,8 +7,9 @@ optimizer's other numbers, the layers LoRA adapts or the cap of a chain: those a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -66,30 +67,59 @@ class ClipSettings(Settings):
     high: PositiveFloat = 0.2
 
 
+_ONE_SOURCE = (
+    "give one of suite = '...' and file = '...' (shapes = [...] is short for the train prompts of the suite shapes)"
+)
+
+
 class PromptSource(Settings):
-    """Where prompts come from: train prompts of the shapes world or of T2I-CompBench, or a file of one's own.
+    """Where prompts come from: a benchmark suite, or a file of one's own.
+
+    ``shapes = ["color"]`` is short for ``suite = "shapes"``, ``split = "train"`` and ``categories = ["color"]``; so is
+    the name of any other suite that has a list of prompts to train on.
 
     Attributes:
-        shapes: categories of the shapes world; all of them for an empty list.
-        t2i_compbench: categories of T2I-CompBench likewise.
-        data: the folder with its ``<category>_train.txt``; None for the lists that `gotr1-eval data fetch` brought.
-        file: a .txt (one prompt a line) or .jsonl (its ``prompt`` column).
+        suite: by name, or a table of its settings; its prompts come with their facts.
+        split: which of the suite's lists, where it has several.
+        categories: of the suite; all of them for an empty list.
+        data: where the suite's files are; None for those that `gotr1-eval data fetch` brought.
+        file: a .txt (one prompt a line), or a table, whose columns beside ``prompt`` are the prompts' facts.
         share: of every step's prompts, in relation to the other sources' shares.
     """
 
-    shapes: tuple[str, ...] | None = None
-    t2i_compbench: tuple[str, ...] | None = None
+    suite: Component | None = None
+    split: str | None = None
+    categories: tuple[str, ...] = ()
     data: Path | None = None
     file: Path | None = None
     share: PositiveFloat = 1.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unfold(cls, values: Any) -> Any:  # noqa: ANN401 (pydantic hands over whatever it was given)
+        if not isinstance(values, Mapping):
+            return values
+        given = {key: value for key, value in values.items() if key in cls.model_fields or value is not None}
+        short = [key for key in given if key not in cls.model_fields and isinstance(given[key], list | tuple)]
+        if len(short) > 1 or (short and (given.get("suite") or given.get("file")) is not None):
+            raise ValueError(_ONE_SOURCE)
+        for suite in short:
+            given |= {"suite": suite, "split": "train", "categories": given.pop(suite)}
+        return given
+
     @model_validator(mode="after")
     def _one_source(self) -> PromptSource:
-        if sum(source is not None for source in (self.shapes, self.t2i_compbench, self.file)) != 1:
-            raise ValueError("give one of shapes = [...], t2i_compbench = [...] and file = '...'")
-        if self.data is not None and self.t2i_compbench is None:
-            raise ValueError("data = '...' is the folder of t2i_compbench's lists; name its categories, or [] for all")
+        if (self.suite is None) == (self.file is None):
+            raise ValueError(_ONE_SOURCE)
+        if self.suite is None and (self.split is not None or self.categories or self.data is not None):
+            raise ValueError("split, categories and data are a suite's, and file = '...' names none")
         return self
+
+    @property
+    def suite_settings(self) -> dict[str, Any]:
+        """The suite with what is said of it here; the suite tells if it has no such setting."""
+        here = {"split": self.split, "data": None if self.data is None else str(self.data)}
+        return {**(self.suite or {}), **{key: value for key, value in here.items() if value is not None}}
 
 
 class SamplingSettings(Settings):

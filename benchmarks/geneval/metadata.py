@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +53,14 @@ class Task:
 
 
 def row_of(sample: Sample) -> dict[str, Json] | None:
-    """The sample's row of the metadata, None for prompts of other benchmarks."""
+    """The sample's row of the metadata, None for prompts of other benchmarks.
+
+    A table of cells holds it as JSON: Arrow, for one, has no column for a relation beside a number.
+    """
     row = sample.meta.get(FACTS)
+    if isinstance(row, str):
+        with suppress(ValueError):
+            row = json.loads(row)
     return row if isinstance(row, dict) else None
 
 
@@ -79,7 +87,7 @@ def read_task(row: Mapping[str, Any]) -> Task:
     Raises:
         KeyError, TypeError, ValueError: it states none.
     """
-    include, exclude = (tuple(_clause(part) for part in row.get(key, ())) for key in ("include", "exclude"))
+    include, exclude = (tuple(_clause(part) for part in row.get(key) or ()) for key in ("include", "exclude"))
     for clause in include:
         if clause.position is not None and not 0 <= clause.position[1] < len(include):
             raise ValueError(f"position of {clause.name!r} refers to clause {clause.position[1]}, which is not there")

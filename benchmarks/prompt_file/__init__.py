@@ -34,11 +34,11 @@ class PromptFileSuite:
 
     def prompts(self, category: str) -> Sequence[str]:
         """The category's prompts, in the file's order."""
-        return self._lists[category]
+        return [prompt.text for prompt in self._lists[category]]
 
     def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
-        """Nothing besides the text."""
-        return {}
+        """What the table's other columns say of the prompt."""
+        return self._lists[category][prompt_index].facts
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """None: there are no published scores."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.official import looks_with
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
@@ -19,16 +20,19 @@ CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "non_spatial
 
 
 class Settings(StrictSettings):
-    """Where the lists lie: a folder with ``<category>_val.txt``, one prompt a line; None for the fetched ones."""
+    """Where the lists lie: a folder with ``<category>_val.txt``, one prompt a line; None for the fetched ones.
+
+    Attributes:
+        split: ``train`` takes ``<category>_train.txt``, the prompts that the benchmark leaves to training.
+    """
 
     data: Path | None = None
+    split: Literal["val", "train"] = "val"
 
 
 class CompBenchSuite:
     """See `gotr1_eval.core.protocols.Suite`."""
 
-    name = "t2i-compbench"
-    categories = CATEGORIES
     reward_set = "without_models"
     images_per_prompt = 10
     official = (
@@ -42,23 +46,37 @@ class CompBenchSuite:
 
     layout = NumberedNames("T2I-CompBench")
 
-    def __init__(self, data: Path | None) -> None:
-        self._data = data
+    def __init__(self, data: Path | None, split: Literal["val", "train"] = "val") -> None:
+        self._data, self._split = data, split
+        self.name = "t2i-compbench" if split == "val" else f"t2i-compbench-{split}"
         self._lists: dict[str, Sequence[str]] = {}
 
     @cached_property
     def data(self) -> Path:
         """The folder of lists; raises UsageError when none is given and none was fetched."""
-        return require_data(self.name, self._data)
+        return require_data("t2i-compbench", self._data)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """All of the benchmark's; of the train lists those that are there, by name: a training's prompts hang on it."""
+        if self._split == "val":
+            return CATEGORIES
+        ending = f"_{self._split}.txt"
+        found = tuple(sorted(path.name.removesuffix(ending) for path in self.data.glob(f"*{ending}")))
+        if not found:
+            raise UsageError(f"no <category>{ending} in {self.data}")
+        return found
 
     def prompts(self, category: str) -> Sequence[str]:
-        """The category's val prompts, in the file's order; line ends are stripped, a trailing full stop is kept.
+        """The category's prompts of this split, in the file's order.
+
+        Line ends are stripped, a trailing full stop is kept.
 
         Raises:
             DataError: the file is missing, empty, or not UTF-8.
         """
         if category not in self._lists:
-            self._lists[category] = read_prompts(self.data / f"{category}_val.txt")
+            self._lists[category] = read_prompts(self.data / f"{category}_{self._split}.txt")
         return self._lists[category]
 
     def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
@@ -90,4 +108,4 @@ class CompBenchSuite:
 
 def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:
     """The suite; its lists are looked for when a prompt is asked for."""
-    return CompBenchSuite(settings.data)
+    return CompBenchSuite(settings.data, settings.split)

@@ -85,6 +85,19 @@ class Detection:
     mask: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a generator is asked for, and what is known about it besides the text.
+
+    Attributes:
+        facts: by name (category, a benchmark's own row, a list of questions, ...); JSON values only. They stand in the
+            `meta` of every sample that is made of the prompt.
+    """
+
+    text: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One thing to be judged: a prompt, and what a generator made of it.

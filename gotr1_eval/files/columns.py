@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 
 from gotr1_eval.core.errors import UsageError, nearest_name, one_line
-from gotr1_eval.files.tables import Row, tell
+from gotr1_eval.core.types import Json
+from gotr1_eval.files.embedded import Embedded
+from gotr1_eval.files.tables import Row, is_missing, tell
 from gotr1_eval.files.text import Remark
 
 # fmt: off
@@ -91,3 +94,25 @@ class Columns:
 def listed(there: Sequence[str]) -> str:
     """The columns that are there, for a message."""
     return f"there are: {one_line(', '.join(there))}" if there else "the row has none"
+
+
+def own_columns(row: Row, read: Collection[str], ours: Collection[str]) -> dict[str, Json]:
+    """The columns that mean nothing to the project, for a sample's `meta`; None where a cell says nothing.
+
+    Args:
+        read: columns that were read as something else.
+        ours: names that `meta` has for other things; a column of such a name becomes ``given <name>``.
+    """
+    return {
+        f"given {name}" if name in ours else name: None if is_missing(cell) else _plain(cell)
+        for name, cell in row.cells.items()
+        if name not in read
+    }
+
+
+def _plain(value: object) -> Json:
+    """A column's value as strict JSON: what JSON has no form for (dates, NaN, arrays) as text."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))  # type: ignore[no-any-return]
+    except (TypeError, ValueError):
+        return one_line(str(value)) if isinstance(value, Embedded) else str(value)

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.files.columns import Columns, listed
+from gotr1_eval.core.types import Prompt
+from gotr1_eval.files.columns import Columns, listed, own_columns
+from gotr1_eval.files.remote_pictures import OWN_KEYS
 from gotr1_eval.files.tables import KINDS, find_shards, is_missing, open_text, read_table, table_kind, unpacked_name
 
 UNNAMED = "prompts"
 """The category of prompts that have none."""
+_OURS = ("category", "prompt_index", "image_index", *OWN_KEYS)
+"""What the `meta` of samples that are generated says already."""
 
 
 def is_prompt_file(name: str) -> bool:
@@ -18,8 +22,8 @@ def is_prompt_file(name: str) -> bool:
     return table_kind(name) is not None or unpacked_name(name).endswith(".txt")
 
 
-def read_prompts(file: Path | str, columns: Mapping[str, str] | None = None) -> dict[str, list[str]]:
-    """Prompts by category; those without one are in `UNNAMED`.
+def read_prompts(file: Path | str, columns: Mapping[str, str] | None = None) -> dict[str, list[Prompt]]:
+    """Prompts by category; those without one are in `UNNAMED`. A table's other columns are the prompts' facts.
 
     Args:
         file: a .txt file; or a table (see `gotr1_eval.files.tables`), several of them by a pattern, or a URL of either.
@@ -28,13 +32,13 @@ def read_prompts(file: Path | str, columns: Mapping[str, str] | None = None) -> 
     Raises:
         UsageError, DataError: the file cannot be read, holds no prompt, or a row has none.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Prompt]] = {}
     if table_kind(str(file)) is not None:
         for category, prompt in _table_prompts(str(file), columns or {}):
             found.setdefault(category, []).append(prompt)
     elif unpacked_name(str(file)).endswith(".txt"):
         with open_text(str(file)) as lines:
-            found[UNNAMED] = [line.strip() for line in lines if line.strip()]
+            found[UNNAMED] = [Prompt(line.strip()) for line in lines if line.strip()]
     else:
         raise UsageError(f"{file}: expected a .txt file with a prompt a line, or a table ({', '.join(KINDS)})")
     if not any(found.values()):
@@ -44,7 +48,7 @@ def read_prompts(file: Path | str, columns: Mapping[str, str] | None = None) -> 
     return found
 
 
-def _table_prompts(file: str, named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _table_prompts(file: str, named: Mapping[str, str]) -> Iterator[tuple[str, Prompt]]:
     """(category, prompt) of every row."""
     columns = Columns(named)
     for shard in find_shards(file) or [file]:
@@ -57,4 +61,5 @@ def _table_prompts(file: str, named: Mapping[str, str]) -> Iterator[tuple[str, s
                 raise row.fault(f"expected a text under 'prompt', got {prompt!r} ({listed(tuple(row.cells))})")
             if not isinstance(category, str):
                 raise row.fault(f"expected a text under 'category', got {category!r}")
-            yield category, prompt.strip()
+            read = [names.get(what, what) for what in ("prompt", "category")]
+            yield category, Prompt(prompt.strip(), own_columns(row, read, _OURS))

@@ -24,6 +24,8 @@ EMBEDDED = "embedded_picture"
 """The key that says where in a Parquet file the picture's bytes are: file, row, column and the picture's own name."""
 PICTURE_REMARKS = "picture_remarks"
 """The key that holds what is odd about the picture."""
+OWN_KEYS = (IMAGE_URL, EMBEDDED, PICTURE_REMARKS)
+"""Names in a sample's meta by which pictures are found: what others say about a prompt must not have them."""
 MOST_BYTES = 256 << 20
 """Bytes of a fetched picture."""
 BLOCK = 1 << 20

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import GotR1Error, UsageError, one_line
 from gotr1_eval.core.identifiers import sample_id
-from gotr1_eval.core.types import Json, Sample
-from gotr1_eval.files.columns import Columns, listed
+from gotr1_eval.core.types import Sample
+from gotr1_eval.files.columns import Columns, listed, own_columns
 from gotr1_eval.files.embedded import Embedded
 from gotr1_eval.files.pictures import is_picture_name, is_shown
-from gotr1_eval.files.remote_pictures import EMBEDDED, IMAGE_URL, PICTURE_REMARKS
+from gotr1_eval.files.remote_pictures import EMBEDDED, IMAGE_URL, OWN_KEYS
 from gotr1_eval.files.tables import Row, find_shards, is_missing, read_table, table_kind, table_stem, tell
 from gotr1_eval.files.text import Remark
 from gotr1_eval.runs.layouts import prompt_above, prompt_of
 
 _LONGEST_PATH = 4096
-_OURS = (IMAGE_URL, EMBEDDED, PICTURE_REMARKS)
+_OURS = ("category", *OWN_KEYS)
 
 
 class Manifest:
@@ -231,7 +231,7 @@ def _sample(row: Row, names: Mapping[str, str], *, grouped: bool, numbering: _Nu
         )
     if chain is not None and not isinstance(chain, str):
         raise row.fault(f"expected a text or nothing under 'chain', got {one_line(repr(chain), 80)}")
-    meta = _own_columns(row, names)
+    meta = own_columns(row, names.values(), _OURS)
     picture = _picture(row, image)
     if picture is None and not said(chain):
         raise row.fault(f"the row has neither 'image' nor 'chain' ({listed(tuple(row.cells))}; see --columns)")
@@ -247,16 +247,6 @@ def _sample(row: Row, names: Mapping[str, str], *, grouped: bool, numbering: _Nu
     return Sample(
         id=numbering.next(group, prompt), prompt=prompt, chain=chain if said(chain) else None, image=path, meta=meta
     )
-
-
-def _own_columns(row: Row, names: Mapping[str, str]) -> dict[str, Json]:
-    """The columns that mean nothing to the project, under names that it does not use itself."""
-    own: dict[str, Json] = {}
-    for name, cell in row.cells.items():
-        if name not in names.values():
-            key = f"given {name}" if name in (*_OURS, "category") else name
-            own[key] = None if is_missing(cell) else _plain(cell)
-    return own
 
 
 def _picture(row: Row, image: object) -> Path | str | Embedded | None:
@@ -282,11 +272,3 @@ def _picture(row: Row, image: object) -> Path | str | Embedded | None:
     if "://" in row.place and not text.startswith("/"):
         return f"{row.place.rpartition('/')[0]}/{text}"
     return (Path(row.place).parent / text).absolute()
-
-
-def _plain(value: object) -> Json:
-    """A column's value as strict JSON: what JSON has no form for (dates, NaN, arrays) as text."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))  # type: ignore[no-any-return]
-    except (TypeError, ValueError):
-        return one_line(str(value)) if isinstance(value, Embedded) else str(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import json
 import math
 import re
 import sys
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, check_size, open_picture
+from gotr1_eval.files.remote_pictures import OWN_KEYS
 
 PROTOCOL = "1"
 IDENTITY = ("request_id", "sample_id", "group_id", "source_rank", "policy_version", "scorer_version", "idempotency_key")
@@ -37,6 +39,8 @@ _MOST_IDENTITY = 1_000
 _ROW_BYTES = 4_096
 """What a row takes in memory besides its texts and pictures."""
 _PIXEL_BYTES = 3
+_VALUE_BYTES = 200
+"""What a value among the facts takes at most, besides its text, once it is an object."""
 _PIECE = 2**19
 """Bytes that are looked at in one go; a multiple of four, as base64 needs."""
 _HALF, _HALF_WRITTEN = "\ufffe", b"\\ufffe"
@@ -54,7 +58,7 @@ class Limits:
         memory_mib: of the bodies, texts and pixels of all requests in flight.
         rows: in one request.
         waiting_rows: of all requests in flight.
-        prompt_characters, chain_characters: of one row.
+        prompt_characters, chain_characters, facts_characters: of one row; of its facts as JSON.
         picture_pixels: of one picture.
         seconds: until a row that no judge has answered is unscored.
     """
@@ -65,6 +69,7 @@ class Limits:
     waiting_rows: int = 8_192
     prompt_characters: int = 8_000
     chain_characters: int = 32_000
+    facts_characters: int = 32_000
     picture_pixels: int = 2**22
     seconds: float = 300.0
 
@@ -96,6 +101,7 @@ class ScoreItem(BaseModel):
     history: list[Turn] = Field(min_length=1)
     required_rewards: list[str] = Field(min_length=1, max_length=_MOST_REWARDS)
     metadata: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class ScoreRequest(BaseModel):
@@ -113,6 +119,7 @@ class Row:
 
     Attributes:
         rewards: the names asked for.
+        facts: what is known about the prompt, as JSON; as text it takes no more memory than was sent.
         identity: what is echoed.
         picture: as encoded by its client; empty where there is none.
         pixels: of the picture.
@@ -123,6 +130,7 @@ class Row:
     identity: dict[str, Any] = field(default_factory=dict)
     prompt: str = ""
     chain: str | None = None
+    facts: str = "{}"
     picture: bytes = b""
     pixels: int = 0
     fault: str = ""
@@ -130,13 +138,14 @@ class Row:
     @property
     def characters(self) -> int:
         """Of what is judged."""
-        return len(self.prompt) + len(self.chain or "")
+        return len(self.prompt) + len(self.chain or "") + len(self.facts)
 
     @property
     def memory(self) -> int:
         """Bytes that it takes, roughly, with its picture decoded."""
         texts = sys.getsizeof(self.prompt) + sys.getsizeof(self.chain)
-        return _ROW_BYTES + texts + len(self.picture) + _PIXEL_BYTES * self.pixels
+        facts = len(self.facts) + _VALUE_BYTES * sum(self.facts.count(mark) for mark in ",:[{")
+        return _ROW_BYTES + texts + facts + len(self.picture) + _PIXEL_BYTES * self.pixels
 
 
 def read_rows(body: bytes | bytearray, served: Sequence[str], limits: Limits) -> list[Row]:
@@ -179,7 +188,7 @@ def decode(row: Row, limits: Limits) -> Row | Sample:
                 image = open_picture(picture)
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of many kinds on damaged files
         return replace(row, picture=b"", fault=_reason(error))
-    return Sample(id="", prompt=row.prompt, chain=row.chain, image=image)
+    return Sample(id="", prompt=row.prompt, chain=row.chain, image=image, meta=json.loads(row.facts))
 
 
 def _parse(body: bytes | bytearray) -> ScoreRequest:
@@ -203,11 +212,14 @@ def _whole(escape: re.Match[bytes]) -> bytes:
 def _row(item: ScoreItem, limits: Limits) -> Row:
     extra = item.model_extra or {}
     row = Row(rewards=tuple(item.required_rewards), identity={key: _echo(key, extra.get(key)) for key in IDENTITY})
-    turn, chain = item.history[-1], (item.metadata or {}).get("chain")
+    given = {**(item.metadata or {}), **(item.facts or {})}
+    turn, chain = item.history[-1], given.pop("chain", None)
     chain = chain if isinstance(chain, str) else None
+    facts = json.dumps({key: value for key, value in given.items() if key not in OWN_KEYS}, ensure_ascii=False)
     for name, text, most in (
         ("prompt", turn.text, limits.prompt_characters),
         ("chain", chain or "", limits.chain_characters),
+        ("metadata", facts, limits.facts_characters),
     ):
         if len(text) > most:
             return replace(row, fault=f"the {name} has {len(text)} characters, over the limit of {most}")
@@ -216,7 +228,7 @@ def _row(item: ScoreItem, limits: Limits) -> Row:
     address = next((key for key in _ADDRESSES if (turn.model_extra or {}).get(key) is not None), None)
     if turn.image_b64 is None and address is not None:
         return replace(row, fault=f"{address!r} is not opened: a picture comes as base64 in image_b64")
-    row = replace(row, prompt=turn.text, chain=chain)
+    row = replace(row, prompt=turn.text, chain=chain, facts=facts)
     if turn.image_b64 is None:
         return row
     try:

@@ -3,11 +3,12 @@
 ``POST /score`` and ``GET /health`` speak the protocol of the reward service of Tencent-Hunyuan/UniRL (version "1"):
 
     {"requests": [{"history": [{"text": prompt, "image_b64": ...}], "required_rewards": ["total"],
-                   "metadata": {"chain": ...}}]}
+                   "metadata": {"chain": ..., <fact>: ...}}]}
     {"results": [{"total": {"value": 0.31, "semantic": 0.9, ...}}], "errors": [{}], "identities": [...]}
 
-The last entry of the history is judged. An unscored reward stands under ``errors`` with its reason and never among
-the results. Pictures are base64 (no pickle). What all requests in flight take is limited: one that finds no room is
+The last entry of the history is judged. What ``metadata`` holds besides the chain are the prompt's facts, for judges
+that need some; they may also stand in ``facts``. An unscored reward stands under ``errors`` with its reason and never
+among the results. Pictures are base64 (no pickle). What all requests in flight take is limited: one that finds no room is
 answered 429 with Retry-After, one that never would 413.
 """
 
@@ -262,7 +263,9 @@ def _fitting(rows: Sequence[Row], most: int) -> list[Row]:
     fitting = []
     for row in rows:
         fits = row.memory <= left
-        fitting.append(row if fits else replace(row, prompt="", chain=None, picture=b"", pixels=0, fault=fault))
+        fitting.append(
+            row if fits else replace(row, prompt="", chain=None, facts="{}", picture=b"", pixels=0, fault=fault)
+        )
         left -= fitting[-1].memory
     return fitting
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
 from gotr1_eval.core.outcome import Outcome, Score
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.remote_pictures import OWN_KEYS
 
 Picture = str | Path | Image.Image | None
 CHANNELS = (1, 3, 4)
@@ -26,16 +27,22 @@ HALF_A_GREY = 0.5 / 255
 """How far a float may lie outside [0, 1]: what rounding to 8 bits takes back."""
 
 
-def make_samples(prompts: Iterable[object], chains: Iterable[object], pictures: object) -> list[Sample]:
+def make_samples(
+    prompts: Iterable[object],
+    chains: Iterable[object],
+    pictures: object,
+    facts: Iterable[Mapping[str, object] | None] | None = None,
+) -> list[Sample]:
     """Samples of one training step, numbered.
 
     Args:
         prompts: strings or chat messages, one a sample.
         chains: likewise; None where the generator wrote none.
         pictures: what `read_pictures` reads, one a sample.
+        facts: what is known about each prompt besides its text; see `read_facts`. None where nothing is.
 
     Raises:
-        UsageError: one of the three is something else, or they are not equally many.
+        UsageError: one of them is something else, or they are not equally many.
     """
     texts = [read_text(prompt, "user") for prompt in prompts]
     written = [None if _is_missing(chain) else read_text(chain) for chain in chains]
@@ -45,10 +52,52 @@ def make_samples(prompts: Iterable[object], chains: Iterable[object], pictures: 
             f"expected as many chains and pictures as prompts, got {len(texts)} prompts, {len(written)} chains and "
             f"{len(painted)} pictures"
         )
+    known = [{} for _ in texts] if facts is None else [read_facts(each) for each in facts]
+    if len(known) != len(texts):
+        raise UsageError(f"expected as many facts as prompts, got {len(texts)} prompts and facts of {len(known)}")
     return [
-        Sample(id=str(index), prompt=prompt, chain=chain, image=Path(picture) if isinstance(picture, str) else picture)
-        for index, (prompt, chain, picture) in enumerate(zip(texts, written, painted, strict=True))
+        Sample(
+            id=str(index),
+            prompt=prompt,
+            chain=chain,
+            image=Path(picture) if isinstance(picture, str) else picture,
+            meta=meta,
+        )
+        for index, (prompt, chain, picture, meta) in enumerate(zip(texts, written, painted, known, strict=True))
     ]
+
+
+def by_sample(columns: Mapping[str, object], count: int) -> list[dict[str, object]]:
+    """Columns of a batch as a row for each of its `count` samples; what has no value for each of them is left out."""
+    whole = {
+        name: list(column)
+        for name, column in columns.items()
+        if isinstance(column, list | tuple | np.ndarray) and len(column) == count
+    }
+    return [{name: column[at] for name, column in whole.items()} for at in range(count)]
+
+
+def read_facts(given: Mapping[str, object] | None) -> dict[str, Json]:
+    """What a trainer knows about a prompt, for the sample's `meta`.
+
+    Values that JSON has no form for (pictures, tensors) say nothing to a judge and are left out, and so are missing
+    ones, at any depth: tables fill in the keys that a row does not have.
+    """
+    plain = _plain(given or {})
+    return {name: fact for name, fact in plain.items() if name not in OWN_KEYS} if isinstance(plain, dict) else {}
+
+
+def _plain(value: object) -> Json:
+    """A value as JSON has it; None for what it has no form for."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        entries = {key: _plain(entry) for key, entry in value.items() if isinstance(key, str)}
+        return {key: entry for key, entry in entries.items() if entry is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    finite = isinstance(value, str | int) or (isinstance(value, float) and np.isfinite(value))
+    return value if finite else None  # type: ignore[return-value]
 
 
 def value_or(outcome: Outcome, unscored: float | None) -> float:

@@ -11,8 +11,11 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from gotr1_eval.core.outcome import Outcome, Score
-from rewards.adapters.in_memory import make_samples
+from rewards.adapters.in_memory import by_sample, make_samples
 from rewards.reward_set import RewardSet
+
+_OF_TRL = ("completion_ids", "prompt_ids")
+"""Tokens, which TRL hands over beside the dataset's columns."""
 
 
 class TrlReward:
@@ -42,10 +45,12 @@ class TrlReward:
             prompts: strings, or chat messages whose content may come in parts; of several the user's last one counts.
             completions: likewise; the last message is the chain.
             image: see `rewards.adapters.in_memory.read_pictures`.
-            columns: what else TRL hands over; our judges need none of it.
+            columns: what else TRL hands over; those of the dataset are the prompts' facts.
         """
         pictures = [None] * len(prompts) if image is None else image
-        outcomes = self.rewards.judge(make_samples(prompts, completions, pictures))
+        known = {name: column for name, column in columns.items() if name not in _OF_TRL}
+        facts = by_sample(known, len(prompts))
+        outcomes = self.rewards.judge(make_samples(prompts, completions, pictures, facts))
         if log_metric is not None:
             for factor in self.rewards.judges:
                 scored = [value for value in _values(outcomes, factor) if value is not None]

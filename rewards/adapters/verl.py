@@ -3,7 +3,8 @@
     from rewards.adapters.verl import make_compute_score
     compute_score = make_compute_score(Builder().reward_set("my_rewards.toml"))
 
-The solution is the chain; ``extra_info`` holds ``prompt`` and, where there is one, ``image``. One sample is judged a
+The solution is the chain; ``extra_info`` holds ``prompt`` and, where there is one, ``image``; what else it holds are
+the prompt's facts. One sample is judged a
 call: name a judge model behind a server, which answers many at once.
 """
 
@@ -42,7 +43,8 @@ def make_compute_score(rewards: RewardSet, unscored: float | None = None) -> Com
     ) -> dict[str, float]:
         if not extra_info or extra_info.get("prompt") is None:
             raise UsageError("extra_info has no 'prompt': give your dataset a column extra_info that holds it")
-        samples = make_samples([extra_info["prompt"]], [solution_str], [extra_info.get("image")])
+        facts = {name: fact for name, fact in extra_info.items() if name not in ("prompt", "image")}
+        samples = make_samples([extra_info["prompt"]], [solution_str], [extra_info.get("image")], [facts])
         (outcomes,) = rewards.judge(samples)
         headline = outcomes[rewards.headline]
         factors = {

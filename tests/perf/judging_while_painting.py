@@ -15,11 +15,13 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from gotr1_eval.build import Builder
 from gotr1_eval.models.janus.loading import checkpoint_folder, load_checkpoint
 from rewards.reward_set import RewardSet
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.unit.test_early_judges import rewards, score
 from training.grpo import GrpoTrainer
+from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 
 
@@ -31,7 +33,8 @@ def prepared(server: FaultyServer, *, early: bool) -> GrpoTrainer:
     })  # fmt: skip
     checkpoint = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32)
     only = RewardSet({"semantic": rewards(server).judges["semantic"]})
-    return GrpoTrainer(settings, Path(TemporaryDirectory().name), checkpoint, only)
+    mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
+    return GrpoTrainer(settings, Path(TemporaryDirectory().name), checkpoint, only, mix)
 
 
 def main() -> None:

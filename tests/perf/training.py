@@ -83,7 +83,8 @@ def ours(work: Work, folder: Path) -> Callable[[int], object]:
         "evaluation": "none", "min_spread": 0.0, "image_logprob": "conditional",
         "sampling": {"guidance": GUIDANCE, "chain_cap": work.cap}, "device": "cpu",
     })  # fmt: skip
-    trainer = GrpoTrainer(settings, folder, work.checkpoint(), work.rewards())
+    mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
+    trainer = GrpoTrainer(settings, folder, work.checkpoint(), work.rewards(), mix)
 
     def step(number: int) -> None:
         assert trainer.step(number)["groups/too_few"] == 0, "groups were dropped, and nothing learned from them"
@@ -102,14 +103,14 @@ class GroupByGroup:
         learned = [each for each in self.model.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(learned, lr=1e-5)
         self.rewards, self.work = work.rewards(), work
-        self.source = PromptMix([PromptSource(shapes=())], 0)
+        self.source = PromptMix([PromptSource(shapes=())], 0, Builder().suite)
 
     def step(self, number: int) -> None:
         """One prompt after the other; one optimizer step at the end."""
         self.optimizer.zero_grad()
         for prompt in self.source.step(number, self.work.prompts):
-            chains, images = self._sample(prompt)
-            self._learn(prompt, chains, images)
+            chains, images = self._sample(prompt.text)
+            self._learn(prompt.text, chains, images)
         self.optimizer.step()
 
     @torch.no_grad()

@@ -16,12 +16,14 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from gotr1_eval.build import Builder
 from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge
 from tests.perf.sampling import SIZES, random_janus
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
+from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 
 PARTS = ("chain", "image", "decode", "judge", "update")
@@ -61,7 +63,8 @@ def main() -> None:
     })  # fmt: skip
     with TemporaryDirectory() as folder:
         rewards = RewardSet({"checksum": ChecksumJudge()})
-        trainer = GrpoTrainer(settings, Path(folder), policy(asked.size, device), rewards)
+        mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
+        trainer = GrpoTrainer(settings, Path(folder), policy(asked.size, device), rewards, mix)
         loaded = gibibytes(device)
         rows = [trainer.step(number) for number in range(asked.steps + 1)][1:]
     seconds = [sum(row[f"seconds/{part}"] for row in rows) / len(rows) for part in PARTS]

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 import torch
 
+from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, RunError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
@@ -266,20 +267,20 @@ def test_prompts_depend_on_seed_and_step_alone(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\ntwo\nthree\n")
     (tmp_path / "b.jsonl").write_text('{"prompt": " x "}\n')
     sources = [PromptSource(file=tmp_path / "a.txt", share=3.0), PromptSource(file=tmp_path / "b.jsonl")]
-    mix = PromptMix(sources, 0)
+    mix = PromptMix(sources, 0, Builder().suite)
     steps = [mix.step(step, 4) for step in range(200)]
-    assert steps == [PromptMix(sources, 0).step(step, 4) for step in range(200)]
-    assert steps != [PromptMix(sources, 1).step(step, 4) for step in range(200)]
-    flat = [prompt for step in steps for prompt in step]
+    assert steps == [PromptMix(sources, 0, Builder().suite).step(step, 4) for step in range(200)]
+    assert steps != [PromptMix(sources, 1, Builder().suite).step(step, 4) for step in range(200)]
+    flat = [prompt.text for step in steps for prompt in step]
     assert set(flat) == {"one", "two", "three", "x"}
     assert 0.2 < flat.count("x") / len(flat) < 0.3
     counts = [flat.count(prompt) for prompt in ("one", "two", "three")]
     assert max(counts) - min(counts) <= 1, "a source is gone through whole before it begins anew"
     (tmp_path / "c.jsonl").write_text('{"prompt": 3}\n')
     with pytest.raises(DataError, match=r"c\.jsonl:1: expected texts under 'prompt'"):
-        PromptMix([PromptSource(file=tmp_path / "c.jsonl")], 0)
+        PromptMix([PromptSource(file=tmp_path / "c.jsonl")], 0, Builder().suite)
     with pytest.raises(UsageError, match="no category 'colour'"):
-        PromptMix([PromptSource(shapes=("colour",))], 0)
+        PromptMix([PromptSource(shapes=("colour",))], 0, Builder().suite)
 
 
 @pytest.mark.parametrize(

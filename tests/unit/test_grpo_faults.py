@@ -10,6 +10,7 @@ import torch
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.outcome import Unscored, Why
+from gotr1_eval.core.types import Prompt
 from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.training_run import prepare_grpo
 from rewards.reward_set import RewardSet
@@ -177,6 +178,7 @@ def test_a_reward_that_applies_to_nothing_is_refused_before_anything_is_sampled(
 )
 def test_one_prompt_that_the_reward_applies_to_is_enough(prompts, fits):
     rewards = Builder().reward_set("geometric")
+    prompts = [Prompt(text) for text in prompts]
     if fits:
         check_applies(rewards, prompts)
     else:
@@ -185,5 +187,5 @@ def test_one_prompt_that_the_reward_applies_to_is_enough(prompts, fits):
 
 
 def test_a_total_may_do_without_a_factor(tmp_path):
-    check_applies(Builder().reward_set("shapes"), ["a red circle"])
-    check_applies(RewardSet({"checksum": ChecksumJudge()}), ["a cat"])
+    check_applies(Builder().reward_set("shapes"), [Prompt("a red circle")])
+    check_applies(RewardSet({"checksum": ChecksumJudge()}), [Prompt("a cat")])

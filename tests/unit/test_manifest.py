@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.types import Box, Sample
+from gotr1_eval.core.types import Box, Prompt, Sample
 from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.files.remote_pictures import at_hand
 from gotr1_eval.files.writing import write_parquet
@@ -30,6 +31,10 @@ CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.
 
 def manifest_samples(source: Path | str) -> list[Sample]:
     return list(Manifest(source))
+
+
+def texts(prompts: Mapping[str, Sequence[Prompt]]) -> dict[str, list[str]]:
+    return {category: [prompt.text for prompt in listed] for category, listed in prompts.items()}
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -189,7 +194,7 @@ def test_a_table_of_any_length_is_read_in_little_memory(tmp_path: Path):
 def test_prompts_come_from_tables_too(tmp_path: Path):
     frame = pd.DataFrame({"prompt": ["a", "b ", "c"], "category": ["x", None, "x"]})
     write_parquet(frame, tmp_path / "p.parquet")
-    assert read_prompts(tmp_path / "p.parquet") == {"x": ["a", "c"], "prompts": ["b"]}
-    assert read_prompts(f"file://{tmp_path}/*.parquet") == {"x": ["a", "c"], "prompts": ["b"]}
+    assert texts(read_prompts(tmp_path / "p.parquet")) == {"x": ["a", "c"], "prompts": ["b"]}
+    assert texts(read_prompts(f"file://{tmp_path}/*.parquet")) == {"x": ["a", "c"], "prompts": ["b"]}
     with pytest.raises(DataError, match="No such file"):
         read_prompts(tmp_path / "none.jsonl")

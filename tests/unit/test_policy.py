@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gotr1_eval.core.types import Prompt
 from tests.tiny_models import CODES, loaded_random, random_model
 from training.loss import exact_kl
 from training.policy import Policy, Sampling, States
 from training.rollout import paint
 
-PROMPTS = ["a red circle", "a blue square on the left of a green circle", "a dotted triangle", "two red circles"]
+TEXTS = ["a red circle", "a blue square on the left of a green circle", "a dotted triangle", "two red circles"]
+PROMPTS = [Prompt(text) for text in TEXTS]
 SAMPLING = Sampling(guidance=3.0, text_temperature=1.1, image_temperature=0.9)
 
 

@@ -100,6 +100,11 @@ def small(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> PublicData:
     return compbench
 
 
+def texts(**source: Any) -> list[str]:
+    """The prompts of a training's source."""
+    return [prompt.text for prompt in read_source(PromptSource(**source), Builder().suite)]
+
+
 def test_fetched_once_found_by_suite_and_trainer_and_used_offline(small: PublicData, mirror: Mirror, tmp_path: Path):
     assert run(["data", "fetch"]) == 0
     assert len(mirror.asked) == 5
@@ -111,8 +116,10 @@ def test_fetched_once_found_by_suite_and_trainer_and_used_offline(small: PublicD
     assert len(mirror.asked) == 5
     assert Builder().suite({"use": "t2i-compbench"}).prompts("color") == ("a red cat", "a blue dog")
     assert Builder().suite({"use": "geneval"}).prompts("counting") == ["two cats"]
-    assert read_source(PromptSource(t2i_compbench=())) == ("a green cat", "a round cat", "a square dog")
-    assert read_source(PromptSource(t2i_compbench=("shape",))) == ("a round cat", "a square dog")
+    assert texts(t2i_compbench=()) == ["a green cat", "a round cat", "a square dog"]
+    assert texts(t2i_compbench=("shape",)) == ["a round cat", "a square dog"]
+    assert texts(suite="t2i-compbench", split="train", categories=("shape",)) == ["a round cat", "a square dog"]
+    assert texts(suite="t2i-compbench", categories=("color",)) == ["a red cat", "a blue dog"]
 
 
 def test_an_own_copy_comes_before_the_cache(small: PublicData, tmp_path: Path):
@@ -120,7 +127,7 @@ def test_an_own_copy_comes_before_the_cache(small: PublicData, tmp_path: Path):
     (tmp_path / "color_val.txt").write_text("mine\n")
     (tmp_path / "color_train.txt").write_text("mine too\n")
     assert Builder().suite({"use": "t2i-compbench", "data": str(tmp_path)}).prompts("color") == ("mine",)
-    assert read_source(PromptSource(t2i_compbench=(), data=tmp_path)) == ("mine too",)
+    assert texts(t2i_compbench=(), data=tmp_path) == ["mine too"]
 
 
 def test_one_set_is_fetched_and_the_list_says_so(small: PublicData, capsys: pytest.CaptureFixture[str]):
@@ -189,15 +196,18 @@ def test_without_data_the_command_to_run_is_named(small: PublicData, arguments: 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"t2i_compbench": ["colour"]}, "no train prompts of 'colour'"),
+        ({"t2i_compbench": ["colour"]}, "no category 'colour'"),
         ({"t2i_compbench": [], "shapes": []}, "give one of"),
-        ({"shapes": [], "data": "."}, "is the folder of"),
+        ({"shapes": [], "data": "."}, "unknown setting 'data'"),
+        ({"suite": "geneval", "split": "train"}, "unknown setting 'split'"),
+        ({"file": "p.txt", "categories": ["color"]}, "are a suite's"),
+        ({"shape": []}, "did you mean 'shapes'"),
     ],
 )
 def test_training_prompts_that_cannot_be(small: PublicData, source: dict[str, Any], message: str):
     fetch_data(small)
     with pytest.raises((UsageError, ValueError), match=message):
-        read_source(PromptSource(**source))
+        read_source(PromptSource(**source), Builder().suite)
 
 
 @pytest.mark.parametrize("license_file", shared_parameters("data/t2i_compbench/LICENSE"))
@@ -213,4 +223,4 @@ def test_the_published_files_have_the_stated_hashes(
     compbench, geneval = Builder().suite({"use": "t2i-compbench"}), Builder().suite({"use": "geneval"})
     assert [len(compbench.prompts(category)) for category in compbench.categories] == [300] * 8
     assert sum(len(geneval.prompts(category)) for category in geneval.categories) == 553
-    assert len(read_source(PromptSource(t2i_compbench=()))) == 5600
+    assert len(texts(t2i_compbench=())) == 5600

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.types import Prompt
 from gotr1_eval.files.columns import Columns, read_columns
 from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.files.tables import Row, find_shards, read_table
@@ -26,6 +28,10 @@ def written(tmp_path: Path, name: str, text: str | bytes) -> Path:
     path = tmp_path / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
+
+
+def texts(prompts: Mapping[str, Sequence[Prompt]]) -> dict[str, list[str]]:
+    return {category: [prompt.text for prompt in listed] for category, listed in prompts.items()}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +160,7 @@ def test_columns_are_named_guessed_or_asked_for():
 
 def test_prompts_in_a_table_of_another_make(tmp_path: Path):
     path = written(tmp_path, "p.TSV", "Text\tcategory\na cup, a plate\tx\n")
-    assert read_prompts(path) == {"x": ["a cup, a plate"]}
-    assert read_prompts(written(tmp_path, "p.TXT", "a café\n".encode("utf-16"))) == {"prompts": ["a café"]}
+    assert texts(read_prompts(path)) == {"x": ["a cup, a plate"]}
+    assert texts(read_prompts(written(tmp_path, "p.TXT", "a café\n".encode("utf-16")))) == {"prompts": ["a café"]}
     with pytest.raises(DataError, match=r"expected a text under 'prompt', got None \(there are: name\)"):
         read_prompts(written(tmp_path, "q.csv", "name\na\n"))
