@@ -10,6 +10,7 @@ from typing import Any
 
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.judging import check_facts
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
@@ -41,6 +42,8 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     rewards = builder.reward_set(settings.rewards, judge_model)
     watched = _watched(builder, settings, rewards, judge_model)
     mix = PromptMix(settings.prompts, settings.seed, builder.suite)
+    for judged in filter(None, (rewards, watched)):
+        check_facts(judged.judges.values(), mix.facts)
     first = [prompt for step in range(_ASKED) for prompt in mix.step(step, settings.prompts_per_step)]
     check_applies(rewards, list({id(prompt): prompt for prompt in first}.values()))
     evaluate = None

@@ -33,6 +33,9 @@ def serve(
     chain_characters: Annotated[
         int, typer.Option(min=1, help="Characters of one chain.", rich_help_panel=_LIMITS)
     ] = 32_000,
+    facts_characters: Annotated[
+        int, typer.Option(min=1, help="Characters of what one row says about its prompt.", rich_help_panel=_LIMITS)
+    ] = 32_000,
     picture_pixels: Annotated[int, typer.Option(min=1, help="Pixels of one picture.", rich_help_panel=_LIMITS)] = 2**22,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Until a sample that no judge answered is unscored.", rich_help_panel=_LIMITS)
@@ -55,6 +58,7 @@ def serve(
         waiting_rows=waiting_rows,
         prompt_characters=prompt_characters,
         chain_characters=chain_characters,
+        facts_characters=facts_characters,
         picture_pixels=picture_pixels,
         seconds=seconds,
     )
@@ -70,4 +74,8 @@ def serve(
             markup=False,
             soft_wrap=True,
         )
+        for judge in rewards.judges.values():
+            if judge.needs:
+                facts = ", ".join(sorted(judge.needs))
+                out.print(f"{judge.name} scores rows whose metadata holds {facts}", markup=False, soft_wrap=True)
         guard.server(create_app(rewards, token=token, limits=limits)).run(sockets=[listener])

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.judging import check_facts
 from gotr1_eval.engines.ray_cluster import cluster
 from gotr1_eval.engines.ray_worker import PartWorker, Work, fitting_tile
 from gotr1_eval.engines.recipe import Recipe
@@ -78,6 +79,7 @@ class RayEngine:
             _check_room(ray.cluster_resources(), self._pools(ray, recipe))
             tile = job.tile or tile_of(folder) or self._fitting_tile(ray, recipe)
             facts = survey(job.samples)
+            check_facts(rewards.judges.values(), facts.known)
             parts, size = self._parts(folder, facts.count, tile, paints=recipe.paints)
             setup = run_setup(facts, job.painter.name, rewards, samples=job.samples, request=job.request)
             setup |= {"parts": {"place": parts.place, "samples": size}}

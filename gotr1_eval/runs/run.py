@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
+from gotr1_eval.core.judging import check_facts
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.protocols import Asking, Remarking
 from gotr1_eval.core.secrets import redacted_json
@@ -88,12 +89,13 @@ def run_benchmark(
     A run may grow: asked for more prompts, pictures, categories or rows than before, it goes on.
 
     Raises:
-        UsageError: the folder holds a run with other settings.
+        UsageError: the folder holds a run with other settings, or a judge needs facts that no prompt has.
     """
     progress = progress or Silent()
     folder = shard.folder(folder) if shard is not None else folder
     tile = tile or tile_of(folder) or painter.fitting_tile(TILE)
     facts = survey(plan)
+    check_facts(rewards.judges.values(), facts.known)
     identity = run_identity(asked, facts, painter, tile)
     if shard is not None:
         identity["shard"] = str(shard)
@@ -148,11 +150,13 @@ class Survey:
         digest: changes when anything about any sample does, also the content of a picture that is given.
         expected: category -> number of samples.
         prompts: category -> its list of prompts.
+        known: names of the facts that at least one of the samples has.
     """
 
     digest: str
     expected: Mapping[str, int]
     prompts: Mapping[str, PromptDigest]
+    known: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
@@ -165,6 +169,7 @@ def survey(plan: Iterable[Sample]) -> Survey:
     digest = hashlib.sha256()
     expected: Counter[str] = Counter()
     prompts: dict[str, PromptDigest] = {}
+    known = set[str]()
     for sample in plan:
         inside = sample.meta.get(EMBEDDED)
         file = Path(str(inside["file"])) if isinstance(inside, dict) else sample.image
@@ -174,7 +179,8 @@ def survey(plan: Iterable[Sample]) -> Survey:
         category = str(sample.meta.get("category", "all"))
         expected[category] += 1
         prompts.setdefault(category, PromptDigest()).add(sample)
-    return Survey(digest.hexdigest()[:16], expected, prompts)
+        known.update(name for name, fact in sample.meta.items() if fact is not None)
+    return Survey(digest.hexdigest()[:16], expected, prompts, frozenset(known))
 
 
 def run_identity(asked: Mapping[str, Json], plan: Survey, painter: Painter, tile: int) -> dict[str, Json]:

@@ -8,8 +8,8 @@
 
 The last entry of the history is judged. What ``metadata`` holds besides the chain are the prompt's facts, for judges
 that need some; they may also stand in ``facts``. An unscored reward stands under ``errors`` with its reason and never
-among the results. Pictures are base64 (no pickle). What all requests in flight take is limited: one that finds no room is
-answered 429 with Retry-After, one that never would 413.
+among the results. Pictures are base64 (no pickle). What all requests in flight take is limited: one that finds no room
+is answered 429 with Retry-After, one that never would 413.
 """
 
 from __future__ import annotations

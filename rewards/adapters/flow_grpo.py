@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gotr1_eval.core.errors import UsageError
-from rewards.adapters.in_memory import by_sample, make_samples, value_or
+from rewards.adapters.in_memory import by_sample, make_samples, telling_judge, value_or
 from rewards.reward_set import RewardSet
 
 Metadata = Sequence[Mapping[str, Any] | None] | Mapping[str, Any] | None
@@ -28,13 +28,15 @@ def make_reward(rewards: RewardSet, unscored: float | None = None, *, metadata_i
         What flow_grpo passes beyond these three (``ref_images``, ``only_strict``) says nothing to our judges.
     """
 
+    judge = telling_judge(rewards)
+
     def reward(
         images: object, prompts: Sequence[object], metadata: Metadata = None, *_: object, **__: object
     ) -> tuple[list[float], dict[str, Any]]:
         pictures = [None] * len(prompts) if images is None else images
         count = len(prompts)
         chains, facts = _chains(metadata, count), _facts(metadata, count, metadata_is)
-        outcomes = rewards.judge(make_samples(prompts, chains, pictures, facts))
+        outcomes = judge(make_samples(prompts, chains, pictures, facts))
         return [value_or(each[rewards.headline], unscored) for each in outcomes], {"outcomes": outcomes}
 
     return reward

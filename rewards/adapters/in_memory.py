@@ -7,7 +7,7 @@ their methods, so that nothing of torch is imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
+from gotr1_eval.core.judging import facts_of, missing_facts
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.remote_pictures import OWN_KEYS
+from gotr1_eval.files.tables import tell
+from rewards.reward_set import RewardSet
 
 Picture = str | Path | Image.Image | None
 CHANNELS = (1, 3, 4)
@@ -65,6 +68,21 @@ def make_samples(
         )
         for index, (prompt, chain, picture, meta) in enumerate(zip(texts, written, painted, known, strict=True))
     ]
+
+
+def telling_judge(rewards: RewardSet) -> Callable[[Sequence[Sample]], list[dict[str, Outcome]]]:
+    """The set's `judge`, which at its first batch tells which judges need facts that no prompt of it has."""
+    begun = False
+
+    def judge(samples: Sequence[Sample]) -> list[dict[str, Outcome]]:
+        nonlocal begun
+        if not begun:
+            for line in missing_facts(rewards.judges.values(), facts_of(samples)):
+                tell(f"first batch: {line}")
+        begun = True
+        return rewards.judge(samples)
+
+    return judge
 
 
 def by_sample(columns: Mapping[str, object], count: int) -> list[dict[str, object]]:

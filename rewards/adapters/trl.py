@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from gotr1_eval.core.outcome import Outcome, Score
-from rewards.adapters.in_memory import by_sample, make_samples
+from rewards.adapters.in_memory import by_sample, make_samples, telling_judge
 from rewards.reward_set import RewardSet
 
 _OF_TRL = ("completion_ids", "prompt_ids")
@@ -28,6 +28,7 @@ class TrlReward:
 
     def __init__(self, rewards: RewardSet, name: str = "gotr1_total") -> None:
         self.rewards = rewards
+        self._judge = telling_judge(rewards)
         self.__name__ = name
 
     def __call__(
@@ -50,7 +51,7 @@ class TrlReward:
         pictures = [None] * len(prompts) if image is None else image
         known = {name: column for name, column in columns.items() if name not in _OF_TRL}
         facts = by_sample(known, len(prompts))
-        outcomes = self.rewards.judge(make_samples(prompts, completions, pictures, facts))
+        outcomes = self._judge(make_samples(prompts, completions, pictures, facts))
         if log_metric is not None:
             for factor in self.rewards.judges:
                 scored = [value for value in _values(outcomes, factor) if value is not None]

@@ -16,7 +16,7 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score
-from rewards.adapters.in_memory import make_samples, value_or
+from rewards.adapters.in_memory import make_samples, telling_judge, value_or
 from rewards.reward_set import RewardSet
 
 ComputeScore = Callable[..., dict[str, float]]
@@ -34,6 +34,8 @@ def make_compute_score(rewards: RewardSet, unscored: float | None = None) -> Com
         is NaN there, never a number that nobody gave.
     """
 
+    judge = telling_judge(rewards)
+
     def compute_score(
         data_source: str | None = None,
         solution_str: str | None = None,
@@ -45,7 +47,7 @@ def make_compute_score(rewards: RewardSet, unscored: float | None = None) -> Com
             raise UsageError("extra_info has no 'prompt': give your dataset a column extra_info that holds it")
         facts = {name: fact for name, fact in extra_info.items() if name not in ("prompt", "image")}
         samples = make_samples([extra_info["prompt"]], [solution_str], [extra_info.get("image")], [facts])
-        (outcomes,) = rewards.judge(samples)
+        (outcomes,) = judge(samples)
         headline = outcomes[rewards.headline]
         factors = {
             name: outcome.value if isinstance(outcome, Score) else math.nan for name, outcome in outcomes.items()

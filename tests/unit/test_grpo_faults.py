@@ -166,10 +166,16 @@ def test_a_reward_that_applies_to_nothing_stops_the_training(tmp_path):
 def test_a_reward_that_applies_to_nothing_is_refused_before_anything_is_sampled(tmp_path):
     rewards = tmp_path / "official.toml"
     detector = '{ use = "tests.plugins.fake_eyes" }'
-    for judge in (f'{{ use = "geneval", detector = {detector} }}', f'{{ use = "spatial_2d", detector = {detector} }}'):
-        rewards.write_text(f"[judges]\nofficial = {judge}\n")
-        with pytest.raises(UsageError, match=r"applies to none of the first \d+ prompts .*official|metric"):
-            prepare_grpo(GrpoSettings.model_validate({**SMALL, "rewards": str(rewards)}), tmp_path / "run")
+    for judge, told in (
+        ("geneval", "needs the fact 'geneval' of a prompt, and no prompt has it"),
+        ("spatial_2d", r"applies to none of the first \d+ prompts .*official|metric"),
+    ):
+        rewards.write_text(f'[judges]\nofficial = {{ use = "{judge}", detector = {detector} }}\n')
+        with pytest.raises(UsageError, match=told):
+            prepare_grpo(
+                GrpoSettings.model_validate({**SMALL, "prompts": [{"shapes": ["color"]}], "rewards": str(rewards)}),
+                tmp_path / "run",
+            )
     assert not (tmp_path / "run").exists()
 
 
