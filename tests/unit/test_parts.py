@@ -12,8 +12,8 @@ import pytest
 
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
-from gotr1_eval.core import intervals
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.statistics import intervals
 from gotr1_eval.engines import open_engine
 from gotr1_eval.engines.ray import RayEngine, RaySettings
 from gotr1_eval.engines.ray_cluster import check_address

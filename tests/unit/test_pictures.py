@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gotr1_eval.core import pictures, remote_pictures
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files import pictures, remote_pictures
 from gotr1_eval.files.pictures import PictureError, open_picture, picture_remarks, picture_size
 
 
