@@ -1,11 +1,16 @@
-"""What every model that runs in this process shares: its device, its number format, its threads and its batches."""
+"""What every model that runs in this process shares: its device, its number format, its threads and its batches.
+
+`LocalModel` is the skeleton of the adapters; the functions stand alone for what is no such adapter.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cached_property
+from typing import Generic, TypeVar
 
 import torch
 
@@ -13,6 +18,7 @@ from gotr1_eval.core.errors import BackendError, UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Loaded = TypeVar("Loaded")
 SMALL = 20_000_000
 """Parameters below which a second thread costs more than it brings."""
 
@@ -85,10 +91,93 @@ def in_batches(items: Sequence[Item], size: int, run: Callable[[Sequence[Item]],
         try:
             results.append(run(items[start : start + size]))
             start += size
+            continue
         except torch.OutOfMemoryError:
             if size == 1:
                 raise BackendError(
                     f"{name}: out of memory for a single input; use a smaller dtype or the CPU"
                 ) from None
-            size //= 2
+        # Outside the handler: the exception holds every tensor of the failed batch.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        size //= 2
     return results
+
+
+class LocalModel(ABC, Generic[Loaded]):
+    """A model in this process, which is read when it is first needed and run in batches that fit into memory.
+
+    An adapter says how its files are read (`_load`) and what it makes of a batch.
+
+    Args:
+        device: `auto` is the first GPU if there is one.
+        dtype: of the weights; `auto` is float32 on the CPU and bfloat16 on a GPU.
+        batch_size: inputs in one forward pass; halved for the call when memory runs out.
+    """
+
+    def __init__(self, *, device: str, dtype: str, batch_size: int) -> None:
+        """Raises UsageError when there is no such device."""
+        self._device = choose_device(device)
+        self._dtype = find_dtype(dtype, self._device)
+        self._batch_size = batch_size
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the model is called in the names of metrics."""
+
+    @abstractmethod
+    def _load(self) -> Loaded:
+        """Read the files, onto the device; raises UsageError for another model's, DataError for damaged ones."""
+
+    @property
+    @abstractmethod
+    def _network(self) -> torch.nn.Module:
+        """The loaded network, whose size decides how many threads it gets."""
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The model on its device, in evaluation mode; raises what `_load` does, BackendError where it does not fit."""
+        try:
+            return self._load()
+        except torch.OutOfMemoryError:
+            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Without gradients, on as many threads as pay."""
+        parameters = sum(parameter.numel() for parameter in self._network.parameters())
+        with fitting_threads(parameters), torch.inference_mode():
+            yield
+
+    def _in_batches(self, items: Sequence[Item], run: Callable[[Sequence[Item]], Sequence[Result]]) -> list[Result]:
+        """What `run` makes of each item, in order; nothing is loaded where there is none.
+
+        Raises:
+            BackendError: memory does not suffice for a single item.
+        """
+        if not items:
+            return []
+        with self._running():
+            return [one for batch in in_batches(items, self._batch_size, run, self.name) for one in batch]
+
+    def _by_size(
+        self,
+        items: Sequence[Item],
+        size_of: Callable[[Item], Hashable],
+        run: Callable[[Sequence[Item]], Sequence[Result]],
+    ) -> list[Result]:
+        """As `_in_batches`, where only items of equal size share a batch: padding would let neighbours matter."""
+        groups: dict[Hashable, list[int]] = {}
+        for place, item in enumerate(items):
+            groups.setdefault(size_of(item), []).append(place)
+        results: dict[int, Result] = {}
+        for places in groups.values():
+            results |= zip(places, self._in_batches([items[place] for place in places], run), strict=True)
+        return [results[place] for place in range(len(items))]
+
+    def _require_finite(self, finite: object, what: str) -> None:
+        """Raises BackendError unless the numbers are finite: `what` is not, in the model's number format."""
+        if not finite:
+            kind = str(self._dtype).removeprefix("torch.")
+            raise BackendError(f"{self.name}: {what} is not finite in {kind}; try dtype float32")

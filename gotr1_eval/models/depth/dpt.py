@@ -27,11 +27,11 @@ from torch.nn.functional import interpolate
 from transformers import DPTForDepthEstimation
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_model_type
-from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads, in_batches
+from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
@@ -65,15 +65,19 @@ class Settings(StrictSettings):
     batch_size: int = Field(8, ge=1)
 
 
-class DptDepth:
+class DptDepth(LocalModel[Any]):
     """A `Depth` (see `gotr1_eval.core.perception`); the model is read when it is first needed."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError when there is no such device."""
+        super().__init__(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
         self._settings = settings
-        self._device = choose_device(settings.device)
-        model = Path(settings.model).expanduser().absolute().name
-        self.name = model if settings.image_size == OFFICIAL_SIDE else f"{model}-{settings.image_size}px"
+
+    @property
+    def name(self) -> str:
+        """The last part of the folder's or repository's name, and the size where it is not the official one."""
+        model, side = Path(self._settings.model).expanduser().absolute().name, self._settings.image_size
+        return model if side == OFFICIAL_SIDE else f"{model}-{side}px"
 
     @cached_property
     def _folder(self) -> Path:
@@ -90,22 +94,21 @@ class DptDepth:
             }
         )  # fmt: skip
 
-    @cached_property
-    def loaded(self) -> Any:  # noqa: ANN401 - transformers is untyped
-        """Raises UsageError for another model or size, DataError for damaged files, BackendError for memory."""
+    def _load(self) -> Any:  # noqa: ANN401 - transformers is untyped
         kind = read_model_type(self._folder)
         if kind != "dpt":
             raise UsageError(f"{self._folder}: expected model_type 'dpt', got {kind!r}")
-        try:
-            model = load_whole(
-                DPTForDepthEstimation, self._folder, device=self._device,
-                dtype=find_dtype(self._settings.dtype, self._device), attention=_ATTENTION,
-                unread=_UNREAD,
-            )  # fmt: skip
-        except torch.OutOfMemoryError:
-            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+        model = load_whole(
+            DPTForDepthEstimation, self._folder, device=self._device, dtype=self._dtype, attention=_ATTENTION,
+            unread=_UNREAD,
+        )  # fmt: skip
         self._make_fit(model)
         return model
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        network: torch.nn.Module = self.loaded
+        return network
 
     def _make_fit(self, model: Any) -> None:  # noqa: ANN401
         side, config = self._settings.image_size, model.config
@@ -123,18 +126,13 @@ class DptDepth:
         Raises:
             BackendError: memory does not suffice for a single picture, or the model's numbers are not finite.
         """
-        if not images:
-            return []
-        with fitting_threads(self.loaded.num_parameters()), torch.inference_mode():
-            batches = in_batches(images, self._settings.batch_size, self._maps, self.name)
-        return [one for batch in batches for one in batch]
+        return self._in_batches(images, self._maps)
 
     def _maps(self, pictures: Sequence[Image.Image]) -> list[Map]:
         model = self.loaded
         pixels_N3SS = torch.stack([prepare(picture, self._settings.image_size) for picture in pictures])
         nearness_NSS = model(pixel_values=pixels_N3SS.to(self._device, model.dtype)).predicted_depth.float()
-        if not nearness_NSS.isfinite().all():
-            raise BackendError(f"{self.name}: a depth is not finite in {self._settings.dtype}; try dtype float32")
+        self._require_finite(nearness_NSS.isfinite().all(), "a depth")
         return [stretch(one, picture.size) for one, picture in zip(nearness_NSS, pictures, strict=True)]
 
 

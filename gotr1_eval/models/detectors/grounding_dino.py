@@ -25,13 +25,13 @@ from pydantic import Field
 from transformers import GroundingDinoForObjectDetection
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_model_type
 from gotr1_eval.models.detectors._grounding_dino_pictures import model_size, prepare
 from gotr1_eval.models.detectors._grounding_dino_text import Caption, load_tokenizer, write_captions
-from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads, in_batches
+from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
@@ -79,7 +79,7 @@ class _Look:
     caption: Caption
 
 
-class GroundingDinoDetector:
+class GroundingDinoDetector(LocalModel[Loaded]):
     """A `Detector` (see `gotr1_eval.core.protocols`); the model is read when it is first needed."""
 
     name = "grounding-dino"
@@ -87,8 +87,8 @@ class GroundingDinoDetector:
 
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError when there is no such device."""
+        super().__init__(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
         self._settings = settings
-        self._device = choose_device(settings.device)
 
     @cached_property
     def _folder(self) -> Path:
@@ -106,20 +106,19 @@ class GroundingDinoDetector:
             }
         )  # fmt: skip
 
-    @cached_property
-    def loaded(self) -> Loaded:
-        """Raises UsageError for another model's folder, DataError for damaged files, BackendError for memory."""
+    def _load(self) -> Loaded:
         kind = read_model_type(self._folder)
         if kind != "grounding-dino":
             raise UsageError(f"{self._folder}: expected model_type 'grounding-dino', got {kind!r}")
-        dtype = find_dtype(self._settings.dtype, self._device)
-        try:
-            model = load_whole(
-                GroundingDinoForObjectDetection, self._folder, device=self._device, dtype=dtype, attention=_ATTENTION
-            )
-        except torch.OutOfMemoryError:
-            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+        model = load_whole(
+            GroundingDinoForObjectDetection, self._folder, device=self._device, dtype=self._dtype, attention=_ATTENTION
+        )
         return Loaded(model, load_tokenizer(self._folder, model.config.text_config.vocab_size))
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        network: torch.nn.Module = self.loaded.model
+        return network
 
     def detect(
         self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None
@@ -135,16 +134,15 @@ class GroundingDinoDetector:
         """
         if labels is None:
             raise UsageError(f"{self.name} finds only what it is asked for; give the names to look for in each picture")
-        groups: dict[tuple[int, int], list[_Look]] = {}
-        for place, (picture, names) in enumerate(zip(images, labels, strict=True)):
-            for caption in self._captions(names):
-                groups.setdefault(model_size(picture.size), []).append(_Look(place, picture, caption))
+        looks = [
+            _Look(place, picture, caption)
+            for place, (picture, names) in enumerate(zip(images, labels, strict=True))
+            for caption in self._captions(names)
+        ]
         found: list[list[Detection]] = [[] for _ in images]
-        for looks in groups.values():
-            with fitting_threads(self.loaded.model.num_parameters()), torch.inference_mode():
-                batches = in_batches(looks, self._settings.batch_size, self._run, self.name)
-            for look, detections in zip(looks, (one for batch in batches for one in batch), strict=True):
-                found[look.place] += detections
+        answers = self._by_size(looks, lambda look: model_size(look.picture.size), self._run)
+        for look, detections in zip(looks, answers, strict=True):
+            found[look.place] += detections
         return [sorted(detections, key=lambda detection: -detection.score) for detections in found]
 
     def _captions(self, names: Sequence[str]) -> list[Caption]:
@@ -163,8 +161,7 @@ class GroundingDinoDetector:
         logits_NQT, boxes_NQ4 = answer.logits.float().cpu(), answer.pred_boxes.float().cpu()
         chances_NQT = logits_NQT.sigmoid()
         # Minus infinity stands behind the end of a text; plus infinity would be a certainty of 1.
-        if not ((logits_NQT < torch.inf).all() and boxes_NQ4.isfinite().all()):
-            raise BackendError(f"{self.name}: a score is not finite in {self._settings.dtype}; try dtype float32")
+        self._require_finite((logits_NQT < torch.inf).all() and boxes_NQ4.isfinite().all(), "a score")
         return [
             self._read(look.caption, chances_QT, boxes_Q4)
             for look, chances_QT, boxes_Q4 in zip(looks, chances_NQT, boxes_NQ4, strict=True)

@@ -31,7 +31,7 @@ from gotr1_eval.models.detectors._mask2former_masks import Instance, read_instan
 from gotr1_eval.models.detectors._mask2former_openmmlab import OpenMmlabFile
 from gotr1_eval.models.detectors._mask2former_pictures import BOUNDS, Frame, Size, frame_of, prepare
 from gotr1_eval.models.detectors._opencv import Levels, decode
-from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
+from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
@@ -72,15 +72,16 @@ class _Look:
     names: Names
 
 
-class Mask2FormerDetector:
+class Mask2FormerDetector(LocalModel[Any]):
     """A `Detector` (see `gotr1_eval.core.protocols`); the weights are read when they are first needed."""
 
     open_vocabulary = False
 
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError when there is no such file or device."""
+        # Weights are float32 whatever the setting says; see `_precision`.
+        super().__init__(device=settings.device, dtype="float32", batch_size=settings.batch_size)
         self._settings = settings
-        self._device = choose_device(settings.device)
         path = Path(settings.model).expanduser()
         self._weights: OpenMmlabFile | TransformersFolder
         if path.is_file() or path.suffix == ".pth":
@@ -107,13 +108,13 @@ class Mask2FormerDetector:
             }
         )  # fmt: skip
 
-    @cached_property
-    def loaded(self) -> Any:  # noqa: ANN401 - transformers is untyped
-        """The model; raises UsageError for other models' files, DataError for damaged ones, BackendError for memory."""
-        try:
-            return self._weights.load().to(self._device)
-        except torch.OutOfMemoryError:
-            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+    def _load(self) -> Any:  # noqa: ANN401 - transformers is untyped
+        return self._weights.load().to(self._device)
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        network: torch.nn.Module = self.loaded
+        return network
 
     def count_tensors(self) -> TensorCount:
         """Of OpenMMLab's file; raises what loading does, UsageError for a folder."""
@@ -139,18 +140,15 @@ class Mask2FormerDetector:
             BackendError: memory does not suffice for a single picture, or the model's numbers are not finite.
         """
         wanted = [_EVERYTHING] * len(images) if labels is None else [_by_place(names) for names in labels]
-        groups: dict[Size, list[_Look]] = {}
+        looks: list[_Look] = []
         for place, (picture, names) in enumerate(zip(images, wanted, strict=True)):
             if names:
                 levels = decode(picture)
-                frame = frame_of((levels.shape[1], levels.shape[0]), BOUNDS)
-                groups.setdefault(frame.padded, []).append(_Look(place, levels, frame, names))
+                looks.append(_Look(place, levels, frame_of((levels.shape[1], levels.shape[0]), BOUNDS), names))
         found: list[list[Detection]] = [[] for _ in images]
-        for looks in groups.values():
-            with fitting_threads(self.loaded.num_parameters()), torch.inference_mode():
-                batches = in_batches(looks, self._settings.batch_size, self._run, self.name)
-            for look, detections in zip(looks, (one for batch in batches for one in batch), strict=True):
-                found[look.place] = detections
+        answers = self._by_size(looks, lambda look: look.frame.padded, self._run)
+        for look, detections in zip(looks, answers, strict=True):
+            found[look.place] = detections
         return found
 
     def _run(self, looks: Sequence[_Look]) -> list[list[Detection]]:

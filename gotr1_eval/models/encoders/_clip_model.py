@@ -5,7 +5,7 @@ Shapes: N inputs, S side of the picture in pixels, T tokens of context, E width 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +18,10 @@ from PIL import Image
 from pydantic import Field
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.encoders._clip_text import token_ids
-from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
+from gotr1_eval.models.local_model import LocalModel, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
 
 _MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
@@ -42,12 +42,6 @@ class ClipSettings(StrictSettings):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = Field(32, ge=1)
 
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """The dtype as torch knows it."""
-        dtype: torch.dtype = getattr(torch, self.dtype)
-        return dtype
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedClip:
@@ -57,7 +51,7 @@ class LoadedClip:
     tokenizer: Any
 
 
-class ClipEncoder(ABC):
+class ClipEncoder(LocalModel[LoadedClip]):
     """An `Encoder` (see `gotr1_eval.core.protocols`) made of a CLIP model, which is read when it is first needed.
 
     Args:
@@ -67,9 +61,14 @@ class ClipEncoder(ABC):
 
     def __init__(self, name: str, settings: ClipSettings) -> None:
         """Raises UsageError when there is no such device."""
-        self.name = name
+        super().__init__(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
+        self._name = name
         self._settings = settings
-        self._device = choose_device(settings.device)
+
+    @property
+    def name(self) -> str:
+        """As given."""
+        return self._name
 
     @abstractmethod
     def load(self) -> LoadedClip:
@@ -88,9 +87,7 @@ class ClipEncoder(ABC):
         """Of the files and the precision; not of the batch size or the device, which move last digits only."""
         return identifiers.fingerprint({**self.identity(), "dtype": self._settings.dtype})
 
-    @cached_property
-    def loaded(self) -> LoadedClip:
-        """The model on its device in evaluation mode; raises what `load` does, BackendError if it does not fit."""
+    def _load(self) -> LoadedClip:
         loaded = self.load()
         rows = loaded.model.config.text_config.vocab_size
         highest = max(loaded.tokenizer.get_vocab().values())
@@ -98,10 +95,12 @@ class ClipEncoder(ABC):
             raise UsageError(
                 f"{self.name}: the tokenizer has ids up to {highest}, the model embeds {rows}; use its own"
             )
-        try:
-            return LoadedClip(loaded.model.to(self._device).eval(), loaded.tokenizer)
-        except torch.OutOfMemoryError:
-            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+        return LoadedClip(loaded.model.to(self._device).eval(), loaded.tokenizer)
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        network: torch.nn.Module = self.loaded.model
+        return network
 
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Unit rows, float32 [N, E]; raises BackendError when memory does not suffice for a single picture."""
@@ -117,12 +116,11 @@ class ClipEncoder(ABC):
 
     def _embed(self, items: Sequence[Any], rows_of: Callable[[Sequence[Any]], torch.Tensor]) -> NDArray[np.float32]:
         width = self.loaded.model.config.projection_dim
-        with fitting_threads(self.loaded.model.num_parameters()), torch.inference_mode():
-            batches = in_batches(items, self._settings.batch_size, rows_of, self.name)
+        with self._running():
+            batches = in_batches(items, self._batch_size, rows_of, self.name)
             rows_NE = torch.cat([torch.empty(0, width), *(batch.float().cpu() for batch in batches)])
             units: NDArray[np.float32] = (rows_NE / rows_NE.norm(dim=-1, keepdim=True)).numpy()
-        if not np.isfinite(units).all():
-            raise BackendError(f"{self.name}: an embedding is not finite in {self._settings.dtype}; try dtype float32")
+        self._require_finite(np.isfinite(units).all(), "an embedding")
         return units
 
     def _image_rows(self, pictures: Sequence[Image.Image], side: int) -> torch.Tensor:

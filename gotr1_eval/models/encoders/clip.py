@@ -74,10 +74,10 @@ class ClipModelEncoder(ClipEncoder):
         """Model and tokenizer; raises DataError for damaged or incomplete files, UsageError where there are none."""
         files = self._files
         if self._weights.is_dir():
-            return LoadedClip(load_folder(self._weights, files.torch_dtype), self._tokenizer)
+            return LoadedClip(load_folder(self._weights, self._dtype), self._tokenizer)
         model = load_open_clip(
             self._weights,
-            files.torch_dtype,
+            self._dtype,
             heads=lambda sizes: (sizes.image.width // files.head_width, sizes.text.width // files.head_width),
             end_token=self._tokenizer.eos_token_id,
             activation=files.activation,

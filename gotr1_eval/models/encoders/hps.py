@@ -80,7 +80,7 @@ class HpsEncoder(ClipEncoder):
 
     def load(self) -> LoadedClip:
         """Model and tokenizer; raises DataError for damaged or incomplete files, UsageError without a tokenizer."""
-        dtype = self._files.torch_dtype
+        dtype = self._dtype
         if self._weights.is_dir():
             return LoadedClip(load_folder(self._weights, dtype), self._tokenizer)
         model = load_open_clip(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import find_folder, folder_digest
-from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads
+from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.models.vlms.decoding import Sampling, decode, read_rows, score_choices
 from gotr1_eval.models.vlms.exclusive import exclusive
 from gotr1_eval.models.vlms.forms import FormCompiler, Walk
@@ -69,7 +69,7 @@ class Loaded:
     stops: tuple[int, ...]
 
 
-class LocalVlm(ABC):
+class LocalVlm(LocalModel[Loaded]):
     """A language-vision model in this process; see `gotr1_eval.core.protocols.Vlm`.
 
     The base owns everything but how a family writes its prompts and encodes its pictures.
@@ -79,9 +79,8 @@ class LocalVlm(ABC):
 
     def __init__(self, settings: LocalSettings) -> None:
         """Raises UsageError when there is no such device."""
+        super().__init__(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
         self._settings = settings
-        self._device = choose_device(settings.device)
-        self._dtype = find_dtype(settings.dtype, self._device)
         self._kept: OrderedDict[str, Picture] = OrderedDict()
 
     @abstractmethod
@@ -92,10 +91,6 @@ class LocalVlm(ABC):
     @abstractmethod
     def tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
         """The checkpoint's tokenizer, which needs no weights."""
-
-    @abstractmethod
-    def _load(self) -> Loaded:
-        """Read the checkpoint."""
 
     @abstractmethod
     def _read(self, request: Request) -> tuple[Row, Mapping[str, Picture]] | Unscored:
@@ -115,10 +110,10 @@ class LocalVlm(ABC):
         """The checkpoint's folder; raises UsageError when there is none."""
         return find_folder(self._settings.model, self._settings.revision)
 
-    @cached_property
-    def loaded(self) -> Loaded:
-        """The checkpoint, read when it is first needed."""
-        return self._load()
+    @property
+    def _network(self) -> torch.nn.Module:
+        network: torch.nn.Module = self.loaded.model
+        return network
 
     @cached_property
     def fingerprint(self) -> str:
@@ -167,8 +162,8 @@ class LocalVlm(ABC):
             BackendError: the device failed.
         """
         replies: dict[int, Reply | Unscored] = {}
-        size = self._settings.batch_size
-        with fitting_threads(self.loaded.model.num_parameters()), torch.inference_mode():
+        size = self._batch_size
+        with self._running():
             for scored in (True, False):
                 places = [place for place, request in enumerate(requests) if bool(request.choices) is scored]
                 for start in range(0, len(places), size):

@@ -31,13 +31,13 @@ from PIL import Image
 from pydantic import Field
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.files.official_files import official_file, require_file
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
 from gotr1_eval.models.encoders._clip_model import normalise, to_floats
-from gotr1_eval.models.local_model import choose_device, find_dtype, fitting_threads, in_batches
+from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.models.vqa._blip_text import BlipTokenizer, has_tokenizer, load_tokenizer, tokenizer_file
 from gotr1_eval.models.vqa._blip_weights import load_folder, load_original
 from gotr1_eval.settings import Settings as StrictSettings
@@ -96,15 +96,19 @@ class _Asked:
 _Answers = dict[tuple[int, ...], float]
 
 
-class BlipVqa:
+class BlipVqa(LocalModel[Loaded]):
     """A `YesNo` (see `gotr1_eval.core.perception`); the model is read when it is first needed."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises UsageError when there is no such device."""
+        super().__init__(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
         self._settings = settings
-        self._device = choose_device(settings.device)
-        side = settings.image_size
-        self.name = "blip-vqa" if side == OFFICIAL_SIDE else f"blip-vqa-{side}px"
+
+    @property
+    def name(self) -> str:
+        """``blip-vqa``, with the pictures' size where it is not the official one."""
+        side = self._settings.image_size
+        return "blip-vqa" if side == OFFICIAL_SIDE else f"blip-vqa-{side}px"
 
     @cached_property
     def _path(self) -> Path:
@@ -135,11 +139,8 @@ class BlipVqa:
             }
         )  # fmt: skip
 
-    @cached_property
-    def loaded(self) -> Loaded:
-        """Raises UsageError for another model or size, DataError for damaged files, BackendError for memory."""
-        settings = self._settings
-        dtype = find_dtype(settings.dtype, self._device)
+    def _load(self) -> Loaded:
+        settings, dtype = self._settings, self._dtype
         if self._path.is_dir():
             model = load_folder(self._path, dtype)
         else:
@@ -153,10 +154,12 @@ class BlipVqa:
                 f"and metrics are named blip-vqa-{side}px"
             )
         tokenizer = load_tokenizer(self._tokenizer, model.config.text_config.vocab_size)
-        try:
-            return Loaded(model.to(self._device).eval(), tokenizer)
-        except torch.OutOfMemoryError:
-            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+        return Loaded(model.to(self._device).eval(), tokenizer)
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        network: torch.nn.Module = self.loaded.model
+        return network
 
     def probability(self, images: Sequence[Image.Image], questions: Sequence[Sequence[str]]) -> list[list[float]]:
         """For each picture the probability of "yes" against "no", in [0, 1], of each of its questions.
@@ -174,11 +177,7 @@ class BlipVqa:
         asked = {
             place: _Asked(picture, tuple(dict.fromkeys(each))) for place, (picture, each) in enumerate(pairs) if each
         }
-        if not asked:
-            return [[] for _ in images]
-        with fitting_threads(self.loaded.model.num_parameters()), torch.inference_mode():
-            batches = in_batches(list(asked.values()), self._settings.batch_size, self._answer, self.name)
-        answers = dict(zip(asked, (one for batch in batches for one in batch), strict=True))
+        answers = dict(zip(asked, self._in_batches(list(asked.values()), self._answer), strict=True))
         return [[answers[place][one] for one in each] for place, each in enumerate(ids)]
 
     def _answer(self, asked: Sequence[_Asked]) -> list[_Answers]:
@@ -192,8 +191,8 @@ class BlipVqa:
                 by_length.setdefault(len(ids), []).append((place, ids))
         answers: list[_Answers] = [{} for _ in asked]
         for pairs in by_length.values():
-            chances = in_batches(pairs, self._settings.batch_size, lambda few: self._chances(seen_NPE, few), self.name)
-            for (place, ids), chance in zip(pairs, (one for few in chances for one in few), strict=True):
+            chances = self._in_batches(pairs, lambda few: self._chances(seen_NPE, few))
+            for (place, ids), chance in zip(pairs, chances, strict=True):
                 answers[place][ids] = chance
         return answers
 
@@ -206,8 +205,7 @@ class BlipVqa:
         start_B1 = torch.full((len(pairs), 1), tokenizer.start, device=self._device)
         logits_BV = model.text_decoder(input_ids=start_B1, encoder_hidden_states=read_BTE, use_cache=False).logits[:, 0]
         leaning_B = logits_BV[:, tokenizer.yes].double() - logits_BV[:, tokenizer.no].double()
-        if not leaning_B.isfinite().all():
-            raise BackendError(f"{self.name}: an answer is not finite in {self._settings.dtype}; try dtype float32")
+        self._require_finite(leaning_B.isfinite().all(), "an answer")
         chances: list[float] = leaning_B.sigmoid().tolist()
         return chances
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from PIL import Image
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.checkpoint import files_digest
-from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
+from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.labels import Vocabulary, read_labels
 from gotr1_eval.models.detectors.unidet.loading import drop_ignored, load_unidet, read_tensors
 from gotr1_eval.models.detectors.unidet.network import Found, UniDet
 from gotr1_eval.models.detectors.unidet.preprocessing import Semantics, frame_size, resize, to_batch, to_planes
-from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
+from gotr1_eval.models.local_model import LocalModel
 
 VERSION = 1
 
@@ -37,7 +37,7 @@ class Files:
     labels: Path
 
 
-class UniDetDetector:
+class UniDetDetector(LocalModel[UniDet]):
     """A `Detector` (see `gotr1_eval.core.protocols`); the model is read when it is first needed.
 
     The name tells what could change a score: ``unidet-rs200`` is what the scripts compute, in float32;
@@ -50,13 +50,18 @@ class UniDetDetector:
         self, size: str, files: Files, *, semantics: Semantics, half: bool, device: str, batch_size: int
     ) -> None:
         """Raises UsageError when there is no such device, or it cannot do what `half` asks."""
-        self._architecture: Architecture = ARCHITECTURES[size]
-        self._files, self._semantics, self._half, self._batch_size = files, semantics, half, batch_size
-        self._device = choose_device(device)
+        # Weights are float32; in half precision the multiplications alone are float16, as in the scripts.
+        super().__init__(device=device, dtype="float32", batch_size=batch_size)
+        self._size, self._architecture = size, ARCHITECTURES[size]
+        self._files, self._semantics, self._half = files, semantics, half
         if half and self._device.type != "cuda":
             raise UsageError(f"unidet: precision float16 needs a GPU, got device {str(self._device)!r}; use float32")
-        mended = "-corrected" if semantics == "corrected" else ""
-        self.name = f"unidet-{size}{mended}{'-fp16' if half else ''}"
+
+    @property
+    def name(self) -> str:
+        """See the class."""
+        mended = "-corrected" if self._semantics == "corrected" else ""
+        return f"unidet-{self._size}{mended}{'-fp16' if self._half else ''}"
 
     @property
     def swaps_channels(self) -> bool:
@@ -73,13 +78,12 @@ class UniDetDetector:
             }
         )  # fmt: skip
 
-    @cached_property
-    def loaded(self) -> UniDet:
-        """Raises DataError for damaged or foreign files, BackendError for memory."""
-        try:
-            return load_unidet(self._files.weights, self._architecture).to(self._device)
-        except torch.OutOfMemoryError:
-            raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
+    def _load(self) -> UniDet:
+        return load_unidet(self._files.weights, self._architecture).to(self._device)
+
+    @property
+    def _network(self) -> torch.nn.Module:
+        return self.loaded
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -127,32 +131,15 @@ class UniDetDetector:
         Raises:
             BackendError: see `detect`.
         """
-        groups: dict[tuple[int, int], list[int]] = {}
-        for place, image in enumerate(images):
-            groups.setdefault(frame_size(image.size), []).append(place)
-        found: dict[int, Found] = {}
-        for size, places in groups.items():
-            batches = in_batches(
-                [images[place] for place in places],
-                self._batch_size,
-                partial(self._run, size=size),
-                self.name,
-            )
-            found |= zip(places, (one for batch in batches for one in batch), strict=True)
-        return [found[place] for place in range(len(images))]
+        return self._by_size(images, lambda image: frame_size(image.size), self._run)
 
-    def _run(self, pictures: Sequence[Image.Image], size: tuple[int, int]) -> list[Found]:
-        """What is in each picture; all are seen at `size`."""
+    def _run(self, pictures: Sequence[Image.Image]) -> list[Found]:
+        """What is in each picture; all are seen at one size."""
         planes = [
             to_planes(resize(picture, self._semantics), self._architecture, self._semantics) for picture in pictures
         ]
-        parameters = sum(parameter.numel() for parameter in self.loaded.parameters())
-        with (
-            fitting_threads(parameters),
-            torch.inference_mode(),
-            torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half),
-        ):
-            answers = self.loaded(to_batch(planes, self._architecture, self._device), size)
+        with torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half):
+            answers = self.loaded(to_batch(planes, self._architecture, self._device), frame_size(pictures[0].size))
         return [Found(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu()) for one in answers]
 
     def _by_class(self, wanted: Sequence[str]) -> dict[int, list[str]]:
