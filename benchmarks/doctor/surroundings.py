@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from gotr1_eval.files.official_files import FILES, file_fault, find_file, how_to_get, interchangeable
+from gotr1_eval.files.official_files import file_fault, find_file, how_to_get, interchangeable, known_files
 
 PACKAGE = "gotr1-eval"
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "pandas")
@@ -39,7 +39,7 @@ def extras() -> dict[str, dict[str, str | None]]:
 def weights(folder: Path) -> dict[str, Mapping[str, str]]:
     """Official file -> ``state`` (found, missing, wrong, not needed) and ``detail``: where it is, or how to get it."""
     found: dict[str, Mapping[str, str]] = {}
-    for file in FILES:
+    for file in known_files():
         path = find_file(file, folder)
         others = [other.key for other in interchangeable(file) if find_file(other, folder)]
         if path is None and others:

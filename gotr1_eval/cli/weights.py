@@ -44,17 +44,18 @@ def weights(
 
 def _chosen(names: Sequence[str]) -> list[OfficialFile]:
     """The files of benchmarks and keys, each once; all of them where none is named."""
-    from gotr1_eval.files.official_files import BENCHMARKS, FILES
+    from gotr1_eval.files.official_files import known_files, known_uses
 
-    keys = [file.key for file in FILES]
+    files, uses = known_files(), known_uses()
+    keys = [file.key for file in files]
     for name in names:
-        if name not in (*BENCHMARKS, *keys):
-            hint = nearest_name(name, (*BENCHMARKS, *keys))
+        if name not in (*uses, *keys):
+            hint = nearest_name(name, (*uses, *keys))
             raise UsageError(
-                f"weights: no benchmark or file {name!r}{hint} (benchmarks: {', '.join(BENCHMARKS)}; "
+                f"weights: no benchmark or file {name!r}{hint} (benchmarks: {', '.join(uses)}; "
                 f"files: {', '.join(keys)})"
             )
-    return [file for file in FILES if not names or file.key in names or any(one in names for one in file.made_for)]
+    return [file for file in files if not names or file.key in names or any(one in names for one in file.made_for)]
 
 
 def _is_dispensable(file: OfficialFile, folder: Path) -> bool:

@@ -1,21 +1,27 @@
 """The files of other people that official numbers stand on: which, from where, and whether they are on this machine.
 
-Nothing of them is part of this project. Addresses are those that the benchmarks' own instructions give; sizes and
-hashes are stated only where a file's name or its authors state them; of no file here a size is stated.
+Nothing of them is part of this project. Where they are is said in ``official_files.toml``; which of them a benchmark
+needs, in the ``weights.toml`` of its folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import DataError, UsageError, nearest_name
+from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.files.downloading import cache_folder
 
 FOLDER_VARIABLE = "GOTR1_EVAL_WEIGHTS"
+STATED = "weights.toml"
+"""The file of a benchmark's folder that says what it needs, and adds files of its own."""
+_TABLE = Path(__file__).with_suffix(".toml")
 _CHECKPOINTS = (b"PK", b"\x80")
 """How torch's files begin, today's and those of its first years; a page that says "not found" does not."""
 
@@ -52,114 +58,50 @@ class OfficialFile:
         return self.names[0]
 
 
-_OPENMMLAB = "https://download.openmmlab.com/mmdetection"
-_SCRIPTS = "https://github.com/Karine-Huang/T2I-CompBench"
+def known_files() -> tuple[OfficialFile, ...]:
+    """Those of ``official_files.toml``, and those that benchmarks add, with what the benchmarks say they are made for.
 
-FILES = (
-    OfficialFile(
-        key="unidet-rs200",
-        names=("Unified_learned_OCIM_RS200_6x+2x.pth",),
-        made_for={"spatial": "the detector", "complex": "the detector"},
-        host="huggingface.co/shikunl/prismer, as T2I-CompBench's instructions say",
-        url="https://huggingface.co/shikunl/prismer/resolve/main/expert_weights/Unified_learned_OCIM_RS200_6x%2B2x.pth",
-    ),
-    OfficialFile(
-        key="unidet-r50",
-        names=("Unified_learned_OCIM_R50_6x+2x.pth",),
-        made_for={"3d_spatial": "the detector", "numeracy": "the detector"},
-        host="Google Drive, as T2I-CompBench's instructions say",
-        by_hand="pip install gdown && gdown 'https://docs.google.com/uc?id=1C4sgkirmgMumKXXiLOPmCKNTZAc3oVbq' "
-        "-O '{folder}/'",
-    ),
-    OfficialFile(
-        key="unidet-labels",
-        names=("detection_features.pt",),
-        made_for=dict.fromkeys(("spatial", "3d_spatial", "numeracy", "complex"), "the names of the detector's classes"),
-        host="github.com/Karine-Huang/T2I-CompBench, UniDet_eval/dataset",
-        url=f"{_SCRIPTS}/raw/refs/heads/main/UniDet_eval/dataset/detection_features.pt",
-    ),
-    OfficialFile(
-        key="dpt-hybrid",
-        names=("Intel/dpt-hybrid-midas",),
-        made_for={"3d_spatial": "the depth maps (dpt_hybrid-midas-501f0c75.pt, as its authors converted it)"},
-        host="huggingface.co, in transformers' layout",
-        by_hand="the depth model `dpt` fetches it when it is first used",
-        on_hub=True,
-    ),
-    OfficialFile(
-        key="blip-vqa",
-        names=("model_base_vqa_capfilt_large.pth",),
-        made_for=dict.fromkeys(("color", "shape", "texture", "complex"), "the questions (BLIP-VQA)"),
-        host="storage.googleapis.com/sfr-vision-language-research",
-        url="https://storage.googleapis.com/sfr-vision-language-research/BLIP/models/model_base_vqa_capfilt_large.pth",
-    ),
-    OfficialFile(
-        key="bert-tokenizer",
-        names=("google-bert/bert-base-uncased",),
-        made_for=dict.fromkeys(("color", "shape", "texture", "complex"), "the questions' tokenizer"),
-        host="huggingface.co, in transformers' layout",
-        by_hand="`blip` fetches its tokenizer when it is first used",
-        on_hub=True,
-    ),
-    OfficialFile(
-        key="clip-b32",
-        names=("openai/clip-vit-base-patch32",),
-        made_for=dict.fromkeys(("non_spatial", "complex"), "the cosine (CLIP ViT-B/32)")
-        | {"aesthetic": "the tokenizer"},
-        host="huggingface.co, in transformers' layout",
-        by_hand="the encoder `clip` fetches it when it is first used",
-        on_hub=True,
-    ),
-    OfficialFile(
-        key="clip-l14",
-        names=("openai/clip-vit-large-patch14",),
-        made_for={"geneval": "the colours (CLIP ViT-L/14)"},
-        host="huggingface.co, in transformers' layout",
-        by_hand="the encoder `clip` fetches it when it is first used",
-        on_hub=True,
-    ),
-    OfficialFile(
-        key="mask2former",
-        names=(
-            "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth",
-            "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.pth",
-        ),
-        made_for={"geneval": "the detector"},
-        host="download.openmmlab.com",
-        url=f"{_OPENMMLAB}/v2.0/mask2former/mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco/"
-        "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth",
-        hash_start="743b7d99",
-    ),
-    OfficialFile(
-        key="mask2former-3x",
-        names=("mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth",),
-        made_for={"geneval": "the detector, re-hosted for mmdet 3.x"},
-        host="download.openmmlab.com",
-        url=f"{_OPENMMLAB}/v3.0/mask2former/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco/"
-        "mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth",
-        hash_start="c9d0c4f2",
-        instead_of="mask2former",
-    ),
-    OfficialFile(
-        key="hps",
-        names=("HPS_v2.1_compressed.pt",),
-        made_for={"aesthetic": "the reward R_HPS"},
-        host="huggingface.co/xswu/HPSv2",
-        url="https://huggingface.co/xswu/HPSv2/resolve/main/HPS_v2.1_compressed.pt",
-    ),
-)
-BENCHMARKS = tuple(dict.fromkeys(name for file in FILES for name in file.made_for))
+    Raises:
+        DataError: a benchmark's ``weights.toml`` is damaged, or names a file that is in neither table.
+    """
+    return _read((_TABLE, *(folder / STATED for folder in BENCHMARKS.folders().values())))
+
+
+@lru_cache(maxsize=8)
+def _read(paths: tuple[Path, ...]) -> tuple[OfficialFile, ...]:
+    """The files of several tables, the uses that later ones state before their own."""
+    found: dict[str, OfficialFile] = {}
+    uses: dict[str, dict[str, str]] = {}
+    for path in filter(Path.is_file, paths):
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            added = [
+                OfficialFile(**{"made_for": {}, **row, "names": (*row["names"],)}) for row in table.get("files", ())
+            ]
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, KeyError) as error:
+            raise DataError(f"expected files with key, names and host ({error})", path=path) from None
+        found |= {file.key: file for file in added}
+        for key, made_for in table.get("made_for", {}).items():
+            if key not in found:
+                raise DataError(f"made_for: no file {key!r}{nearest_name(key, found)}", path=path)
+            uses.setdefault(key, {}).update(made_for)
+    return tuple(replace(file, made_for={**uses.get(key, {}), **file.made_for}) for key, file in found.items())
+
+
+def known_uses() -> tuple[str, ...]:
+    """The benchmarks, categories and judges that some file is made for."""
+    return tuple(dict.fromkeys(name for file in known_files() for name in file.made_for))
 
 
 def official_file(key: str) -> OfficialFile:
     """The file of that key; it must exist."""
-    return next(file for file in FILES if file.key == key)
+    return next(file for file in known_files() if file.key == key)
 
 
 def interchangeable(file: OfficialFile) -> tuple[OfficialFile, ...]:
     """The other files that hold the same weights."""
     role = file.instead_of or file.key
-    return tuple(other for other in FILES if other.key != file.key and role in (other.key, other.instead_of))
+    return tuple(other for other in known_files() if other.key != file.key and role in (other.key, other.instead_of))
 
 
 def weights_folder() -> Path:

@@ -102,13 +102,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         torch.save(weights, tmp_path / f"Unified_learned_OCIM_{size}_6x+2x.pth")
     torch.save({"labels": tiny_unidet.LABELS}, tmp_path / "detection_features.pt")
     tensors = tiny_mask2former.mmdet_tensors(tiny_mask2former.tiny_model())
-    known = {file.key: file for file in official_files.FILES}
+    known = {file.key: file for file in official_files.known_files()}
     for key, rename in (("mask2former", str), ("mask2former-3x", tiny_mask2former.as_in_3x)):
         path = tmp_path / "new.pth"
         torch.save({"meta": {}, "state_dict": {rename(name): tensor for name, tensor in tensors.items()}}, path)
         path, digest = sha_named(path, key)
         known[key] = replace(known[key], names=(path.name,), hash_start=digest)
-    monkeypatch.setattr(official_files, "FILES", tuple(known.values()))
+    monkeypatch.setattr(official_files, "known_files", lambda: tuple(known.values()))
     return tmp_path
 
 

@@ -18,12 +18,12 @@ from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.files import official_files
 from gotr1_eval.files.downloading import download
 from gotr1_eval.files.official_files import (
-    BENCHMARKS,
-    FILES,
     file_fault,
     find_file,
     find_interchangeable,
     interchangeable,
+    known_files,
+    known_uses,
     official_file,
     weights_folder,
 )
@@ -135,13 +135,13 @@ def test_no_file_no_server_no_folder(server: Server, tmp_path: Path):
 
 
 def test_the_table_is_sound():
-    assert len({file.key for file in FILES}) == len(FILES)
-    for file in FILES:
+    assert len({file.key for file in known_files()}) == len(known_files())
+    for file in known_files():
         assert file.made_for
         assert bool(file.url) != bool(file.by_hand)
         assert file.url is None or file.url.startswith("https://")
         assert all(hash_start in name for name in file.names[:1] if (hash_start := file.hash_start))
-    assert {"spatial", "3d_spatial", "numeracy", "geneval", "color", "non_spatial"} <= set(BENCHMARKS)
+    assert {"spatial", "3d_spatial", "numeracy", "geneval", "color", "non_spatial"} <= set(known_uses())
 
 
 def test_files_are_found_under_any_name_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -174,10 +174,10 @@ def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any
 def test_the_command_lists_finds_and_fetches(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    near = tuple(replace(file, url=server.url) if file.key == "unidet-rs200" else file for file in FILES)
-    monkeypatch.setattr(official_files, "FILES", near)
+    near = tuple(replace(file, url=server.url) if file.key == "unidet-rs200" else file for file in known_files())
+    monkeypatch.setattr(official_files, "known_files", lambda: near)
     folder = ("--weights", str(tmp_path))
-    assert listed(capsys, *folder).keys() == {file.key for file in FILES}
+    assert listed(capsys, *folder).keys() == {file.key for file in known_files()}
     assert listed(capsys, "numeracy", *folder).keys() == {"unidet-r50", "unidet-labels"}
     (row,) = listed(capsys, "unidet-rs200", "--download", *folder).values()
     assert (row["bytes"], row["fault"]) == (len(CONTENT), None)
@@ -200,9 +200,9 @@ def test_the_file_re_hosted_for_mmdet_3_does_as_well(
     digest = hashlib.sha256(CONTENT).hexdigest()[:8]
     near = tuple(
         replace(file, url=server.url, hash_start=digest) if file.key.startswith("mask2former") else file
-        for file in FILES
+        for file in known_files()
     )
-    monkeypatch.setattr(official_files, "FILES", near)
+    monkeypatch.setattr(official_files, "known_files", lambda: near)
     usual, newer = official_file("mask2former"), official_file("mask2former-3x")
     assert (interchangeable(usual), interchangeable(newer)) == ((newer,), (usual,))
     assert "c9d0c4f2.pth" in newer.name
