@@ -15,9 +15,6 @@ REMAINING = {
     "gotr1_eval/cli/app.py",
     "gotr1_eval/cli/bench.py",
     "gotr1_eval/cli/phrases.py",
-    "reports/agreement/geneval_answers.py",
-    "reports/agreement/mapping.py",
-    "reports/agreement/values.py",
     "training/prompt_sets.py",
     "training/settings.py",
 }
