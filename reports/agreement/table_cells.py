@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.agreement.marks import Mark
-from reports.agreement.table_mapping import GenevalRule, Pair, Reduction, Value
+from reports.agreement.table_mapping import ObjectsRule, Pair, Reduction, Value
 from reports.agreement.table_rows import Row
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -194,7 +194,7 @@ def _scaled(spec: Value, part: str, rater: int | None, mark: Mark) -> Found:
 _ANSWERS = {"left of": "left", "right of": "right", "above": "above", "below": "below"}
 
 
-def answers_hold(rule: GenevalRule, row: Row) -> bool:
+def answers_hold(rule: ObjectsRule, row: Row) -> bool:
     """Whether the answers of a row meet the prompt.
 
     Raises:
@@ -206,7 +206,7 @@ def answers_hold(rule: GenevalRule, row: Row) -> bool:
 
 
 def _object_holds(
-    rule: GenevalRule, row: Row, place: int, wanted: dict[str, Any], exclude: list[dict[str, Any]]
+    rule: ObjectsRule, row: Row, place: int, wanted: dict[str, Any], exclude: list[dict[str, Any]]
 ) -> bool:
     count = _count(row, rule.count.format(place))
     ceilings = [entry["count"] for entry in exclude if entry["class"] == wanted["class"]]
@@ -219,7 +219,7 @@ def _object_holds(
     return "position" not in wanted or _stands(rule, row, wanted["position"])
 
 
-def _stands(rule: GenevalRule, row: Row, position: list[Any]) -> bool:
+def _stands(rule: ObjectsRule, row: Row, position: list[Any]) -> bool:
     relation = position[0]
     if relation not in _ANSWERS:
         raise row.fault(f"expected a relation of {', '.join(_ANSWERS)}, got {relation!r}")

@@ -23,7 +23,7 @@ Cell = str | int | float | bool
 Columns = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
-class GenevalRule(Settings):
+class ObjectsRule(Settings):
     """A rater's answers about objects held against GenEval's metadata of the prompt; the value is 1 or 0.
 
     Attributes:
@@ -69,7 +69,7 @@ class Value(Settings):
     members: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
-    rule: GenevalRule | None = None
+    rule: ObjectsRule | None = None
 
 
 Reading = Annotated[Value, BeforeValidator(lambda value: {"column": value} if isinstance(value, str) else value)]
