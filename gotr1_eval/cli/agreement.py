@@ -1,14 +1,28 @@
-"""gotr1-eval agreement: do judges agree with people, with each other, and with themselves?"""
+"""gotr1-eval agreement and calibrate: do judges agree with people, and how are they put on people's scale?"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from gotr1_eval.cli.options import AsJson
+from gotr1_eval.cli.terminal import err, out
 from gotr1_eval.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from reports.agreement.analysis import Agreement
+    from reports.agreement.calibration import Calibration
+    from reports.agreement.calibration_use import Paired
+    from reports.agreement.correction import Corrected
+    from reports.agreement.tables import Cell, Grid
+
 
 Sources = Annotated[
     list[Path] | None,
@@ -54,8 +68,6 @@ def agreement(
     as_json: AsJson = False,
 ) -> None:
     """Hold judges against people: coefficients with intervals, and what people's own agreement allows."""
-    from gotr1_eval.cli.agreement_table import show_agreement
-    from gotr1_eval.cli.terminal import err
     from reports.agreement.analysis import Options, analyse
     from reports.agreement.mark_sources import read_sources
     from reports.agreement.table_mapping import read_mapping_or_none
@@ -81,3 +93,186 @@ def _units(text: str | None) -> int | Literal["all"] | None:
     if not text.isdecimal() or int(text) < 2:
         raise UsageError(f"--units {text}: expected all, or a whole number from 2")
     return int(text)
+
+
+WIDE = 160
+"""Columns of a table that goes to a file or a pipe."""
+MOST_LINES = 20
+"""Marks left out that are named one by one; --json and --out name all."""
+
+
+def show_agreement(agreement: Agreement, *, as_json: bool) -> None:
+    """The tables on stdout, and below them what was counted and left out."""
+    from reports.agreement.analysis import agreement_json
+    from reports.agreement.tables import grids
+
+    if as_json:
+        text = json.dumps(agreement_json(agreement), indent=2, ensure_ascii=False, allow_nan=False)
+        out.print(text, markup=False, soft_wrap=True)
+        return
+    for grid in grids(agreement):
+        _show(grid)
+    for note in agreement.notes:
+        out.print(note, style="dim", markup=False, soft_wrap=True)
+    for line in agreement.left_out[:MOST_LINES]:
+        err.print(f"left out: {line}", markup=False, soft_wrap=True)
+    if len(agreement.left_out) > MOST_LINES:
+        err.print(f"left out: {len(agreement.left_out) - MOST_LINES} more (--json names all)", markup=False)
+
+
+def show_retest(run: Path) -> None:
+    """How far the judges of a run agree with themselves."""
+    from reports.agreement.analysis import Options, analyse
+    from reports.agreement.mark_sources import read_run
+    from reports.agreement.marks import Marks
+    from reports.agreement.tables import retest_grid
+
+    found = analyse(Marks(), read_run(run), Options())
+    _show(retest_grid(found.retest))
+
+
+def _show(grid: Grid) -> None:
+    wide = out if out.is_terminal else Console(highlight=False, width=WIDE)
+    for text, style in ((grid.title, "bold"), (grid.lead, "dim")):
+        out.print(text, style=style, markup=False, soft_wrap=True)
+    wide.print(_table(grid))
+    out.print()
+
+
+def _table(grid: Grid) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(grid.header):
+        table.add_column(Text(name), justify="left" if place < grid.names else "right", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*map(_cell, row))
+    return table
+
+
+def _cell(cell: Cell) -> Text:
+    text = Text(cell.text)
+    for line in cell.small:
+        text.append(f"\n{line}", style="dim")
+    return text
+
+
+calibrate = typer.Typer(help="Put a judge on people's scale, and correct a benchmark's mean by people's marks.")
+Judge = Annotated[
+    str | None, typer.Option("--judge", help="Which judge; its name up to the bracket will do. May be left out if one.")
+]
+Dimension = Annotated[
+    str | None, typer.Option("--dimension", help="Which of people's dimensions. May be left out if there is one.")
+]
+
+
+@calibrate.command("fit")
+def fit(
+    out: Annotated[Path, typer.Option("--out", help="The calibration's file; its stem is the calibration's name.")],
+    sources: Sources = None,
+    judge: Judge = None,
+    dimension: Dimension = None,
+    mapping: Mapping = None,
+    data: Data = None,
+    people: People = "mean",
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Fit on this share of the prompts, and keep the others to correct.")
+    ] = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Fit a rising map from a judge's score to people's mark, and say what it gains on prompts that it has not seen."""
+    from gotr1_eval.cli.terminal import out as terminal
+    from reports.agreement.calibration import fit as fit_map
+    from reports.agreement.calibration import write_calibration
+
+    paired = _paired(sources, mapping, data, judge, dimension, people)
+    found = fit_map(
+        paired.pairs.share(share, seed), name=out.stem, judge=paired.judge, dimension=paired.dimension, seed=seed
+    )
+    write_calibration(found, out)
+    for line in _fit_lines(found):
+        terminal.print(line, markup=False, soft_wrap=True)
+
+
+@calibrate.command("apply")
+def apply(
+    calibration: Annotated[Path, typer.Argument(help="A file that `calibrate fit` wrote.")],
+    run: Annotated[Path, typer.Argument(help="A run with the judge that it was fitted for.")],
+) -> None:
+    """Add the calibrated judge to a run; tables, comparisons and agreement know it then by its own name."""
+    from reports.agreement.calibration import read_calibration
+    from reports.agreement.calibration_use import apply_to_run
+
+    found = read_calibration(calibration)
+    count = apply_to_run(found, run)
+    out.print(f"{found.judge_name}: {count} scores added to {run}", markup=False, soft_wrap=True)
+
+
+@calibrate.command("correct")
+def correct(
+    sources: Sources = None,
+    judge: Judge = None,
+    dimension: Dimension = None,
+    mapping: Mapping = None,
+    data: Data = None,
+    people: People = "mean",
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", help="Calibrate the scores first; its own items are left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The mean mark that people would give to all samples, from the judge's scores and a sample of people's marks."""
+    from reports.agreement.calibration import read_calibration
+    from reports.agreement.calibration_use import calibrated
+    from reports.agreement.correction import correct as correct_mean
+
+    paired = _paired(sources, mapping, data, judge, dimension, people)
+    if calibration is not None:
+        paired = calibrated(paired, read_calibration(calibration))
+    found = correct_mean(paired.population, paired.pairs, paired.left_out)
+    if as_json:
+        out.print(json.dumps(asdict(found), indent=2), markup=False)
+        return
+    for line in _corrected_lines(paired, found):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _paired(
+    sources: list[Path] | None,
+    mapping: Path | None,
+    data: Path | None,
+    judge: str | None,
+    dimension: str | None,
+    by: str,
+) -> Paired:
+    from reports.agreement.calibration_use import pair
+    from reports.agreement.mark_sources import read_sources
+    from reports.agreement.table_mapping import read_mapping_or_none
+
+    return pair(read_sources(sources or [], *read_mapping_or_none(mapping, data)), judge, dimension, by)
+
+
+def _fit_lines(found: Calibration) -> list[str]:
+    corners = ", ".join(f"{score:.3g}: {mark:.3g}" for score, mark in zip(found.scores, found.marks, strict=True))
+    lines = [f"{found.name}: {found.judge} on {found.dimension}, {len(found.items)} items", f"score: mark  {corners}"]
+    if found.gain is None:
+        return [*lines, "error on unseen prompts: unknown, too few different scores"]
+    gain = found.gain
+    return [
+        *lines,
+        f"root mean squared error on unseen prompts ({gain.folds} folds): {gain.isotonic:.3f}; of a straight line "
+        f"{gain.line:.3f}, of the mean alone {gain.mean:.3f}",
+    ]
+
+
+def _corrected_lines(paired: Paired, found: Corrected) -> list[str]:
+    rated = f"{found.rated} rated samples of {found.prompts} prompts"
+    lost = [f"{paired.lost} rated samples have no score and do not count"] if paired.lost else []
+    own = [f"{found.left_out} rated samples belong to the calibration and do not count"] if found.left_out else []
+    worth = f"; with it a rating is worth {found.worth:.2f}" if found.worth is not None else ""
+    return [
+        f"{paired.judge} on {paired.dimension}: {found.population} scored samples, {rated}",
+        f"corrected mean {found.value:.4f} [{found.low:.4f}, {found.high:.4f}]",
+        f"people alone   {found.people:.4f} [{found.people_low:.4f}, {found.people_high:.4f}]",
+        f"judge alone    {found.judge:.4f}, trusted with slope {found.slope:.3f}{worth}",
+        *lost,
+        *own,
+    ]

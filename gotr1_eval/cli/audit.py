@@ -47,7 +47,6 @@ def audit(
     """
     from benchmarks.audit import run_audit
     from benchmarks.audit.page import write_card
-    from gotr1_eval.cli.audit import show_cards
     from gotr1_eval.cli.terminal import Bars, err
 
     asked, variants = _judges(judges, judge_model, looks_at)

@@ -1,4 +1,4 @@
-"""gotr1-eval compare: is run B better than run A, or is it noise?"""
+"""Commands that read finished runs: compare, report, leaderboard, analyse and precision."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gotr1_eval.cli.options import AsJson, split_names
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.cli.options import AsJson, Export, MinCoverage, split_names
+from gotr1_eval.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from reports.comparison.paired import Comparison
+
 
 PAGE = ".html"
 
@@ -41,7 +42,7 @@ def compare(
 
     With --means or --published every run is laid beside known means instead: above, below, or within its own noise.
     """
-    from gotr1_eval.cli.documents import command_line
+    from gotr1_eval.cli.finish import command_line
     from gotr1_eval.cli.terminal import err, out
     from reports.comparison.document import comparison_document
     from reports.comparison.page import write_page
@@ -94,7 +95,7 @@ def _against_means(
     runs: list[Path], means: Path | None, judges: str | None, export: list[Path], *, as_json: bool
 ) -> None:
     """Every run beside the means of a file, or beside published ones where there is no file."""
-    from gotr1_eval.cli.documents import command_line, finish_document
+    from gotr1_eval.cli.finish import command_line, finish_document
     from reports.comparison.known_means import (
         RunAgainstMeans,
         against_means,
@@ -117,3 +118,106 @@ def _against_means(
         beside = [(run, *published_means(run)) for run in loaded]
         found = [RunAgainstMeans(run, against_means(run, rows), left_out) for run, rows, left_out in beside]
     finish_document(means_document(found, command_line()), export, as_json=as_json)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders of training runs.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all samples; those beyond 200 go into report_files beside the page.")
+    ] = False,
+    min_coverage: MinCoverage = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Write the report page of each run (also of one that is still going on) and print its table."""
+    from gotr1_eval.cli.finish import finish
+    from gotr1_eval.cli.terminal import err
+    from reports.run_page.training import is_training, write_training_page
+
+    incomplete = []
+    for run in runs:
+        if is_training(run):
+            err.print(f"report: {write_training_page(run)}", markup=False, soft_wrap=True)
+            continue
+        try:
+            finish(run, min_coverage=min_coverage, as_json=as_json, everything=everything)
+        except RunError as error:
+            incomplete.append(str(error))
+    if incomplete:
+        raise RunError("; ".join(incomplete))
+
+
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; one alone gives its summary table.")],
+    judges: Annotated[
+        str | None, typer.Option("--judges", help="Only these judges, by full name or factor (such as total).")
+    ] = None,
+    export: Export = None,
+    as_json: AsJson = False,
+) -> None:
+    """Runs against categories: means with intervals and counts, ranks with ties within noise."""
+    from gotr1_eval.cli.finish import command_line, finish_document
+    from reports.comparison.leaderboard import leaderboard as make
+    from reports.comparison.leaderboard import leaderboard_document
+    from reports.documents import check_endings
+    from reports.run_data import load_run
+
+    check_endings(export or [])
+    loaded = [load_run(folder) for folder in runs]
+    boards = make(loaded, split_names(judges))
+    document = leaderboard_document(loaded, boards, command_line())
+    finish_document(document, export or [], as_json=as_json)
+
+
+def analyse(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; several are also ranked by every total.")],
+    rewards: Annotated[
+        str | None,
+        typer.Option("--rewards", help="Take this reward set's total for the run's own: a name or a .toml file."),
+    ] = None,
+    export: Export = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a run's reward apart: its factors, which of them decides, other rules, what plans have to do with it.
+
+    Nothing is judged again.
+    """
+    from gotr1_eval.analysis import analyse_run
+    from gotr1_eval.cli.finish import command_line, finish_document
+    from reports.analysis.tables import analysis_document
+    from reports.documents import check_endings
+    from reports.run_data import load_run
+
+    check_endings(export or [])
+    loaded = [load_run(folder) for folder in runs]
+    analyses = [analyse_run(run, rewards) for run in loaded]
+    finish_document(analysis_document(loaded, analyses, command_line()), export or [], as_json=as_json)
+
+
+def precision(
+    run: Annotated[Path, typer.Argument(help="A finished run, or a pilot with two or more pictures a prompt.")],
+    half_width: Annotated[
+        float, typer.Option("--half-width", help="Of the 95 % interval that is wanted, such as 0.01.")
+    ] = 0.01,
+    prompts: Annotated[
+        int | None,
+        typer.Option(min=2, help="Prompts of each category in the run you plan; by default as many as here."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say for every mean of a run how many pictures a prompt make it exact, or that more prompts are needed."""
+    from gotr1_eval.cli.terminal import out
+    from reports.precision import plan_run
+    from reports.run_data import load_run
+
+    if not half_width > 0:
+        raise UsageError(f"--half-width {half_width:g}: expected a number above 0, such as 0.01")
+    planned = list(plan_run(load_run(run), prompts))
+    if not planned:
+        raise UsageError(f"{run}: nothing is scored there, so that there is nothing to plan by")
+    if as_json:
+        out.print(json.dumps([mean.json(half_width) for mean in planned], indent=2), markup=False, soft_wrap=True)
+        return
+    for mean in planned:
+        out.print(f"{mean.row}: {mean.judge.name}", style="bold", markup=False, soft_wrap=True)
+        for line in mean.sentences(half_width):
+            out.print(f"  {line}", markup=False, soft_wrap=True)

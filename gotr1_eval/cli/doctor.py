@@ -79,7 +79,6 @@ def _models(models: Models, benchmarks: Sequence[str], folder: Path, *, as_json:
     from benchmarks.doctor import examine_model
     from benchmarks.doctor.checks import checks_json
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.doctor import official_models, show_examinations
     from gotr1_eval.cli.terminal import err
 
     builder = Builder()
@@ -111,7 +110,6 @@ def _official(benchmarks: Sequence[str], folder: Path, *, as_json: bool) -> None
     """Examine the official detectors' files in a folder: all of them, or those that the benchmarks need."""
     from benchmarks.doctor.official import examine_official, official_cases
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.doctor import show_reports
     from gotr1_eval.cli.terminal import err
 
     cases, missing = official_cases(_official_keys(benchmarks), folder)
@@ -135,7 +133,6 @@ def _official_keys(benchmarks: Sequence[str]) -> list[str]:
     """
     from benchmarks.doctor.official import CASES
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.doctor import categories_of
     from gotr1_eval.files.official_files import official_file
 
     builder = Builder()
@@ -166,7 +163,6 @@ def _report_json(reports: Sequence[Report], missing: Sequence[Missing]) -> dict[
 def _surroundings(folder: Path, *, as_json: bool) -> None:
     """What is on this machine."""
     from benchmarks.doctor import surroundings
-    from gotr1_eval.cli.doctor import show_surroundings
     from gotr1_eval.models.local_model import list_devices
 
     facts = (surroundings.versions(), list_devices(), surroundings.extras(), surroundings.weights(folder))

@@ -1,19 +1,23 @@
-"""How every run ends: the report is written, the table printed, and a run with holes is an error."""
+"""How commands end: a run's report is written and its table printed, holes are an error; documents are exported."""
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table as RichTable
+from rich.table import Table
 from rich.text import Text
 
-from gotr1_eval.cli.terminal import out
+from gotr1_eval.cli.terminal import err, out, show_table
 from gotr1_eval.core.errors import RunError
 from reports.published.peers import Peers
 
 if TYPE_CHECKING:
+    from reports.documents import Cell, Document, Grid
     from reports.large_run import Digest
 
 
@@ -30,8 +34,6 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool
     Raises:
         RunError: a cell of the table has fewer scored samples than `min_coverage`; everything is saved all the same.
     """
-    from gotr1_eval.cli.finish import show_peers
-    from gotr1_eval.cli.terminal import err, show_table
     from reports.published.peers import ceiling_lines, peers_of
     from reports.run_page.page import write_page
 
@@ -95,7 +97,7 @@ def show_peers(groups: Sequence[Peers]) -> None:
 def _show_rows(group: Peers) -> None:
     rows = [row for row in group.rows if row.main]
     sources = list(dict.fromkeys(row.source for row in rows))
-    grid = RichTable(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("model")
     for metric in group.own:
         grid.add_column(Text(f"{metric}{'*' if group.faults[metric] else ''}"), justify="right")
@@ -110,3 +112,42 @@ def _show_rows(group: Peers) -> None:
         out.print(f"[{number}] {source}", style="dim", markup=False, soft_wrap=True)
     if any(row.transcribed for row in rows):
         out.print("† transcribed by a third party", style="dim", markup=False)
+
+
+def command_line() -> str:
+    """What was typed, without the program's name."""
+    return " ".join(map(shlex.quote, sys.argv[1:]))
+
+
+def finish_document(document: Document, export: Sequence[Path], *, as_json: bool) -> None:
+    """Write the document to each of the files, and show it on stdout as tables or as JSON."""
+    from reports.documents import write_document
+
+    for path in export:
+        write_document(document, path)
+        err.print(f"wrote {path}", markup=False, soft_wrap=True)
+    if as_json:
+        out.print(json.dumps(document.json, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        return
+    for grid in document.grids:
+        _show(grid)
+    for note in document.notes:
+        out.print(note, style="dim", markup=False, soft_wrap=True)
+
+
+def _show(grid: Grid) -> None:
+    out.print(grid.title, style="bold", markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(grid.columns):
+        table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*map(_cell, row))
+    out.print(table)
+    for note in grid.notes:
+        out.print(note, style="dim", markup=False, soft_wrap=True)
+    out.print()
+
+
+def _cell(cell: Cell) -> Text:
+    text = Text(cell.text, style="bold" if cell.strong else "")
+    return text.append(f"\n{cell.detail}", style="dim not bold") if cell.detail else text

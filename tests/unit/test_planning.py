@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import JanusConfig, JanusForConditionalGeneration, Qwen2_5_VLForConditionalGeneration
 from typer.testing import CliRunner
 
-from gotr1_eval.cli.plan import amount
+from gotr1_eval.cli.train import amount
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.models.janus.sequence import left_pad
 from gotr1_eval.planning import flops

@@ -1,18 +1,21 @@
-"""gotr1-eval weights: which official files a benchmark needs, which are here, and where the others are."""
+"""Commands that set things up: weights and data of benchmarks, the list of plug-ins, and convert for checkpoints."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gotr1_eval.cli.options import AsJson
 from gotr1_eval.core.errors import UsageError, nearest_name
 
 if TYPE_CHECKING:
     from gotr1_eval.files.official_files import OfficialFile
+    from gotr1_eval.files.public_data import PublicData
 
 
 def weights(
@@ -136,3 +139,134 @@ def _lines(file: OfficialFile, found: Path | None, folder: Path) -> list[str]:
         *lines,
         f"  found  {found} ({'kept by the hub' if file.on_hub else f'{found.stat().st_size:,} bytes'}; {known})",
     ]
+
+
+def list_plugins(
+    kind: Annotated[
+        str | None,
+        typer.Argument(help="One kind, as in `list judges`; all by default."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List judges, detectors, encoders, generators, benchmark suites and reward sets, each with a line."""
+    from gotr1_eval.cli.terminal import out
+    from gotr1_eval.core.plugins import (
+        BENCHMARKS,
+        DEPTHS,
+        DETECTORS,
+        ENCODERS,
+        GENERATORS,
+        JUDGES,
+        PHRASES,
+        VLMS,
+        YES_NO,
+    )
+    from rewards.reward_set import shipped_sets
+
+    listed = {
+        "judges": JUDGES.list(),
+        "models": VLMS.list(),
+        "detectors": DETECTORS.list(),
+        "encoders": ENCODERS.list(),
+        "yes-no": YES_NO.list(),
+        "depth": DEPTHS.list(),
+        "phrases": PHRASES.list(),
+        "generators": GENERATORS.list(),
+        "suites": {name.replace("_", "-"): line for name, line in BENCHMARKS.list().items()},
+        "rewards": shipped_sets(),
+    }
+    if kind is not None:
+        if kind not in listed:
+            raise UsageError(f"list: no kind {kind!r}{nearest_name(kind, listed)} (known: {', '.join(listed)})")
+        listed = {kind: listed[kind]}
+    if as_json:
+        out.print(
+            json.dumps({name: dict(entries) for name, entries in listed.items()}, indent=2),
+            markup=False,
+            soft_wrap=True,
+        )
+        return
+    for name, entries in listed.items():
+        out.print(f"[bold]{name}[/bold]")
+        for entry, line in entries.items():
+            out.print(f"  {entry:<22}{line}", markup=False, soft_wrap=True)
+
+
+class Dtype(StrEnum):
+    """Types that weights can be written in."""
+
+    STORED = "stored"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A Janus or GoT-R1 folder in DeepSeek's layout.")],
+    target: Annotated[Path, typer.Argument(help="A new folder; it appears only when it is complete.")],
+    dtype: Annotated[Dtype, typer.Option(help="Of the written weights.")] = Dtype.STORED,
+    shard_size: Annotated[str, typer.Option(help="Weights above it are written in several files.")] = "5GB",
+) -> None:
+    """Write a checkpoint of DeepSeek's original layout as a folder that transformers reads."""
+    import torch
+
+    from gotr1_eval.cli.terminal import err
+    from gotr1_eval.models.janus.converting import convert as write
+
+    kind = None if dtype is Dtype.STORED else getattr(torch, dtype.value)
+    write(source, target, dtype=kind, shard_size=shard_size)
+    err.print(f"written: {target}", markup=False, soft_wrap=True)
+
+
+data = typer.Typer(help="The benchmarks' prompt lists: fetch them once, or list what is there.", no_args_is_help=True)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Suites, as `data list` names them; all by default.")]
+
+
+@data.command("fetch")
+def fetch(names: Names = None) -> None:
+    """Fetch prompt lists and metadata at their pinned commits and check every file; what is there is not asked for."""
+    from gotr1_eval.cli.terminal import out
+    from gotr1_eval.files.public_data import fetch_data
+
+    for chosen in _suites(names or []):
+        brought = fetch_data(chosen)
+        line = f"{chosen.key}: {len(chosen.files)} files in {chosen.folder} ({len(brought)} fetched)"
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@data.command("list")
+def list_data(as_json: AsJson = False) -> None:
+    """What there is to fetch, from where, and what is on this machine."""
+    from gotr1_eval.cli.terminal import out
+    from gotr1_eval.files.public_data import known_data
+
+    there = known_data()
+    rows = [_suite_row(known) for known in there]
+    if as_json:
+        out.print(json.dumps(rows, indent=2), markup=False, soft_wrap=True)
+        return
+    for known, row in zip(there, rows, strict=True):
+        state = "here" if row["complete"] else f"MISSING  gotr1-eval data fetch {known.key}"
+        out.print(f"{known.key}: {known.what}", markup=False, soft_wrap=True)
+        out.print(f"  from    {row['source']} ({known.licence})", markup=False, soft_wrap=True)
+        out.print(f"  folder  {row['folder']}", markup=False, soft_wrap=True)
+        out.print(f"  {row['there']} of {row['files']} files  {state}", markup=False, soft_wrap=True)
+
+
+def _suites(names: Sequence[str]) -> list[PublicData]:
+    from gotr1_eval.files.public_data import known_data, public_data
+
+    return [public_data(name) for name in names] or list(known_data())
+
+
+def _suite_row(known: PublicData) -> dict[str, str | int | bool]:
+    missing = len(known.missing)
+    return {
+        "name": known.key,
+        "source": f"https://github.com/{known.repository}/tree/{known.commit}",
+        "folder": str(known.folder),
+        "files": len(known.files),
+        "there": len(known.files) - missing,
+        "complete": not missing,
+    }
