@@ -220,7 +220,7 @@ def convert(
 
 data = typer.Typer(help="The benchmarks' prompt lists: fetch them once, or list what is there.", no_args_is_help=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Suites, as `data list` names them; all by default.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Suites, as `list suites` names them; all by default.")]
 
 
 @data.command("fetch")
@@ -236,12 +236,11 @@ def fetch(names: Names = None) -> None:
 
 
 @data.command("list")
-def list_data(as_json: AsJson = False) -> None:
+def list_data(names: Names = None, as_json: AsJson = False) -> None:
     """What there is to fetch, from where, and what is on this machine."""
     from gotr1_eval.cli.terminal import out
-    from gotr1_eval.files.public_data import known_data
 
-    there = known_data()
+    there = _suites(names or [])
     rows = [_suite_row(known) for known in there]
     if as_json:
         out.print(json.dumps(rows, indent=2), markup=False, soft_wrap=True)

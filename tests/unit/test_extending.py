@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import benchmarks
 from gotr1_eval import run_benchmark
 from gotr1_eval.cli.app import run
+from gotr1_eval.core.errors import UsageError
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-EXAMPLE = re.compile(r"^```(?:python|toml)\n# (my_package/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"^```(?:python|toml|csv)\n# (my_package/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -28,7 +31,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] == "my_package" or name.startswith("benchmarks.lamps")
+    ]:
         del sys.modules[name]
 
 
@@ -51,6 +56,56 @@ def test_a_generator_is_foreseen_without_being_built(package: Path, capsys: pyte
     assert "image tokens          0" in capsys.readouterr().out
     assert run(["generate", "--suite", "shapes", *generator, "--limit", "1", "--out", str(package / "made")]) == 0
     assert len(list((package / "made" / "images").rglob("*.png"))) == 12
+
+
+PROMPTS = {"day": "a white lamp\na lamp in the sun\n", "night": "a black lamp\na lamp under the moon\n"}
+
+
+def lamps_run(suite: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Foresee, run and report the benchmark of the page under one of its names."""
+    (folder / "data").mkdir()
+    for category, text in PROMPTS.items():
+        (folder / "data" / f"{category}.txt").write_text(text)
+    options = ["bench", suite, "--generator", "my_package.crayons", "--data", str(folder / "data")]
+    assert run([*options, "--dry-run"]) == 0
+    assert re.search(r"images +4\b", capsys.readouterr().out)
+    assert run([*options, "--out", str(folder / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "published under Lamps" in out
+    assert re.search(r"this run +0\.75 +0\.75 +0\.75", out)  # white, grey; black, grey: 1 and .5, twice
+    assert re.search(r"Somebody-1B \[1\] +0\.61 +0\.67 +0\.73", out)
+    assert run([*options, "--judges", "my_package.brightness", "--out", str(folder / "both")]) == 0
+
+
+def test_a_benchmark_of_ones_own(package: Path, capsys: pytest.CaptureFixture[str]):
+    lamps_run("my_package.lamps", package, capsys)
+    made = ["--suite", "my_package.lamps", "--data", str(package / "data"), "--out", str(package / "made")]
+    assert run(["generate", *made, "--layout", "my_package.lamps", "--generator", "my_package.crayons"]) == 0
+    layout = package / "made" / "my_package.lamps"
+    assert (layout / "day" / "samples" / "a white lamp_000000.png").is_file()
+    assert run(["data", "list", "my_package.lamps", "--json"]) == 0
+    assert '"files": 2' in capsys.readouterr().out
+    with pytest.raises(UsageError, match=r"run `gotr1-eval data fetch my_package\.lamps` once"):
+        run(["bench", "my_package.lamps", "--generator", "my_package.crayons", "--dry-run"])
+
+
+def test_a_benchmark_added_as_one_folder(
+    package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The same folder beside the shipped ones, its judge by its file's name: nothing else is edited."""
+    folder = package / "more" / "lamps"
+    shutil.copytree(package / "my_package" / "lamps", folder)
+    source = (folder / "__init__.py").read_text().replace("my_package.lamps.judges.light", "light")
+    (folder / "__init__.py").write_text(source.replace("my_package.lamps", "lamps"))
+    (folder / "judges" / "__init__.py").touch()
+    monkeypatch.setattr(benchmarks, "__path__", [*benchmarks.__path__, str(folder.parent)])
+    monkeypatch.setattr(benchmarks.__spec__, "submodule_search_locations", benchmarks.__path__)
+    for kind, name in (("suites", "lamps"), ("judges", "light")):
+        assert run(["list", kind, "--json"]) == 0
+        assert f'"{name}"' in capsys.readouterr().out
+    assert run(["data", "list"]) == 0
+    assert "0 of 2 files  MISSING  gotr1-eval data fetch lamps" in capsys.readouterr().out
+    lamps_run("lamps", package, capsys)
 
 
 def test_a_reward_set_and_an_adapter_of_ones_own(package: Path):
