@@ -1,6 +1,7 @@
 """Figures of a run for notebooks and papers; every function returns a matplotlib figure and draws nothing on screen.
 
-They are made without pyplot, so that nothing has to be closed and no window opens.
+They are made without pyplot, so that nothing has to be closed and no window opens. The pages draw their own plots: the
+run's in `run_page.plots`, a training's curves in `run_page.training`, both by `svg`, and the agreement's in its `page`.
 """
 
 from __future__ import annotations

@@ -39,6 +39,10 @@ People = Annotated[
     Literal["mean", "majority"], typer.Option("--people", help="What is made of several people's marks of one item.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Decides the bootstrap's draws.")]
+WIDE = 160
+"""Columns of a table that goes to a file or a pipe."""
+MOST_LINES = 20
+"""Marks left out that are named one by one; --json and --out name all."""
 
 
 def agreement(
@@ -93,12 +97,6 @@ def _units(text: str | None) -> int | Literal["all"] | None:
     if not text.isdecimal() or int(text) < 2:
         raise UsageError(f"--units {text}: expected all, or a whole number from 2")
     return int(text)
-
-
-WIDE = 160
-"""Columns of a table that goes to a file or a pipe."""
-MOST_LINES = 20
-"""Marks left out that are named one by one; --json and --out name all."""
 
 
 def show_agreement(agreement: Agreement, *, as_json: bool) -> None:

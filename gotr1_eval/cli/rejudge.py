@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gotr1_eval.core.outcome import Outcome
     from gotr1_eval.runs.reread import JudgeReread, Reread
 
+SHOWN = 20
+
 
 def retest(
     run: Annotated[Path, typer.Argument(help="A run that the judges have judged.")],
@@ -41,9 +43,6 @@ def retest(
     with Bars() as bars:
         judge_again(run, repeats, items=items, progress=bars)
     show_retest(run)
-
-
-SHOWN = 20
 
 
 def reread(

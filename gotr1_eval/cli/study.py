@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 RATERS = (1, 2, 3, 5)
+TOKEN_FILE = ".rating-token"
 
 
 def study(
@@ -132,9 +133,6 @@ def _show_power(study: Study, judge: float, people: float) -> None:
         soft_wrap=True,
     )
     out.print(grid)
-
-
-TOKEN_FILE = ".rating-token"
 
 
 def rate(

@@ -21,6 +21,7 @@ OTHER = "(no category)"
 MOST_BETWEEN = 1000
 """Units whose pairs are compared between two judges unless told otherwise; there are many pairs of judges, too."""
 Units = Mapping[Unit, Mapping[str, Mark]]
+OVER_CATEGORIES = ("mean", "majority_vote", "pairwise", "majority_share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +207,6 @@ def _notes(people: Marks, judges: Marks) -> list[str]:
 
 def _counted(what: str, counts: Counter[str]) -> Iterable[str]:
     return (f"{what}: {count} {name}" for name, count in counts.items() if count)
-
-
-OVER_CATEGORIES = ("mean", "majority_vote", "pairwise", "majority_share")
 
 
 def agreement_json(agreement: Agreement) -> dict[str, Json]:

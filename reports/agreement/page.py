@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 MOST_PLOTS = 24
 """Judges and dimensions that are drawn; the tables hold all."""
+MOST_POINTS = 2000
+"""Points of a scatter plot; of more, this many are drawn, evenly through the file."""
+MOST_BINS = 12
+"""Cells of the confusion plot along each side; values are put together in bins of equal width beyond it."""
+_INK, _ACCENT = "#012345", "#123456"
+"""Stand-ins: the page's own colours take their places, so that plots follow its light or dark scheme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +85,6 @@ def _plots(agreement: Agreement) -> Iterator[Plots]:
 
     drawn = [row for row in agreement.judges if row.category == ALL and row.n]
     yield from (Plots(row, scatter(row), confusion(row)) for row in drawn[:MOST_PLOTS])
-
-
-MOST_POINTS = 2000
-"""Points of a scatter plot; of more, this many are drawn, evenly through the file."""
-MOST_BINS = 12
-"""Cells of the confusion plot along each side; values are put together in bins of equal width beyond it."""
-_INK, _ACCENT = "#012345", "#123456"
-"""Stand-ins: the page's own colours take their places, so that plots follow its light or dark scheme."""
 
 
 def scatter(row: JudgeRow) -> str:

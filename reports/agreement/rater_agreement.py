@@ -15,6 +15,9 @@ from gotr1_eval.core.statistics.krippendorff import LEVELS, Coincidences, Level
 from gotr1_eval.core.statistics.ranks import Floats
 from reports.agreement.marks import Draws, Mark, Unit
 
+LEAST_UNITS = 10
+"""Units that a rater must share with others; a correlation over fewer says little."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleRow:
@@ -118,10 +121,6 @@ def _unit_mean(values: Sequence[float], weights: Floats, why: str) -> Estimate:
 def _ratio(sums: Floats, totals: Floats) -> Floats:
     """NaN where a draw holds nothing."""
     return np.asarray(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))
-
-
-LEAST_UNITS = 10
-"""Units that a rater must share with others; a correlation over fewer says little."""
 
 
 class Ceiling:

@@ -20,6 +20,8 @@ Places = NDArray[np.intp]
 UNSCORED = "unscored"
 ROUNDS = 300
 """Most rounds of evening out prompts; balance comes before it, so that the last word is the cells'."""
+UNIT = 1 << 40
+"""One certain draw; every probability is a whole number of 1/UNIT and an exact float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +174,6 @@ def draw_places(amounts: Sequence[int], cells: Sequence[Cell], prompts: Sequence
     )
     return [place for place, taken in zip(order, drawn, strict=True) if taken]
 
-
-UNIT = 1 << 40
-"""One certain draw; every probability is a whole number of 1/UNIT and an exact float."""
 
 Groups = tuple[Hashable, ...]
 Node = tuple[str, *Groups]

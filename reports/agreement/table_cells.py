@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
 TOLERANCE = 1e-6
 """Share of a scale by which rounding may push a value over its end; such a value is put on the end."""
+_ANSWERS = {"left of": "left", "right of": "right", "above": "above", "below": "below"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,6 @@ def _scaled(spec: Value, part: str, rater: int | None, mark: Mark) -> Found:
     if low - slack <= mark <= high + slack:
         return Found(part, rater, min(max(mark, low), high), clipped=True)
     return Found(part, rater, None, fault=f"{mark:g} is off the scale {low:g} to {high:g}")
-
-
-_ANSWERS = {"left of": "left", "right of": "right", "above": "above", "below": "below"}
 
 
 def answers_hold(rule: ObjectsRule, row: Row) -> bool:

@@ -13,6 +13,8 @@ from reports.agreement.table_mapping import Join, TableMapping
 
 KEY, ROW, FILE = "$key", "$row", "$file"
 """Columns that every row has besides its own: key in a JSON object, number from 0 in its file, the file's name."""
+COLUMN, CELL = "$column", "$cell"
+"""What a cell's column and content are called once a wide row is made long (see `TableMapping.keep`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,6 @@ def read_file(path: Path) -> Iterator[Row]:
             yield Row({**row.cells, **key, ROW: number, FILE: stem}, path, row.line)
     except UsageError as error:
         raise DataError(str(error).removeprefix(f"{path}: "), path=path) from None
-
-
-COLUMN, CELL = "$column", "$cell"
-"""What a cell's column and content are called once a wide row is made long (see `TableMapping.keep`)."""
 
 
 def table_rows(files: Sequence[Path], mapping: TableMapping, folder: Path) -> list[Row]:

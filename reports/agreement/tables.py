@@ -16,6 +16,8 @@ from reports.agreement.table_mapping import ANY
 
 SHOWN = {"pearson": "Pearson", "spearman": "Spearman", "kendall_b": "Kendall tau-b", PAIRWISE: "pairwise accuracy"}
 CEILING = {name: SHOWN[name] for name in ("pearson", "spearman", "kendall_b")}
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,6 @@ def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
             for row in rows
         ],
     )
-
-
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
 def markdown(grids: Sequence[Grid], notes: Sequence[str]) -> str:

@@ -19,6 +19,8 @@ from reports.run_data import RunData
 from reports.tables import ALL, summarise_run
 
 TOTAL = "total"
+DRAWS = 1000
+"""Bootstrap draws of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,6 @@ def _columns(run: RunData) -> dict[str, Column]:
 def _values(outcomes: Mapping[str, Outcome]) -> Column:
     return {sample: outcome.value for sample, outcome in outcomes.items() if isinstance(outcome, Score)}
 
-
-DRAWS = 1000
-"""Bootstrap draws of an interval."""
 
 Column = Mapping[str, float]
 """Sample id -> value; what has none is not in it."""

@@ -28,6 +28,11 @@ from reports.published.peers import Peers, peers_of
 from reports.run_data import JudgeColumn, RunData
 from reports.tables import TASK_MEAN, summarise_run
 
+CAVEAT = (
+    "unpaired: of the other side only means are known; their own noise, prompts and settings are not, and are not "
+    "counted. above, below: Student's test over prompts, Holm's correction over the categories of a known row."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownMean:
@@ -192,12 +197,6 @@ def _judge(run: RunData, metric: str) -> str:
         if name is not None and metric in (*name.categories, name.benchmark.mean_of_categories):
             return column.name
     raise AssertionError(f"peers_of lists {metric!r}, which no judge of the run makes")
-
-
-CAVEAT = (
-    "unpaired: of the other side only means are known; their own noise, prompts and settings are not, and are not "
-    "counted. above, below: Student's test over prompts, Holm's correction over the categories of a known row."
-)
 
 
 @dataclass(frozen=True, slots=True)

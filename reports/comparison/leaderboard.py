@@ -22,6 +22,11 @@ from reports.tables import SUMS, summarise_run
 
 EACH = "one metric a category"
 """Title of the board of metrics that are each made for a single category."""
+READING = (
+    "Means with 95 % intervals over prompts and the number of scored samples. #k: k - 1 runs are better beyond noise "
+    "(permutation tests over prompts, Holm's correction over the pairs of runs in a column); equal ranks are ties."
+)
+READING_ONE = "Means with 95 % intervals over prompts and the number of scored samples."
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +156,6 @@ def _other_samples(column: Column, numbers: Numbers, runs: Mapping[str, RunData]
 
 def _ids(run: RunData, category: str) -> set[str]:
     return {sample.id for sample in run.samples.values() if belongs(run, sample, category)}
-
-
-READING = (
-    "Means with 95 % intervals over prompts and the number of scored samples. #k: k - 1 runs are better beyond noise "
-    "(permutation tests over prompts, Holm's correction over the pairs of runs in a column); equal ranks are ties."
-)
-READING_ONE = "Means with 95 % intervals over prompts and the number of scored samples."
 
 
 def leaderboard_document(runs: Sequence[RunData], boards: Sequence[Board], command: str = "") -> Document:

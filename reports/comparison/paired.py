@@ -24,6 +24,8 @@ from reports.run_data import RunData
 
 POWER_FACTOR = 2.8016
 """z(0.975) + z(0.8): a difference of so many standard errors is found in 80 % of the cases at the 5 % level."""
+MOVED = 5
+"""Prompts named in each direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +103,6 @@ def _detectable(sums: Floats, counts: Floats) -> float | None:
     residuals = sums - sums.sum() / counts.sum() * counts
     variance = len(sums) / (len(sums) - 1) * float(np.square(residuals).sum()) / float(counts.sum()) ** 2
     return POWER_FACTOR * math.sqrt(variance)
-
-
-MOVED = 5
-"""Prompts named in each direction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ _WRITTEN = re.compile(r"[0-9]+\.(?:js|png|jpeg)")
 Details = dict[str, Any]
 OUTCOMES = ("scored", *(why_in_words(why) for why in Why), "not judged yet")
 """What a row's outcome numbers mean."""
+LONGEST = 6000
+"""Characters of one chain, note or reply that a page shows; the run folder has the rest."""
 
 
 def gallery_rows(run: RunData, standings: Standings, shown: Sequence[int], reasons: Sequence[str]) -> dict[str, Any]:
@@ -176,10 +178,6 @@ def _verdict(verdict: Verdict) -> Details:
             for reply in verdict.replies[:20]
         ],
     }
-
-
-LONGEST = 6000
-"""Characters of one chain, note or reply that a page shows; the run folder has the rest."""
 
 
 def shortened(text: str, limit: int = LONGEST) -> str:

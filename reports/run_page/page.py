@@ -19,6 +19,10 @@ from reports.tables import SUMS, Table
 
 EMBEDDED = 200
 """Samples whose details and pictures the page itself holds."""
+SEMANTICS = {
+    "reference": "reference: as the official scripts compute, quirks included",
+    "corrected": "corrected: with the official scripts' deviations mended; stands beside other corrected numbers only",
+}
 
 
 def write_page(run: RunData, table: Table, path: Path | None = None, *, everything: bool = False) -> Path:
@@ -98,12 +102,6 @@ def _selection(run: RunData, held: int, all_shown: bool) -> str:
     if all_shown:
         return f"All {number} samples; {held} are in this file ({chosen}), the others in the folder beside it."
     return f"{held} of {number} samples: {chosen}. With --all, gotr1-eval report shows all of these."
-
-
-SEMANTICS = {
-    "reference": "reference: as the official scripts compute, quirks included",
-    "corrected": "corrected: with the official scripts' deviations mended; stands beside other corrected numbers only",
-}
 
 
 def facts(run: RunData) -> list[tuple[str, str]]:

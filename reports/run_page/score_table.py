@@ -14,6 +14,8 @@ from reports.run_data import JudgeColumn, RunData
 from reports.tables import SUMS, TASK_MEAN, Table
 
 WIDTH, HEIGHT = 170, 18
+FAMILIES = ("Janus-Pro-", "GoT-R1-")
+"""The models that this project's runs start from, and those that they are to become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,6 @@ def _bar(axis: svg.Axis, category: str, cell: Summary, published: Sequence[Publi
         name = svg.tag("title", escape(f"{row.label}: {row.value}"))
         parts.append(svg.tag("path", name, d=diamond, class_="mark"))
     return svg.picture(WIDTH, HEIGHT, words, *parts)
-
-
-FAMILIES = ("Janus-Pro-", "GoT-R1-")
-"""The models that this project's runs start from, and those that they are to become."""
 
 
 @dataclass(frozen=True, slots=True)

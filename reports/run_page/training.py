@@ -16,6 +16,18 @@ from reports import shell, svg
 from reports.run_page.plots import Plot
 
 SETTINGS = "training.json"
+METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
+SHOWN: dict[str, tuple[str, str]] = {
+    "Unscored": ("reward/", "/unscored"),
+    "Watched, never trained on": ("watched/", "/mean"),
+    "Groups of a step": ("groups/", ""),
+    "Entropy": ("", "/entropy"),
+    "KL to the first policy": ("", "/kl"),
+    "Clipped": ("", "/clipped"),
+    "Supervised loss": ("", "/loss"),
+}
+"""Caption -> beginning and end of the metrics that share a plot."""
+SINGLE = {"chain/tokens": "Chain length, tokens", "plan/area": "Area of a planned box", "grad_norm": "Gradient norm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +85,8 @@ def _settings(path: Path) -> dict[str, Any]:
     return found
 
 
-METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
 Series = Mapping[str, Sequence[tuple[float, float]]]
 """What a line is called -> its (step, value) points."""
-
-SHOWN: dict[str, tuple[str, str]] = {
-    "Unscored": ("reward/", "/unscored"),
-    "Watched, never trained on": ("watched/", "/mean"),
-    "Groups of a step": ("groups/", ""),
-    "Entropy": ("", "/entropy"),
-    "KL to the first policy": ("", "/kl"),
-    "Clipped": ("", "/clipped"),
-    "Supervised loss": ("", "/loss"),
-}
-"""Caption -> beginning and end of the metrics that share a plot."""
-SINGLE = {"chain/tokens": "Chain length, tokens", "plan/area": "Area of a planned box", "grad_norm": "Gradient norm"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ import numpy as np
 
 from gotr1_eval.core.statistics.intervals import FEW, Groups, quantile
 
+Z = 1.959964
+"""The normal distribution's quantile of a 95 % interval."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
@@ -129,9 +132,6 @@ def plan_precision(tasks: Sequence[Components], prompts: int | None = None) -> P
         prompts=sum(planned),
         tasks=len(tasks),
     )
-
-
-Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)

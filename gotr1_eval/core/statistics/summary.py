@@ -17,6 +17,8 @@ from gotr1_eval.core.statistics.intervals import (
     overall_seeds,
 )
 
+ANYWHERE = (-math.inf, math.inf)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -59,9 +61,6 @@ class Summary:
 
 Judged = Iterable[tuple[str, Outcome | None]]
 """(prompt's identity, outcome) of every expected sample; None where there is no judgment."""
-
-
-ANYWHERE = (-math.inf, math.inf)
 
 
 def summarise(outcomes: Judged, seed: int = 0, within: tuple[float, float] = ANYWHERE) -> Summary:
