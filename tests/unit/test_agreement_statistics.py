@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gotr1_eval.core.statistics.correlations import average, correlations, p_values, why_undefined
-from gotr1_eval.core.statistics.intervals import estimate
+from gotr1_eval.core.statistics.correlations import (
+    average,
+    correlations,
+    kendall,
+    p_values,
+    rank_correlation,
+    why_undefined,
+)
+from gotr1_eval.core.statistics.intervals import clustered_mean, estimate
 from gotr1_eval.core.statistics.krippendorff import LEVELS, Coincidences, alpha
 from gotr1_eval.core.statistics.ranks import accuracies, calibrated_accuracy
+from gotr1_eval.core.statistics.significance import student_p
 from reports.agreement.marks import Draws, ItemFacts, Unit
 
 
@@ -145,3 +153,25 @@ def test_tie_calibration_against_every_epsilon(seed):
     fixed = accuracies(judge, people, found.epsilon, np.ones((1, len(judge))))[0]
     assert fixed == pytest.approx(best)
     assert calibrated_accuracy(judge[:1], people[:1]) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_single_coefficients_equal_scipy(seed):
+    x, y = np.random.default_rng(seed).integers(0, 6, (2, 40)).astype(float)
+    assert rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert kendall(x.tolist(), y.tolist()) == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+
+
+def test_single_coefficients_of_a_column_without_variance_are_undefined():
+    even, rising = np.ones(5), np.arange(5.0)
+    assert rank_correlation(even, rising) is None
+    assert rank_correlation(rising[:2], rising[:2]) is None
+    assert kendall(even.tolist(), rising.tolist()) is None
+
+
+def test_a_mean_of_one_value_a_prompt_has_students_test():
+    values = np.random.default_rng(5).normal(0.2, 1.0, 20)
+    mean, error, prompts = clustered_mean([[value] for value in values])
+    expected = stats.ttest_1samp(values, 0.0).pvalue
+    assert student_p(mean, error, prompts - 1) == pytest.approx(expected, rel=1e-9)
+    assert clustered_mean([[0.25, 0.75]]) == (0.5, 0.0, 1)

@@ -20,13 +20,13 @@ from benchmarks.audit.measures import (
     calibration_error,
     drawn_and_written,
     grounding_measures,
-    roc_area,
     spatial_measures,
 )
 from benchmarks.audit.page import render_card, write_card
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.statistics.ranks import roc_area
 from gotr1_eval.core.types import Box, Detection, Sample
 from rewards.geometric import GeometricJudge
 from tests.fakes import ScriptedJudge
