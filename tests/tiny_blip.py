@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch.nn.functional import conv2d, gelu, layer_norm, linear
 
 from gotr1_eval.models.vqa import blip
-from gotr1_eval.models.vqa._blip_weights import load_original
+from gotr1_eval.models.vqa._blip_files import load_original
 
 Tensors = dict[str, torch.Tensor]
 WORDS = ["a", "red", "green", "blue", "bench", "bowl", "cat", "the", "##s", "?", ",", "yes", "no", "is"]

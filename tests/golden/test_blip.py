@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 from gotr1_eval.models.vqa import blip
-from gotr1_eval.models.vqa._blip_text import clean_question
-from gotr1_eval.models.vqa._blip_weights import rename
+from gotr1_eval.models.vqa._blip_files import clean_question, rename
 from tests.conftest import shared_parameters
 from tests.tiny_blip import PlainBlip, blip_vqa, draw_weights, write_original, write_tokenizer
 

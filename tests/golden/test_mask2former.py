@@ -18,8 +18,7 @@ from PIL import Image
 
 from gotr1_eval.models.detectors._mask2former_folder import IMMATERIAL
 from gotr1_eval.models.detectors._mask2former_masks import Instance, read_instances
-from gotr1_eval.models.detectors._mask2former_names import to_transformers
-from gotr1_eval.models.detectors._mask2former_openmmlab import load_openmmlab, swin_small
+from gotr1_eval.models.detectors._mask2former_openmmlab import load_openmmlab, swin_small, to_transformers
 from gotr1_eval.models.detectors._mask2former_pictures import Frame, frame_of, prepare
 from gotr1_eval.models.detectors._opencv import decode
 from tests.conftest import shared_files, shared_parameters

@@ -21,10 +21,10 @@ import torch
 from PIL import Image
 
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
+from gotr1_eval.models.detectors.unidet.boxes import suppress
+from gotr1_eval.models.detectors.unidet.cascade import roi_align
 from gotr1_eval.models.detectors.unidet.detector import Files, UniDetDetector
 from gotr1_eval.models.detectors.unidet.network import UniDet
-from gotr1_eval.models.detectors.unidet.roi_align import roi_align
-from gotr1_eval.models.detectors.unidet.suppression import suppress
 from tests.unit.test_unidet_boxes import plain_roi_align, plain_suppress
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BackendError, DataError, GotR1Error, UsageError
 from gotr1_eval.models.vqa import blip
-from gotr1_eval.models.vqa._blip_text import clean_question, load_tokenizer
+from gotr1_eval.models.vqa._blip_files import clean_question, load_tokenizer
 from tests.tiny_blip import (
     HEADS,
     SIDE,

@@ -19,7 +19,7 @@ from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.files import official_files
-from gotr1_eval.models.detectors import _grounding_dino_pictures as dino_pictures
+from gotr1_eval.models.detectors import _grounding_dino_inputs as dino_pictures
 from gotr1_eval.models.detectors import _mask2former_openmmlab as openmmlab
 from gotr1_eval.models.detectors import mask2former
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES

@@ -19,8 +19,7 @@ from gotr1_eval.core.protocols import Encoder
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.encoders import hps
 from gotr1_eval.models.encoders._clip_text import clean_text, load_tokenizer, token_ids
-from gotr1_eval.models.encoders._open_clip import model_config, to_transformers
-from gotr1_eval.models.encoders._open_clip_sizes import Sizes, Tower
+from gotr1_eval.models.encoders._open_clip import Sizes, Tower, model_config, to_transformers
 from gotr1_eval.models.local_model import in_batches
 from rewards import aesthetic, clip_score
 from rewards.cosine import CosineJudge

@@ -17,9 +17,9 @@ from gotr1_eval.core.errors import DataError, LabelError, UsageError
 from gotr1_eval.core.outcome import Unscored
 from gotr1_eval.core.protocols import Grounding
 from gotr1_eval.core.types import Detection
-from gotr1_eval.models.detectors import _grounding_dino_pictures as pictures
+from gotr1_eval.models.detectors import _grounding_dino_inputs as pictures
 from gotr1_eval.models.detectors import grounding_dino
-from gotr1_eval.models.detectors._grounding_dino_text import load_tokenizer, write_captions
+from gotr1_eval.models.detectors._grounding_dino_inputs import load_tokenizer, write_captions
 from gotr1_eval.models.detectors.grounding_dino import GroundingDinoDetector
 from rewards.grounders import DetectorGrounder
 from tests.tiny_grounding_dino import VOCABULARY, write_folder

@@ -18,8 +18,7 @@ from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.models.phrases import spacy
-from gotr1_eval.models.phrases._tagging import parse_prompt, split_words
-from gotr1_eval.models.phrases.builtin import BuiltinPhrases
+from gotr1_eval.models.phrases.builtin import BuiltinPhrases, parse_prompt, split_words
 from gotr1_eval.models.phrases.frozen import freeze
 from tests.conftest import shared_parameters
 

@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from benchmarks.t2i_compbench.frame import unidet_frame
-from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
-from gotr1_eval.models.detectors.unidet.cascade import Stage, pool, pooling_level
+from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes, overlaps, suppress
+from gotr1_eval.models.detectors.unidet.cascade import Stage, pool, pooling_level, roi_align
 from gotr1_eval.models.detectors.unidet.network import select
 from gotr1_eval.models.detectors.unidet.preprocessing import frame_size
 from gotr1_eval.models.detectors.unidet.proposals import cell_anchors, level_anchors, merge_levels
-from gotr1_eval.models.detectors.unidet.roi_align import roi_align
-from gotr1_eval.models.detectors.unidet.suppression import overlaps, suppress
 
 DRAW = np.random.default_rng(0)
 
@@ -84,7 +82,7 @@ def test_roi_align_of_a_plane_is_its_height_at_the_middle_of_the_bin():
 def test_a_chunk_of_boxes_changes_nothing(monkeypatch: pytest.MonkeyPatch):
     cells, boxes = torch.randn(4, 10, 10), torch.from_numpy(random_boxes(50, 80))
     whole = roi_align(cells, boxes, 0.125)
-    monkeypatch.setattr("gotr1_eval.models.detectors.unidet.roi_align._TERMS_AT_ONCE", 1000)
+    monkeypatch.setattr("gotr1_eval.models.detectors.unidet.cascade._TERMS_AT_ONCE", 1000)
     assert torch.equal(roi_align(cells, boxes, 0.125), whole)
     assert roi_align(cells, torch.zeros(0, 4), 0.125).shape == (0, 4, 7, 7)
 
@@ -142,7 +140,7 @@ def test_groups_that_share_a_matrix_and_groups_that_do_not(monkeypatch: pytest.M
     boxes, scores, groups = random_boxes(300, 50), DRAW.random(300).astype(np.float32), DRAW.integers(0, 9, 300)
     given = tuple(torch.from_numpy(values) for values in (boxes, scores, groups))
     together = suppress(*given, 0.4)
-    monkeypatch.setattr("gotr1_eval.models.detectors.unidet.suppression._SHARED_MATRIX", 1)
+    monkeypatch.setattr("gotr1_eval.models.detectors.unidet.boxes._SHARED_MATRIX", 1)
     assert torch.equal(suppress(*given, 0.4), together)
 
 

@@ -29,8 +29,13 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_model_type
-from gotr1_eval.models.detectors._grounding_dino_pictures import model_size, prepare
-from gotr1_eval.models.detectors._grounding_dino_text import Caption, load_tokenizer, write_captions
+from gotr1_eval.models.detectors._grounding_dino_inputs import (
+    Caption,
+    load_tokenizer,
+    model_size,
+    prepare,
+    write_captions,
+)
 from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.settings import Settings as StrictSettings
 

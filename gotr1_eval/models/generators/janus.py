@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from PIL import Image
@@ -15,6 +16,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
 from gotr1_eval.models.checkpoint import folder_digest
 from gotr1_eval.models.janus.choosing import Choice
+from gotr1_eval.models.janus.decoder import head_width
 from gotr1_eval.models.janus.loading import (
     Checkpoint,
     checkpoint_and_base,
@@ -22,7 +24,6 @@ from gotr1_eval.models.janus.loading import (
     load_checkpoint,
     read_config,
 )
-from gotr1_eval.models.janus.memory import LONGEST_PROMPT, fitting_samples
 from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
@@ -142,6 +143,32 @@ class JanusGenerator:
         ids = chain.ids[:-1] if chain.truncated else chain.ids
         text: str = self.checkpoint.tokenizer.decode(list(ids), skip_special_tokens=False)
         return text
+
+
+LONGEST_PROMPT = 128
+"""Tokens of a prompt that are counted on; a longer one still runs, and the batch is halved if it does not fit."""
+USED = 0.7
+"""Share of the free memory that is planned with; the rest is for activations, logits and the picture decoder."""
+
+
+def cache_bytes_per_token(model: Any) -> int:  # noqa: ANN401 - transformers is untyped
+    """Bytes of keys and values that one position of one row takes."""
+    config = model.config.text_config
+    values = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config)
+    return int(values * model.lm_head.weight.element_size())
+
+
+def fitting_samples(model: Any, tokens: int, most: int) -> int:  # noqa: ANN401
+    """Samples of so many cached positions each that fit into the free memory; at least 1, at most `most`."""
+    fit = int(USED * free_bytes(model.device)) // max(tokens * cache_bytes_per_token(model), 1)
+    return max(1, min(fit, most))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that the device has left, beside what is loaded."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def token_budget(settings: Settings) -> TokenBudget:

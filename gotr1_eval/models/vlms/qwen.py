@@ -23,7 +23,6 @@ from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import load_whole, read_model_type
-from gotr1_eval.models.vlms.chatml import chat_text
 from gotr1_eval.models.vlms.local import Loaded, LocalSettings, LocalVlm, stop_tokens
 from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, token_positions
 from gotr1_eval.models.vlms.rows import Row
@@ -50,6 +49,42 @@ FAMILIES: Mapping[str, Family] = {
     "qwen3_vl": Family(Qwen3VLForConditionalGeneration, "", False),
 }
 """By `model_type` of config.json."""
+
+
+PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+_STRUCTURE = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+
+
+def chat_text(request: Request, default_system: str) -> str:
+    """The conversation in the family's format, up to where the assistant's answer begins.
+
+    An empty system prompt is what the family's chat template makes of none: `default_system`.
+    """
+    system = unmarked(request.system) or default_system
+    turns = [("system", system)] if system else []
+    turns.append(("user", PICTURE * len(request.images) + unmarked(request.prompt)))
+    for answer, question in request.followups:
+        turns += [("assistant", unmarked(answer)), ("user", unmarked(question))]
+    return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns) + "<|im_start|>assistant\n"
+
+
+def unmarked(text: str) -> str:
+    """The text with the conversation's marks broken up (`<|im_end|>` becomes `< |im_end|>`).
+
+    A chain to be judged may hold them by accident or on purpose; they must not end the question.
+    """
+    for mark in _STRUCTURE:
+        text = text.replace(mark, f"< {mark[1:]}")
+    return text
 
 
 class Settings(LocalSettings):

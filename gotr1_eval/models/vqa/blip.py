@@ -38,8 +38,14 @@ from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
 from gotr1_eval.models.encoders._clip_model import normalise, to_floats
 from gotr1_eval.models.local_model import LocalModel
-from gotr1_eval.models.vqa._blip_text import BlipTokenizer, has_tokenizer, load_tokenizer, tokenizer_file
-from gotr1_eval.models.vqa._blip_weights import load_folder, load_original
+from gotr1_eval.models.vqa._blip_files import (
+    BlipTokenizer,
+    has_tokenizer,
+    load_folder,
+    load_original,
+    load_tokenizer,
+    tokenizer_file,
+)
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1

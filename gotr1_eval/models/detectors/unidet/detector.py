@@ -21,8 +21,7 @@ from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.checkpoint import files_digest
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.labels import Vocabulary, read_labels
-from gotr1_eval.models.detectors.unidet.loading import drop_ignored, load_unidet, read_tensors
-from gotr1_eval.models.detectors.unidet.network import Found, UniDet
+from gotr1_eval.models.detectors.unidet.network import Found, UniDet, drop_ignored, load_unidet, read_tensors
 from gotr1_eval.models.detectors.unidet.preprocessing import Semantics, frame_size, resize, to_batch, to_planes
 from gotr1_eval.models.local_model import LocalModel
 

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.detectors.unidet.architecture import Architecture
-from gotr1_eval.models.detectors.unidet.pyramid import MULTIPLE
+from gotr1_eval.models.detectors.unidet.backbone import MULTIPLE
 
 Semantics = Literal["reference", "corrected"]
 

@@ -15,8 +15,7 @@ from torch.nn.functional import relu
 
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.models.detectors.unidet.architecture import STRIDES
-from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
-from gotr1_eval.models.detectors.unidet.suppression import suppress
+from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes, suppress
 
 _SIDES = (32, 64, 128, 256, 512)
 """Of a level's anchors, in pixels; each also comes a third and two thirds of an octave larger."""
