@@ -20,10 +20,11 @@ from training.grpo import GrpoTrainer
 from training.judging import check_applies
 from training.metrics import Report
 from training.offloading import Offloading
+from training.policies import Sampling
+from training.policies.janus import read_policy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings, PromptSource, SftSettings
 from training.sft_run import SftTrainer
-from training.trained_parts import read_policy
 
 _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
@@ -50,7 +51,7 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
         evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything, settings.sampling.tile)
-    policy = read_policy(settings.ckpt, settings.device, settings.dtype)
+    policy = read_policy(settings.ckpt, settings.device, settings.dtype, settings.policy_sampling)
     judging = Offloading(builder.built, policy.model.device).judging if settings.offload_judges else nullcontext
     trainer = GrpoTrainer(
         settings, folder, policy, rewards, mix, watched=watched, evaluate=evaluate, judging=judging, report=report
@@ -62,8 +63,8 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
 def prepare_sft(settings: SftSettings, folder: Path, report: Report = lambda metrics: None) -> SftTrainer:
     """A supervised trainer that goes on where the folder's run stopped; raises as `prepare_grpo`."""
     _check_claim(folder, settings)
-    checkpoint = read_policy(settings.ckpt, settings.device, settings.dtype)
-    trainer = SftTrainer(settings, folder, checkpoint, report)
+    policy = read_policy(settings.ckpt, settings.device, settings.dtype, Sampling(guidance=1.0))
+    trainer = SftTrainer(settings, folder, policy, report)
     _claim(folder, settings)
     return trainer
 

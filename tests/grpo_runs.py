@@ -21,6 +21,7 @@ from rewards.reward_set import RewardSet
 from tests.free_port import free_port
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
+from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 from training.sharding import sharding_asked
@@ -69,7 +70,7 @@ def trainer(folder: Path, rewards: RewardSet | None = None, **changes: Any) -> G
     return GrpoTrainer(
         asked,
         folder,
-        loaded_random(),
+        JanusPolicy(loaded_random(), asked.policy_sampling),
         rewards or RewardSet({"checksum": ChecksumJudge()}),
         PromptMix(asked.prompts, asked.seed, Builder().suite),
     )

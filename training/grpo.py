@@ -2,7 +2,7 @@
 
     a step: prompts -> a group of samples each (rollout) -> rewards -> advantages -> one or more updates
 
-Read on in: `policy` (what the model says of sampled tokens), `rollout`, `advantage`, `loss`, `update`.
+Read on in: `policies` (what a model must do; Janus is one), `rollout`, `advantage`, `loss`, `update`.
 
 Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with
@@ -45,7 +45,6 @@ from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
-from gotr1_eval.models.janus.loading import Checkpoint
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints
 from training.accelerating import start_accelerator, together
@@ -63,7 +62,7 @@ from training.metrics import (
     speed_metrics,
     update_metrics,
 )
-from training.policy import Policy, Sampling
+from training.policies import Policy
 from training.prompt_sets import PromptMix
 from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
 from training.schedule import cosine_factor
@@ -78,10 +77,10 @@ Evaluate = Callable[[PolicyGenerator, int], Metrics]
 
 
 class GrpoTrainer:
-    """Trains a checkpoint against a reward set, into a folder; picks up where a run in that folder stopped.
+    """Trains a policy against a reward set, into a folder; picks up where a run in that folder stopped.
 
     Args:
-        checkpoint: on the device of this process; its weights are changed in place.
+        policy: on the device of this process, sampling as the settings say; its weights are changed in place.
         rewards: with one headline; see `RewardSet`.
         prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
@@ -93,7 +92,7 @@ class GrpoTrainer:
     """
 
     def __init__(
-        self, settings: GrpoSettings, folder: Path, checkpoint: Checkpoint, rewards: RewardSet, prompts: PromptMix, *,
+        self, settings: GrpoSettings, folder: Path, policy: Policy, rewards: RewardSet, prompts: PromptMix, *,
         watched: RewardSet | None = None, evaluate: Evaluate | None = None,
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
@@ -110,16 +109,8 @@ class GrpoTrainer:
             raise UsageError("kl = 'exact' with adapters reads the reference's states past FSDP's hooks: use 'sampled'")
         self.headline = rewards.headline
         self.prompts = prompts
-        asked = settings.sampling
-        self.sampling = Sampling(
-            guidance=asked.guidance,
-            text_temperature=asked.text_temperature,
-            image_temperature=asked.image_temperature,
-            image_logprob=settings.image_logprob,
-        )
-        policy = Policy(checkpoint.model, self.sampling, checkpoint.special.pad)
         self.learner = make_learner(
-            checkpoint, policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
+            policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )  # fmt: skip
         self.policy = spread(self.learner.policy, self.accelerator)
@@ -227,7 +218,7 @@ class GrpoTrainer:
         seeds = group_seeds(settings.seed, step, indices, group)
         repeated = [prompt for prompt in prompts for _ in range(group)]
         return paint(
-            self.learner.checkpoint, repeated, seeds, self.sampling,
+            self.learner.policy, repeated, seeds,
             chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
             written=self.early.begin if self.early else lambda samples: None,
             clock=clock or Clock(),
@@ -288,7 +279,7 @@ class GrpoTrainer:
 
     def _measure(self, evaluate: Evaluate, done: int) -> None:
         name = f"{self.folder.name}@{done}"
-        policy = PolicyGenerator(self.learner.checkpoint, self.sampling, self.settings.sampling.chain_cap, name)
+        policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, name)
         measured = evaluate(policy, done)
         append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
         named = {f"held out/{name}": value for name, value in measured.items()}

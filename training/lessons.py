@@ -23,15 +23,14 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.tables import read_table
-from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sequence import encode_prompt
+from training.policies import Policy
 from training.sft import Lesson
 from training.vq import encode_pictures
 
 Row = Mapping[str, Any]
 
 
-def read_lessons(files: Sequence[Path], checkpoint: Checkpoint, kept: Path, batch_size: int = 32) -> list[Lesson]:
+def read_lessons(files: Sequence[Path], policy: Policy, kept: Path, batch_size: int = 32) -> list[Lesson]:
     """Every row of the files as a lesson, in order.
 
     Args:
@@ -42,8 +41,8 @@ def read_lessons(files: Sequence[Path], checkpoint: Checkpoint, kept: Path, batc
     """
     rows = [(path, line, row) for path in files for line, row in _rows(path)]
     pictures = {_picture(path, row): (path, line) for path, line, row in rows if row.get("image_tokens") is None}
-    codes = _encoded(pictures, checkpoint, kept, batch_size)
-    return [_lesson(path, line, row, checkpoint, codes) for path, line, row in rows]
+    codes = _encoded(pictures, policy, kept, batch_size)
+    return [_lesson(path, line, row, policy, codes) for path, line, row in rows]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -58,35 +57,35 @@ def _picture(path: Path, row: Row) -> Path:
     return path.parent / str(row.get("image"))
 
 
-def _key(picture: Path, checkpoint: Checkpoint) -> str:
+def _key(picture: Path, policy: Policy) -> str:
     """Names a picture as it is now, at the side length and by the tokenizer that encodes it."""
     try:
         facts = picture.stat()
     except OSError:
         return ""
-    model = checkpoint.model.model.vqmodel
+    model = policy.model.model.vqmodel
     sums = [part.float().sum().item() for part in (model.quantize.embedding.weight, model.quant_conv.weight)]
-    text = f"{picture.absolute()} {facts.st_size} {facts.st_mtime_ns} {_side(checkpoint)} {sums}"
+    text = f"{picture.absolute()} {facts.st_size} {facts.st_mtime_ns} {_side(policy)} {sums}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _side(checkpoint: Checkpoint) -> int:
-    return int(checkpoint.model.config.vision_config.image_size)
+def _side(policy: Policy) -> int:
+    return int(policy.model.config.vision_config.image_size)
 
 
 def _encoded(
-    pictures: Mapping[Path, tuple[Path, int]], checkpoint: Checkpoint, kept: Path, batch_size: int
+    pictures: Mapping[Path, tuple[Path, int]], policy: Policy, kept: Path, batch_size: int
 ) -> dict[Path, tuple[int, ...]]:
     known = {row["key"]: tuple(row["codes"]) for _, row in read_rows(kept)} if kept.exists() else {}
-    keys = {picture: _key(picture, checkpoint) for picture in pictures}
+    keys = {picture: _key(picture, policy) for picture in pictures}
     todo = [picture for picture, key in keys.items() if key not in known]
     kept.parent.mkdir(parents=True, exist_ok=True)
     # In float32 whatever the training runs in: a code is the nearest of thousands, and half precision takes others.
-    model = copy.deepcopy(checkpoint.model.model.vqmodel).float() if todo else None
+    model = copy.deepcopy(policy.model.model.vqmodel).float() if todo else None
     for start in range(0, len(todo), batch_size):
         part = todo[start : start + batch_size]
-        pixels_BHWC = torch.stack([_pixels(picture, *pictures[picture], _side(checkpoint)) for picture in part])
-        found = encode_pictures(model, pixels_BHWC.to(checkpoint.model.device)).tolist()
+        pixels_BHWC = torch.stack([_pixels(picture, *pictures[picture], _side(policy)) for picture in part])
+        found = encode_pictures(model, pixels_BHWC.to(policy.model.device)).tolist()
         append_rows(kept, [{"key": keys[picture], "codes": row} for picture, row in zip(part, found, strict=True)])
         known |= {keys[picture]: tuple(row) for picture, row in zip(part, found, strict=True)}
     return {picture: known[key] for picture, key in keys.items()}
@@ -101,12 +100,12 @@ def _pixels(picture: Path, path: Path, line: int, side: int) -> torch.Tensor:
     return torch.from_numpy(np.array(image))
 
 
-def _lesson(path: Path, line: int, row: Row, checkpoint: Checkpoint, codes: Mapping[Path, tuple[int, ...]]) -> Lesson:
+def _lesson(path: Path, line: int, row: Row, policy: Policy, codes: Mapping[Path, tuple[int, ...]]) -> Lesson:
     prompt, chain = (_text(row, name, path, line) for name in ("prompt", "chain"))
     given = row.get("image_tokens")
     image = codes[_picture(path, row)] if given is None else _codes(given, path, line)
-    expected = checkpoint.model.config.vision_config.num_image_tokens
-    highest = checkpoint.model.config.vq_config.num_embeddings - 1
+    expected = policy.model.config.vision_config.num_image_tokens
+    highest = policy.model.config.vq_config.num_embeddings - 1
     if len(image) != expected or not all(0 <= code <= highest for code in image):
         raise DataError(
             f"expected {expected} image tokens in 0..{highest}, got {len(image)} in {min(image)}..{max(image)}"
@@ -118,8 +117,8 @@ def _lesson(path: Path, line: int, row: Row, checkpoint: Checkpoint, codes: Mapp
     # The answer goes on after "Assistant:", so its first word carries a space.
     written = f" {chain.strip().removesuffix(BEGIN_OF_IMAGE)}{BEGIN_OF_IMAGE}"
     return Lesson(
-        tuple(encode_prompt(checkpoint.tokenizer, prompt, checkpoint.special)),
-        tuple(checkpoint.tokenizer.encode(written, add_special_tokens=False)),
+        tuple(policy.encode([prompt])[0]),
+        tuple(policy.tokenizer.encode(written, add_special_tokens=False)),
         image,
     )
 

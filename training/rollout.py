@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from PIL import Image
@@ -20,11 +19,8 @@ from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Prompt, Sample
-from gotr1_eval.models.janus.choosing import Choice
-from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
-from gotr1_eval.models.janus.sequence import encode_prompt
-from training.policy import Actions, Sampling
+from gotr1_eval.models.sequences import SampledChain
+from training.policies import Actions, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +40,9 @@ class Rollout:
 
 @torch.no_grad()
 def paint(
-    checkpoint: Checkpoint,
+    policy: Policy,
     prompts: Sequence[Prompt],
     seeds: Sequence[int],
-    sampling: Sampling,
     *,
     chain_cap: int,
     tile: int,
@@ -60,43 +55,33 @@ def paint(
         written: is handed the samples of a tile as soon as their chains are there, before the pictures.
         clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
-    special, tokenizer = checkpoint.special, checkpoint.tokenizer
-    rows = [encode_prompt(tokenizer, prompt.text, special) for prompt in prompts]
+    rows = policy.encode([prompt.text for prompt in prompts])
     chains: list[SampledChain] = []
     samples: list[Sample] = []
     ids, log_probs, pictures = [], [], []
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
         with clock("chain"):
-            chains_of_tile = sample_chains(
-                checkpoint.model, part, part_seeds, special, cap=chain_cap, choice=Choice(sampling.text_temperature)
-            )
+            chains_of_tile = policy.sample_chains(part, part_seeds, chain_cap)
         begun = slice(start, start + tile)
-        samples += _samples(tokenizer, prompts[begun], chains_of_tile, part_seeds, start)
+        samples += _samples(policy, prompts[begun], chains_of_tile, part_seeds, start)
         written(samples[begun])
         texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
         with clock("image"):
-            painted = sample_images(
-                checkpoint.model,
-                texts,
-                part_seeds,
-                special,
-                guidance=sampling.guidance,
-                choice=Choice(sampling.image_temperature),
-            )
+            painted = policy.sample_images(texts, part_seeds)
         chains += chains_of_tile
         ids.append(painted.ids_BT)
         log_probs.append(painted.log_probs_BT)
         with clock("decode"):
-            decoded = decode_images(checkpoint.model, painted.ids_BT).numpy()
+            decoded = policy.decode(painted.ids_BT).numpy()
         pictures += [Image.fromarray(picture) for picture in decoded]
-    actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), special.pad)
+    actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), policy.pad)
     samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
     return Rollout(samples, actions, [chain.truncated for chain in chains])
 
 
 def _samples(
-    tokenizer: Any,  # noqa: ANN401
+    policy: Policy,
     prompts: Sequence[Prompt],
     chains: Sequence[SampledChain],
     seeds: Sequence[int],
@@ -105,16 +90,9 @@ def _samples(
     """Prompts and chains as the judges take them, still without pictures; numbered from `start`."""
     rows = enumerate(zip(prompts, chains, seeds, strict=True), start=start)
     return [
-        Sample(id=str(at), prompt=prompt.text, chain=_text(tokenizer, chain), seed=seed, meta=prompt.facts)
+        Sample(id=str(at), prompt=prompt.text, chain=policy.chain_text(chain), seed=seed, meta=prompt.facts)
         for at, (prompt, chain, seed) in rows
     ]
-
-
-def _text(tokenizer: Any, chain: SampledChain) -> str:  # noqa: ANN401 - transformers is untyped
-    """What the policy wrote; an appended `<begin_of_image>` it did not write."""
-    ids = chain.ids[:-1] if chain.truncated else chain.ids
-    text: str = tokenizer.decode(list(ids), skip_special_tokens=False)
-    return text
 
 
 def group_seeds(run_seed: int, step: int, prompt_indices: Sequence[int], group: int) -> list[int]:
@@ -140,14 +118,14 @@ class PolicyGenerator:
         name, fingerprint: state the step, since the weights change under the same settings.
     """
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chain_cap: int, name: str) -> None:
-        self._checkpoint, self._sampling, self._cap = checkpoint, sampling, chain_cap
+    def __init__(self, policy: Policy, chain_cap: int, name: str) -> None:
+        self._policy, self._cap = policy, chain_cap
         self.name = self.fingerprint = name
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
         """See `gotr1_eval.core.protocols.Generator`."""
         asked = [Prompt(prompt) for prompt in prompts]
-        painted = paint(self._checkpoint, asked, seeds, self._sampling, chain_cap=self._cap, tile=len(prompts))
+        painted = paint(self._policy, asked, seeds, chain_cap=self._cap, tile=len(prompts))
         return [
             Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
             for sample in painted.samples

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_v
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
-from training.policy import ImageLogProb
+from training.policies import ImageLogProb, Sampling
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -229,3 +229,13 @@ class GrpoSettings(TrainSettings):
     max_unscored: Share = 0.5
     window: PositiveInt = 10
     seed: int = 0
+
+    @property
+    def policy_sampling(self) -> Sampling:
+        """How the policy samples, and so how it scores."""
+        return Sampling(
+            guidance=self.sampling.guidance,
+            text_temperature=self.sampling.text_temperature,
+            image_temperature=self.sampling.image_temperature,
+            image_logprob=self.image_logprob,
+        )

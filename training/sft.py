@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +20,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from gotr1_eval.core.errors import RunError
-from gotr1_eval.models.janus.sequence import Padded, left_pad, positions, unconditional
+from gotr1_eval.models.sequences import Padded, left_pad, unconditional
+from training.policies import Policy
 from training.schedule import cosine_factor
 
 
@@ -94,21 +94,6 @@ def collate(lessons: Sequence[Lesson], dropped_B: Tensor, pad: int) -> Batch:
     return Batch(Padded(ids_BL, full.mask_BL), chain_BL, torch.tensor([lesson.image for lesson in lessons]))
 
 
-def hidden_states(model: Any, text: Padded, image_BT: Tensor) -> Tensor:  # noqa: ANN401
-    """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
-    text_BLD = model.get_input_embeddings()(text.ids_BL)
-    image_BTD = model.prepare_embeddings_for_image_generation(image_BT[:, :-1])
-    mask = torch.cat([text.mask_BL, torch.ones_like(image_BT[:, :-1])], dim=1)
-    out = model.model.language_model(
-        inputs_embeds=torch.cat([text_BLD, image_BTD], dim=1),
-        attention_mask=mask,
-        position_ids=positions(mask),
-        use_cache=False,
-    )
-    states: Tensor = out.last_hidden_state
-    return states
-
-
 def token_loss(head: Callable[[Tensor], Tensor], states_ND: Tensor, targets_N: Tensor, chunk: int = 2048) -> Tensor:
     """Summed cross-entropy in nats.
 
@@ -125,19 +110,19 @@ def token_loss(head: Callable[[Tensor], Tensor], states_ND: Tensor, targets_N: T
     return torch.stack([checkpoint(summed, *piece, use_reentrant=False) for piece in pieces]).sum()
 
 
-def batch_losses(model: Any, batch: Batch, text_tokens: int, image_tokens: int) -> Losses:  # noqa: ANN401
+def batch_losses(policy: Policy, batch: Batch, text_tokens: int, image_tokens: int) -> Losses:
     """Both losses of a batch. Each state predicts the token after it; the last text state the first code.
 
     Args:
         text_tokens, image_tokens: what the sums are divided by: tokens of the whole step, of which this batch may be
             a part. A step of dropped rows alone has no chain, and no loss of one.
     """
-    states_BSD = hidden_states(model, batch.text, batch.image_BT)
+    states_BSD = policy.hidden_states(batch.text, batch.image_BT)
     length = batch.text.ids_BL.shape[1]
     targeted = batch.chain_BL[:, 1:]
     text_ND, image_ND = states_BSD[:, : length - 1][targeted], states_BSD[:, length - 1 :].flatten(0, 1)
-    text = token_loss(model.lm_head, text_ND, batch.text.ids_BL[:, 1:][targeted])
-    image = token_loss(model.model.generation_head, image_ND, batch.image_BT.flatten())
+    text = token_loss(policy.text_head, text_ND, batch.text.ids_BL[:, 1:][targeted])
+    image = token_loss(policy.image_head, image_ND, batch.image_BT.flatten())
     return Losses(text / max(text_tokens, 1), image / max(image_tokens, 1))
 
 
@@ -169,7 +154,7 @@ def steps_from(start: int, lessons: Sequence[Lesson], pad: int, options: SftOpti
         ]
 
 
-def learn(model: Any, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, options: SftOptions) -> Losses:  # noqa: ANN401
+def learn(policy: Policy, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, options: SftOptions) -> Losses:
     """One step of the optimizer from the micro-batches of a step; returns its losses.
 
     Raises:
@@ -177,13 +162,13 @@ def learn(model: Any, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, 
     """
     text_tokens = sum(int(part.chain_BL.sum()) for part in parts)
     image_tokens = sum(part.image_BT.numel() for part in parts)
-    device = model.device
+    device = policy.model.device
     optimizer.zero_grad()
     text = image = torch.zeros(())
     for part in parts:
         batch = Batch(part.text.to(device), part.chain_BL.to(device), part.image_BT.to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.bfloat16):
-            losses = batch_losses(model, batch, text_tokens, image_tokens)
+            losses = batch_losses(policy, batch, text_tokens, image_tokens)
         torch.autograd.backward(options.text_weight * losses.text + options.image_weight * losses.image)
         text, image = text + losses.text.detach().cpu(), image + losses.image.detach().cpu()
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -204,9 +189,8 @@ def adamw(parameters: Iterable[torch.nn.Parameter], options: SftOptions) -> torc
 
 
 def train_sft(
-    model: Any,  # noqa: ANN401
+    policy: Policy,
     lessons: Sequence[Lesson],
-    pad: int,
     options: SftOptions,
     *,
     start: int = 0,
@@ -215,20 +199,20 @@ def train_sft(
 ) -> list[tuple[float, float]]:
     """Train whatever parameters require gradients, in place; returns (text, image) loss of every step.
 
-    The same model, lessons, options and number of threads give the same weights, also when a run is cut in two.
+    The same policy, lessons, options and number of threads give the same weights, also when a run is cut in two.
 
     Args:
         start: steps that are done already, with `optimizer` as they left it.
         after_step: told the number of steps done and the losses; answers whether to go on.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = optimizer or adamw(trained, options)
     history = []
-    for step, parts in enumerate(steps_from(start, lessons, pad, options), start=start):
+    for step, parts in enumerate(steps_from(start, lessons, policy.pad, options), start=start):
         rate = options.learning_rate * cosine_factor(step, options.steps, options.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses = learn(model, parts, optimizer, options)
+        losses = learn(policy, parts, optimizer, options)
         history.append((losses.text.item(), losses.image.item()))
         if not after_step(step + 1, losses):
             break

@@ -6,26 +6,25 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import GotR1Error, UsageError
 from gotr1_eval.files.jsonl import append_rows
-from gotr1_eval.models.janus.loading import Checkpoint
 from training import checkpoint as checkpoints
 from training.accelerating import start_accelerator
 from training.lessons import read_lessons
 from training.metrics import Report
-from training.policy import Policy, Sampling
+from training.policies import Policy
 from training.settings import SftSettings
 from training.sft import Losses, SftOptions, adamw, train_sft
 from training.trained_parts import make_learner
 
 
 class SftTrainer:
-    """Trains a checkpoint on the rows of the settings' data files.
+    """Trains a policy on the rows of the settings' data files.
 
     Attributes:
         stopping: set it to end after the step under way, saved.
     """
 
     def __init__(
-        self, settings: SftSettings, folder: Path, checkpoint: Checkpoint, report: Report = lambda metrics: None
+        self, settings: SftSettings, folder: Path, policy: Policy, report: Report = lambda metrics: None
     ) -> None:
         """Reads the data; see `training.lessons` for its errors. Raises UsageError as one of several processes."""
         self.settings, self.folder, self.report = settings, folder, report
@@ -34,10 +33,8 @@ class SftTrainer:
             raise UsageError(
                 f"train sft runs in one process, not {self.accelerator.num_processes}: start it without accelerate"
             )
-        self.lessons = read_lessons(settings.data, checkpoint, folder / "image_tokens.jsonl")
-        policy = Policy(checkpoint.model, Sampling(guidance=1.0), checkpoint.special.pad)
+        self.lessons = read_lessons(settings.data, policy, folder / "image_tokens.jsonl")
         self.learner = make_learner(
-            checkpoint,
             policy,
             settings.lora,
             ckpt=settings.ckpt,
@@ -67,10 +64,9 @@ class SftTrainer:
             GotR1Error: it cannot go on; what was learned is saved.
         """
         self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
-        model, pad = self.learner.checkpoint.model, self.learner.checkpoint.special.pad
         try:
             train_sft(
-                model, self.lessons, pad, self.options,
+                self.learner.policy, self.lessons, self.options,
                 start=self.done, optimizer=self.optimizer, after_step=self._after_step,
             )  # fmt: skip
         except GotR1Error:

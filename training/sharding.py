@@ -21,7 +21,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from gotr1_eval.core.errors import UsageError
-from training.policy import Policy
+from training.policies import Policy
 
 
 def sharding_asked() -> bool:
@@ -57,7 +57,8 @@ def spread(policy: Policy, accelerator: Accelerator) -> nn.Module:
     # The losses never write into what a module returned, which is what torch warns of at every step.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-    for layer in policy.model.model.language_model.layers:
+    layers: Any = policy.language_model.layers
+    for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(policy, mesh=mesh)
     return policy

@@ -19,7 +19,10 @@ from torch import Tensor
 from transformers import GenerationConfig, JanusConfig, JanusForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
+from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
+from training.policies import Sampling
+from training.policies.janus import JanusPolicy
 from training.sft import Lesson, Losses, SftOptions, train_sft
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
 from training.tiny_tokenizer import train_tokenizer
@@ -92,7 +95,7 @@ def build_tiny_janus(
     install_pictures(model, learned)
     for place, options in enumerate(recipe.sft):
         lessons = lessons_of(list(examples(recipe.corpus, seed + place)), tokenizer, learned)
-        learn_chains(model, lessons, SpecialIds.of(tokenizer).pad, replace(options, seed=seed + place), progress)
+        learn_chains(model, tokenizer, lessons, replace(options, seed=seed + place), progress)
     save(model, tokenizer, out)
     progress(f"saved to {out}")
 
@@ -178,8 +181,8 @@ def install_pictures(model: Any, tokenizer: JanusVQVAE) -> None:  # noqa: ANN401
 
 def learn_chains(
     model: Any,  # noqa: ANN401
+    tokenizer: PreTrainedTokenizerFast,
     lessons: list[Lesson],
-    pad: int,
     options: SftOptions,
     progress: Progress,
 ) -> None:
@@ -194,7 +197,8 @@ def learn_chains(
             progress(f"sft step {step}: chain {losses.text:.3f}, image {losses.image:.3f} nats a token")
         return True
 
-    train_sft(model, lessons, pad, options, after_step=tell)
+    policy = JanusPolicy(Checkpoint(model, tokenizer, SpecialIds.of(tokenizer)), Sampling(guidance=1.0))
+    train_sft(policy, lessons, options, after_step=tell)
     model.eval()
 
 

@@ -7,33 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from gotr1_eval.models.checkpoint import quiet
-from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
-from gotr1_eval.models.local_model import choose_device
-from training.policy import Policy
+from training.policies import Policy
 from training.settings import LoraSettings
 from training.sharding import whole
-
-_FROZEN = ("vqmodel", "vision_model", "aligner")
-"""Never trained: the picture tokenizer, and the tower that reads pictures, which generation does not use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """A checkpoint whose weights learn.
+    """A policy whose weights learn.
 
     Attributes:
-        checkpoint: what the sampler uses; always the weights as they are now.
-        policy: what scores actions, the same weights.
+        policy: what samples and scores, always with the weights as they are now.
         adapters: peft's wrapper, None where the model is trained in full.
         frozen: the first policy, kept only for full training with a KL term; adapters are switched off instead.
     """
 
-    checkpoint: Checkpoint
     policy: Policy
     adapters: Any
     frozen: Policy | None
@@ -80,7 +73,7 @@ class Learner:
     def weights(self, kept: bool = True) -> dict[str, torch.Tensor]:
         """What `save` writes, with its shards put together: all processes call it at once; see `whole`."""
         if self.adapters is None:
-            stored = self.checkpoint.model.state_dict()
+            stored = self.policy.model.state_dict()
         else:
             stored = {name: each for name, each in self.adapters.state_dict().items() if "lora_" in name}
         found: dict[str, torch.Tensor] = whole(dict(stored), kept)
@@ -92,18 +85,11 @@ class Learner:
             if self.adapters is not None:
                 self.adapters.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
             else:
-                self.checkpoint.model.save_pretrained(folder, state_dict=weights)
-                self.checkpoint.tokenizer.save_pretrained(folder)
-
-
-def read_policy(ckpt: str, device: str, dtype: Literal["float32", "bfloat16"]) -> Checkpoint:
-    """The checkpoint that training starts from; see `gotr1_eval.models.janus.loading` for its errors."""
-    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
-    return load_checkpoint(checkpoint_folder(ckpt), device=choose_device(device), dtype=kind)
+                self.policy.model.save_pretrained(folder, state_dict=weights)
+                self.policy.tokenizer.save_pretrained(folder)
 
 
 def make_learner(
-    checkpoint: Checkpoint,
     policy: Policy,
     lora: LoraSettings | None,
     *,
@@ -112,29 +98,29 @@ def make_learner(
     keep_first: bool = False,
     gradient_checkpointing: bool = False,
 ) -> Learner:
-    """Give the checkpoint's weights gradients where they are to learn.
+    """Give the policy's weights gradients where they are to learn.
 
     Args:
-        ckpt: what the checkpoint was read from; adapters that are saved name it.
+        ckpt: what the policy was read from; adapters that are saved name it.
         seed: of the adapters' first weights.
         keep_first: a copy of a policy trained in full is kept as the reference; adapters need none.
     """
     frozen = copy.deepcopy(policy).requires_grad_(False) if keep_first and lora is None else None
     adapters = None
     if lora is not None:
-        adapters = _with_adapters(checkpoint.model, lora, ckpt, seed)
+        adapters = _with_adapters(policy, lora, ckpt, seed)
     else:
-        checkpoint.model.requires_grad_(True)
-        for part in _FROZEN:
-            getattr(checkpoint.model.model, part).requires_grad_(False)
+        policy.model.requires_grad_(True)
+        for part in policy.never_trained:
+            part.requires_grad_(False)
     if gradient_checkpointing:
-        language_model = checkpoint.model.model.language_model
+        language_model: Any = policy.language_model
         # transformers has begun to call it by another name.
         renamed = getattr(language_model, "activation_checkpointing_enable", None)
         (renamed or language_model.gradient_checkpointing_enable)({"use_reentrant": False})
         # transformers recomputes layers in training mode alone; it changes nothing else, without any dropout.
         language_model.train()
-    return Learner(checkpoint, policy, adapters, frozen)
+    return Learner(policy, adapters, frozen)
 
 
 def _adapted(adapters: Any) -> list[Any]:  # noqa: ANN401
@@ -145,15 +131,14 @@ def _adapted(adapters: Any) -> list[Any]:  # noqa: ANN401
     return [layer for layer in layers if layer.get_base_layer().weight.dtype == torch.float32]
 
 
-def _with_adapters(model: Any, lora: LoraSettings, ckpt: str, seed: int) -> Any:  # noqa: ANN401 - peft is untyped
+def _with_adapters(policy: Policy, lora: LoraSettings, ckpt: str, seed: int) -> Any:  # noqa: ANN401 - peft is untyped
     """peft's wrapper; the model itself now has the adapters inside."""
     from peft import LoraConfig, get_peft_model
 
-    where = rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(lora.targets)})"
     base = str(Path(ckpt).expanduser().absolute()) if Path(ckpt).expanduser().is_dir() else ckpt
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=where)
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=policy.adapted_layers(lora.targets))
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
-        adapted = get_peft_model(model, config)
+        adapted = get_peft_model(policy.model, config)
     config.base_model_name_or_path = base  # after the fact: peft puts the model's own name there first
     return adapted

@@ -17,7 +17,7 @@ from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 
 from training.loss import Clip, clipped_loss, clipped_share, sampled_kl, weighted_sum
-from training.policy import Actions, Policy, SegmentScores, States, TokenScores
+from training.policies import Actions, Policy, SegmentScores, States, TokenScores
 from training.settings import ClipSettings, GrpoSettings
 from training.trained_parts import Learner
 

@@ -21,6 +21,7 @@ from rewards.reward_set import RewardSet
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.unit.test_early_judges import rewards, score
 from training.grpo import GrpoTrainer
+from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 
@@ -33,8 +34,9 @@ def prepared(server: FaultyServer, *, early: bool) -> GrpoTrainer:
     })  # fmt: skip
     checkpoint = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32)
     only = RewardSet({"semantic": rewards(server).judges["semantic"]})
+    policy = JanusPolicy(checkpoint, settings.policy_sampling)
     mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
-    return GrpoTrainer(settings, Path(TemporaryDirectory().name), checkpoint, only, mix)
+    return GrpoTrainer(settings, Path(TemporaryDirectory().name), policy, only, mix)
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ from tests.grpo_runs import ChecksumJudge
 from tests.tiny_models import loaded_random
 from training.advantage import group_advantages
 from training.grpo import GrpoTrainer
+from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.rollout import rewards_of
 from training.settings import GrpoSettings, PromptSource
@@ -84,7 +85,9 @@ def ours(work: Work, folder: Path) -> Callable[[int], object]:
         "sampling": {"guidance": GUIDANCE, "chain_cap": work.cap}, "device": "cpu",
     })  # fmt: skip
     mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
-    trainer = GrpoTrainer(settings, folder, work.checkpoint(), work.rewards(), mix)
+    trainer = GrpoTrainer(
+        settings, folder, JanusPolicy(work.checkpoint(), settings.policy_sampling), work.rewards(), mix
+    )
 
     def step(number: int) -> None:
         assert trainer.step(number)["groups/too_few"] == 0, "groups were dropped, and nothing learned from them"

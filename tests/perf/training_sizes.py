@@ -23,6 +23,7 @@ from tests.grpo_runs import ChecksumJudge
 from tests.perf.sampling import SIZES, random_janus
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
+from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 
@@ -63,8 +64,9 @@ def main() -> None:
     })  # fmt: skip
     with TemporaryDirectory() as folder:
         rewards = RewardSet({"checksum": ChecksumJudge()})
+        painter = JanusPolicy(policy(asked.size, device), settings.policy_sampling)
         mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
-        trainer = GrpoTrainer(settings, Path(folder), policy(asked.size, device), rewards, mix)
+        trainer = GrpoTrainer(settings, Path(folder), painter, rewards, mix)
         loaded = gibibytes(device)
         rows = [trainer.step(number) for number in range(asked.steps + 1)][1:]
     seconds = [sum(row[f"seconds/{part}"] for row in rows) / len(rows) for part in PARTS]

@@ -30,7 +30,8 @@ from tests.fakes import ScriptedJudge
 from tests.grpo_runs import settings
 from tests.tiny_models import loaded_random
 from training.judging import check_applies
-from training.policy import Sampling
+from training.policies import Sampling
+from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix, read_source
 from training.rollout import paint
 from training.settings import GrpoSettings, PromptSource
@@ -96,9 +97,8 @@ def test_geneval_is_a_reward_of_training_prompts(source: dict[str, Any], geneval
 def test_a_rollout_hands_the_facts_to_its_judges_before_and_after_painting():
     told: list[Sample] = []
     prompts = [Prompt("a red circle", {"category": "color", "mine": [1, {"a": None}]}), Prompt("a blue square")]
-    rollout = paint(
-        loaded_random(), prompts, [1, 2], Sampling(guidance=1.0), chain_cap=6, tile=1, written=told.extend
-    )  # fmt: skip
+    policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
+    rollout = paint(policy, prompts, [1, 2], chain_cap=6, tile=1, written=told.extend)
     assert [sample.meta for sample in rollout.samples] == [prompt.facts for prompt in prompts]
     assert [sample.meta for sample in told] == [prompt.facts for prompt in prompts]
 

@@ -172,7 +172,7 @@ def test_a_detector_without_a_finite_number_has_not_found_nothing():
 
 def test_a_rollout_of_a_broken_policy_ends_the_training(tmp_path):
     one = trainer(tmp_path)
-    one.learner.checkpoint.model.lm_head.weight.data[3] = math.nan
+    one.learner.policy.model.lm_head.weight.data[3] = math.nan
     with pytest.raises(BackendError, match="language head"):
         one.train()
 
@@ -181,7 +181,7 @@ def test_a_supervised_step_that_is_not_finite_is_not_made(tmp_path):
     from tests.unit.test_sft_run import run, write_data
 
     one = run(tmp_path / "run", write_data(tmp_path), 3, save_every=3)
-    one.report = lambda metrics: one.learner.checkpoint.model.lm_head.weight.data.fill_(math.nan)
+    one.report = lambda metrics: one.learner.policy.model.lm_head.weight.data.fill_(math.nan)
     with pytest.raises(RunError, match="gradient is nan"):
         one.train()
     assert (tmp_path / "run/checkpoints/step-000001").is_dir()

@@ -20,10 +20,10 @@ from gotr1_eval.models.generators.janus import build
 from gotr1_eval.models.janus.loading import load_checkpoint
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, gradients, launcher, settings, trainer
-from tests.tiny_models import random_checkpoint, random_model, random_tokenizer
+from tests.tiny_models import loaded_random, random_checkpoint
 from training.judging import UnscoredWatch, judge_patiently
 from training.metrics import Judged, rollout_metrics
-from training.policy import Policy
+from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import PromptSource
 
@@ -62,7 +62,7 @@ def test_two_processes_give_the_same_gradients(tmp_path, scale):
 def test_recomputed_layers_give_the_same_gradients(tmp_path, whole):
     def counted(**changes):
         one, calls = trainer(tmp_path / str(len(changes)), max_grad_norm=1e9, **changes), []
-        layer = one.learner.checkpoint.model.model.language_model.layers[0]
+        layer = one.learner.policy.model.model.language_model.layers[0]
         # Before and not after: what is run again ends as soon as the last tensor that is needed is there.
         layer.mlp.register_forward_pre_hook(lambda *_: calls.append(torch.is_grad_enabled()))
         return gradients(one), sum(calls)
@@ -140,9 +140,9 @@ def test_saved_adapters_are_a_checkpoint(tmp_path):
         before, after, read = (
             policy(rollout.actions).image.log_probs_BS
             for policy in (
-                Policy(random_model(random_tokenizer()), trained.sampling, found.special.pad),
+                JanusPolicy(loaded_random(), trained.learner.policy.sampling),
                 trained.learner.policy,
-                Policy(found.model, trained.sampling, found.special.pad),
+                JanusPolicy(found, trained.learner.policy.sampling),
             )
         )
     assert torch.allclose(read, after, atol=1e-5)
@@ -277,7 +277,7 @@ def test_prompts_depend_on_seed_and_step_alone(tmp_path):
     counts = [flat.count(prompt) for prompt in ("one", "two", "three")]
     assert max(counts) - min(counts) <= 1, "a source is gone through whole before it begins anew"
     (tmp_path / "c.jsonl").write_text('{"prompt": 3}\n')
-    with pytest.raises(DataError, match=r"c\.jsonl:1: expected texts under 'prompt'"):
+    with pytest.raises(DataError, match=r"c\.jsonl:1: expected a text under 'prompt'"):
         PromptMix([PromptSource(file=tmp_path / "c.jsonl")], 0, Builder().suite)
     with pytest.raises(UsageError, match="no category 'colour'"):
         PromptMix([PromptSource(shapes=("colour",))], 0, Builder().suite)

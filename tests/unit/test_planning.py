@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gotr1_eval.cli.train import amount
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.models.janus.sequence import left_pad
+from gotr1_eval.models.sequences import left_pad
 from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import GPUS, Assumptions
 from gotr1_eval.planning.judging import judge_pictures
@@ -34,7 +34,7 @@ from gotr1_eval.planning.sizes import (
 )
 from tests.tiny_models import CODES, TOKENS, random_config, random_tokenizer
 from tests.tiny_vlms import save_tiny_qwen
-from training.sft import hidden_states
+from training.policies.janus import hidden_states
 
 SLACK = 0.01
 """Rotations and position embeddings, which the model of costs leaves out and the counter sees."""

@@ -11,7 +11,8 @@ import torch
 from gotr1_eval.core.types import Prompt
 from tests.tiny_models import CODES, loaded_random, random_model
 from training.loss import exact_kl
-from training.policy import Policy, Sampling, States
+from training.policies import Sampling, States
+from training.policies.janus import JanusPolicy
 from training.rollout import paint
 
 TEXTS = ["a red circle", "a blue square on the left of a green circle", "a dotted triangle", "two red circles"]
@@ -26,13 +27,13 @@ def checkpoint():
 
 @pytest.fixture(scope="module")
 def rollout(checkpoint):
-    found = paint(checkpoint, PROMPTS, [1, 2, 3, 4], SAMPLING, chain_cap=30, tile=3)
+    found = paint(JanusPolicy(checkpoint, SAMPLING), PROMPTS, [1, 2, 3, 4], chain_cap=30, tile=3)
     assert any(found.truncated)
     return found
 
 
 def scores(checkpoint, actions, **changes):
-    policy = Policy(checkpoint.model, replace(SAMPLING, **changes), checkpoint.special.pad, chunk=37)
+    policy = JanusPolicy(checkpoint, replace(SAMPLING, **changes), chunk=37)
     with torch.no_grad():
         return policy(actions)
 
@@ -71,7 +72,7 @@ def test_a_planted_error_is_seen(checkpoint, rollout, planted, monkeypatch):
     if planted == "temperature":
         changes = {"image_temperature": 1.0}
     elif planted == "pad row":
-        monkeypatch.setattr("training.policy.unconditional", lambda text, pad: text.ids_BL.clone())
+        monkeypatch.setattr("training.policies.janus.unconditional", lambda text, pad: text.ids_BL.clone())
     else:
         actions = replace(actions, image_BT=actions.image_BT.roll(1, dims=1))
     found = scores(checkpoint, actions, **changes)
@@ -92,8 +93,8 @@ def test_only_sampled_tokens_are_actions(checkpoint, rollout):
 
 def test_entropy_and_exact_kl_against_the_plain_distributions(checkpoint, rollout):
     actions = rollout.actions.select(torch.tensor([1]))
-    policy = Policy(checkpoint.model, SAMPLING, checkpoint.special.pad)
-    other = Policy(random_model(checkpoint.tokenizer, seed=5), SAMPLING, checkpoint.special.pad)
+    policy = JanusPolicy(checkpoint, SAMPLING)
+    other = JanusPolicy(replace(checkpoint, model=random_model(checkpoint.tokenizer, seed=5)), SAMPLING)
     with torch.no_grad():
         found = policy(actions, reference=(other, other.states(actions)))
         mine, theirs = (
@@ -108,7 +109,8 @@ def test_entropy_and_exact_kl_against_the_plain_distributions(checkpoint, rollou
 def test_gradients_do_not_depend_on_the_chunk_and_detached_spares_the_unconditional_row(checkpoint, rollout):
     def gradient(how, chunk):
         model = random_model(checkpoint.tokenizer)
-        found = Policy(model, replace(SAMPLING, image_logprob=how), checkpoint.special.pad, chunk)(rollout.actions)
+        policy = JanusPolicy(replace(checkpoint, model=model), replace(SAMPLING, image_logprob=how), chunk)
+        found = policy(rollout.actions)
         torch.autograd.backward(found.image.log_probs_BS.sum() + found.text.log_probs_BS.sum())
         return model.model.generation_head.proj_out.weight.grad, model.lm_head.weight.grad
 
@@ -125,7 +127,8 @@ def test_gradients_of_guidance_by_hand(checkpoint, rollout, how):
     """With g = u + s (c - u), d log p_g / dc = s (1 - p_g) and d/du = (1 - s) (1 - p_g), one-hot 1."""
     model = copy.deepcopy(checkpoint.model)
     model.model.generation_head = torch.nn.Identity()
-    policy = Policy(model, replace(SAMPLING, image_logprob=how, image_temperature=1.0), checkpoint.special.pad)
+    changed = replace(SAMPLING, image_logprob=how, image_temperature=1.0)
+    policy = JanusPolicy(replace(checkpoint, model=model), changed)
     actions = rollout.actions.select(torch.tensor([0]))
     shape = (1, actions.image_BT.shape[1], CODES)
     c, u = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)).requires_grad_() for seed in (0, 1))

@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gotr1_eval.models.janus.sequence import SpecialIds, left_pad, unconditional_row
-from tests.tiny_models import CODES, TOKENS, random_model, random_tokenizer
+from gotr1_eval.models.janus.sequence import SpecialIds
+from gotr1_eval.models.sequences import left_pad, unconditional_row
+from tests.tiny_models import CODES, TOKENS, loaded_random, random_tokenizer
+from training.policies import Sampling
+from training.policies.janus import JanusPolicy
 from training.schedule import cosine_schedule
 from training.sft import Lesson, SftOptions, batch_losses, collate, lesson_order, token_loss, train_sft
 
@@ -18,8 +21,8 @@ def special():
     return SpecialIds.of(random_tokenizer())
 
 
-def model():
-    return random_model(random_tokenizer())
+def policy():
+    return JanusPolicy(loaded_random(), Sampling(guidance=1.0))
 
 
 @pytest.fixture
@@ -86,31 +89,31 @@ def plain_losses(model, lesson):
 
 @torch.no_grad()
 def test_losses_equal_the_plain_ones(lessons, special):
-    learner = model()
+    learner = policy()
     tokens = sum(len(lesson.chain) for lesson in lessons)
     losses = batch_losses(learner, collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad), tokens, 3 * TOKENS)
-    texts, images = zip(*(plain_losses(learner, lesson) for lesson in lessons), strict=True)
+    texts, images = zip(*(plain_losses(learner.model, lesson) for lesson in lessons), strict=True)
     assert losses.text.item() == pytest.approx(sum(texts) / sum(len(lesson.chain) for lesson in lessons), rel=1e-4)
     assert losses.image.item() == pytest.approx(sum(images) / (3 * TOKENS), rel=1e-4)
 
 
-def test_a_few_lessons_are_learned_by_heart(lessons, special):
+def test_a_few_lessons_are_learned_by_heart(lessons):
     options = SftOptions(steps=60, batch_size=3, learning_rate=1e-2, warmup_steps=5, prompt_dropout=0.0)
-    history = train_sft(model(), lessons, special.pad, options)
+    history = train_sft(policy(), lessons, options)
     assert history[-1][0] < history[0][0] / 5
     assert history[-1][1] < history[0][1] / 2
 
 
-def test_training_is_deterministic(lessons, special):
+def test_training_is_deterministic(lessons):
     options = SftOptions(steps=4, batch_size=2, warmup_steps=2, prompt_dropout=0.5)
-    assert train_sft(model(), lessons, special.pad, options) == train_sft(model(), lessons, special.pad, options)
+    assert train_sft(policy(), lessons, options) == train_sft(policy(), lessons, options)
 
 
-def test_micro_batches_give_the_same_losses(lessons, special):
+def test_micro_batches_give_the_same_losses(lessons):
     options = SftOptions(steps=3, batch_size=3, warmup_steps=1, prompt_dropout=0.3)
-    whole = train_sft(model(), lessons, special.pad, options)
+    whole = train_sft(policy(), lessons, options)
     for size in (1, 2):
-        apart = train_sft(model(), lessons, special.pad, replace(options, micro_batch=size))
+        apart = train_sft(policy(), lessons, replace(options, micro_batch=size))
         assert [loss for pair in apart for loss in pair] == pytest.approx(
             [loss for pair in whole for loss in pair], rel=1e-4
         )

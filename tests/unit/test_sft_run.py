@@ -15,13 +15,15 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.files.writing import write_parquet
 from tests.tiny_models import CODES, TOKENS, loaded_random
 from training.lessons import read_lessons
+from training.policies import Sampling
+from training.policies.janus import JanusPolicy
 from training.settings import SftSettings
 from training.sft_run import SftTrainer
 
 
 @pytest.fixture
-def checkpoint():
-    return loaded_random()
+def policy():
+    return JanusPolicy(loaded_random(), Sampling(guidance=1.0))
 
 
 @pytest.fixture
@@ -44,54 +46,54 @@ def write_data(tmp_path):
     return path
 
 
-def test_rows_become_lessons(tmp_path, checkpoint, data):
-    lessons = read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+def test_rows_become_lessons(tmp_path, policy, data):
+    lessons = read_lessons([data], policy, tmp_path / "kept.jsonl")
     assert len(lessons) == 6
     for lesson in lessons:
-        text = checkpoint.tokenizer.decode(list(lesson.chain), skip_special_tokens=False)
+        text = policy.tokenizer.decode(list(lesson.chain), skip_special_tokens=False)
         assert text in (f" A red circle.{BEGIN_OF_IMAGE}", f" x{BEGIN_OF_IMAGE}")
-        assert lesson.chain[-1] == checkpoint.special.begin_of_image
+        assert lesson.chain[-1] == policy.special.begin_of_image
         assert len(lesson.image) == TOKENS
     assert lessons[5].image == tuple(index % CODES for index in range(TOKENS))
 
 
-def test_pictures_are_encoded_once(tmp_path, checkpoint, data, monkeypatch):
-    first = read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+def test_pictures_are_encoded_once(tmp_path, policy, data, monkeypatch):
+    first = read_lessons([data], policy, tmp_path / "kept.jsonl")
     monkeypatch.setattr("training.lessons.encode_pictures", lambda *given: pytest.fail("encoded again"))
-    assert read_lessons([data], checkpoint, tmp_path / "kept.jsonl") == first
+    assert read_lessons([data], policy, tmp_path / "kept.jsonl") == first
     Image.new("RGB", (9, 9), "red").save(tmp_path / "0.png")
     with pytest.raises(pytest.fail.Exception, match="encoded again"):
-        read_lessons([data], checkpoint, tmp_path / "kept.jsonl")
+        read_lessons([data], policy, tmp_path / "kept.jsonl")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_pictures_get_the_same_codes_in_half_precision(tmp_path, checkpoint, data, dtype):
+def test_pictures_get_the_same_codes_in_half_precision(tmp_path, policy, data, dtype):
     """The codes are those of the weights as they are rounded, which float32 holds exactly."""
-    checkpoint.model.to(dtype)
-    half = read_lessons([data], checkpoint, tmp_path / "half.jsonl")
-    checkpoint.model.float()
-    assert half == read_lessons([data], checkpoint, tmp_path / "full.jsonl")
+    policy.model.to(dtype)
+    half = read_lessons([data], policy, tmp_path / "half.jsonl")
+    policy.model.float()
+    assert half == read_lessons([data], policy, tmp_path / "full.jsonl")
 
 
-def test_a_run_from_pictures_makes_its_folder(tmp_path, data):
+def test_a_run_from_pictures_makes_its_folder(tmp_path, policy, data):
     settings = SftSettings(ckpt="random", data=(data,), steps=1, batch_size=2, micro_batch=2, device="cpu")
-    assert SftTrainer(settings, tmp_path / "new" / "run", loaded_random()).train() == 1
+    assert SftTrainer(settings, tmp_path / "new" / "run", policy).train() == 1
     assert (tmp_path / "new/run/checkpoints/step-000001").is_dir()
 
 
 def test_adapters_learn_beside_weights_of_bfloat16(tmp_path, data):
     asked = {"lora": {"rank": 4, "alpha": 4}, "dtype": "bfloat16"}
     settings = SftSettings(ckpt="random", data=(data,), steps=1, batch_size=2, micro_batch=2, device="cpu", **asked)
-    checkpoint = loaded_random()
-    checkpoint.model.to(torch.bfloat16)
-    assert SftTrainer(settings, tmp_path / "run", checkpoint).train() == 1
+    policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
+    policy.model.to(torch.bfloat16)
+    assert SftTrainer(settings, tmp_path / "run", policy).train() == 1
 
 
-def test_parquet_is_read_alike(tmp_path, checkpoint, data):
+def test_parquet_is_read_alike(tmp_path, policy, data):
     rows = [json.loads(line) for line in data.read_text().splitlines()][:5]
     write_parquet(pd.DataFrame(rows), tmp_path / "data.parquet")
     kept = tmp_path / "kept.jsonl"
-    assert read_lessons([tmp_path / "data.parquet"], checkpoint, kept) == read_lessons([data], checkpoint, kept)[:5]
+    assert read_lessons([tmp_path / "data.parquet"], policy, kept) == read_lessons([data], policy, kept)[:5]
 
 
 @pytest.mark.parametrize(
@@ -110,23 +112,23 @@ def test_parquet_is_read_alike(tmp_path, checkpoint, data):
         ({"prompt": "a", "chain": "b", "image": "gone.png"}, "x.jsonl:1: the picture cannot be read"),
     ],
 )
-def test_a_bad_row_is_named(tmp_path, checkpoint, row, words):
+def test_a_bad_row_is_named(tmp_path, policy, row, words):
     (tmp_path / "x.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(DataError) as caught:
-        read_lessons([tmp_path / "x.jsonl"], checkpoint, tmp_path / "kept.jsonl")
+        read_lessons([tmp_path / "x.jsonl"], policy, tmp_path / "kept.jsonl")
     assert words in str(caught.value)
 
 
-def test_another_kind_of_file_is_refused(tmp_path, checkpoint):
-    with pytest.raises(UsageError, match=r"expected a \.jsonl or \.parquet file"):
-        read_lessons([tmp_path / "x.csv"], checkpoint, tmp_path / "kept.jsonl")
+def test_another_kind_of_file_is_refused(tmp_path, policy):
+    with pytest.raises(UsageError, match=r"data: .*x\.txt: expected a table"):
+        read_lessons([tmp_path / "x.txt"], policy, tmp_path / "kept.jsonl")
 
 
 def run(folder, data, steps, **changes):
     folder.mkdir(exist_ok=True)
     values = {"ckpt": "random", "data": [data], "steps": steps, "batch_size": 4, "micro_batch": 2, "device": "cpu"}
     settings = SftSettings.model_validate(values | {"save_every": 2, "learning_rate": 1e-3} | changes)
-    return SftTrainer(settings, folder, loaded_random())
+    return SftTrainer(settings, folder, JanusPolicy(loaded_random(), Sampling(guidance=1.0)))
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 4}])

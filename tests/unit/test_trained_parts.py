@@ -19,7 +19,7 @@ def trained(folder):
 
 def test_sampling_reads_the_adapters_from_inside_the_weights(tmp_path):
     learner = trained(tmp_path).learner
-    layer = learner.checkpoint.model.model.language_model.layers[0].self_attn.q_proj
+    layer = learner.policy.model.model.language_model.layers[0].self_attn.q_proj
     states_ND = torch.randn(8, layer.in_features)
     before, beside = layer.get_base_layer().weight.clone(), layer(states_ND)
     with learner.folded():
@@ -33,15 +33,15 @@ def test_sampling_reads_the_adapters_from_inside_the_weights(tmp_path):
 
 def test_weights_come_back_when_sampling_fails(tmp_path):
     one = trained(tmp_path)
-    before = {name: each.clone() for name, each in one.learner.checkpoint.model.state_dict().items()}
+    before = {name: each.clone() for name, each in one.learner.policy.model.state_dict().items()}
     with pytest.raises(RuntimeError, match="no memory"), one.learner.folded():
         raise RuntimeError("no memory")
-    assert all(torch.equal(each, before[name]) for name, each in one.learner.checkpoint.model.state_dict().items())
+    assert all(torch.equal(each, before[name]) for name, each in one.learner.policy.model.state_dict().items())
 
 
 def test_bfloat16_keeps_its_adapters_beside_the_weights(tmp_path):
     learner = trained(tmp_path).learner
-    learner.checkpoint.model.to(torch.bfloat16)
-    layer = learner.checkpoint.model.model.language_model.layers[0].self_attn.q_proj
+    learner.policy.model.to(torch.bfloat16)
+    layer = learner.policy.model.model.language_model.layers[0].self_attn.q_proj
     with learner.folded():
         assert not layer.merged

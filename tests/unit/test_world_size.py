@@ -18,9 +18,10 @@ import torch
 
 from gotr1_eval.core.errors import UsageError
 from tests.grpo_runs import first_steps, go_on, launcher, trainer
-from tests.tiny_models import random_model, random_tokenizer
+from tests.tiny_models import loaded_random
 from training import sft_run, sharding
-from training.policy import Policy, Sampling
+from training.policies import Sampling
+from training.policies.janus import JanusPolicy
 from training.settings import SftSettings
 
 LORA = {"rank": 4, "alpha": 4}
@@ -82,8 +83,8 @@ def test_what_cannot_run_on_several_processes_says_so(tmp_path: Path, monkeypatc
     monkeypatch.setattr(sft_run, "start_accelerator", lambda *_: SimpleNamespace(num_processes=2))
     settings = SftSettings(ckpt="random", data=(tmp_path / "none.jsonl",))
     with pytest.raises(UsageError, match="train sft runs in one process, not 2"):
-        sft_run.SftTrainer(settings, tmp_path, checkpoint=None)  # type: ignore[arg-type]
-    policy = Policy(random_model(random_tokenizer()), Sampling(guidance=1.0), pad=0)
+        sft_run.SftTrainer(settings, tmp_path, policy=None)  # type: ignore[arg-type]
+    policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
     other = SimpleNamespace(num_processes=2, distributed_type=SimpleNamespace(value="DEEPSPEED"))
     with pytest.raises(UsageError, match="configured for DEEPSPEED"):
         sharding.spread(policy, other)

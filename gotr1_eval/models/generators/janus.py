@@ -24,9 +24,10 @@ from gotr1_eval.models.janus.loading import (
     load_checkpoint,
     read_config,
 )
-from gotr1_eval.models.janus.sampling import SampledChain, decode_images, sample_chains, sample_images
+from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
+from gotr1_eval.models.sequences import SampledChain
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 2

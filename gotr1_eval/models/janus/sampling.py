@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,34 +27,11 @@ from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probabil
 from gotr1_eval.models.janus.decoder import Decoder, Slots, rounded
 from gotr1_eval.models.janus.graphs import Replayed
 from gotr1_eval.models.janus.noise import Stage, stream_keys
-from gotr1_eval.models.janus.sequence import SpecialIds, unconditional_row
+from gotr1_eval.models.janus.sequence import SpecialIds
+from gotr1_eval.models.sequences import SampledChain, SampledImages, unconditional_row
 
 LOOK = 8
 """Steps of the chain on a GPU between two looks at whether all rows have ended: each look waits for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampledChain:
-    """A chain as it was sampled.
-
-    Attributes:
-        ids: what follows the prompt; the last one is `<begin_of_image>`.
-        log_probs: log-probability of each sampled id under softmax(logits / temperature); an appended
-            `<begin_of_image>` was not sampled and has none.
-        truncated: the cap was hit and `<begin_of_image>` appended.
-    """
-
-    ids: tuple[int, ...]
-    log_probs: tuple[float, ...]
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SampledImages:
-    """Image tokens, int64 [B, T], and their log-probabilities under the guided distribution, float32 [B, T]."""
-
-    ids_BT: Tensor
-    log_probs_BT: Tensor
 
 
 class _Drawing:

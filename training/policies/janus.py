@@ -12,143 +12,90 @@ codebook, D width of the model.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gotr1_eval.models.janus.choosing import guide
-from gotr1_eval.models.janus.sampling import SampledChain
-from gotr1_eval.models.janus.sequence import Padded, left_pad, unconditional
+from gotr1_eval.models.janus.choosing import Choice, guide
+from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
+from gotr1_eval.models.janus.sequence import encode_prompt
+from gotr1_eval.models.local_model import choose_device
+from gotr1_eval.models.sequences import Padded, SampledChain, SampledImages, positions, unconditional
 from training.loss import exact_kl
-from training.sft import hidden_states
-
-ImageLogProb = Literal["guided", "guided_detached", "conditional"]
-"""Whose log-probability an image token has: of the guided distribution that sampled it (exact); of the same with no
-gradient through the unconditional row; of the conditional row alone (as T2I-R1 trains, which scales the gradient by
-1/s and distils guidance into that row; paper section 4)."""
+from training.policies import Actions, Policy, Sampling, SegmentScores, States, TokenScores
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How the tokens were drawn, and so how they must be scored."""
-
-    guidance: float
-    text_temperature: float = 1.0
-    image_temperature: float = 1.0
-    image_logprob: ImageLogProb = "guided"
-
-    @property
-    def guided(self) -> bool:
-        """Whether an unconditional row takes part."""
-        return self.guidance > 1 and self.image_logprob != "conditional"
-
-
-@dataclass(frozen=True, slots=True)
-class Actions:
-    """Sampled sequences side by side.
-
-    Attributes:
-        text: prompt and chain, ending with `<begin_of_image>`.
-        chain_BL: bool: a token of the chain that was sampled. An appended `<begin_of_image>` and pads are no actions.
-        image_BT: int64 image tokens; every one was sampled.
-        drawn_text_BL, drawn_image_BT: log-probabilities as the sampler saw them, 0 where no action is; by them the
-            trainer's drift is measured, and nothing else.
-    """
-
-    text: Padded
-    chain_BL: Tensor
-    image_BT: Tensor
-    drawn_text_BL: Tensor
-    drawn_image_BT: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        prompts: Sequence[Sequence[int]],
-        chains: Sequence[SampledChain],
-        image_BT: Tensor,
-        drawn_image_BT: Tensor,
-        pad: int,
-    ) -> Actions:
-        """Sequences as they were sampled; all tensors go where the image tokens are."""
-        text = left_pad([[*prompt, *chain.ids] for prompt, chain in zip(prompts, chains, strict=True)], pad)
-        length = text.ids_BL.shape[1]
-        starts_B1 = torch.tensor([[length - len(chain.ids)] for chain in chains])
-        counts_B1 = torch.tensor([[len(chain.log_probs)] for chain in chains])
-        place_L = torch.arange(length)[None, :]
-        chain_BL = (place_L >= starts_B1) & (place_L < starts_B1 + counts_B1)
-        drawn_N = torch.tensor([value for chain in chains for value in chain.log_probs])
-        drawn_BL = torch.zeros(chain_BL.shape).masked_scatter(chain_BL, drawn_N)
-        device = image_BT.device
-        return cls(text.to(device), chain_BL.to(device), image_BT, drawn_BL.to(device), drawn_image_BT)
-
-    def __len__(self) -> int:
-        return len(self.image_BT)
-
-    def select(self, rows: Tensor) -> Actions:
-        """Some of the sequences (int64 indices), with no more padding than they need."""
-        mask_BL = self.text.mask_BL[rows]
-        longest = int(mask_BL.sum(dim=1).max())
-        text = Padded(self.text.ids_BL[rows, -longest:], mask_BL[:, -longest:])
-        return Actions(
-            text,
-            self.chain_BL[rows, -longest:],
-            self.image_BT[rows],
-            self.drawn_text_BL[rows, -longest:],
-            self.drawn_image_BT[rows],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentScores:
-    """What the model says of a segment's tokens; float32 [B, L] for the chain, 0 where no action is, [B, T] for images.
-
-    Attributes:
-        log_probs_BS: of the sampled tokens.
-        entropy_BS: of the distributions they were drawn from, in nats, without gradient.
-        kl_BS: exact KL to the reference, where its states were given.
-    """
-
-    log_probs_BS: Tensor
-    entropy_BS: Tensor
-    kl_BS: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenScores:
-    """Both segments' scores."""
-
-    text: SegmentScores
-    image: SegmentScores
-
-
-@dataclass(frozen=True, slots=True)
-class States:
-    """The language model's states where a head is to read them; the unconditional ones only with guidance."""
-
-    text_ND: Tensor
-    image_BTD: Tensor
-    unconditional_BTD: Tensor | None
-
-
-class Policy(nn.Module):
+class JanusPolicy(Policy):
     """A Janus with a way to score actions; wrapped as one module, so that data parallelism sees one forward pass.
 
     Args:
         chunk: positions whose logits are held at once; 102,400 words times a batch would not fit.
     """
 
-    def __init__(self, model: Any, sampling: Sampling, pad: int, chunk: int = 1024) -> None:  # noqa: ANN401
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chunk: int = 1024) -> None:
         super().__init__()
-        self.model = model
-        self.sampling = sampling
-        self.pad = pad
-        self.chunk = chunk
+        self.model, self.tokenizer, self.special = checkpoint.model, checkpoint.tokenizer, checkpoint.special
+        self.sampling, self.pad, self.chunk = sampling, checkpoint.special.pad, chunk
 
-    def forward(self, actions: Actions, reference: tuple[Policy, States] | None = None) -> TokenScores:
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """See `training.policies.Policy`, also for the other methods."""
+        return [encode_prompt(self.tokenizer, prompt, self.special) for prompt in prompts]
+
+    def sample_chains(self, rows: Sequence[Sequence[int]], seeds: Sequence[int], cap: int) -> list[SampledChain]:
+        """At the temperature of the settings."""
+        choice = Choice(self.sampling.text_temperature)
+        return sample_chains(self.model, rows, seeds, self.special, cap=cap, choice=choice)
+
+    def chain_text(self, chain: SampledChain) -> str:
+        """Without an appended `<begin_of_image>`."""
+        ids = chain.ids[:-1] if chain.truncated else chain.ids
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
+
+    def sample_images(self, texts: Sequence[Sequence[int]], seeds: Sequence[int]) -> SampledImages:
+        """With the guidance and the temperature of the settings."""
+        choice, guidance = Choice(self.sampling.image_temperature), self.sampling.guidance
+        return sample_images(self.model, texts, seeds, self.special, guidance=guidance, choice=choice)
+
+    def decode(self, ids_BT: Tensor) -> Tensor:
+        """By the decoder of the picture tokenizer."""
+        return decode_images(self.model, ids_BT)
+
+    def hidden_states(self, text: Padded, image_BT: Tensor) -> Tensor:
+        """See `hidden_states`."""
+        return hidden_states(self.model, text, image_BT)
+
+    @property
+    def text_head(self) -> nn.Module:
+        """The language head."""
+        head: nn.Module = self.model.lm_head
+        return head
+
+    @property
+    def image_head(self) -> nn.Module:
+        """The generation head."""
+        head: nn.Module = self.model.model.generation_head
+        return head
+
+    @property
+    def language_model(self) -> nn.Module:
+        """A Llama."""
+        stack: nn.Module = self.model.model.language_model
+        return stack
+
+    @property
+    def never_trained(self) -> Sequence[nn.Module]:
+        """The picture tokenizer, and the tower that reads pictures, which generation does not use."""
+        return [getattr(self.model.model, part) for part in ("vqmodel", "vision_model", "aligner")]
+
+    def adapted_layers(self, targets: Sequence[str]) -> str:
+        """Of the language model's attention and MLPs."""
+        return rf"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(targets)})"
+
+    def forward(self, actions: Actions, reference: tuple[JanusPolicy, States] | None = None) -> TokenScores:
         """Scores of every action; with the reference's states also the exact KL to it."""
         return self.read(self.states(actions), actions, reference)
 
@@ -158,20 +105,22 @@ class Policy(nn.Module):
         length, rows = actions.text.ids_BL.shape[1], len(actions)
         before_BL = actions.chain_BL.roll(-1, dims=1)  # position 0 holds bos, which is never an action
         if not how.guided:
-            states_BSD = hidden_states(self.model, actions.text, actions.image_BT)
+            states_BSD = self.hidden_states(actions.text, actions.image_BT)
             return States(states_BSD[:, :length][before_BL], states_BSD[:, length - 1 :], None)
         empty = Padded(unconditional(actions.text, self.pad), actions.text.mask_BL)
         if how.image_logprob == "guided_detached":
-            states_BSD = hidden_states(self.model, actions.text, actions.image_BT)
+            states_BSD = self.hidden_states(actions.text, actions.image_BT)
             with torch.no_grad():
-                empty_BSD = hidden_states(self.model, empty, actions.image_BT)
+                empty_BSD = self.hidden_states(empty, actions.image_BT)
         else:
             both = Padded(torch.cat([actions.text.ids_BL, empty.ids_BL]), torch.cat([empty.mask_BL, empty.mask_BL]))
-            both_RSD = hidden_states(self.model, both, torch.cat([actions.image_BT, actions.image_BT]))
+            both_RSD = self.hidden_states(both, torch.cat([actions.image_BT, actions.image_BT]))
             states_BSD, empty_BSD = both_RSD[:rows], both_RSD[rows:]
         return States(states_BSD[:, :length][before_BL], states_BSD[:, length - 1 :], empty_BSD[:, length - 1 :])
 
-    def read(self, states: States, actions: Actions, reference: tuple[Policy, States] | None = None) -> TokenScores:
+    def read(
+        self, states: States, actions: Actions, reference: tuple[JanusPolicy, States] | None = None
+    ) -> TokenScores:
         """The heads' share of `forward`."""
         text = self._segment(
             self.text_logits,
@@ -192,12 +141,12 @@ class Policy(nn.Module):
 
     def text_logits(self, states_ND: Tensor) -> Tensor:
         """float32 [N, V], divided by the temperature."""
-        logits_NV: Tensor = self.model.lm_head(states_ND).float()
+        logits_NV: Tensor = self.text_head(states_ND).float()
         return logits_NV / self.sampling.text_temperature
 
     def image_logits(self, states_ND: Tensor, unconditional_ND: Tensor | None = None) -> Tensor:
         """float32 [N, V], guided where there is an unconditional row, and divided by the temperature."""
-        head = self.model.model.generation_head
+        head = self.image_head
         logits_NV: Tensor = head(states_ND).float()
         if unconditional_ND is not None:
             empty_NV = head(unconditional_ND).float()
@@ -247,3 +196,24 @@ def _flat(states: States) -> tuple[Tensor, ...]:
 def _scatter(values_N: Tensor, where_BL: Tensor) -> Tensor:
     """Values put back where they belong, 0 elsewhere."""
     return torch.zeros(where_BL.shape, device=values_N.device).masked_scatter(where_BL, values_N)
+
+
+def hidden_states(model: Any, text: Padded, image_BT: Tensor) -> Tensor:  # noqa: ANN401
+    """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
+    text_BLD = model.get_input_embeddings()(text.ids_BL)
+    image_BTD = model.prepare_embeddings_for_image_generation(image_BT[:, :-1])
+    mask = torch.cat([text.mask_BL, torch.ones_like(image_BT[:, :-1])], dim=1)
+    out = model.model.language_model(
+        inputs_embeds=torch.cat([text_BLD, image_BTD], dim=1),
+        attention_mask=mask,
+        position_ids=positions(mask),
+        use_cache=False,
+    )
+    states: Tensor = out.last_hidden_state
+    return states
+
+
+def read_policy(ckpt: str, device: str, dtype: Literal["float32", "bfloat16"], sampling: Sampling) -> JanusPolicy:
+    """The checkpoint that training starts from; see `gotr1_eval.models.janus.loading` for its errors."""
+    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    return JanusPolicy(load_checkpoint(checkpoint_folder(ckpt), device=choose_device(device), dtype=kind), sampling)

@@ -1,0 +1,202 @@
+"""The policy that training asks for: what it must do, and the tokens and scores it deals in; a family is one file.
+
+Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N chosen positions, D width of the model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gotr1_eval.models.sequences import Padded, SampledChain, SampledImages, left_pad
+
+ImageLogProb = Literal["guided", "guided_detached", "conditional"]
+"""Whose log-probability an image token has: of the guided distribution that sampled it (exact); of the same with no
+gradient through the unconditional row; of the conditional row alone (as T2I-R1 trains, which scales the gradient by
+1/s and distils guidance into that row; paper section 4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the tokens were drawn, and so how they must be scored."""
+
+    guidance: float
+    text_temperature: float = 1.0
+    image_temperature: float = 1.0
+    image_logprob: ImageLogProb = "guided"
+
+    @property
+    def guided(self) -> bool:
+        """Whether an unconditional row takes part."""
+        return self.guidance > 1 and self.image_logprob != "conditional"
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Sampled sequences side by side.
+
+    Attributes:
+        text: prompt and chain, ending with `<begin_of_image>`.
+        chain_BL: bool: a token of the chain that was sampled. An appended `<begin_of_image>` and pads are no actions.
+        image_BT: int64 image tokens; every one was sampled.
+        drawn_text_BL, drawn_image_BT: log-probabilities as the sampler saw them, 0 where no action is; by them the
+            trainer's drift is measured, and nothing else.
+    """
+
+    text: Padded
+    chain_BL: Tensor
+    image_BT: Tensor
+    drawn_text_BL: Tensor
+    drawn_image_BT: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        prompts: Sequence[Sequence[int]],
+        chains: Sequence[SampledChain],
+        image_BT: Tensor,
+        drawn_image_BT: Tensor,
+        pad: int,
+    ) -> Actions:
+        """Sequences as they were sampled; all tensors go where the image tokens are."""
+        text = left_pad([[*prompt, *chain.ids] for prompt, chain in zip(prompts, chains, strict=True)], pad)
+        length = text.ids_BL.shape[1]
+        starts_B1 = torch.tensor([[length - len(chain.ids)] for chain in chains])
+        counts_B1 = torch.tensor([[len(chain.log_probs)] for chain in chains])
+        place_L = torch.arange(length)[None, :]
+        chain_BL = (place_L >= starts_B1) & (place_L < starts_B1 + counts_B1)
+        drawn_N = torch.tensor([value for chain in chains for value in chain.log_probs])
+        drawn_BL = torch.zeros(chain_BL.shape).masked_scatter(chain_BL, drawn_N)
+        device = image_BT.device
+        return cls(text.to(device), chain_BL.to(device), image_BT, drawn_BL.to(device), drawn_image_BT)
+
+    def __len__(self) -> int:
+        return len(self.image_BT)
+
+    def select(self, rows: Tensor) -> Actions:
+        """Some of the sequences (int64 indices), with no more padding than they need."""
+        mask_BL = self.text.mask_BL[rows]
+        longest = int(mask_BL.sum(dim=1).max())
+        text = Padded(self.text.ids_BL[rows, -longest:], mask_BL[:, -longest:])
+        return Actions(
+            text,
+            self.chain_BL[rows, -longest:],
+            self.image_BT[rows],
+            self.drawn_text_BL[rows, -longest:],
+            self.drawn_image_BT[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentScores:
+    """What the model says of a segment's tokens; float32 [B, L] for the chain, 0 where no action is, [B, T] for images.
+
+    Attributes:
+        log_probs_BS: of the sampled tokens.
+        entropy_BS: of the distributions they were drawn from, in nats, without gradient.
+        kl_BS: exact KL to the reference, where its states were given.
+    """
+
+    log_probs_BS: Tensor
+    entropy_BS: Tensor
+    kl_BS: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """Both segments' scores."""
+
+    text: SegmentScores
+    image: SegmentScores
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """The language model's states where a head is to read them; the unconditional ones only with guidance."""
+
+    text_ND: Tensor
+    image_BTD: Tensor
+    unconditional_BTD: Tensor | None
+
+
+class Policy(nn.Module, ABC):
+    """A model that writes a chain and paints a picture, and scores such sequences with gradients.
+
+    It is one module, so that data parallelism sees one forward pass, and its parameters are the model's.
+
+    Attributes:
+        model: in transformers' layout, with its configuration and its weights.
+        tokenizer: of the chains.
+        sampling: how tokens are drawn, and so how they are scored.
+        pad: id that fills up text on the left.
+    """
+
+    model: Any
+    tokenizer: Any
+    sampling: Sampling
+    pad: int
+
+    @abstractmethod
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """The ids that stand before the chains of these prompts."""
+
+    @abstractmethod
+    def sample_chains(self, rows: Sequence[Sequence[int]], seeds: Sequence[int], cap: int) -> list[SampledChain]:
+        """A chain of at most `cap` tokens for each encoded prompt; the same seeds and rows give the same chains."""
+
+    @abstractmethod
+    def chain_text(self, chain: SampledChain) -> str:
+        """What the policy wrote, without what was appended to it."""
+
+    @abstractmethod
+    def sample_images(self, texts: Sequence[Sequence[int]], seeds: Sequence[int]) -> SampledImages:
+        """Image tokens after each encoded prompt and chain."""
+
+    @abstractmethod
+    def decode(self, ids_BT: Tensor) -> Tensor:
+        """The pictures of image tokens; uint8 [B, height, width, 3], on the CPU."""
+
+    @abstractmethod
+    def forward(self, actions: Actions, reference: tuple[Any, States] | None = None) -> TokenScores:
+        """Scores of every action, with gradients; with the reference policy and its states also the exact KL to it."""
+
+    @abstractmethod
+    def states(self, actions: Actions) -> States:
+        """One pass of the language model over all sequences: the costly part of `forward`."""
+
+    @abstractmethod
+    def read(self, states: States, actions: Actions, reference: tuple[Any, States] | None = None) -> TokenScores:
+        """The heads' share of `forward`."""
+
+    @abstractmethod
+    def hidden_states(self, text: Padded, image_BT: Tensor) -> Tensor:
+        """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
+
+    @property
+    @abstractmethod
+    def text_head(self) -> nn.Module:
+        """From states to logits of words."""
+
+    @property
+    @abstractmethod
+    def image_head(self) -> nn.Module:
+        """From states to logits of image tokens."""
+
+    @property
+    @abstractmethod
+    def language_model(self) -> nn.Module:
+        """The stack of `layers` between embeddings and heads."""
+
+    @property
+    @abstractmethod
+    def never_trained(self) -> Sequence[nn.Module]:
+        """Parts that stay as they are when the model is trained in full."""
+
+    @abstractmethod
+    def adapted_layers(self, targets: Sequence[str]) -> str:
+        """Pattern of the full names of the linear layers that adapters of these `targets` go beside."""
