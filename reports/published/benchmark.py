@@ -6,16 +6,19 @@ Both are data and optional; nothing of a benchmark is imported. docs/extending.m
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.settings import Settings, read_settings, read_toml
 from reports.run_data import RunData
 
 _STATED, _PUBLISHED = "reports.toml", "published.csv"
+_COLUMNS = ("protocol", "kind", "source", "model", "metric", "value", "made_with", "transcribed")
 
 
 class Maker(Settings):
@@ -139,7 +142,11 @@ def _read(folder: Path) -> Benchmark:
 
 
 def published(folder: Path, protocol: str) -> tuple[Peer, ...]:
-    """The scores that a benchmark's folder has under one protocol, in its order."""
+    """The scores that a benchmark's folder has under one protocol, in its order.
+
+    Raises:
+        DataError: its ``published.csv`` lacks a column or a value.
+    """
     return tuple(peer for name, peer in _peers(folder) if name == protocol)
 
 
@@ -150,7 +157,12 @@ def _peers(folder: Path) -> tuple[tuple[str, Peer], ...]:
     if not path.is_file():
         return ()
     found: dict[tuple[str, str, str], list[dict[str, str]]] = {}
-    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+    for number, row in enumerate(csv.DictReader(path.read_text(encoding="utf-8").splitlines()), start=2):
+        if any(not row.get(name) for name in _COLUMNS) or not _is_number(row["value"]):
+            wanted = ", ".join(_COLUMNS)
+            raise DataError(
+                f"expected the columns {wanted}, each filled, and a number as value", path=path, line=number
+            )
         found.setdefault((row["protocol"], row["model"], row["source"]), []).append(row)
     return tuple(
         (
@@ -166,3 +178,10 @@ def _peers(folder: Path) -> tuple[tuple[str, Peer], ...]:
         )
         for (protocol, model, source), rows in found.items()
     )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

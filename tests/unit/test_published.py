@@ -13,6 +13,7 @@ from benchmarks.official import metric_name
 from benchmarks.t2i_compbench import CATEGORIES as COMPBENCH
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
+from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.core.types import Sample
@@ -346,3 +347,11 @@ def test_the_lists_digests_are_those_of_the_published_lists(path: Path, count_sh
             prompts = suite.prompts(category)
             stated = STATED[suite.name.replace("-", "_")].lists[category]
             assert (stated.prompts, stated.digest) == (len(prompts), digest(prompts))
+
+
+@pytest.mark.parametrize("row", ["P,main,s,m,color,high,blip,no", "P,main,s,m,color,nan,blip,no", "P,main,s,m,color"])
+def test_a_damaged_table_of_published_scores_is_one_line(tmp_path: Path, row: str):
+    header = "protocol,kind,source,model,metric,value,made_with,transcribed"
+    (tmp_path / "published.csv").write_text(f"{header}\n{row}\n")
+    with pytest.raises(DataError, match=r"published\.csv:2: expected the columns protocol, kind, .* a number as value"):
+        benchmark.published(tmp_path, "P")
