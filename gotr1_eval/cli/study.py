@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gotr1_eval.cli.options import split_names
-from gotr1_eval.core.errors import UsageError, install_hint
+from gotr1_eval.core.errors import RunError, UsageError, install_hint
 from gotr1_eval.core.secrets import show
 from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 
@@ -180,8 +180,8 @@ def _export(store: RatingStore, path: Path) -> None:
     ratings = store.ratings()
     try:
         write_atomically(path, ratings_csv(ratings))
-    except OSError as error:
-        raise UsageError(f"--export {path}: cannot be written: {error.strerror}") from None
+    except RunError as error:
+        raise UsageError(f"--export {str(error).rpartition('; ')[0]}") from None
     marks = sum(rating.value is not None for rating in ratings)
     raters, items = len({rating.rater for rating in ratings}), len({rating.item for rating in ratings})
     err.print(

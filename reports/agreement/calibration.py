@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
 from gotr1_eval.core.identifiers import utf8
 from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.files.writing import write_atomically
@@ -137,6 +137,8 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         write_atomically(path, content + "\n")
     except OSError as error:
         raise UsageError(f"--out {path}: cannot be written: {error.strerror}") from None
+    except RunError as error:
+        raise UsageError(f"--out {str(error).rpartition('; ')[0]}") from None
 
 
 def read_calibration(path: Path) -> Calibration:
