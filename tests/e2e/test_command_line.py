@@ -145,6 +145,7 @@ HOSTILE_PROMPTS = [
 def test_scoring_a_hostile_manifest(tmp_path: Path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     rows = [{"prompt": p, "chain": p, "image": i} for p in HOSTILE_PROMPTS for i in ("x.png", "../x", "none.png", None)]
+    rows.append({"prompt": "a cat above a dog", "chain": "a cat (0,0),(9,9) and a dog (0,20),(9,29)", "image": None})
     (tmp_path / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = start("score", "list.jsonl", "--judges", "geometric", "--out", "run", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -139,7 +139,7 @@ def test_half_unscored_stands_beside_every_grade(tmp_path: Path):
 
 
 def test_a_judge_that_never_answers_has_no_grade(tmp_path: Path):
-    card = audited(tmp_path / "run", lambda sample: Unscored(why=Why.BACKEND, detail="down"))
+    card = audited(tmp_path / "run", lambda sample: Unscored(why=Why.REFUSED, detail="no"))
     asked = [part for part in card.parts if not part.why_not]
     assert {part.grade for part in asked} == {"none"}
     assert {part.unscored_share for part in asked} == {1.0}

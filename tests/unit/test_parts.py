@@ -214,7 +214,7 @@ def test_bad_engines_get_one_line(spec, shard, message):
 
 def test_without_ray_the_command_says_what_to_install(tmp_path: Path, source: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r"--engine ray needs Ray, .*: pip install 'gotr1-eval\[ray\]'") as caught:
+    with pytest.raises(UsageError, match=r"--engine ray needs Ray, .*: pip install 'ray\[data\]'") as caught:
         run(["score", str(source), "--engine", "ray,workers=2", "--out", str(tmp_path / "run")])
     assert "\n" not in str(caught.value)
 

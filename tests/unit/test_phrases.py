@@ -112,9 +112,9 @@ def test_files_that_hold_no_parses(rows: list[dict[str, Any]], tmp_path: Path):
         Builder().phrases({"use": "frozen", "path": str(tmp_path / "p.jsonl")})
 
 
-def test_without_spacy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_without_spacy_the_package_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(spacy, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"gotr1-eval\[spacy\]"):
+    with pytest.raises(UsageError, match=r"pip install spacy, or use --phrases builtin"):
         Builder().phrases({"use": "spacy"}).parse(["a cat"])
 
 

@@ -56,6 +56,7 @@ class Scripted:
     """All four models in one."""
 
     name = fingerprint = "scripted"
+    open_vocabulary = False
 
     def __init__(
         self, finds: Sequence[tuple[str, tuple[float, ...], float]], phrases: int, cosine: float | None

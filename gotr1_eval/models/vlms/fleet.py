@@ -110,8 +110,12 @@ class Fleet:
         """Nobody waits for a retry any more, and nobody is asked."""
         self._ended.set()
 
-    def ask_everyone(self, call: Callable[[Server], T]) -> list[tuple[Server, T]]:
+    def ask_everyone(self, call: Callable[[Server], T], *, telling: bool = True) -> list[tuple[Server, T]]:
         """One call to each server at a time; those that do not answer are left out for now, if others do.
+
+        Args:
+            telling: whether a call that nobody answers tells that nobody is there; a question of an unusual kind does
+                not.
 
         Raises:
             UsageError, RejectedError: a server refuses; the message names it.
@@ -144,7 +148,7 @@ class Fleet:
         try:
             return ask_patiently(once, self._patience, hopeless=_not_there)
         except BackendError as error:
-            if not isinstance(error, RejectedError):
+            if telling and not isinstance(error, RejectedError):
                 self._dead, self._failed_at = str(error), time.monotonic()
             raise
 

@@ -135,7 +135,10 @@ class ServedVlm:
             body = write_body(self._settings.model, held_question(self._length), {}) if held else None
             body = body or self._question(choices=choices)
             try:
-                return self._fleet.ask_everyone(lambda server, body=body: self._send(server, body))  # type: ignore[misc]
+                return self._fleet.ask_everyone(
+                    lambda server, body=body: self._send(server, body),  # type: ignore[misc]
+                    telling=not held,
+                )
             except RejectedError as error:
                 corrected = self._dialect.corrected(error.complaint, self._spelled(body))
                 if corrected is not None:
@@ -198,7 +201,7 @@ class ServedVlm:
                 raise
             self.check()  # is it this question alone?
         try:
-            faults = self._fleet.ask_everyone(lambda server: self._fault(server, first.get(server)))
+            faults = self._fleet.ask_everyone(lambda server: self._fault(server, first.get(server)), telling=False)
         except BackendError as error:
             faults = [(self._fleet.servers[0], f"it fails on a question with a form ({error})")]
         insisted = self._settings.constrained is True
