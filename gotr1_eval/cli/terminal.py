@@ -71,7 +71,7 @@ class Bars:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if kind is not None and self._total:
+        if kind is not None and self._done:
             told = f"{self._stage}: stopped after {self._done} of {self._total} samples; what was made of them is kept"
             err.print(told, markup=False, soft_wrap=True)
         if kind is None and (told := self._traffic()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,12 +178,12 @@ def test_every_name_goes_where_the_reference_mapping_sends_it(path: Path, read_s
 @pytest.mark.parametrize(
     "path", shared_parameters(f"{ROOT}/golden*/post_*.npz") + shared_parameters(f"{ROOT}/golden*/small_*.npz")
 )
-def test_instances_are_mmdets_bit_for_bit(path: Path, count_shared: Callable[[Path], Path]):
+def test_instances_are_mmdets(path: Path, count_shared: Callable[[Path], Path]):
     golden = np.load(count_shared(path))
     frame = Frame(*(tuple(golden[f"{kind}_shape"].tolist()[::-1]) for kind in ("ori", "img", "pad")))
     logits = torch.from_numpy(golden["cls_logits"]), torch.from_numpy(golden["mask_logits"])
     rows = in_mmdets_order(read_instances(*logits, frame, above=None))
-    np.testing.assert_array_equal(table(rows).astype(np.float32), golden["det"])
+    assert_detections(rows, golden["det"])
     if "masks_packed" in golden:
         np.testing.assert_array_equal([np.packbits(row.mask) for row in rows], golden["masks_packed"])
     else:
@@ -193,7 +193,14 @@ def test_instances_are_mmdets_bit_for_bit(path: Path, count_shared: Callable[[Pa
     for above in (0.0, 0.3, 0.9):
         fewer = in_mmdets_order(read_instances(*logits, frame, above=above))
         kept = golden["det"][golden["det"][:, 5] > np.float32(above)]
-        np.testing.assert_array_equal(table(fewer).astype(np.float32).reshape(-1, 6), kept)
+        assert_detections(fewer, kept)
+
+
+def assert_detections(rows: Sequence[Any], golden: NDArray[np.float32]) -> None:
+    """Labels and boxes to the bit; scores to a few last bits of float32, in which a softmax differs between CPUs."""
+    found = table(rows).astype(np.float32).reshape(-1, 6)
+    np.testing.assert_array_equal(found[:, :5], golden[:, :5])
+    np.testing.assert_allclose(found[:, 5], golden[:, 5], rtol=1e-6, atol=0)
 
 
 @pytest.mark.slow
