@@ -19,6 +19,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
@@ -90,6 +91,23 @@ def read_model_type(folder: Path) -> str:
     if not isinstance(kind, str):
         raise UsageError(f"{path}: expected a model_type, got {kind!r}")
     return kind
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer of tokenizer.json, by file and not by folder: the class that tokenizer_config.json names may split
+    texts otherwise than the model was trained (Janus's does).
+
+    Raises:
+        UsageError: there is no tokenizer.json.
+        DataError: it is damaged.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} has no tokenizer.json; copy it there from the model's repository")
+    try:
+        return PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
+        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
 
 
 def files_digest(paths: Iterable[Path]) -> str:

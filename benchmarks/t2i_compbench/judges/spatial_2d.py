@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from pydantic import Field
@@ -72,15 +72,22 @@ class Spatial2dJudge:
         return [names_to_find(pair) for _, pair in self._stated(samples)]
 
     def _stated(self, samples: Sequence[Sample]) -> list[tuple[str | None, Objects | Unscored]]:
-        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        tokens = [parse.tokens for parse in self.phrases.parse(prompts)]
-        rows = zip(prompts, tokens, strict=True)
+        rows = prompts_and_tokens(self.phrases, samples, self.semantics)
         return [word_and_objects(*row, WORDS_2D, stated_2d, self.semantics) for row in rows]
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         stated = self._stated(samples)
         sightings = self.sight.see(samples, [names_to_find(pair) for _, pair in stated])
         return [pair_outcome(*row, seen, self.semantics) for row, seen in zip(stated, sightings, strict=True)]
+
+
+def prompts_and_tokens(
+    phrases: Phrases, samples: Sequence[Sample], semantics: Semantics
+) -> Iterator[tuple[str, Sequence[Token]]]:
+    """Each sample's prompt as the official script takes it, and its words."""
+    prompts = [official_prompt(sample.prompt, semantics) for sample in samples]
+    tokens = [parse.tokens for parse in phrases.parse(prompts)]
+    return zip(prompts, tokens, strict=True)
 
 
 def object_remarks(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from benchmarks.official import metric_name, official_prompt, undefined, within
+from benchmarks.official import metric_name, undefined, within
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.sight import Pictures, Sight, open_all
 from benchmarks.t2i_compbench.frame import unidet_frame
@@ -20,6 +20,7 @@ from benchmarks.t2i_compbench.judges.spatial_2d import (
     names_to_find,
     object_remarks,
     pair_score,
+    prompts_and_tokens,
     word_and_objects,
 )
 from benchmarks.t2i_compbench.labels import fits_in_part, seen_in
@@ -87,9 +88,7 @@ class Spatial3dJudge:
         return [names_to_find(pair) for _, pair in self._stated(samples)]
 
     def _stated(self, samples: Sequence[Sample]) -> list[tuple[str | None, Objects | Unscored]]:
-        prompts = [official_prompt(sample.prompt, self.semantics) for sample in samples]
-        tokens = [parse.tokens for parse in self.phrases.parse(prompts)]
-        rows = zip(prompts, tokens, strict=True)
+        rows = prompts_and_tokens(self.phrases, samples, self.semantics)
         return [word_and_objects(*row, WORDS_3D, stated_3d, self.semantics) for row in rows]
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import PreTrainedTokenizerFast
 
-from gotr1_eval.core.errors import DataError, LabelError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, LabelError, one_line
 from gotr1_eval.files.pictures import to_rgb
+from gotr1_eval.models.checkpoint import read_tokenizer
 
 _SHORTER, _LONGER = 800, 1333
 _SHORTEST = 33
@@ -87,12 +87,7 @@ def load_tokenizer(folder: Path, vocabulary: int) -> Any:  # noqa: ANN401 - tran
         DataError: it is damaged, or not of BERT's lower-cased vocabulary.
     """
     path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} has no tokenizer.json; copy it there from the model's repository")
-    try:
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
-    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
-        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
+    tokenizer = read_tokenizer(folder)
     known = tokenizer.get_vocab()
     if any(known.get(mark) != place for mark, place in _MARKS.items()):
         raise DataError(f"expected BERT's lower-cased vocabulary, with {_MARKS}", path=path)

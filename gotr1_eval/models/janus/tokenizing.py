@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerFast
-
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE, BOX_END, BOX_START, OBJ_END, OBJ_START
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError
+from gotr1_eval.models.checkpoint import read_tokenizer
 from gotr1_eval.models.janus.sequence import BOS, PAD
 
 GOT_TOKENS = (BOX_START, BOX_END, OBJ_START, OBJ_END)
@@ -24,13 +23,7 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers is untyp
         DataError: it is damaged, or lacks a token that every Janus has.
     """
     path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} has no tokenizer.json; copy it there from the model's repository")
-    try:
-        # By file and not by folder: the class named in tokenizer_config.json splits Janus's text wrongly.
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
-    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
-        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
+    tokenizer = read_tokenizer(folder)
     known = tokenizer.get_vocab()
     missing = [token for token in _NEEDED if token not in known]
     if missing:

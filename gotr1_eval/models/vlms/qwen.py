@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from pydantic import Field
 from transformers import (
-    PreTrainedTokenizerFast,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLForConditionalGeneration,
     Qwen3VLForConditionalGeneration,
@@ -22,7 +21,7 @@ from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.types import Json
-from gotr1_eval.models.checkpoint import load_whole, read_model_type
+from gotr1_eval.models.checkpoint import load_whole, read_model_type, read_tokenizer
 from gotr1_eval.models.vlms.local import Loaded, LocalSettings, LocalVlm, stop_tokens
 from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, token_positions
 from gotr1_eval.models.vlms.rows import Row
@@ -151,12 +150,7 @@ class QwenVlm(LocalVlm):
     def tokenizer(self) -> Any:  # noqa: ANN401
         """Of tokenizer.json; raises UsageError when there is none, DataError when it is none of the family's."""
         path = self.folder / "tokenizer.json"
-        if not path.is_file():
-            raise UsageError(f"{self.folder} has no tokenizer.json; copy it there from the model's repository")
-        try:
-            tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
-        except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
-            raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
+        tokenizer = read_tokenizer(self.folder)
         known = tokenizer.get_vocab()
         missing = [token for token in ("<|im_start|>", "<|im_end|>", "<|image_pad|>") if token not in known]
         if missing:
