@@ -1,6 +1,6 @@
 """What is asked of a run, as one frozen object.
 
-The command line, Python, Ray, shards and the check of a resumed run take a `RunRequest`, and run.json holds it. Its
+The command line and Python take a `RunRequest`; engines get the job that is made of it, and run.json holds it. Its
 fields are the options of every benchmark command: a field's description is the option's help, so that an option is
 written here and where it acts, and nowhere between.
 """
