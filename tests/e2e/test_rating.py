@@ -74,6 +74,12 @@ def saved(page: Page) -> None:
     expect(page.locator("#saved")).to_have_text("All saved")
 
 
+def fetched(page: Page, items: int) -> None:
+    """Wait until so many items have come, the one fetched ahead among them."""
+    names = "performance.getEntriesByType('resource').map(({ name }) => name)"
+    page.wait_for_function(f"count => {names}.filter(name => name.includes('/api/items/')).length >= count", arg=items)
+
+
 Clicked = dict[tuple[str, str, str], str]
 
 
@@ -137,8 +143,9 @@ def test_two_raters_at_once_and_a_killed_server(tmp_path: Path, browser: Browser
             click_through(bob, "Bob", "1 0", clicked)
             expect(bob.locator("#place")).to_have_text("Item 2 of 4")
             expect(ann.locator("#place")).to_have_text("Item 2 of 4")
-            saved(ann)
-            saved(bob)
+            for page in (ann, bob):
+                saved(page)
+                fetched(page, 3)
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert exported(folder, study) == clicked, "everything that was called saved is there"
