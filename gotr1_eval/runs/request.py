@@ -19,7 +19,7 @@ from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Component, Settings, read_component
 
-ROLES = ("detector", "yes_no", "encoder", "depth", "phrases")
+ROLES = ("detector", "yes_no", "encoder", "depth", "phrases", "ocr")
 """The kinds of models that official metrics look with, as the fields of a `RunRequest` that name them."""
 
 _FORM = "by name, or name,setting=value,..."
@@ -127,6 +127,7 @@ class RunRequest(JudgingRequest):
     phrases: Component | None = Field(
         default=None, description=f"Source of noun phrases, {_FORM}; builtin unless given."
     )
+    ocr: Component | None = Field(default=None, description=f"Reader of the text in pictures, {_FORM}")
     semantics: Literal["reference", "corrected"] = Field(
         default="reference", description="Official metrics as their scripts compute them, bug for bug, or corrected."
     )
