@@ -105,8 +105,8 @@ class RunRequest(JudgingRequest):
     """A benchmark's prompts, the pictures for them, and who judges."""
 
     suite: str = Field(
-        description="A benchmark (see `gotr1-eval list suites`), or a .txt, .jsonl, .csv or .parquet file of prompts "
-        "(pattern, URL)."
+        description="A benchmark (see `gotr1-eval list suites`), also name,setting=value; or a .txt, .jsonl, .csv or "
+        ".parquet file of prompts (pattern, URL)."
     )
     data: Path | None = Field(
         default=None, description="Folder with the suite's prompts; by default what `gotr1-eval data fetch` brought."
