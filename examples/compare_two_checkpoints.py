@@ -12,9 +12,10 @@ from pathlib import Path
 
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval import Builder
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures
 from reports.comparison.document import sentence
 from reports.comparison.page import write_page
 from reports.comparison.paired import compare_runs
@@ -25,9 +26,19 @@ PLAN = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, li
 
 def paint_and_judge(name: str, ckpt: str, guidance: float) -> RunData:
     builder = Builder()
-    painter = GeneratorPainter(builder.generator({"use": "janus", "ckpt": ckpt, "guidance": guidance}))
+    painter = GeneratedPictures(builder.generator({"use": "janus", "ckpt": ckpt, "guidance": guidance}))
     asked = {"suite": "shapes", "ckpt": ckpt, "guidance": guidance, "seed": 0}
-    return load_run(run_benchmark(Path("runs", name), PLAN, painter, builder.reward_set("shapes"), asked=asked))
+    return load_run(
+        run_job(
+            Job(
+                folder=Path("runs", name),
+                samples=PLAN,
+                pictures=painter,
+                rewards=builder.reward_set("shapes"),
+                settings=asked,
+            )
+        )
+    )
 
 
 first, second = sys.argv[1:3] or ("tiny-janus", "tiny-janus")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval import Builder
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures
 from gotr1_eval.study import make_study
 from reports.agreement.analysis import ALL, Options, analyse
 from reports.agreement.mark_sources import read_sources
@@ -22,8 +23,16 @@ from reports.agreement.table_mapping import read_mapping_or_none
 folder = Path(tempfile.mkdtemp())
 builder = Builder()
 plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=8, seed=0)
-painter = GeneratorPainter(builder.generator({"use": "janus", "ckpt": "tiny-janus"}))
-run = run_benchmark(folder / "run", plan, painter, builder.reward_set("shapes"), asked={"suite": "shapes", "seed": 0})
+painter = GeneratedPictures(builder.generator({"use": "janus", "ckpt": "tiny-janus"}))
+run = run_job(
+    Job(
+        folder=folder / "run",
+        samples=plan,
+        pictures=painter,
+        rewards=builder.reward_set("shapes"),
+        settings={"suite": "shapes", "seed": 0},
+    )
+)
 
 study = make_study([run], folder / "study", count=12, seed=0, dimensions=["prompt_image"])
 dice = random.Random(0)

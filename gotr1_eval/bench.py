@@ -21,13 +21,13 @@ from gotr1_eval.engines import open_engine
 from gotr1_eval.files.columns import read_columns
 from gotr1_eval.files.prompts import is_prompt_file
 from gotr1_eval.runs.estimate import Estimate, estimate
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.request import JudgingRequest, RunRequest, ScoreRequest
-from gotr1_eval.runs.run import Job
 from gotr1_eval.runs.samples import chosen_categories, plan_samples
-from gotr1_eval.runs.sources import AsTheyAre, FolderPainter, GeneratorPainter, Painter
+from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPictures, PictureSource
 from gotr1_eval.runs.stages import Progress, Silent
-from gotr1_eval.settings import read_component, read_settings
+from gotr1_eval.settings import read_settings
 from rewards.inputs import refuse_without_plan
 from rewards.reward_set import RewardSet
 
@@ -124,11 +124,10 @@ def prepare_score(request: ScoreRequest, builder: Builder) -> Prepared:
 
 
 def suite_spec(suite: str, data: Path | None = None) -> dict[str, Json]:
-    """The settings of a suite, ``name`` or ``name,setting=value``; a file of prompts is the suite `prompt_file`."""
+    """The settings of the suite of that name; a file of prompts is the suite `prompt_file`."""
     if is_prompt_file(suite):
         return {"use": "prompt_file", "file": suite}
-    spec = read_component(suite, "suite")
-    return spec if data is None else {**spec, "data": str(data)}
+    return {"use": suite} if data is None else {"use": suite, "data": str(data)}
 
 
 def planned_samples(request: RunRequest, suite: Suite) -> list[Sample]:
@@ -167,33 +166,33 @@ def execute(prepared: Prepared, builder: Builder, progress: Progress | None = No
 def _job(prepared: Prepared, builder: Builder) -> Job:
     """The prepared request as an engine takes it."""
     request = prepared.request
-    painter, asked, name = _pictures(prepared, builder)
+    pictures, settings, name = _pictures(prepared, builder)
     return Job(
         folder=request.out or Path("runs", safe_name(name)),
         samples=prepared.samples,
-        painter=painter,
+        pictures=pictures,
         rewards=prepared.rewards,
-        asked=asked,
+        settings=settings,
         tile=request.tile,
         retry=request.retry,
         request=request.model_dump(mode="json", exclude_defaults=True),
     )
 
 
-def _pictures(prepared: Prepared, builder: Builder) -> tuple[Painter, dict[str, Json], str]:
+def _pictures(prepared: Prepared, builder: Builder) -> tuple[PictureSource, dict[str, Json], str]:
     """Where the pictures come from, the settings that decide the samples, and the name of the run."""
     request, suite = prepared.request, prepared.suite
     if suite is None or not isinstance(request, RunRequest):
         samples = prepared.samples
         if not isinstance(samples, Manifest):
             raise TypeError(f"expected the samples of a manifest, got {type(samples).__name__}")
-        return AsTheyAre(samples.place), {"source": samples.place}, f"score-{samples.name}"
+        return GivenPictures(samples.place), {"source": samples.place}, f"score-{samples.name}"
     if request.generator is not None:
-        painter: Painter = GeneratorPainter(builder.generator(request.generator))
+        pictures: PictureSource = GeneratedPictures(builder.generator(request.generator))
     else:
-        painter = FolderPainter(request.images or Path(), list(prepared.samples), suite.layout)
+        pictures = FolderPictures(request.images or Path(), list(prepared.samples))
     sampling = {name: value for name, value in (request.generator or {}).items() if name not in _NAMING}
-    asked: dict[str, Json] = {
+    settings: dict[str, Json] = {
         "suite": suite.name,
         "categories": [*chosen_categories(suite, request.categories)],
         "images_per_prompt": request.images_per_prompt or suite.images_per_prompt,
@@ -201,7 +200,7 @@ def _pictures(prepared: Prepared, builder: Builder) -> tuple[Painter, dict[str, 
         "seed": request.seed,
         **sampling,
     }
-    return painter, asked, f"{suite.name}-{painter.name}-{request.seed}"
+    return pictures, settings, f"{suite.name}-{pictures.name}-{request.seed}"
 
 
 def run_benchmark(request: RunRequest | None = None, **settings: Any) -> RunFrames:  # noqa: ANN401 (a request's fields)

@@ -7,9 +7,10 @@ from pathlib import Path
 from gotr1_eval.build import Builder
 from gotr1_eval.core.protocols import Generator
 from gotr1_eval.core.types import Json
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import load_run
 from reports.run_page.page import write_page
 from reports.tables import ALL, summarise_run
@@ -40,8 +41,18 @@ class HeldOutEvaluation:
     def __call__(self, policy: Generator, step: int) -> dict[str, float]:
         """Mean and 95 % interval of every factor over all categories, and of the headline in each."""
         folder = self._folder / "evaluations" / f"step-{step:06}"
-        asked: dict[str, Json] = {"suite": self._suite, "step": step, "seed": SEED}
-        run_benchmark(folder, self._plan, GeneratorPainter(policy), self._rewards, asked=asked, tile=self._tile)
+        settings: dict[str, Json] = {"suite": self._suite, "step": step, "seed": SEED}
+        pictures = GeneratedPictures(policy)
+        run_job(
+            Job(
+                folder=folder,
+                samples=self._plan,
+                pictures=pictures,
+                rewards=self._rewards,
+                settings=settings,
+                tile=self._tile,
+            )
+        )
         run = load_run(folder)
         table = summarise_run(run)
         write_page(run, table)

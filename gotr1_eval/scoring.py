@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError, one_line
-from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.plugins import check_offers
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Json, Sample
+from rewards.reward_set import RewardSet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,8 @@ def score_samples(samples: Sequence[Sample], judges: Sequence[Judge]) -> dict[st
     names = [judge.name for judge in judges]
     if len(set(names)) < len(names):
         raise UsageError(f"every judge must be asked once, got {', '.join(names)}")
-    return {judge.name: judge_batch(judge, samples) for judge in judges}
+    rows = RewardSet({judge.name: judge for judge in judges}).judge(samples)
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def score_images(

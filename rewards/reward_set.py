@@ -10,7 +10,8 @@ rule = "paper_without_hps"
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,9 @@ from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml
 from rewards.total import Total, TotalSettings
+
+Judged = Callable[[str, Sequence[Outcome], float], None]
+"""Takes a factor, its outcomes, one a sample, and the seconds that its judge took."""
 
 
 class RewardSetSettings(Settings):
@@ -61,18 +65,25 @@ class RewardSet:
         return next(iter(self.judges))
 
     def judge(
-        self, samples: Sequence[Sample], known: Mapping[str, Sequence[Outcome]] | None = None
+        self,
+        samples: Sequence[Sample],
+        known: Mapping[str, Sequence[Outcome | None]] | None = None,
+        judged: Judged = lambda factor, outcomes, seconds: None,
     ) -> list[dict[str, Outcome]]:
         """For each sample the outcome of every factor, and of the total under "total" where there is one.
 
         Args:
-            known: outcomes of factors that were judged already, one a sample.
+            known: outcomes that factors have already, one a sample; None where the judge is to be asked.
+            judged: is told every factor's outcomes as soon as they are there.
         """
-        known = known or {}
-        columns = {
-            factor: known[factor] if factor in known else judge_batch(judge, samples)
-            for factor, judge in self.judges.items()
-        }
+        columns: dict[str, list[Outcome]] = {}
+        for factor, judge in self.judges.items():
+            there = (known or {}).get(factor, [None] * len(samples))
+            start = time.perf_counter()
+            asked = [sample for sample, outcome in zip(samples, there, strict=True) if outcome is None]
+            fresh = iter(judge_batch(judge, asked))
+            columns[factor] = [next(fresh) if outcome is None else outcome for outcome in there]
+            judged(factor, columns[factor], time.perf_counter() - start)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         if self.total is None:
             return rows

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Sample
@@ -20,6 +21,7 @@ class Settings(StrictSettings):
     Attributes:
         log: a file to which the ids of judged samples are added.
         seconds: what a tile takes.
+        silent: answers nothing.
     """
 
     graves: Path
@@ -27,6 +29,7 @@ class Settings(StrictSettings):
     deaths: int = 0
     log: Path | None = None
     seconds: float = 0.0
+    silent: bool = False
 
 
 class DyingJudge:
@@ -42,6 +45,8 @@ class DyingJudge:
         self.settings = settings
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        if self.settings.silent:
+            raise BackendError("nobody answers")
         time.sleep(self.settings.seconds)
         graves = self.settings.graves
         marked = any(self.settings.deadly in sample.prompt for sample in samples)

@@ -9,9 +9,10 @@ from pathlib import Path
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import RunData, load_run
 from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
@@ -39,8 +40,14 @@ def made_run(
     live = {factor: ScriptedJudge(answer, name=factor) for factor, answer in judges.items()}
     facts = {factor: (judge.range, judge.may_not_apply) for factor, judge in live.items()}
     total = Total(TotalSettings(rule=rule), facts) if rule is not None else None
-    run_benchmark(
-        folder, plan, GeneratorPainter(OraclePainter()), RewardSet(live, total), asked={"suite": "shapes", "seed": 0}
+    run_job(
+        Job(
+            folder=folder,
+            samples=plan,
+            pictures=GeneratedPictures(OraclePainter()),
+            rewards=RewardSet(live, total),
+            settings={"suite": "shapes", "seed": 0},
+        )
     )
     return load_run(folder)
 

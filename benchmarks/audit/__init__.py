@@ -13,7 +13,7 @@ what it gets wrong here is wrong beyond dispute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from benchmarks.audit.cases import SUITE, Looks, Planned, plan_part
 from benchmarks.audit.examined import VARIANT, VARIANT_SETTINGS, Examined
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.stages import Progress
 from gotr1_eval.runs.store import save_image
 from reports.run_data import load_run
@@ -39,7 +40,7 @@ SIZES: Mapping[str, int] = {"small": 8, "medium": 40, "large": 160}
 """Cases of each part for each kind of judge."""
 
 
-class AuditPainter:
+class AuditPictures:
     """Draws the pictures of the audit's samples."""
 
     name = "audit"
@@ -50,7 +51,7 @@ class AuditPainter:
             planned.sample.id: planned.variant.picture for planned in plan if planned.variant.picture is not None
         }
 
-    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+    def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The same, whatever the samples."""
         return self.fingerprint
 
@@ -58,11 +59,11 @@ class AuditPainter:
         """Any number of drawings fits."""
         return most
 
-    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
+    def complete(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples with their pictures, where they have any."""
-        return [self._paint(sample, run) for sample in planned]
+        return [self._complete(sample, run) for sample in planned]
 
-    def _paint(self, sample: Sample, run: Path) -> Sample:
+    def _complete(self, sample: Sample, run: Path) -> Sample:
         draw = self._pictures.get(sample.id)
         image = None if draw is None else save_image(run, sample.id, draw())
         return replace(sample, image=image, generator=self.name)
@@ -105,5 +106,13 @@ def run_audit(
         examined[factor] = Examined(judge, Looks.PLAN, asked)
     facts: dict[str, Any] = {"suite": SUITE, "size": size, "seed": seed, "looks_at": [kind.value for kind in kinds]}
     samples = [one.sample for one in plan]
-    run_benchmark(folder, samples, AuditPainter(plan), RewardSet(examined), asked=facts, tile=tile, progress=progress)
+    job = Job(
+        folder=folder,
+        samples=samples,
+        pictures=AuditPictures(plan),
+        rewards=RewardSet(examined),
+        settings=facts,
+        tile=tile,
+    )
+    run_job(job, progress=progress)
     return grade_run(load_run(folder), PARTS, {factor: looks for factor, (_, looks) in judges.items()})

@@ -157,8 +157,8 @@ def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
     from gotr1_eval.bench import execute, prepare_pictures
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import Bars, err
+    from gotr1_eval.runs.description import expected_of
     from gotr1_eval.runs.layouts import write_layout
-    from gotr1_eval.runs.shards import expected_of
     from gotr1_eval.runs.store import read_info, read_samples
 
     builder = Builder()

@@ -102,10 +102,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-EXTRAS = {
-    "ray": "'ray[data]'", "spacy": "spacy", "serve": "fastapi uvicorn", "trackers": "tensorboard",
-    "ocr": "rapidocr onnxruntime",
-}  # fmt: skip
+EXTRAS = {"ray": "'ray[data]'", "spacy": "spacy", "serve": "fastapi uvicorn", "trackers": "tensorboard"}
 """What each extra of pyproject.toml brings, as pip takes it."""
 
 

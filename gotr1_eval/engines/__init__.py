@@ -13,7 +13,8 @@ from typing import Protocol
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.types import Json
-from gotr1_eval.runs.run import Job, run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.shards import Shard, read_shard
 from gotr1_eval.runs.stages import Progress
 from gotr1_eval.settings import read_settings
@@ -41,19 +42,7 @@ class LocalEngine:
 
     def run(self, job: Job, progress: Progress) -> Path:
         """See `Engine`."""
-        return run_benchmark(
-            job.folder,
-            list(job.samples),
-            job.painter,
-            job.rewards,
-            asked=job.asked,
-            tile=job.tile,
-            shard=self._shard,
-            progress=progress,
-            retry=job.retry,
-            ready=self._ready,
-            request=job.request,
-        )
+        return run_job(job, shard=self._shard, progress=progress, ready=self._ready)
 
 
 def open_engine(spec: Mapping[str, Json], builder: Builder, shard: str | None = None) -> Engine:

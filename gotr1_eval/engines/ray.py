@@ -1,7 +1,7 @@
 """The Ray engine: a run's parts stream through pools of processes that hold the models.
 
 The driver lays the plan out as Parquet parts (`runs.parts`) and hands out their numbers; Ray Data moves them through a
-pool that paints and a pool that judges, as fast as the slower one. A worker reads its part, does what is missing, and
+pool that generates and a pool that judges, as fast as the slower one. A worker reads its part, does what is missing and
 writes it whole. So no process holds more than one part, a worker or a driver that dies loses the parts in its hands,
 and the same command does those again and nothing else. In the end the driver copies the parts into the run's JSON
 lines, one at a time.
@@ -15,18 +15,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.core.judging import check_facts
 from gotr1_eval.engines.ray_cluster import cluster
-from gotr1_eval.engines.ray_worker import PartWorker, Work, fitting_tile
+from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, fitting_tile, judges_fault
 from gotr1_eval.engines.recipe import Recipe
-from gotr1_eval.runs.part_work import lay_out, part_size, write_view
-from gotr1_eval.runs.parts import PartFolder, parts_of
-from gotr1_eval.runs.run import TILE, Job, run_identity, run_setup, survey, tile_of
-from gotr1_eval.runs.stages import Progress
+from gotr1_eval.runs.description import expected_of, run_setup
+from gotr1_eval.runs.job import TILE, Job, grown_at, plan_run, tile_of
+from gotr1_eval.runs.part_work import lay_out, number_of_parts, part_size, write_view
+from gotr1_eval.runs.parts import PartFolder, PartStore, parts_of
+from gotr1_eval.runs.stages import Progress, Work
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info
 from gotr1_eval.settings import Settings
 
@@ -38,10 +38,10 @@ class RaySettings(Settings):
     """Pools and parts of a run on Ray; the cluster's address is Ray's own RAY_ADDRESS.
 
     Attributes:
-        workers: processes that judge; by default as many as fit beside the painters.
+        workers: processes that judge; by default as many as fit beside the generators.
         worker_cpus, worker_gpus: what each of them takes; a fraction of a GPU lets several share one.
-        painters: processes that hold the generator, where pictures are painted.
-        painter_cpus, painter_gpus: what each of them takes.
+        generators: processes that hold the generator, where pictures are generated.
+        generator_cpus, generator_gpus: what each of them takes.
         part: samples of a part, rounded up to whole tiles; see `gotr1_eval.runs.part_work.part_size` for the default.
         parts: folder or fsspec URL of the Parquet parts; parts/ in the run folder by default.
     """
@@ -49,11 +49,20 @@ class RaySettings(Settings):
     workers: int | None = Field(None, ge=1)
     worker_cpus: float = Field(1.0, gt=0)
     worker_gpus: float = Field(0.0, ge=0)
-    painters: int = Field(1, ge=1)
-    painter_cpus: float = Field(1.0, gt=0)
-    painter_gpus: float = Field(0.0, ge=0)
+    generators: int = Field(1, ge=1)
+    generator_cpus: float = Field(1.0, gt=0)
+    generator_gpus: float = Field(0.0, ge=0)
     part: int | None = Field(None, ge=1)
     parts: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_before(cls, values: Any) -> Any:  # noqa: ANN401 (pydantic hands over whatever it was given)
+        for name in values if isinstance(values, Mapping) else ():
+            if name.startswith("painter"):
+                now = name.replace("painter", "generator")
+                raise UsageError(f"--engine ray: the setting {name}= is called {now}= now")
+        return values
 
 
 class RayEngine:
@@ -74,20 +83,27 @@ class RayEngine:
             RunError: no cluster answers, or a part kills every process that takes it.
         """
         folder, rewards = job.folder, job.rewards
-        recipe = Recipe.of(self._builder, job.painter, rewards)
+        recipe = Recipe.of(self._builder, job.pictures, rewards)
         with cluster() as ray:
             _check_room(ray.cluster_resources(), self._pools(ray, recipe))
             tile = job.tile or tile_of(folder) or self._fitting_tile(ray, recipe)
-            facts = survey(job.samples)
-            check_facts(rewards.judges.values(), facts.known)
-            parts, size = self._parts(folder, facts.count, tile, paints=recipe.paints)
-            setup = run_setup(facts, job.painter.name, rewards, samples=job.samples, request=job.request)
+            plan = plan_run(job, folder, tile)
+            parts, size = self._parts(folder, plan.facts.count, tile, generates=recipe.generates)
+            setup = run_setup(plan.facts, job.pictures.name, rewards, samples=job.samples, request=job.request)
             setup |= {"parts": {"place": parts.place, "samples": size}}
-            info = RunInfo(identity=run_identity(job.asked, facts, job.painter, tile), setup=setup)
-            with RunStore.open(folder, info):
-                count = lay_out(parts, job.samples, facts.count, size, rewards.makers)
-                progress.start("judge" if rewards.judges else "generate", facts.count, 0)
-                work = Work(recipe, parts, rewards.makers, tile, tuple(job.retry), Path.cwd())
+            info = RunInfo(identity=plan.identity, setup=setup)
+            grows = plan.there if parts_of(folder) is not None else None
+            with RunStore.open(folder, grows or info, plan.grown_from) as store:
+                if grows is not None:
+                    _check_laid_out(grows, parts, size)
+                count = lay_out(
+                    parts, plan.samples, plan.facts.count, size, rewards.makers, plan.anew, rows=grows is None
+                )
+                # Only now, so that a start that is killed leaves the run as it was.
+                store.describe(info)
+                self._check_judges(ray, recipe, parts, Work(pictures=None, rewards=rewards, tile=tile, retry=job.retry))
+                progress.start("judge" if rewards.judges else "generate", plan.facts.count, 0)
+                work = PoolWork(recipe, parts, rewards.makers, tile, tuple(job.retry), Path.cwd())
                 for samples in self._stream(ray, count, work):
                     progress.advance(samples)
                 write_view(parts)
@@ -95,18 +111,31 @@ class RayEngine:
 
     def _fitting_tile(self, ray: ModuleType, recipe: Recipe) -> int:
         """The generator's own word, given on the device where it will run."""
-        if not recipe.paints:
+        if not recipe.generates:
             return TILE
         settings = self._settings
-        asking = ray.remote(fitting_tile).options(num_cpus=settings.painter_cpus, num_gpus=settings.painter_gpus)
+        asking = ray.remote(fitting_tile).options(num_cpus=settings.generator_cpus, num_gpus=settings.generator_gpus)
         return int(ray.get(asking.remote(recipe, TILE, Path.cwd())))
 
-    def _parts(self, folder: Path, count: int, tile: int, *, paints: bool) -> tuple[PartFolder, int]:
+    def _check_judges(self, ray: ModuleType, recipe: Recipe, parts: PartFolder, work: Work) -> None:
+        """Ask the models behind the judges, where anything is left to judge and from where they will be asked.
+
+        Raises:
+            RunError, UsageError: one does not answer, and why.
+        """
+        if not recipe.judges or all(_is_judged(parts, number, work) for number in parts.numbers()):
+            return
+        asking = ray.remote(judges_fault).options(num_cpus=self._settings.worker_cpus)
+        fault, code = ray.get(asking.remote(recipe, Path.cwd()))
+        if fault:
+            raise _told(fault, code)
+
+    def _parts(self, folder: Path, count: int, tile: int, *, generates: bool) -> tuple[PartFolder, int]:
         """Where the run's parts are, and how many samples each has; as they are where the run has some already."""
         there = parts_of(folder)
         asked = self._settings.part and -(-self._settings.part // tile) * tile
         if there is None:
-            return self._new_parts(folder), asked or part_size(count, tile, paints=paints)
+            return self._new_parts(folder), asked or part_size(count, tile, generates=generates)
         facts: Any = read_info(folder).setup["parts"]
         size = int(facts["samples"])
         if asked not in (None, size) or self._place() not in (None, there.place):
@@ -132,7 +161,7 @@ class RayEngine:
         place = self._settings.parts
         return place if place is None or "://" in place else str(Path(place).absolute())
 
-    def _stream(self, ray: ModuleType, count: int, work: Work) -> Iterator[int]:
+    def _stream(self, ray: ModuleType, count: int, work: PoolWork) -> Iterator[int]:
         """The number of samples of each part as it is finished, in any order."""
         rows = [{"part": number, "fault": "", "code": 0} for number in range(count)]
         stream = ray.data.from_items(rows, override_num_blocks=count)
@@ -146,17 +175,17 @@ class RayEngine:
     def _pools(self, ray: ModuleType, recipe: Recipe) -> list[_Pool]:
         """The pools that a part passes through."""
         settings = self._settings
-        painters = _Pool(settings.painters, settings.painter_cpus, settings.painter_gpus, paints=True)
+        generators = _Pool(settings.generators, settings.generator_cpus, settings.generator_gpus, generates=True)
         workers = _Pool(
             settings.workers or 1,
             settings.worker_cpus,
             settings.worker_gpus,
-            paints=not recipe.paints,
+            generates=not recipe.generates,
             judges=bool(recipe.judges),
         )
         if not recipe.judges:
-            return [painters if recipe.paints else workers]
-        before = [painters] if recipe.paints else []
+            return [generators if recipe.generates else workers]
+        before = [generators] if recipe.generates else []
         if settings.workers is None:
             workers = replace(workers, size=_room(ray.cluster_resources(), workers, before))
         return [*before, workers]
@@ -169,7 +198,7 @@ class _Pool:
     size: int
     cpus: float
     gpus: float
-    paints: bool = False
+    generates: bool = False
     judges: bool = False
 
 
@@ -193,16 +222,36 @@ def _check_room(have: Mapping[str, float], pools: Sequence[_Pool]) -> None:
         if needed > have.get(kind, 0):
             raise UsageError(
                 f"--engine ray: one process of each pool takes {needed:g} {kind}s together, and the cluster has "
-                f"{have.get(kind, 0):g}; set worker_{kind.lower()}s= or painter_{kind.lower()}s="
+                f"{have.get(kind, 0):g}; set worker_{kind.lower()}s= or generator_{kind.lower()}s="
             )
 
 
-def _through(ray: ModuleType, stream: Dataset, work: Work, pool: _Pool) -> Dataset:
+def _check_laid_out(there: RunInfo, parts: PartFolder, size: int) -> None:
+    """See that a run that is to grow has all its parts, and none of a start that was killed while it grew.
+
+    Raises:
+        UsageError: a part is missing.
+    """
+    count = number_of_parts(sum(expected_of(there).values()), size, grown_at(there.identity))
+    parts.clear(count)
+    if missing := count - len(parts.numbers()):
+        raise UsageError(
+            f"{parts.run}: {missing} of its {count} parts are not laid out; give the command that made it once more, "
+            "then ask for more"
+        )
+
+
+def _is_judged(parts: PartFolder, number: int, work: Work) -> bool:
+    part = parts.read(number)
+    return work.judged(PartStore(parts.run, part), part.samples)
+
+
+def _through(ray: ModuleType, stream: Dataset, work: PoolWork, pool: _Pool) -> Dataset:
     """The stream behind a pool."""
     return stream.map_batches(
         PartWorker,
         fn_constructor_args=(work,),
-        fn_constructor_kwargs={"paints": pool.paints, "judges": pool.judges},
+        fn_constructor_kwargs={"generates": pool.generates, "judges": pool.judges},
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(size=pool.size),
         num_cpus=pool.cpus,

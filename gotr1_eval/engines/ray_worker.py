@@ -12,8 +12,9 @@ from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import GotR1Error, RunError
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.engines.recipe import Recipe
-from gotr1_eval.runs.part_work import judge_part, paint_part
 from gotr1_eval.runs.parts import PartFolder
+from gotr1_eval.runs.stages import Unanswered, Work, work_on
+from rewards.reward_set import RewardSet
 
 Row = dict[str, list[Any]]
 
@@ -22,7 +23,7 @@ DEATHS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PoolWork:
     """What every process of a run is told.
 
     Attributes:
@@ -39,14 +40,15 @@ class Work:
 
 
 class PartWorker:
-    """Paints parts, judges them, or both; an actor of Ray Data, called with one part's number at a time.
+    """Generates parts, judges them, or both; an actor of Ray Data, called with one part's number at a time.
 
     An error that the project raises on purpose travels on as text: the driver ends the run with it.
     """
 
-    def __init__(self, work: Work, *, paints: bool, judges: bool) -> None:
-        self._work, self._paints, self._judges = work, paints, judges
+    def __init__(self, work: PoolWork, *, generates: bool, judges: bool) -> None:
+        self._work, self._generates, self._judges = work, generates, judges
         self._builder = Builder()
+        self._unanswered = Unanswered()  # a judge may fall silent over many parts of one tile each
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> Row:
         """The part's row, with the number of its samples, and what went wrong with it."""
@@ -69,19 +71,18 @@ class PartWorker:
         return samples
 
     def _work_on(self, number: int) -> int:
-        work = self._work
-        enter(work.home)
-        part = work.parts.read(number)
-        before = (list(part.samples), dict(part.judgments))
-        try:
-            if self._paints:
-                paint_part(part, work.recipe.painter(self._builder), work.parts.run, work.tile)
-            if self._judges:
-                judge_part(part, work.recipe.rewards(self._builder), work.tile, work.retry)
-        finally:
-            if (part.samples, part.judgments) != before:
-                work.parts.write(number, part, work.judges)
-        return len(part.samples)
+        told = self._work
+        enter(told.home)
+        work = Work(
+            pictures=told.recipe.source(self._builder) if self._generates else None,
+            rewards=told.recipe.rewards(self._builder) if self._judges else RewardSet({}),
+            tile=told.tile,
+            retry=told.retry,
+        )
+        with told.parts.open(number, told.judges) as store:
+            samples = list(store.part.samples)
+            work_on(store, samples, work, unanswered=self._unanswered)
+        return len(samples)
 
 
 def enter(home: Path) -> None:
@@ -93,4 +94,17 @@ def enter(home: Path) -> None:
 def fitting_tile(recipe: Recipe, most: int, home: Path) -> int:
     """How many samples the generator can make together on the device that this process was given."""
     enter(home)
-    return recipe.painter(Builder()).fitting_tile(most)
+    return recipe.source(Builder()).fitting_tile(most)
+
+
+def judges_fault(recipe: Recipe, home: Path) -> tuple[str, int]:
+    """Why the models behind the judges do not answer from where the judges will run, and the exit code; empty text
+    where they do."""
+    enter(home)
+    builder = Builder()
+    recipe.rewards(builder)
+    try:
+        builder.ready()
+    except GotR1Error as error:
+        return str(error), error.exit_code
+    return "", 0

@@ -1,24 +1,21 @@
-"""Working on a run part by part: laying the plan out, painting and judging a part, in whichever process.
+"""The plan of a run in Parquet parts, and the way between them and the run's JSON lines.
 
-What a process needs is in the part and in its arguments, so that parts may be done anywhere, in any order, and again:
-a part that is done twice is the same part.
+What a process needs to work on a part is in the part and in its own arguments, so that parts may be done anywhere, in
+any order, and again: a part that is done twice is the same part.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.types import Sample
+from gotr1_eval.runs.description import expected_of
 from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.parts import Part, PartFolder, parts_of
-from gotr1_eval.runs.sources import Painter
-from gotr1_eval.runs.stages import TileWork, kept_keys, lacking
-from gotr1_eval.runs.store import read_judgments, read_samples, tiles
-from rewards.reward_set import RewardSet
+from gotr1_eval.runs.store import read_info, read_judgments, read_samples, tiles
 
 MOST_PARTS = 10_000
 """A driver keeps a few facts of each part; larger plans have larger parts."""
@@ -26,15 +23,27 @@ ROWS = 1024
 """Samples of a part, about, where they are only judged."""
 
 
-def part_size(count: int, tile: int, *, paints: bool) -> int:
-    """Samples of a part: whole tiles; a single one where pictures are painted, of which little should be lost."""
-    least = tile if paints else max(ROWS // tile, 1) * tile
+def part_size(count: int, tile: int, *, generates: bool) -> int:
+    """Samples of a part: whole tiles; a single one where pictures are generated, of which little should be lost."""
+    least = tile if generates else max(ROWS // tile, 1) * tile
     wanted = -(-count // MOST_PARTS)
     return max(least, -(-wanted // tile) * tile)
 
 
+def number_of_parts(count: int, size: int, anew: Sequence[int] = ()) -> int:
+    """How many parts so many samples take; like tiles, parts begin anew where the run grew."""
+    return len(tiles(range(count), size, anew))
+
+
 def lay_out(
-    parts: PartFolder, plan: Iterable[Sample], count: int, size: int, judges: Sequence[tuple[str, str]] = ()
+    parts: PartFolder,
+    plan: Iterable[Sample],
+    count: int,
+    size: int,
+    judges: Sequence[tuple[str, str]] = (),
+    anew: Sequence[int] = (),
+    *,
+    rows: bool = True,
 ) -> int:
     """Write the parts that are not there yet; returns how many the plan has.
 
@@ -44,53 +53,31 @@ def lay_out(
         plan: is read once more, and only where a part is missing.
         count: samples of the plan.
         judges: name and fingerprint of every judge that the parts have columns of.
+        anew: places where parts begin anew.
+        rows: whether the run's JSON lines may hold rows of what is missing.
     """
     parts.tidy()
-    number_of_parts = -(-count // size)
+    pieces = tiles(range(count), size, anew)
     there = set(parts.numbers())
-    if len(there) == number_of_parts:
-        return number_of_parts
-    made, judged = _known(parts.run)
+    if there.issuperset(range(len(pieces))):
+        return len(pieces)
+    made, judged = _known(parts.run) if rows else ({}, {})
     samples = iter(plan)
-    for number in range(number_of_parts):
-        piece = list(islice(samples, size))
+    for number, piece in enumerate(pieces):
+        planned = list(islice(samples, len(piece)))
         if number not in there:
-            done = [judgment for sample in piece for judgment in judged.get(sample.id, ())]
-            part = Part([made.get(sample.id, sample) for sample in piece], {each.key: each for each in done})
+            done = [judgment for sample in planned for judgment in judged.get(sample.id, ())]
+            part = Part([made.get(sample.id, sample) for sample in planned], {each.key: each for each in done})
             parts.write(number, part, judges)
-    return number_of_parts
+    return len(pieces)
 
 
 def _known(run: Path) -> tuple[dict[str, Sample], dict[str, list[Judgment]]]:
-    """Samples by id and judgments by sample of a run's JSON lines; empty for a run that was always in parts."""
+    """Samples by id and judgments by sample of a run's JSON lines."""
     judged: dict[str, list[Judgment]] = {}
     for judgment in read_judgments(run).values():
         judged.setdefault(judgment.sample, []).append(judgment)
     return read_samples(run), judged
-
-
-def paint_part(part: Part, painter: Painter, run: Path, tile: int) -> None:
-    """Make the samples that the part lacks, tile by tile as `gotr1_eval.runs.stages.generate` does."""
-    for start in range(0, len(part.samples), tile):
-        planned = part.samples[start : start + tile]
-        if any(sample.generator is None or lacking(sample) for sample in planned):
-            part.samples[start : start + tile] = painter.paint(planned, run)
-
-
-def judge_part(part: Part, rewards: RewardSet, tile: int, retry: Collection[Why] = ()) -> None:
-    """Judge what the part's samples lack, tile by tile as `gotr1_eval.runs.stages.judge` does.
-
-    What was judged before an error (a budget that is spent) is in the part all the same.
-    """
-    kept = kept_keys(part.judgments, retry)
-    for samples in tiles(part.samples, tile):
-        work = TileWork(samples, rewards, part.judgments, kept)
-        if not work.complete():
-            fresh: list[Judgment] = []
-            try:
-                work.judge(fresh)
-            finally:
-                part.judgments |= {judgment.key: judgment for judgment in fresh}
 
 
 def write_view(parts: PartFolder) -> int:
@@ -114,8 +101,11 @@ def write_view(parts: PartFolder) -> int:
     return count
 
 
-def bring_view_up_to_date(folder: Path) -> None:
-    """Before one process goes on with a run that was made in parts: its JSON lines must hold what the parts hold."""
+def bring_view_up_to_date(folder: Path) -> int:
+    """Before one process goes on with a run that was made in parts: its JSON lines must hold what the parts hold.
+
+    Returns:
+        How many samples the parts still lack; 0 for a run that is in none.
+    """
     parts = parts_of(folder)
-    if parts is not None:
-        write_view(parts)
+    return 0 if parts is None else sum(expected_of(read_info(folder)).values()) - write_view(parts)

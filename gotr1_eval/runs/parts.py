@@ -15,8 +15,8 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +27,11 @@ from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import dump
 from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
-from gotr1_eval.runs.store import read_info
+from gotr1_eval.runs.store import Key, read_info
 
 if TYPE_CHECKING:
     import pyarrow
 
-Key = tuple[str, str, str, int]
 _NAME = re.compile(r"part-(\d+)\.parquet")
 
 
@@ -42,6 +41,39 @@ class Part:
 
     samples: list[Sample]
     judgments: dict[Key, Judgment] = field(default_factory=dict)
+
+
+class PartStore:
+    """One part of a run, held in memory while it is worked on; a `gotr1_eval.runs.store.Store`.
+
+    Attributes:
+        changed: whether anything was committed that was not there.
+    """
+
+    def __init__(self, folder: Path, part: Part) -> None:
+        self.folder, self.part, self.changed = folder, part, False
+        self._places = {sample.id: place for place, sample in enumerate(part.samples)}
+
+    def samples(self) -> dict[str, Sample]:
+        """See `Store`; what is only planned has no generator yet."""
+        return {sample.id: sample for sample in self.part.samples if sample.generator is not None}
+
+    def judgments(self) -> dict[Key, Judgment]:
+        """See `Store`."""
+        return dict(self.part.judgments)
+
+    def append_samples(self, samples: Iterable[Sample]) -> None:
+        """See `Store`; written when the work on the part ends."""
+        for sample in samples:
+            place = self._places[sample.id]
+            self.changed |= self.part.samples[place] != sample
+            self.part.samples[place] = sample
+
+    def append_judgments(self, judgments: Iterable[Judgment]) -> None:
+        """See `Store`; written when the work on the part ends."""
+        for judgment in judgments:
+            self.changed |= self.part.judgments.get(judgment.key) != judgment
+            self.part.judgments[judgment.key] = judgment
 
 
 class PartFolder:
@@ -100,11 +132,12 @@ class PartFolder:
         with suppress(FileNotFoundError):
             files.rm_file(f"{folder}/{_name(number)}.begun")
 
-    def clear(self) -> None:
-        """Remove all parts."""
+    def clear(self, first: int = 0) -> None:
+        """Remove all parts from this number on."""
         files, folder = self._files()
         for number in self.numbers():
-            files.rm_file(f"{folder}/{_name(number)}")
+            if number >= first:
+                files.rm_file(f"{folder}/{_name(number)}")
 
     def write(self, number: int, part: Part, judges: Sequence[tuple[str, str]] = ()) -> None:
         """Write a part whole.
@@ -140,6 +173,25 @@ class PartFolder:
         samples = [read_sample(json.loads(text), self.run) for text in columns["sample"]]
         judgments = [read_judgment(json.loads(text)) for texts in columns["judgments"] for text in texts]
         return Part(samples, {judgment.key: judgment for judgment in judgments})
+
+    def ids(self) -> Iterator[str]:
+        """The samples of all parts, in order, also those that are only planned."""
+        for number in self.numbers():
+            yield from (str(json.loads(text)["id"]) for text in self._columns(number, "sample")["sample"])
+
+    @contextmanager
+    def open(self, number: int, judges: Sequence[tuple[str, str]] = ()) -> Iterator[PartStore]:
+        """A part to work on; what has changed is written at the end, also where the work was ended by an error.
+
+        Args:
+            judges: name and fingerprint of every judge that gets columns.
+        """
+        store = PartStore(self.run, self.read(number))
+        try:
+            yield store
+        finally:
+            if store.changed:
+                self.write(number, store.part, judges)
 
     def lines(self, number: int) -> Iterator[tuple[str, list[str]]]:
         """The line of every painted sample of a part, and the lines of its judgments."""

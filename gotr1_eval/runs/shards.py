@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.description import expected_of
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
 
 _FOLDER = re.compile(r"\.shard-(\d+)-of-(\d+)")
@@ -110,12 +111,6 @@ def _shards(out: Path) -> list[Path]:
 
 def _without_shard(info: RunInfo) -> dict[str, Json]:
     return {key: value for key, value in info.identity.items() if key != "shard"}
-
-
-def expected_of(info: RunInfo) -> dict[str, int]:
-    """Category -> samples that a run, or a shard, was asked for."""
-    expected = info.setup.get("expected")
-    return {str(name): int(str(count)) for name, count in expected.items()} if isinstance(expected, dict) else {}
 
 
 def _moved(sample: Sample, folder: Path, out: Path) -> Sample:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.protocols import Generator, PictureLayout
+from gotr1_eval.core.protocols import Generator
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.embedded import EmbeddedPictures
 from gotr1_eval.files.pictures import PictureError, picture_remarks
@@ -19,7 +19,7 @@ from gotr1_eval.runs.picture_folders import match_pictures
 from gotr1_eval.runs.store import save_bytes, save_image
 
 
-class Painter(Protocol):
+class PictureSource(Protocol):
     """Completes planned samples with chain and picture."""
 
     @property
@@ -32,7 +32,7 @@ class Painter(Protocol):
         """Changes whenever a picture could."""
         ...
 
-    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+    def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The same for these samples alone."""
         ...
 
@@ -40,7 +40,7 @@ class Painter(Protocol):
         """How many samples to make together, at most so many."""
         ...
 
-    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
+    def complete(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples of one tile, completed, in order; pictures that are made go into the run folder."""
         ...
 
@@ -55,11 +55,11 @@ class PlansMemory(Protocol):
 
 
 class _NoModel:
-    """A painter whose pictures exist already."""
+    """A source whose pictures exist already."""
 
     fingerprint: str
 
-    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+    def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The same, whatever the samples."""
         return self.fingerprint
 
@@ -68,15 +68,15 @@ class _NoModel:
         return most
 
 
-class GeneratorPainter:
-    """Paints with a model and keeps the pictures in the run folder."""
+class GeneratedPictures:
+    """Generates with a model and keeps the pictures in the run folder."""
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self.name = generator.name
         self.fingerprint = generator.fingerprint
 
-    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+    def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The generator's."""
         return self.fingerprint
 
@@ -84,7 +84,7 @@ class GeneratorPainter:
         """What the generator says, where it plans its memory."""
         return self.generator.fitting_tile(most) if isinstance(self.generator, PlansMemory) else most
 
-    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
+    def complete(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """One generator call for the tile."""
         prompts = [sample.prompt for sample in planned]
         generated = self.generator.generate(prompts, [sample.seed or 0 for sample in planned])
@@ -111,7 +111,7 @@ def picture_stamp(path: Path) -> str:
     return f"{path} {facts.st_size} {facts.st_mtime_ns}"
 
 
-class FolderPainter(_NoModel):
+class FolderPictures(_NoModel):
     """Takes pictures made elsewhere, in a layout of official evaluators; see `gotr1_eval.runs.picture_folders`.
 
     The pictures stay where they are. A missing one gives a sample without a picture, which the judges leave unscored;
@@ -121,25 +121,25 @@ class FolderPainter(_NoModel):
         UsageError: the folder does not exist or holds no such file.
     """
 
-    def __init__(self, folder: Path, plan: Sequence[Sample], layout: PictureLayout | None = None) -> None:
+    def __init__(self, folder: Path, plan: Sequence[Sample]) -> None:
         self.name = f"folder:{folder.absolute().name}"
-        matched = match_pictures(folder, plan, layout)
+        matched = match_pictures(folder, plan)
         self._paths = matched.paths
         self.fingerprint = self.fingerprint_of(plan)
         for line in matched.remarks:
             tell(line)
 
-    def fingerprint_of(self, planned: Sequence[Sample]) -> str:
+    def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """Of the pictures that were found for the samples."""
         stamps = [picture_stamp(self._paths[sample.id]) for sample in planned if sample.id in self._paths]
         return f"folder:{fingerprint({'pictures': [*sorted(stamps)]})}"
 
-    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
+    def complete(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples with the pictures that were found for them."""
         return [replace(sample, image=self._paths.get(sample.id), generator=self.name) for sample in planned]
 
 
-class AsTheyAre(_NoModel):
+class GivenPictures(_NoModel):
     """Leaves the samples as a manifest gave them; pictures inside a Parquet file become files in the run folder."""
 
     def __init__(self, source: str) -> None:
@@ -147,7 +147,7 @@ class AsTheyAre(_NoModel):
         self.fingerprint = f"given:{source}"
         self._embedded = EmbeddedPictures()
 
-    def paint(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
+    def complete(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples themselves, with whatever is odd about their pictures noted in `meta`."""
         there = [self._with_file(sample, run) for sample in planned]
         return [

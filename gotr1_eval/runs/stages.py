@@ -1,25 +1,26 @@
-"""The two stages of a run, generate and judge, tile by tile; both pick up where a killed process left off."""
+"""The one loop over samples: generate and judge, tile by tile, each tile committed to a store in one append.
+
+It works on a whole run of this process and on one part of a run on many machines; both pick up where a killed process
+left off.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from gotr1_eval.core.errors import RunError
-from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.remote_pictures import IMAGE_URL, AtHand, at_hand
 from gotr1_eval.runs.judgments import Judgment
-from gotr1_eval.runs.sources import Painter
-from gotr1_eval.runs.store import RunStore, tiles
+from gotr1_eval.runs.sources import PictureSource
+from gotr1_eval.runs.store import Key, Store, tiles
 from rewards.reward_set import RewardSet
-
-Key = tuple[str, str, str, int]
+from rewards.total import Total
 
 LEAST_UNANSWERED = 8
 """Samples in whole tiles without any answer, after which a run is stopped: the model behind the judge is gone."""
@@ -47,16 +48,92 @@ class Silent:
         """Ignored."""
 
 
-def generate(
-    store: RunStore,
-    plan: Sequence[Sample],
-    painter: Painter,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is done with samples.
+
+    Attributes:
+        pictures: completes them; None where they are judged as the store holds them.
+        rewards: without judges they are only generated.
+        tile: samples made and judged together.
+        retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
+    """
+
+    pictures: PictureSource | None
+    rewards: RewardSet
+    tile: int
+    retry: Collection[Why] = ()
+
+    def judged(self, store: Store, samples: Sequence[Sample]) -> bool:
+        """Whether no judge has anything left to do."""
+        known = store.judgments()
+        return TileWork(samples, self.rewards, known, kept_keys(known, self.retry)).complete()
+
+
+class Unanswered:
+    """Counts the samples in whole tiles, one after the other, that a judge left without any answer."""
+
+    def __init__(self) -> None:
+        self._samples, self._failure = 0, ""
+
+    def see(self, tile: TileWork) -> None:
+        """One more tile was judged."""
+        self._samples = self._samples + len(tile.samples) if tile.failure else 0
+        self._failure = tile.failure
+
+    def check(self) -> None:
+        """See, before another tile is judged, that the judges still answer.
+
+        Raises:
+            RunError: `LEAST_UNANSWERED` samples in a row went without an answer.
+        """
+        if self._samples >= LEAST_UNANSWERED:
+            raise RunError(
+                f"{self._samples} samples in a row were not judged, and the run was stopped: {self._failure}; what was "
+                "judged is saved, and the same command goes on"
+            )
+
+
+def work_on(
+    store: Store,
+    planned: Sequence[Sample],
+    work: Work,
     *,
-    tile: int,
-    progress: Progress,
     anew: Sequence[int] = (),
+    progress: Progress | None = None,
+    unanswered: Unanswered | None = None,
+    generated: Callable[[Sequence[Sample]], None] = lambda samples: None,
+) -> None:
+    """Generate what the store lacks of the planned samples, then judge what has no final judgment yet.
+
+    Args:
+        planned: all that the store is to hold, in order.
+        anew: places where tiles begin anew, see `gotr1_eval.runs.store.tiles`.
+        unanswered: what is known of the judges from earlier work.
+        generated: is told all samples, once they are there and before they are judged.
+
+    Raises:
+        BudgetError: a model's budget is spent.
+        RunError: a judge's model answers nothing any more.
+        Whatever it raises, what was done until then is committed.
+    """
+    progress = progress or Silent()
+    samples = planned
+    if work.pictures is not None:
+        samples = _generate(store, planned, work.pictures, tiles(planned, work.tile, anew), progress)
+    if work.rewards.judges:
+        generated(samples)
+        _judge(store, samples, work, tiles(samples, work.tile, anew), progress, unanswered or Unanswered())
+
+
+def _generate(
+    store: Store,
+    planned: Sequence[Sample],
+    pictures: PictureSource,
+    cut: Sequence[Sequence[Sample]],
+    progress: Progress,
 ) -> list[Sample]:
-    """Make every planned sample that the run does not have yet, or whose picture was deleted.
+    """Make every planned sample that the store does not have yet, or whose picture was deleted.
 
     A tile that is only partly there is made again as a whole, so that its neighbours, and with them its last bits,
     are the same as in an unbroken run.
@@ -65,14 +142,14 @@ def generate(
         All samples of the plan, in order.
     """
     made = store.samples()
-    todo = [part for part in tiles(plan, tile, anew) if any(lacking(made.get(sample.id)) for sample in part)]
-    progress.start("generate", len(plan), len(plan) - sum(map(len, todo)))
-    for part in todo:
-        finished = painter.paint(part, store.folder)
+    todo = [tile for tile in cut if any(lacking(made.get(sample.id)) for sample in tile)]
+    progress.start("generate", len(planned), len(planned) - sum(map(len, todo)))
+    for tile in todo:
+        finished = pictures.complete(tile, store.folder)
         store.append_samples(finished)
         made |= {sample.id: sample for sample in finished}
-        progress.advance(len(part))
-    return [_addressed(made[sample.id], sample) for sample in plan]
+        progress.advance(len(tile))
+    return [_addressed(made[sample.id], sample) for sample in planned]
 
 
 def _addressed(made: Sample, planned: Sample) -> Sample:
@@ -86,52 +163,29 @@ def lacking(sample: Sample | None) -> bool:
     return sample is None or (isinstance(sample.image, Path) and not sample.image.exists())
 
 
-def judge(
-    store: RunStore,
+def _judge(
+    store: Store,
     samples: Sequence[Sample],
-    rewards: RewardSet,
-    *,
-    tile: int,
+    work: Work,
+    cut: Sequence[Sequence[Sample]],
     progress: Progress,
-    retry: Collection[Why] = (),
-    anew: Sequence[int] = (),
+    unanswered: Unanswered,
 ) -> None:
-    """Judge every sample that has no final judgment yet, and form the totals.
-
-    Args:
-        anew: places where tiles begin anew, see `gotr1_eval.runs.store.tiles`.
-        retry: reasons (besides a failed backend, which is always asked again) to judge unscored samples anew.
-
-    Raises:
-        BudgetError: a model's budget is spent.
-        RunError: a judge's model answers nothing any more.
-        Whatever it raises, what was judged until then is saved.
-    """
+    """Judge every sample that has no final judgment yet, and form the totals."""
     known = store.judgments()
-    kept = kept_keys(known, retry)
-    work = [TileWork(part, rewards, known, kept) for part in tiles(samples, tile, anew)]
-    todo = [part for part in work if not part.complete()]
-    progress.start("judge", len(samples), len(samples) - sum(len(part.samples) for part in todo))
-    unanswered = 0
-    for place, part in enumerate(todo, start=1):
-        done: list[Judgment] = []
+    kept = kept_keys(known, work.retry)
+    tile_works = [TileWork(tile, work.rewards, known, kept) for tile in cut]
+    todo = [tile for tile in tile_works if not tile.complete()]
+    progress.start("judge", len(samples), len(samples) - sum(len(tile.samples) for tile in todo))
+    for tile in todo:
+        unanswered.check()
+        fresh: list[Judgment] = []
         try:
-            part.judge(done)
+            tile.judge(fresh)
         finally:
-            store.append_judgments(done)  # what was paid for is kept, also when the run is stopped here
-        progress.advance(len(part.samples))
-        unanswered = unanswered + len(part.samples) if part.failure else 0
-        if unanswered >= LEAST_UNANSWERED and place < len(todo):
-            raise RunError(
-                f"{unanswered} samples in a row were not judged, and the run was stopped: {part.failure}; what was "
-                "judged is saved, and the same command goes on"
-            )
-
-
-def is_judged(store: RunStore, plan: Sequence[Sample], rewards: RewardSet, retry: Collection[Why] = ()) -> bool:
-    """Whether no judge has anything left to do."""
-    known = store.judgments()
-    return TileWork(plan, rewards, known, kept_keys(known, retry)).complete()
+            store.append_judgments(fresh)  # what was paid for is kept, also when the run is stopped here
+        progress.advance(len(tile.samples))
+        unanswered.see(tile)
 
 
 def kept_keys(known: Mapping[Key, Judgment], retry: Collection[Why]) -> set[Key]:
@@ -167,30 +221,41 @@ class TileWork:
             self._judge(found, fresh)
 
     def _judge(self, found: AtHand, fresh: list[Judgment]) -> None:
-        outcomes: dict[str, dict[str, Outcome]] = {sample.id: {} for sample in self.samples}
-        for factor, maker in self.rewards.judges.items():
-            keys = {sample.id: (sample.id, maker.name, maker.fingerprint, 0) for sample in self.samples}
-            needed = [sample for sample in found.samples if keys[sample.id] not in self.kept]
-            judged = list(_judge_batch(maker, needed, found.lost))
-            fresh += judged
-            self.failure = self.failure or _failure(judged, found.lost)
-            for judgment in judged:
-                outcomes[judgment.sample][factor] = judgment.outcome
-            for sample in self.samples:
-                if keys[sample.id] in self.kept:
-                    outcomes[sample.id][factor] = self.known[keys[sample.id]].outcome
-        fresh += self._totals(outcomes)
+        judges, samples = self.rewards.judges, found.samples
+        # A sample whose picture was lost is not shown to any judge.
+        known = {
+            factor: [self._kept(sample, judge) or found.lost.get(sample.id) for sample in samples]
+            for factor, judge in judges.items()
+        }
 
-    def _totals(self, outcomes: dict[str, dict[str, Outcome]]) -> Iterator[Judgment]:
+        def note(factor: str, outcomes: Sequence[Outcome], seconds: float) -> None:
+            judge = judges[factor]
+            pairs = [pair for pair in zip(samples, outcomes, strict=True) if self._kept(pair[0], judge) is None]
+            judged = [_judgment(sample, judge, outcome, seconds / len(pairs)) for sample, outcome in pairs]
+            fresh.extend(judged)
+            self.failure = self.failure or _failure(judged, found.lost)
+
+        rows = self.rewards.judge(samples, known, note)
+        fresh += self._totals(rows)
+
+    def _kept(self, sample: Sample, judge: Judge) -> Outcome | None:
+        """The outcome that a judge need not give again."""
+        key = (sample.id, judge.name, judge.fingerprint, 0)
+        return self.known[key].outcome if key in self.kept else None
+
+    def _totals(self, rows: Sequence[Mapping[str, Outcome]]) -> Iterator[Judgment]:
         total = self.rewards.total
         if total is None:
             return
-        for sample in self.samples:
-            outcome = check_range(total.combine(outcomes[sample.id]), *total.range, judge=total.name)
-            judgment = Judgment(sample=sample.id, judge=total.name, fingerprint=total.fingerprint, outcome=outcome)
+        for sample, row in zip(self.samples, rows, strict=True):
+            judgment = _judgment(sample, total, check_range(row["total"], *total.range, judge=total.name))
             known = self.known.get(judgment.key)
-            if known is None or known.outcome != outcome:
+            if known is None or known.outcome != judgment.outcome:
                 yield judgment
+
+
+def _judgment(sample: Sample, maker: Judge | Total, outcome: Outcome, seconds: float = 0.0) -> Judgment:
+    return Judgment(sample=sample.id, judge=maker.name, fingerprint=maker.fingerprint, outcome=outcome, seconds=seconds)
 
 
 def _failure(judged: Sequence[Judgment], lost: Mapping[str, Unscored]) -> str:
@@ -200,16 +265,3 @@ def _failure(judged: Sequence[Judgment], lost: Mapping[str, Unscored]) -> str:
         return ""
     outcome = shown[-1].outcome
     return f"judge {shown[-1].judge}: {outcome.detail if isinstance(outcome, Unscored) else ''}"
-
-
-def _judge_batch(judge: Judge, samples: Sequence[Sample], lost: Mapping[str, Unscored]) -> Iterator[Judgment]:
-    """One judge over the samples of one tile; those whose pictures were lost are not shown to it."""
-    start = time.perf_counter()
-    shown = [sample for sample in samples if sample.id not in lost]
-    judged = iter(judge_batch(judge, shown))
-    seconds = (time.perf_counter() - start) / max(len(samples), 1)
-    for sample in samples:
-        outcome = lost[sample.id] if sample.id in lost else next(judged)
-        yield Judgment(
-            sample=sample.id, judge=judge.name, fingerprint=judge.fingerprint, outcome=outcome, seconds=seconds
-        )

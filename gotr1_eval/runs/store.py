@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -33,6 +33,8 @@ from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 
 FORMAT = 1
+Key = tuple[str, str, str, int]
+"""Of a judgment, see `gotr1_eval.runs.judgments.Judgment.key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +50,33 @@ class RunInfo:
     setup: Mapping[str, Json]
 
 
+class Store(Protocol):
+    """Where samples and judgments are read and committed: a run's JSON lines, or one Parquet part of a run."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, which holds the pictures."""
+        ...
+
+    def samples(self) -> dict[str, Sample]:
+        """Every sample that was made, by id."""
+        ...
+
+    def judgments(self) -> dict[Key, Judgment]:
+        """Every judgment by key."""
+        ...
+
+    def append_samples(self, samples: Iterable[Sample]) -> None:
+        """Commit one tile of samples; their pictures must have been saved."""
+        ...
+
+    def append_judgments(self, judgments: Iterable[Judgment]) -> None:
+        """Commit one tile of judgments."""
+        ...
+
+
 class RunStore:
-    """A run folder, open for writing by this process alone.
+    """The JSON lines of a run folder, open for writing by this process alone; a `Store`.
 
     Use as a context manager; `RunStore.open` creates the folder or resumes it.
     """
@@ -109,7 +136,7 @@ class RunStore:
         """Every sample by id; of several lines with one id the last counts."""
         return read_samples(self.folder)
 
-    def judgments(self) -> dict[tuple[str, str, str, int], Judgment]:
+    def judgments(self) -> dict[Key, Judgment]:
         """Every judgment by key; of several lines with one key the last counts."""
         return read_judgments(self.folder)
 
@@ -200,13 +227,13 @@ def read_samples(folder: Path) -> dict[str, Sample]:
     return found
 
 
-def read_judgments(folder: Path) -> dict[tuple[str, str, str, int], Judgment]:
+def read_judgments(folder: Path) -> dict[Key, Judgment]:
     """Judgments of a run by key, in order of first appearance.
 
     Raises:
         DataError: a line is not a judgment; names file and line.
     """
-    found: dict[tuple[str, str, str, int], Judgment] = {}
+    found: dict[Key, Judgment] = {}
     for number, row in _rows(folder / "judgments.jsonl"):
         try:
             judgment = read_judgment(row)
@@ -269,8 +296,6 @@ def _check_same(there: RunInfo, wanted: RunInfo, folder: Path) -> None:
 
 def _changed_samples(differing: Sequence[str], there: RunInfo, wanted: RunInfo) -> str:
     """What has changed though every option is the same."""
-    if differing == ["grown"]:
-        return "it has grown, and goes on with --engine local"
     if "plan" not in differing:
         return "its pictures, or the generator's weights or settings, are no longer the same"
     old, new = (info.setup.get("prompts") for info in (there, wanted))

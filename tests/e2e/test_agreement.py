@@ -15,9 +15,10 @@ from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures
 from gotr1_eval.runs.store import read_judgments
 from reports.agreement.study_folder import Dimension, Item, Rating, Study, write_ratings, write_study
 from reports.run_data import load_run
@@ -43,8 +44,14 @@ def verdict(sample: Sample) -> Outcome:
 def judged(tmp_path: Path) -> Path:
     plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
     judges = {"looks": ScriptedJudge(verdict, name="looks[m]"), HOSTILE: ScriptedJudge(verdict, name=HOSTILE)}
-    run_benchmark(
-        tmp_path / "run", plan, GeneratorPainter(OraclePainter()), RewardSet(judges), asked={"suite": "shapes"}
+    run_job(
+        Job(
+            folder=tmp_path / "run",
+            samples=plan,
+            pictures=GeneratedPictures(OraclePainter()),
+            rewards=RewardSet(judges),
+            settings={"suite": "shapes"},
+        )
     )
     return tmp_path / "run"
 
@@ -214,7 +221,15 @@ def test_calibrate_names_what_is_wrong(judged: Path, study: Path, tmp_path: Path
 def test_two_runs_of_two_judges_are_held_together(judged: Path, tmp_path: Path, ask: Asked):
     plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
     other = RewardSet({"other": ScriptedJudge(lambda sample: Score(value=lot(sample.id)), name="other")})
-    run_benchmark(tmp_path / "b", plan, GeneratorPainter(OraclePainter()), other, asked={"suite": "shapes"})
+    run_job(
+        Job(
+            folder=tmp_path / "b",
+            samples=plan,
+            pictures=GeneratedPictures(OraclePainter()),
+            rewards=other,
+            settings={"suite": "shapes"},
+        )
+    )
     found = ask("agreement", judged, tmp_path / "b", "--draws", 0)["judge_against_judge"]
     pairs = {(row["judge"], row["against"]): row["coefficients"]["kendall_b"]["value"] for row in found}
     assert pairs["looks[m]", "other"] > 0.9

@@ -13,8 +13,9 @@ from PIL import Image
 
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.run import run_benchmark
-from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
+from gotr1_eval.runs.sources import GivenPictures
 from reports.comparison.document import comparison_document
 from reports.comparison.page import render_page, write_page
 from reports.comparison.paired import compare_runs
@@ -59,7 +60,15 @@ def hostile_runs(tmp_path_factory: pytest.TempPathFactory):
             return Score(value=value if "/0/" in sample.id else 1 - value, note=HOSTILE)
 
         rewards = RewardSet({HOSTILE: ScriptedJudge(answer, name=HOSTILE)})
-        run_benchmark(folder / name, samples, AsTheyAre(str(folder)), rewards, asked={"suite": HOSTILE})
+        run_job(
+            Job(
+                folder=folder / name,
+                samples=samples,
+                pictures=GivenPictures(str(folder)),
+                rewards=rewards,
+                settings={"suite": HOSTILE},
+            )
+        )
         return load_run(folder / name)
 
     return [made("<b>a", 0.2), made("<b>b", 0.7)]

@@ -15,9 +15,10 @@ from PIL import Image
 from gotr1_eval.build import Builder
 from gotr1_eval.files.pictures import open_picture
 from gotr1_eval.files.writing import read_parquet, write_parquet
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
-from gotr1_eval.runs.run import run_benchmark
-from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.run import run_job
+from gotr1_eval.runs.sources import GivenPictures
 from reports.export import write_scores
 from reports.frames import load_run
 from reports.run_data import load_run as load_data
@@ -25,7 +26,15 @@ from reports.run_data import load_run as load_data
 
 def judged(source: Path | str, run: Path, judges: str = "shapes_prompt_image") -> Path:
     manifest = Manifest(source)
-    run_benchmark(run, list(manifest), AsTheyAre(manifest.place), Builder().reward_set(judges), asked={})
+    run_job(
+        Job(
+            folder=run,
+            samples=list(manifest),
+            pictures=GivenPictures(manifest.place),
+            rewards=Builder().reward_set(judges),
+            settings={},
+        )
+    )
     write_scores(load_data(run))
     return run
 
@@ -78,8 +87,8 @@ def test_bytes_without_a_struct_and_texts_that_are_bytes(tmp_path: Path):
     write_parquet(frame, tmp_path / "t.parquet")
     (sample,) = Manifest(tmp_path / "t.parquet")
     assert (sample.prompt, sample.image) == ("café", None)
-    painter = pickle.loads(pickle.dumps(AsTheyAre("t")))
-    (made,) = painter.paint([sample], tmp_path / "run")
+    painter = pickle.loads(pickle.dumps(GivenPictures("t")))
+    (made,) = painter.complete([sample], tmp_path / "run")
     assert made.image.read_bytes() == png(3)
 
 

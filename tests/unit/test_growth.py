@@ -12,10 +12,11 @@ from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.files.jsonl import read_rows
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import AsTheyAre, FolderPainter, GeneratorPainter
+from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPictures
 from gotr1_eval.runs.store import read_samples, tiles
 from reports.run_data import load_run
 from reports.tables import summarise_run
@@ -31,10 +32,19 @@ def start(folder: Path, pictures: Path | None = None, **changes: object) -> Orac
         ShapesSuite(), asked["categories"], images_per_prompt=asked["images"], limit=asked["limit"], seed=asked["seed"]
     )
     generator = OraclePainter()
-    painter = GeneratorPainter(generator) if pictures is None else FolderPainter(pictures, plan)
+    painter = GeneratedPictures(generator) if pictures is None else FolderPictures(pictures, plan)
     named = {"categories": [*asked["categories"]], "images_per_prompt": asked["images"]}
     identity = {"suite": "shapes", **named, "limit": asked["limit"], "seed": asked["seed"]}
-    run_benchmark(folder, plan, painter, Builder().reward_set("shapes_prompt_image"), asked=identity, tile=4)
+    run_job(
+        Job(
+            folder=folder,
+            samples=plan,
+            pictures=painter,
+            rewards=Builder().reward_set("shapes_prompt_image"),
+            settings=identity,
+            tile=4,
+        )
+    )
     return generator
 
 
@@ -101,7 +111,16 @@ def test_rows_may_be_appended_to_a_manifest(tmp_path: Path):
         manifest = Manifest(tmp_path / "list.jsonl")
         rewards = Builder().reward_set("shapes_prompt_image")
         asked = {"source": manifest.place}
-        run_benchmark(tmp_path / "run", list(manifest), AsTheyAre(manifest.place), rewards, asked=asked, tile=4)
+        run_job(
+            Job(
+                folder=tmp_path / "run",
+                samples=list(manifest),
+                pictures=GivenPictures(manifest.place),
+                rewards=rewards,
+                settings=asked,
+                tile=4,
+            )
+        )
 
     (tmp_path / "list.jsonl").write_text("".join(rows[:2]))
     score()

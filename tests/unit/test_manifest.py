@@ -20,9 +20,10 @@ from gotr1_eval.core.types import Box, Prompt, Sample
 from gotr1_eval.files.prompts import read_prompts
 from gotr1_eval.files.remote_pictures import at_hand
 from gotr1_eval.files.writing import write_parquet
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
-from gotr1_eval.runs.run import run_benchmark
-from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.run import run_job
+from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import read_judgments
 from tests.run_rows import picture_manifest
 
@@ -170,7 +171,11 @@ def test_the_same_pictures_behind_urls_get_the_same_scores(tmp_path: Path):
         manifest = Manifest(place)
         rewards = Builder().reward_set("shapes_prompt_image")
         run = tmp_path / f"run{len(judged)}"
-        run_benchmark(run, list(manifest), AsTheyAre(manifest.place), rewards, asked={})
+        run_job(
+            Job(
+                folder=run, samples=list(manifest), pictures=GivenPictures(manifest.place), rewards=rewards, settings={}
+            )
+        )
         judged.append([judgment.outcome for judgment in read_judgments(run).values()])
     assert judged[0] == judged[1]
 

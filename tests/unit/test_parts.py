@@ -17,19 +17,21 @@ from gotr1_eval.core.statistics import intervals
 from gotr1_eval.engines import open_engine
 from gotr1_eval.engines.ray import RayEngine, RaySettings
 from gotr1_eval.engines.ray_cluster import check_address
-from gotr1_eval.engines.ray_worker import PartWorker, Work
+from gotr1_eval.engines.ray_worker import PartWorker, PoolWork
 from gotr1_eval.engines.recipe import Recipe
 from gotr1_eval.files.writing import read_parquet
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.part_work import MOST_PARTS, lay_out, part_size, write_view
 from gotr1_eval.runs.parts import PartFolder, parts_of
-from gotr1_eval.runs.run import run_benchmark
-from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.run import run_job
+from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments
 from reports import large_run
 from reports.export import remark_lines, unscored_lines
 from reports.run_data import load_run
 from reports.tables import summarise_run
+from rewards.reward_set import RewardSet
 from tests.run_rows import picture_manifest, run_rows
 
 JUDGES = "geometric,shapes_prompt_image"
@@ -38,7 +40,16 @@ JUDGES = "geometric,shapes_prompt_image"
 def local_run(folder: Path, source: Path) -> Path:
     manifest = Manifest(source)
     rewards = Builder().reward_set(JUDGES)
-    return run_benchmark(folder, list(manifest), AsTheyAre(manifest.place), rewards, asked={}, tile=8)
+    return run_job(
+        Job(
+            folder=folder,
+            samples=list(manifest),
+            pictures=GivenPictures(manifest.place),
+            rewards=rewards,
+            settings={},
+            tile=8,
+        )
+    )
 
 
 def work_on_parts(run: Path, source: Path, parts: PartFolder, size: int = 16) -> list[dict[str, list[object]]]:
@@ -53,8 +64,23 @@ def work_on_parts(run: Path, source: Path, parts: PartFolder, size: int = 16) ->
 def part_worker(parts: PartFolder, source: Path) -> PartWorker:
     builder = Builder()
     rewards = builder.reward_set(JUDGES)
-    recipe = Recipe.of(builder, AsTheyAre(str(source)), rewards)
-    return PartWorker(Work(recipe, parts, rewards.makers, 8, (), Path.cwd()), paints=True, judges=True)
+    recipe = Recipe.of(builder, GivenPictures(str(source)), rewards)
+    return PartWorker(PoolWork(recipe, parts, rewards.makers, 8, (), Path.cwd()), generates=True, judges=True)
+
+
+def test_a_worker_whose_judges_fall_silent_over_many_parts_stops(tmp_path: Path, source: Path):
+    run = tmp_path / "run"
+    run.mkdir()
+    parts = PartFolder(str(tmp_path / "parts"), run)
+    count = lay_out(parts, Manifest(source), 50, 8)
+    builder = Builder()
+    rewards = RewardSet({"silent": builder.judge({"use": "tests.dying_judge", "graves": str(run), "silent": True})})
+    recipe = Recipe.of(builder, GivenPictures(str(source)), rewards)
+    worker = PartWorker(PoolWork(recipe, parts, rewards.makers, 8, (), Path.cwd()), generates=True, judges=True)
+    rows = [worker({"part": [number], "fault": [""], "code": [0]}) for number in range(count)]
+    assert [row["samples"] for row in rows[:2]] == [[8], [0]]
+    assert rows[1]["fault"][0].startswith("8 samples in a row were not judged, and the run was stopped: judge dying: ")
+    assert len(parts.read(0).judgments) == 8
 
 
 @pytest.fixture
@@ -163,12 +189,12 @@ def test_draws_in_pieces_are_the_same_draws(monkeypatch):
 
 
 def test_parts_are_whole_tiles_and_never_too_many():
-    assert part_size(100, 32, paints=True) == 32
-    assert part_size(100, 32, paints=False) == 1024
-    assert part_size(100, 3000, paints=False) == 3000
-    assert part_size(10_000_000, 30, paints=False) == 1020
+    assert part_size(100, 32, generates=True) == 32
+    assert part_size(100, 32, generates=False) == 1024
+    assert part_size(100, 3000, generates=False) == 3000
+    assert part_size(10_000_000, 30, generates=False) == 1020
     for count in (10**6, 10**8):
-        size = part_size(count, 32, paints=True)
+        size = part_size(count, 32, generates=True)
         assert size % 32 == 0
         assert -(-count // size) <= MOST_PARTS
 
@@ -237,7 +263,7 @@ def test_parts_of_another_run_are_not_touched(tmp_path: Path, source: Path):
     lay_out(other, Manifest(source), 50, 16)
     engine = RayEngine(RaySettings(parts=str(place)), Builder())
     with pytest.raises(UsageError, match="holds parts already, of another run"):
-        engine._parts(tmp_path / "run", 50, 8, paints=False)
+        engine._parts(tmp_path / "run", 50, 8, generates=False)
     assert other.numbers() == [0, 1, 2, 3]
 
 

@@ -18,9 +18,10 @@ from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.statistics.intervals import prompt_analytic
 from gotr1_eval.core.statistics.precision import Components, plan_precision, variance_components
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures
 from rewards.reward_set import RewardSet
 from tests.fakes import OraclePainter, ScriptedJudge
 
@@ -150,7 +151,15 @@ def pilot(tmp_path: Path) -> Path:
         return Score(value=float(prompt % 2 if sample.meta["category"] == "color" else image == 1))
 
     rewards = RewardSet({"scripted": ScriptedJudge(answer)})
-    run_benchmark(tmp_path / "run", plan, GeneratorPainter(OraclePainter()), rewards, asked={"suite": "shapes"})
+    run_job(
+        Job(
+            folder=tmp_path / "run",
+            samples=plan,
+            pictures=GeneratedPictures(OraclePainter()),
+            rewards=rewards,
+            settings={"suite": "shapes"},
+        )
+    )
     return tmp_path / "run"
 
 

@@ -17,7 +17,8 @@ from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.core.types import Sample
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import PromptDigest, plan_samples
 from reports.published import benchmark
 from reports.published.benchmark import Benchmark, Peer, PromptList, known_benchmarks
@@ -107,7 +108,15 @@ def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(folder: Path, suite: Lists, judges: Mapping[str, ScriptedJudge], **asked: int) -> list[Peers]:
     images = asked.setdefault("images_per_prompt", 10)
     plan = plan_samples(suite, suite.categories, images_per_prompt=images, limit=asked.get("limit"), seed=0)  # type: ignore[arg-type]
-    run_benchmark(folder, plan, NoPictures(), RewardSet(dict(judges)), asked={"suite": suite.name, "seed": 0, **asked})  # type: ignore[arg-type]
+    run_job(
+        Job(
+            folder=folder,
+            samples=plan,
+            pictures=NoPictures(),
+            rewards=RewardSet(dict(judges)),
+            settings={"suite": suite.name, "seed": 0, **asked},
+        )
+    )  # type: ignore[arg-type]
     found = load_run(folder)
     return peers_of(found, summarise_run(found))
 

@@ -18,14 +18,14 @@ import pytest
 
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import GotR1Error, UsageError
 from gotr1_eval.engines import open_engine
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
-from gotr1_eval.runs.run import Job
 from gotr1_eval.runs.samples import plan_samples
-from gotr1_eval.runs.sources import AsTheyAre, GeneratorPainter
+from gotr1_eval.runs.sources import GeneratedPictures, GivenPictures
 from gotr1_eval.runs.stages import Silent
-from gotr1_eval.runs.store import read_judgments, read_samples
+from gotr1_eval.runs.store import read_info, read_judgments, read_samples
 from rewards.reward_set import RewardSet
 from tests.run_rows import picture_manifest, run_rows
 
@@ -60,8 +60,9 @@ def score(engine: str, source: Path, folder: Path, judge: dict[str, Any] | None 
         graves.mkdir(exist_ok=True)
         judges["dying"] = builder.judge({"use": "tests.dying_judge", "graves": str(graves), **judge})
     runs = open_engine({"use": engine, **settings}, builder)
-    painter = AsTheyAre(manifest.place)
-    job = Job(folder=folder, samples=manifest, painter=painter, rewards=RewardSet(judges), asked={}, tile=8)
+    painter = GivenPictures(manifest.place)
+    asked = {"source": manifest.place}
+    job = Job(folder=folder, samples=manifest, pictures=painter, rewards=RewardSet(judges), settings=asked, tile=8)
     return runs.run(job, Silent())
 
 
@@ -136,25 +137,81 @@ def wait_until_gone(marker: str) -> None:
     raise AssertionError(f"processes of {marker} are still there")
 
 
+def generate_and_judge(engine: str, folder: Path, judges: str | None, limit: int = 2, **settings: Any) -> Path:
+    """Pictures of the tiny Janus, four a tile."""
+    plan = plan_samples(ShapesSuite(), ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
+    builder = Builder()
+    generator = builder.generator({"use": "janus", "ckpt": "tiny-janus", "guidance": 2.0, "chain_cap": 60})
+    job = Job(
+        folder=folder,
+        samples=plan,
+        pictures=GeneratedPictures(generator),
+        rewards=builder.reward_set(judges) if judges else RewardSet({}),
+        settings={"suite": "shapes", "images_per_prompt": 2, "limit": limit},
+        tile=4,
+    )
+    return open_engine({"use": engine, **settings}, builder).run(job, Silent())
+
+
+def pictures_of(folder: Path) -> dict[str, bytes]:
+    return {name: sample.image.read_bytes() for name, sample in read_samples(folder).items()}
+
+
 def test_pictures_and_judgments_of_a_generator_equal_the_local_ones(cluster: None, tmp_path: Path):
-    plan = plan_samples(ShapesSuite(), ["color", "spatial"], images_per_prompt=2, limit=2, seed=0)
-    spec = {"use": "janus", "ckpt": "tiny-janus", "guidance": 2.0, "chain_cap": 60}
-
-    def paint(engine: str, judges: str | None, **settings: Any) -> Path:
-        builder = Builder()
-        runs = open_engine({"use": engine, **settings}, builder)
-        painter = GeneratorPainter(builder.generator(spec))
-        rewards = builder.reward_set(judges) if judges else RewardSet({})
-        folder = tmp_path / engine
-        job = Job(folder=folder, samples=plan, painter=painter, rewards=rewards, asked={}, tile=4)
-        return runs.run(job, Silent())
-
     for judges in (None, "shapes"):
-        local, there = paint("local", judges), paint("ray", judges)
+        local, there = (generate_and_judge(engine, tmp_path / engine, judges) for engine in ("local", "ray"))
         assert run_rows(there) == run_rows(local)
-    samples = read_samples(there)
-    for name, sample in read_samples(local).items():
-        assert sample.image.read_bytes() == samples[name].image.read_bytes()
+    assert pictures_of(there) == pictures_of(local)
+
+
+@pytest.mark.parametrize("first", ["local", "ray"])
+def test_a_run_grows_on_ray_as_in_one_process(cluster: None, tmp_path: Path, first: str):
+    for limit in (1, 3):
+        local = generate_and_judge("local", tmp_path / "grown", "shapes", limit)
+    generate_and_judge(first, tmp_path / "run", "shapes", 1)
+    before = pictures_of(tmp_path / "run")
+    there = generate_and_judge("ray", tmp_path / "run", "shapes", 3)
+    assert len(before) == 4
+    assert pictures_of(there) == pictures_of(local)
+    assert run_rows(there) == run_rows(local)
+    assert read_info(there).identity == read_info(local).identity
+    judged = (there / "judgments.jsonl").read_bytes()
+    for engine in ("ray", "local"):
+        generate_and_judge(engine, tmp_path / "run", "shapes", 3)
+        assert (there / "judgments.jsonl").read_bytes() == judged  # seconds and all: nothing was done again
+
+
+def test_a_table_grows_on_ray_and_its_old_rows_are_not_judged_again(cluster: None, tmp_path: Path):
+    source, log = picture_manifest(tmp_path / "pictures", 20), tmp_path / "log"
+    lines = source.read_text().splitlines(keepends=True)
+    for count in (11, 20):
+        source.write_text("".join(lines[:count]))
+        folder = score("ray", source, tmp_path / "run", {"log": str(log)}, part=8)
+    assert Counter(log.read_text().split()).most_common(1)[0][1] == 1
+    assert len(list((folder / "parts").glob("*.parquet"))) == 2 + 2
+    assert len(read_judgments(folder)) == 60
+    (folder / "parts/part-00000.parquet").unlink()
+    source.write_text("".join([*lines, lines[0]]))
+    with pytest.raises(UsageError, match="1 of its 4 parts are not laid out; give the command that made it once more"):
+        score("ray", source, tmp_path / "run", part=8)
+
+
+def test_judges_that_do_not_answer_are_told_before_anything_is_done(cluster: None, tmp_path: Path):
+    source = picture_manifest(tmp_path / "pictures", 8)
+    builder, manifest = Builder(), Manifest(source)
+    model = {"use": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "model": "none"}
+    job = Job(
+        folder=tmp_path / "run",
+        samples=manifest,
+        pictures=GivenPictures(manifest.place),
+        rewards=builder.reward_set("prompt_image", model),
+        settings={},
+        tile=8,
+    )
+    with pytest.raises(GotR1Error, match=r"127\.0\.0\.1:9") as caught:
+        open_engine({"use": "ray"}, builder).run(job, Silent())
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "samples.jsonl").exists()
 
 
 def test_what_the_cluster_lacks_is_said(cluster: None, tmp_path: Path):

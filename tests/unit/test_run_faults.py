@@ -20,9 +20,10 @@ from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Detection, Sample
 from gotr1_eval.files.jsonl import append_rows, dump, read_rows
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.judgments import Judgment, judgment_row
-from gotr1_eval.runs.run import run_benchmark
-from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.run import run_job
+from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import read_judgments
 from reports.export import write_scores
 from reports.run_data import load_run
@@ -37,7 +38,12 @@ def samples(count: int) -> list[Sample]:
 
 def run(folder: Path, judge: ScriptedJudge, count: int, ready: Callable[[], None] = lambda: None) -> None:
     rewards = RewardSet({"scripted": judge})
-    run_benchmark(folder, samples(count), AsTheyAre("here"), rewards, asked={}, tile=8, ready=ready)
+    run_job(
+        Job(
+            folder=folder, samples=samples(count), pictures=GivenPictures("here"), rewards=rewards, settings={}, tile=8
+        ),
+        ready=ready,
+    )
 
 
 def outcome_of(answer: Callable[[Sample], object]) -> Outcome:
@@ -141,7 +147,16 @@ def test_an_interruption_keeps_what_was_judged_in_its_tile(tmp_path: Path):
     first = ScriptedJudge(lambda sample: Score(value=0.5), "first")
     rewards = RewardSet({"first": first, "second": ScriptedJudge(stop, "second")})
     with pytest.raises(KeyboardInterrupt):
-        run_benchmark(tmp_path, samples(8), AsTheyAre("here"), rewards, asked={}, tile=8)
+        run_job(
+            Job(
+                folder=tmp_path,
+                samples=samples(8),
+                pictures=GivenPictures("here"),
+                rewards=rewards,
+                settings={},
+                tile=8,
+            )
+        )
     assert len(read_judgments(tmp_path)) == 8
 
 
@@ -164,7 +179,9 @@ def test_halves_of_characters_in_ids_prompts_and_replies(tmp_path: Path):
     odd = Sample(id="s/\udcff/00000/0", prompt="a \ud83d cat", chain="\udcff", meta={"category": "\udcff"})
     rewards = RewardSet({"scripted": ScriptedJudge(lambda sample: Score(value=0.5, note="\ud800"))})
     for _ in range(2):
-        run_benchmark(tmp_path, [odd], AsTheyAre("here"), rewards, asked={}, tile=8)
+        run_job(
+            Job(folder=tmp_path, samples=[odd], pictures=GivenPictures("here"), rewards=rewards, settings={}, tile=8)
+        )
     assert write_scores(load_run(tmp_path)).exists()
     assert next(read_rows(tmp_path / "samples.jsonl"))[1]["prompt"] == "a \ud83d cat"
 

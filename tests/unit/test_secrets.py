@@ -19,7 +19,7 @@ from gotr1_eval.files.remote_pictures import IMAGE_URL
 from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.models.vlms.connection import api_key, read_headers, split_address
 from gotr1_eval.models.vlms.server_settings import Settings
-from gotr1_eval.runs.sources import AsTheyAre
+from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.stages import Silent, generate
 from gotr1_eval.runs.store import RunInfo, RunStore
 from gotr1_eval.settings import read_settings
@@ -181,6 +181,6 @@ def test_a_signed_address_stays_whole_for_the_run_and_never_reaches_the_disk(tmp
     plan = [Sample(id="s/all/0/0", prompt="a cat", meta={IMAGE_URL: address})]
     for _ in range(2):  # made, and then resumed
         with RunStore.open(tmp_path / "run", RunInfo(identity={}, setup={})) as store:
-            (sample,) = generate(store, plan, AsTheyAre("given"), tile=1, progress=Silent())
+            (sample,) = generate(store, plan, GivenPictures("given"), tile=1, progress=Silent())
         assert sample.meta[IMAGE_URL] == address
     assert "0123456789abcdef" not in (tmp_path / "run" / "samples.jsonl").read_text()

@@ -9,11 +9,12 @@ import pytest
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.layouts import NumberedNames, write_layout
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
 from gotr1_eval.runs.shards import Shard, merge, read_shard
-from gotr1_eval.runs.sources import FolderPainter, GeneratorPainter
+from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures
 from gotr1_eval.runs.store import read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run
@@ -25,8 +26,11 @@ def paint(folder: Path, shard: Shard | None = None, rewards: RewardSet | None = 
     suite = ShapesSuite()
     plan = plan_samples(suite, ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
     rewards = rewards or RewardSet({})
-    painter = GeneratorPainter(OraclePainter())
-    return run_benchmark(folder, plan, painter, rewards, asked={"suite": "shapes"}, tile=3, shard=shard)
+    painter = GeneratedPictures(OraclePainter())
+    return run_job(
+        Job(folder=folder, samples=plan, pictures=painter, rewards=rewards, settings={"suite": "shapes"}, tile=3),
+        shard=shard,
+    )
 
 
 def test_shards_are_whole_tiles_and_all_of_the_plan():
@@ -74,13 +78,32 @@ def test_shards_that_judged_pictures_of_elsewhere_merge_too(tmp_path):
     """Such shards have no folder of pictures of their own."""
     suite = ShapesSuite()
     plan = plan_samples(suite, ["color"], images_per_prompt=1, limit=4, seed=0)
-    made = run_benchmark(tmp_path / "made", plan, GeneratorPainter(OraclePainter()), RewardSet({}), asked={}, tile=2)
+    made = run_job(
+        Job(
+            folder=tmp_path / "made",
+            samples=plan,
+            pictures=GeneratedPictures(OraclePainter()),
+            rewards=RewardSet({}),
+            settings={},
+            tile=2,
+        )
+    )
     pictures = tmp_path / "pictures"
     assert write_layout(NumberedNames("T2I-CompBench"), plan, list(read_samples(made).values()), pictures) == 4
     rewards = Builder().reward_set("shapes_prompt_image")
     for number in (1, 2):
         shard = Shard(number, 2)
-        run_benchmark(tmp_path / "cut", plan, FolderPainter(pictures, plan), rewards, asked={}, tile=2, shard=shard)
+        run_job(
+            Job(
+                folder=tmp_path / "cut",
+                samples=plan,
+                pictures=FolderPictures(pictures, plan),
+                rewards=rewards,
+                settings={},
+                tile=2,
+            ),
+            shard=shard,
+        )
     assert merge(tmp_path / "cut") == 4
     assert not summarise_run(load_run(tmp_path / "cut")).gaps
 

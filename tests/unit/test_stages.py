@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from gotr1_eval.core.errors import BackendError, RunError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import read_rows
-from gotr1_eval.runs.run import run_benchmark
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import chosen_categories, plan_samples
-from gotr1_eval.runs.sources import FolderPainter, GeneratorPainter
+from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures
 from gotr1_eval.runs.store import read_judgments, read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run, table_json
@@ -36,10 +38,22 @@ def plan(limit: int = 3, categories: tuple[str, ...] = ("color", "spatial"), ima
 
 
 def start(
-    folder: Path, rewards: RewardSet, painter: Any = None, samples: list[Sample] | None = None, **options: Any
+    folder: Path,
+    rewards: RewardSet,
+    painter: Any = None,
+    samples: list[Sample] | None = None,
+    retry: Sequence[Why] = (),
 ) -> None:
-    painter = GeneratorPainter(painter or OraclePainter())
-    run_benchmark(folder, samples or plan(), painter, rewards, asked={"suite": "shapes"}, tile=4, **options)
+    job = Job(
+        folder=folder,
+        samples=samples or plan(),
+        pictures=GeneratedPictures(painter or OraclePainter()),
+        rewards=rewards,
+        settings={"suite": "shapes"},
+        tile=4,
+        retry=retry,
+    )
+    run_job(job)
 
 
 def content(folder: Path) -> tuple[object, object]:
@@ -176,13 +190,22 @@ def test_pictures_from_a_folder(tmp_path: Path):
         made.image.save(tmp_path / "samples" / f"{sample.prompt}_{number:06d}.png")
     (tmp_path / "samples" / ".DS_Store").write_bytes(b"x")
     rewards = Builder().reward_set("shapes_prompt_image")
-    run_benchmark(tmp_path / "run", samples, FolderPainter(tmp_path, samples), rewards, asked={}, tile=4)
+    run_job(
+        Job(
+            folder=tmp_path / "run",
+            samples=samples,
+            pictures=FolderPictures(tmp_path, samples),
+            rewards=rewards,
+            settings={},
+            tile=4,
+        )
+    )
     cell = summarise_run(load_run(tmp_path / "run")).rows["color"]["shapes_prompt_image"]
     assert (cell.mean, cell.scored, cell.unscored) == (1.0, 3, 1)
     with pytest.raises(UsageError, match="no picture named like"):
-        FolderPainter(tmp_path / "run", samples)
+        FolderPictures(tmp_path / "run", samples)
     with pytest.raises(UsageError, match="not a folder"):
-        FolderPainter(tmp_path / "nowhere", samples)
+        FolderPictures(tmp_path / "nowhere", samples)
 
 
 KILLED_RUN = """

@@ -1,1 +1,0 @@
-"""TIIF-Bench: verdict files of its scripts, read and added up as they do."""

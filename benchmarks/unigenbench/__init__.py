@@ -1,1 +1,0 @@
-"""UniGenBench++: which of a prompt's test points does the picture meet?"""

@@ -1,1 +1,0 @@
-"""WISE: does the picture show what a prompt means by way of knowledge?"""
