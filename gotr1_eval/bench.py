@@ -27,7 +27,7 @@ from gotr1_eval.runs.request import JudgingRequest, RunRequest, ScoreRequest
 from gotr1_eval.runs.samples import chosen_categories, plan_samples
 from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPictures, PictureSource
 from gotr1_eval.runs.stages import Progress, Silent
-from gotr1_eval.settings import read_settings
+from gotr1_eval.settings import read_component, read_settings
 from rewards.inputs import refuse_without_plan
 from rewards.reward_set import RewardSet
 
@@ -124,10 +124,11 @@ def prepare_score(request: ScoreRequest, builder: Builder) -> Prepared:
 
 
 def suite_spec(suite: str, data: Path | None = None) -> dict[str, Json]:
-    """The settings of the suite of that name; a file of prompts is the suite `prompt_file`."""
+    """The settings of a suite, ``name`` or ``name,setting=value``; a file of prompts is the suite `prompt_file`."""
     if is_prompt_file(suite):
         return {"use": "prompt_file", "file": suite}
-    return {"use": suite} if data is None else {"use": suite, "data": str(data)}
+    spec = read_component(suite, "suite")
+    return spec if data is None else {**spec, "data": str(data)}
 
 
 def planned_samples(request: RunRequest, suite: Suite) -> list[Sample]:
@@ -190,7 +191,7 @@ def _pictures(prepared: Prepared, builder: Builder) -> tuple[PictureSource, dict
     if request.generator is not None:
         pictures: PictureSource = GeneratedPictures(builder.generator(request.generator))
     else:
-        pictures = FolderPictures(request.images or Path(), list(prepared.samples))
+        pictures = FolderPictures(request.images or Path(), list(prepared.samples), suite.layout)
     sampling = {name: value for name, value in (request.generator or {}).items() if name not in _NAMING}
     settings: dict[str, Json] = {
         "suite": suite.name,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.core.perception import Depth, FileDetector, Phrases, YesNo
+from gotr1_eval.core.perception import Depth, FileDetector, Ocr, Phrases, YesNo
 from gotr1_eval.core.plugins import (
     BENCHMARKS,
     DEPTHS,
@@ -17,6 +17,7 @@ from gotr1_eval.core.plugins import (
     ENCODERS,
     GENERATORS,
     JUDGES,
+    OCRS,
     PHRASES,
     VLMS,
     YES_NO,
@@ -32,10 +33,12 @@ from rewards.reward_set import RewardSet, assemble, read_reward_set
 
 _PROTOCOLS: Mapping[Registry, type] = {
     JUDGES: Judge, DETECTORS: Detector, VLMS: Vlm, ENCODERS: Encoder, YES_NO: YesNo, DEPTHS: Depth, PHRASES: Phrases,
-    GENERATORS: Generator, BENCHMARKS: Suite,
+    OCRS: Ocr, GENERATORS: Generator, BENCHMARKS: Suite,
 }  # fmt: skip
 """What every plug-in of a kind offers."""
-_MODELS = {"detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES}
+_MODELS = {
+    "detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES, "ocr": OCRS,
+}  # fmt: skip
 
 
 class Builder:
@@ -90,6 +93,10 @@ class Builder:
     def phrases(self, spec: Mapping[str, Json]) -> Phrases:
         """A source of noun phrases, built once per spec."""
         return cast(Phrases, self._build(PHRASES, spec))
+
+    def ocr(self, spec: Mapping[str, Json]) -> Ocr:
+        """A reader of text, built once per spec."""
+        return cast(Ocr, self._build(OCRS, with_vlm(spec)))
 
     def grounder(self, spec: Mapping[str, Json]) -> Grounder:
         """A grounder: a detector by name, or ``{"use": "vlm", "vlm": ..., ...}``, a language-vision model."""
@@ -154,7 +161,7 @@ class Builder:
 
     def check_settings(self, kind: str, spec: Mapping[str, Json]) -> None:
         """Read a model's settings and build nothing; `kind` is ``detector``, ``encoder``, ``yes_no``, ..."""
-        self._read(_MODELS[kind], spec)
+        self._read(_MODELS[kind], with_vlm(spec))
 
     def with_model(self, spec: Mapping[str, Json], model: Mapping[str, Json] | None) -> Mapping[str, Json]:
         """The judge's settings with the common model filled in where it asks one, and unchanged where it does not.
@@ -197,6 +204,17 @@ class Builder:
         module: Any = registry.load(name)
         values = {option: value for option, value in spec.items() if option != "use"}
         return module, read_settings(module.Settings, values, where=f"{registry.kind} {name!r}")
+
+
+def with_vlm(spec: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The settings of a ``vlm`` that says its model as ``--judge-model`` does, with the model's settings in its place.
+
+    ``vlm,model=Qwen/Qwen2.5-VL-7B-Instruct`` is what fits into an option; other settings are left as they are.
+    """
+    model = spec.get("model")
+    if spec.get("use") != "vlm" or not isinstance(model, str):
+        return spec
+    return {**{name: value for name, value in spec.items() if name != "model"}, "vlm": read_judge_model(model)}
 
 
 def read_judge_model(text: str, reply_cache: Path | None = None) -> dict[str, Json]:

@@ -20,6 +20,7 @@ from benchmarks.doctor.checks import Examination, examine
 from benchmarks.doctor.depth import depth_checks
 from benchmarks.doctor.detectors import detector_checks
 from benchmarks.doctor.encoders import encoder_checks
+from benchmarks.doctor.ocr import ocr_checks
 from benchmarks.doctor.phrases import phrase_checks
 from benchmarks.doctor.yes_no import yes_no_checks
 from gotr1_eval.core.protocols import Workshop
@@ -33,6 +34,7 @@ _EXAMINERS: Mapping[str, Callable[[Workshop, Spec], Examination]] = {
     "yes_no": lambda shop, spec: examine("yes-no", _asked(spec), lambda: shop.yes_no(spec), yes_no_checks),
     "depth": lambda shop, spec: examine("depth", _asked(spec), lambda: shop.depth(spec), depth_checks),
     "phrases": lambda shop, spec: examine("phrases", _asked(spec), lambda: shop.phrases(spec), phrase_checks),
+    "ocr": lambda shop, spec: examine("ocr", _asked(spec), lambda: shop.ocr(spec), ocr_checks),
 }
 KINDS = tuple(_EXAMINERS)
 

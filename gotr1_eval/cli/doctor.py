@@ -39,6 +39,7 @@ def doctor(
     yes_no: Annotated[Several, typer.Option("--yes-no", help=f"Yes-no model, {_FORM}")] = None,
     depth: Annotated[Several, typer.Option(help=f"Depth model, {_FORM}")] = None,
     phrases: Annotated[Several, typer.Option(help=f"Source of noun phrases, {_FORM}")] = None,
+    ocr: Annotated[Several, typer.Option(help=f"Reader of the text in pictures, {_FORM}")] = None,
     benchmarks: Annotated[
         Several,
         typer.Option("--for", help="The official models of a benchmark, of one of its categories, or of aesthetic."),
@@ -58,7 +59,9 @@ def doctor(
     from gotr1_eval.files.official_files import weights_folder
 
     folder = (weights or weights_folder()).expanduser()
-    given = {"detector": detector, "encoder": encoder, "yes_no": yes_no, "depth": depth, "phrases": phrases}
+    given = {
+        "detector": detector, "encoder": encoder, "yes_no": yes_no, "depth": depth, "phrases": phrases, "ocr": ocr,
+    }  # fmt: skip
     models: Models = [
         (kind, read_component(text, f"--{kind.replace('_', '-')}"))
         for kind, texts in given.items()

@@ -102,7 +102,10 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-EXTRAS = {"ray": "'ray[data]'", "spacy": "spacy", "serve": "fastapi uvicorn", "trackers": "tensorboard"}
+EXTRAS = {
+    "ray": "'ray[data]'", "spacy": "spacy", "serve": "fastapi uvicorn", "trackers": "tensorboard",
+    "ocr": "rapidocr onnxruntime",
+}  # fmt: skip
 """What each extra of pyproject.toml brings, as pip takes it."""
 
 

@@ -1,5 +1,5 @@
 """What the official evaluators look with besides live detectors: known detections, a yes-no answerer, a depth map, a
-parse of the prompt."""
+parse of the prompt, a reader of text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gotr1_eval.core.types import Detection
+from gotr1_eval.core.outcome import Reply, Unscored
+from gotr1_eval.core.types import Box, Detection
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +167,58 @@ class Phrases(Protocol):
 
     def parse(self, prompts: Sequence[str]) -> list[Parse]:
         """One parse a prompt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line of text in a picture.
+
+    Attributes:
+        score: how sure the reader is, in [0, 1]; None where it does not say.
+        box: where it stands; None where the reader does not say.
+    """
+
+    text: str
+    score: float | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The text that was read in a picture, in reading order; no line where there is none.
+
+    Attributes:
+        replies: what a language-vision model said, verbatim; empty for an OCR engine.
+    """
+
+    lines: tuple[TextLine, ...]
+    replies: tuple[Reply, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The lines with line breaks between them."""
+        return "\n".join(line.text for line in self.lines)
+
+
+class Ocr(Protocol):
+    """Reads the text in pictures: an OCR engine, or a language-vision model that is asked to."""
+
+    @property
+    def name(self) -> str:
+        """What engine and model are called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a transcript could."""
+        ...
+
+    @property
+    def model_calls(self) -> int:
+        """Questions to a language-vision model that a picture takes; 0 for an engine."""
+        ...
+
+    def read(self, images: Sequence[Image.Image]) -> list[Transcript | Unscored]:
+        """One transcript a picture, in order; `Unscored(BACKEND)` for those that failed while others did not."""
         ...

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gotr1_eval.core.outcome import Outcome, Reply, Unscored
-from gotr1_eval.core.perception import Depth, Phrases, YesNo
+from gotr1_eval.core.perception import Depth, Ocr, Phrases, YesNo
 from gotr1_eval.core.types import Detection, Json, Sample
 
 Answers = Literal["constrained", "free", "choices", "none"]
@@ -480,4 +480,8 @@ class Workshop(Protocol):
 
     def phrases(self, spec: Mapping[str, Json]) -> Phrases:
         """The source of noun phrases that ``{"use": name, ...}`` describes."""
+        ...
+
+    def ocr(self, spec: Mapping[str, Json]) -> Ocr:
+        """The reader of text that ``{"use": name, ...}`` describes."""
         ...

@@ -24,6 +24,7 @@ STATED = "data.toml"
 MIRROR_VARIABLE = "GOTR1_DATA_MIRROR"
 ORIGIN = "https://raw.githubusercontent.com"
 """Answers ``<base>/<repository>/<commit>/<path>``, as every mirror must that the variable names."""
+_GIT_ID = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,8 @@ class PublicData:
         what: the files in words.
         repository: on GitHub, ``owner/name``.
         licence: its short name, as the repository states it.
-        files: path in the repository -> sha256. The last parts of the paths are the names in `folder`.
+        files: path in the repository -> its sha256 (64 hex digits) or its id in git (40). The last parts of the paths
+            are the names in `folder`.
     """
 
     key: str
@@ -101,10 +103,20 @@ def _read(key: str, folder: Path) -> PublicData:
 def hash_fault(path: Path, expected: str) -> str:
     """What is wrong with a file in words: it is not there, or another one; empty when it is the one expected."""
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes()
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return "" if found == expected else f"sha256 is {found[:12]}..., expected {expected[:12]}..."
+    kind, found = ("git id", git_blob(content)) if len(expected) == _GIT_ID else ("sha256", _sha256(content))
+    return "" if found == expected else f"{kind} is {found[:12]}..., expected {expected[:12]}..."
+
+
+def git_blob(content: bytes) -> str:
+    """The id that git gives a file of this content, 40 hex digits: whoever has a clone can check a pin offline."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def fetch_data(data: PublicData) -> list[str]:

@@ -14,9 +14,11 @@ from itertools import chain
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError, one_line
+from gotr1_eval.core.protocols import PictureLayout
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import is_shown
 from gotr1_eval.runs.layouts import NUMBERED, read_metadata
+from gotr1_eval.runs.stated_places import Matched, Matching
 
 _PICTURE = re.compile(r"(?P<number>[0-9]+)\.(?:png|jpg|jpeg|webp)", re.I)
 _MARKS = re.compile(r"[^\w\s]|_")
@@ -41,16 +43,8 @@ class Group:
     twice: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """Which picture belongs to which planned sample, and one line for each kind of what does not fit."""
-
-    paths: Mapping[str, Path]
-    remarks: tuple[str, ...]
-
-
-def match_pictures(folder: Path, plan: Sequence[Sample]) -> Matched:
-    """The pictures of a folder in either layout by planned sample.
+def match_pictures(folder: Path, plan: Sequence[Sample], layout: PictureLayout | Matching | None = None) -> Matched:
+    """The pictures of a folder by planned sample: as the benchmark's layout finds them, or else in either general one.
 
     `PromptFolders` are known by ``<digits>/metadata.jsonl``. A prompt's pictures are its image indices 0, 1, ... by
     number. Where the plan has a prompt as often as the folder has folders of it, each has its own; else the pictures
@@ -60,6 +54,8 @@ def match_pictures(folder: Path, plan: Sequence[Sample]) -> Matched:
         UsageError: the folder does not exist, or holds pictures in neither layout.
         DataError: a metadata.jsonl holds something else than a prompt's row.
     """
+    if isinstance(layout, Matching):
+        return layout.match(folder, plan)
     if not folder.is_dir():
         raise UsageError(f"--images {folder}: not a folder")
     folder = folder.absolute()

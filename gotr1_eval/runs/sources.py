@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.protocols import Generator
+from gotr1_eval.core.protocols import Generator, PictureLayout
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.embedded import EmbeddedPictures
 from gotr1_eval.files.pictures import PictureError, picture_remarks
@@ -121,9 +121,9 @@ class FolderPictures(_NoModel):
         UsageError: the folder does not exist or holds no such file.
     """
 
-    def __init__(self, folder: Path, plan: Sequence[Sample]) -> None:
+    def __init__(self, folder: Path, plan: Sequence[Sample], layout: PictureLayout | None = None) -> None:
         self.name = f"folder:{folder.absolute().name}"
-        matched = match_pictures(folder, plan)
+        matched = match_pictures(folder, plan, layout)
         self._paths = matched.paths
         self.fingerprint = self.fingerprint_of(plan)
         for line in matched.remarks:

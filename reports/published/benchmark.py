@@ -107,10 +107,10 @@ class Peer:
 
 
 def suite_names(run: RunData) -> list[str]:
-    """What the run's suite may be called: the dotted name that was asked for, and its own."""
+    """What the run's suite may be called: the name that was asked for, without its settings, and its own."""
     request = run.info.setup.get("request")
     asked = request.get("suite") if isinstance(request, dict) else None
-    return [str(name) for name in (asked, run.info.identity.get("suite")) if name]
+    return [str(name).partition(",")[0] for name in (asked, run.info.identity.get("suite")) if name]
 
 
 def folder_of(run: RunData) -> Path | None:

@@ -182,3 +182,12 @@ def test_results_of_geneval_in_any_order_give_one_summary():
     assert one.intervals == other.intervals
     assert one.overall_intervals == other.overall_intervals
     assert 0.0 <= one.overall_intervals.seeds[0] < one.overall_intervals.seeds[1] <= 1.0
+
+
+def test_tasks_may_count_by_weights():
+    tasks = [[[1.0]] * 5, [[0.0]] * 20]
+    assert overall_bootstrap(tasks, weights=(3.0, 1.0)) == (0.75, 0.75)
+    mixed = [[[float(at % 2)] for at in range(40)], [[float(at % 3 == 0)] for at in range(30)]]
+    assert overall_bootstrap(mixed, weights=(1.0, 1.0)) == pytest.approx(overall_bootstrap(mixed))
+    # Weights go with their tasks, whatever their order.
+    assert overall_bootstrap(mixed, weights=(3.0, 1.0)) == overall_bootstrap(mixed[::-1], weights=(1.0, 3.0))

@@ -46,19 +46,25 @@ def prompt_bootstrap(groups: Groups, seed: int = 0) -> Interval:
     return overall_bootstrap([groups], seed)
 
 
-def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0) -> Interval:
-    """The same for a mean of task means, each task counting alike: prompts are drawn within their task.
+def overall_bootstrap(tasks: Sequence[Groups], seed: int = 0, weights: Sequence[float] | None = None) -> Interval:
+    """The same for a mean of task means: prompts are drawn within their task.
 
     Expanded as for the task with the fewest prompts; (None, None) where one has fewer than two. The analytic form
-    where a task has `MANY` prompts.
+    where a task has `MANY` prompts and the tasks count alike.
+
+    Args:
+        weights: of the tasks, one each; None where they count alike.
     """
     if not tasks or any(len(groups) < 2 for groups in tasks):
         return NONE
-    if any(len(groups) >= MANY for groups in tasks):
+    if weights is None and any(len(groups) >= MANY for groups in tasks):
         return overall_analytic(tasks)
     generator = np.random.default_rng(seed)
-    means = [_drawn_means(prompts, generator) for prompts in sorted(map(_sums_and_sizes, tasks))]
-    return _percentiles(np.mean(means, axis=0), min(map(len, tasks)))
+    pairs = sorted(zip(map(_sums_and_sizes, tasks), weights or [1.0] * len(tasks), strict=True))
+    means = [_drawn_means(prompts, generator) for prompts, _ in pairs]
+    if weights is None:
+        return _percentiles(np.mean(means, axis=0), min(map(len, tasks)))
+    return _percentiles(np.average(means, axis=0, weights=[weight for _, weight in pairs]), min(map(len, tasks)))
 
 
 def _sums_and_sizes(groups: Groups) -> list[tuple[float, int]]:

@@ -1,0 +1,1 @@
+"""UniGenBench++: which of a prompt's test points does the picture meet?"""

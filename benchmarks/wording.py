@@ -1,0 +1,108 @@
+"""Wording taken out of a benchmark's fetched source file, which is parsed and never run.
+
+What a judge is asked decides its number, and some authors allow nobody to copy their words. The words then stay in the
+file that the user has fetched at the pinned commit: its syntax tree says where they are, and how a prompt is set in.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gotr1_eval.core.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with slots: an f-string's pieces.
+
+    Attributes:
+        pieces: (fixed text, expression of the slot behind it as source, None for none), in order.
+    """
+
+    pieces: tuple[tuple[str, str | None], ...]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The expressions, each as often as it stands there."""
+        return tuple(slot for _, slot in self.pieces if slot is not None)
+
+    def fill(self, values: Mapping[str, str] = {}) -> str:
+        """The text with a value for every slot; raises KeyError for a slot without one."""
+        return "".join(text + ("" if slot is None else values[slot]) for text, slot in self.pieces)
+
+
+class SourceFile:
+    """A Python file of a benchmark's authors, read as data.
+
+    Raises:
+        DataError: it cannot be read, or is no Python.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._tree = ast.parse(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror})", path=path) from None
+        except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+            raise DataError(f"expected the benchmark's Python source ({error})", path=path) from None
+
+    def constant(self, name: str) -> Any:  # noqa: ANN401 (whatever the file assigns)
+        """The value of a module's constant that is written out (a text, a list, a dictionary of texts).
+
+        Raises:
+            DataError: there is none of that name, or it is computed.
+        """
+        for node in self._tree.body:
+            if isinstance(node, ast.Assign) and any(_is_name(target, name) for target in node.targets):
+                try:
+                    return ast.literal_eval(node.value)
+                except ValueError:
+                    raise DataError(f"{name} is computed, expected a written-out constant", path=self.path) from None
+        raise DataError(f"no constant {name}", path=self.path)
+
+    def templates(self, function: str, key: str = "text") -> list[Template]:
+        """The texts that a function puts under a key of dictionaries, in the file's order: the turns of a chat.
+
+        Raises:
+            DataError: there is no such function, or it has no such text.
+        """
+        found = [
+            _template(value)
+            for node in _inside(self._tree, function, self.path)
+            if isinstance(node, ast.Dict)
+            for name, value in zip(node.keys, node.values, strict=True)
+            if isinstance(name, ast.Constant) and name.value == key and isinstance(value, ast.Constant | ast.JoinedStr)
+        ]
+        if not found:
+            raise DataError(f"{function} has no text under {key!r}", path=self.path)
+        return found
+
+
+def _inside(tree: ast.Module, function: str, path: Path) -> list[ast.AST]:
+    """A function's nodes in the order in which they stand in the file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return sorted(ast.walk(node), key=lambda one: (getattr(one, "lineno", 0), getattr(one, "col_offset", 0)))
+    raise DataError(f"no function {function}", path=path)
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _template(node: ast.Constant | ast.JoinedStr) -> Template:
+    if isinstance(node, ast.Constant):
+        return Template(((str(node.value), None),))
+    pieces, text = [], ""
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            pieces.append((text, ast.unparse(part.value)))
+            text = ""
+        else:
+            text += str(part.value) if isinstance(part, ast.Constant) else ""
+    return Template((*pieces, (text, None)))
