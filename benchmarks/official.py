@@ -12,44 +12,56 @@ from gotr1_eval.core.protocols import OfficialMetric, Suite
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.runs.request import ROLES, RunRequest, option
 
+ASKED = "vlm"
+"""The role of the language-vision model that a metric asks; a run names it by ``--judge-model``."""
+
 
 def looks_with(metric: OfficialMetric, *, needed: bool = False) -> tuple[str, ...]:
     """The roles of the models that the metric's judge takes; where `needed`, those without which it has no score."""
     fields = JUDGES.load(metric.judge).Settings.model_fields
-    return tuple(role for role in ROLES if role in fields and (fields[role].is_required() or not needed))
+    return tuple(role for role in (*ROLES, ASKED) if role in fields and (fields[role].is_required() or not needed))
 
 
 def official_specs(
-    suite: Suite, request: RunRequest, categories: Collection[str]
+    suite: Suite, request: RunRequest, categories: Collection[str], judge_model: Mapping[str, Json] | None = None
 ) -> tuple[dict[str, Mapping[str, Json]], list[str]]:
     """The settings of the official judges of these categories by column, and a line for each metric that lacks a model.
+
+    Args:
+        judge_model: the language-vision model of the metrics that ask one.
 
     Raises:
         UsageError: models of official metrics are named, and the suite has no such metrics; or none are named, and
             nothing else can judge it.
     """
-    models = request.models
-    if models and not suite.official:
+    if request.models and not suite.official:
         raise UsageError(
-            f"{', '.join(map(option, models))}: suite {suite.name} has no official metrics and is judged by --judges"
+            f"{', '.join(map(option, request.models))}: suite {suite.name} has no official metrics and is judged by "
+            "--judges"
         )
+    models = request.models if judge_model is None else {**request.models, ASKED: dict(judge_model)}
     specs: dict[str, Mapping[str, Json]] = {}
     lacking = []
     for metric in suite.official:
         mine = [category for category in metric.categories if category in categories]
-        absent = [option(role) for role in looks_with(metric, needed=True) if role not in models]
+        absent = [role_option(role) for role in looks_with(metric, needed=True) if role not in models]
         if mine and absent:
             lacking.append(f"{', '.join(mine)}: no official score without {' and '.join(absent)}")
         elif mine:
-            specs[metric.column] = _spec(metric, request)
+            specs[metric.column] = _spec(metric, request, models)
     if not specs and request.judges is None and suite.reward_set is None:
         raise UsageError(f"{suite.name} needs models to look with, or judges named by --judges: {'; '.join(lacking)}")
     return specs, lacking if models else []
 
 
-def _spec(metric: OfficialMetric, request: RunRequest) -> dict[str, Json]:
+def role_option(role: str) -> str:
+    """The option that names the model of a role."""
+    return "--judge-model" if role == ASKED else option(role)
+
+
+def _spec(metric: OfficialMetric, request: RunRequest, models: Mapping[str, Json]) -> dict[str, Json]:
     """The judge's settings: every model that is named and that it looks with, the benchmark's files, the semantics."""
-    given: dict[str, Json] = {**request.models, "semantics": request.semantics}
+    given: dict[str, Json] = {**models, "semantics": request.semantics}
     if request.data is not None:
         given["data"] = str(request.data)
     fields = JUDGES.load(metric.judge).Settings.model_fields

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchmarks.official import official_specs
+from benchmarks.official import ASKED, official_specs
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
@@ -70,7 +70,11 @@ def prepare_bench(request: RunRequest, builder: Builder) -> Prepared:
     suite = builder.suite(suite_spec(request.suite, request.data))
     samples = planned_samples(request, suite)
     chosen = chosen_categories(suite, request.categories)
-    official, notes = official_specs(suite, request, chosen)
+    model = judge_model(request)
+    official, notes = official_specs(suite, request, chosen, model)
+    asked_officially = any(ASKED in spec for spec in official.values())
+    if not asked_officially:
+        request.refuse_idle_model()
     judges = {column: builder.judge(spec) for column, spec in official.items()}
     if request.judges is None and not judges and request.images is not None and suite.reward_set == WITHOUT_MODELS:
         raise UsageError(
@@ -81,7 +85,7 @@ def prepare_bench(request: RunRequest, builder: Builder) -> Prepared:
     if named is not None:
         if request.judges is None:
             notes.append(f"no --judges given: judged by the suite's reward set {suite.reward_set}")
-        rewards = builder.reward_set(named, judge_model(request))
+        rewards = builder.reward_set(named, model, idle_model=asked_officially)
         return Prepared(
             request=request,
             suite=suite,
@@ -112,6 +116,7 @@ def prepare_score(request: ScoreRequest, builder: Builder) -> Prepared:
     Raises:
         UsageError: pictures without chains, and no judge is named.
     """
+    request.refuse_idle_model()
     samples = Manifest(request.source, read_columns(request.columns))
     if request.judges is None and all(sample.chain is None for sample in samples):
         raise UsageError(

@@ -137,25 +137,30 @@ class Builder:
         ]
         return [self.suite({"use": name}) for name in open_ones]
 
-    def reward_set(self, name: str, judge_model: Mapping[str, Json] | None = None) -> RewardSet:
+    def reward_set(
+        self, name: str, judge_model: Mapping[str, Json] | None = None, *, idle_model: bool = False
+    ) -> RewardSet:
         """Judges and total of a reward set; see `rewards.reward_set.read_reward_set` for what a name may be.
 
         Args:
             judge_model: the language-vision model of every judge that asks one and does not name its own; before the
                 one that the set names for all.
+            idle_model: the model has judges of its own beside the set, none of which need ask it.
 
         Raises:
             UsageError: also when a model is named and no judge of the set asks one.
         """
-        specs = self.judge_specs(name, judge_model)
+        specs = self.judge_specs(name, judge_model, idle_model=idle_model)
         return assemble(read_reward_set(name), {factor: self.judge(spec) for factor, spec in specs.items()})
 
-    def judge_specs(self, name: str, judge_model: Mapping[str, Json] | None = None) -> dict[str, Mapping[str, Json]]:
+    def judge_specs(
+        self, name: str, judge_model: Mapping[str, Json] | None = None, *, idle_model: bool = False
+    ) -> dict[str, Mapping[str, Json]]:
         """Factor -> the settings of every judge of a reward set, the model filled in; arguments as of `reward_set`."""
         settings = read_reward_set(name)
         model = judge_model or settings.judge_model
         specs = {factor: self.with_model(spec, model) for factor, spec in settings.judges.items()}
-        if judge_model is not None and specs == settings.judges:
+        if judge_model is not None and specs == settings.judges and not idle_model:
             raise UsageError(f"--judge-model: no judge of {name!r} asks a model that is left open")
         return specs
 

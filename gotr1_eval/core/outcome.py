@@ -44,6 +44,9 @@ class Reply:
         finish: why it stopped (``stop``, ``length``, ...), where known.
         choice_log_probs: natural logarithm of the probability that the answer goes on with each of the request's
             choices (the product over its tokens) and not with a longer one that begins alike; empty without choices.
+        first_tokens: natural logarithm of the probability of the token that each of the request's `first_tokens` begins
+            with, each token once, by the first text that begins with it; None where a server did not list it.
+        unlisted: log-probability that no token exceeds which the server did not list; None where nothing is unlisted.
         thought: what the model thought before, where a server tells it apart from the answer; never read as one.
     """
 
@@ -52,6 +55,33 @@ class Reply:
     finish: str | None = None
     choice_log_probs: tuple[float, ...] = ()
     thought: str = ""
+    first_tokens: Mapping[str, float | None] = field(default_factory=dict)
+    unlisted: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionVerdict:
+    """What a judge made of one question about a picture.
+
+    Attributes:
+        question: its id in the prompt's checklist.
+        text: its words.
+        tag: the kind of question.
+        verdict: as it was read, in [0, 1]; None where it was not answered.
+        counted: the verdict after the rule of dependency, which entered the picture's value.
+        picture: the place of the picture where several were cut out of one, otherwise 0.
+        replies: places of its raw replies among the outcome's.
+        why: why it was not answered, in words; empty where it was.
+    """
+
+    question: str
+    text: str
+    tag: str = ""
+    verdict: float | None
+    counted: float | None
+    picture: int = 0
+    replies: tuple[int, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +94,7 @@ class Score:
         replies: the raw model replies it was read from.
         seen: what was found in the picture, for people to look at.
         note: one sentence where the value needs a word ("no readable box in the chain").
+        questions: the verdicts on single questions that the value was made of, where there were any.
 
     Numbers of numpy and torch become Python's, which JSON can hold.
 
@@ -77,6 +108,7 @@ class Score:
     replies: tuple[Reply, ...] = ()
     seen: tuple[Detection, ...] = ()
     note: str = ""
+    questions: tuple[QuestionVerdict, ...] = ()
 
     def __post_init__(self) -> None:
         value, *parts = (_finite(name, number) for name, number in [("value", self.value), *self.parts.items()])
@@ -91,6 +123,7 @@ class Unscored:
     why: Why
     detail: str = ""
     replies: tuple[Reply, ...] = ()
+    questions: tuple[QuestionVerdict, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detail", redact(str(self.detail)))

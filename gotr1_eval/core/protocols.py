@@ -83,6 +83,37 @@ class Remarking(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class AskedCalls:
+    """What judging a sample takes of a language-vision model, re-asks aside.
+
+    Attributes:
+        calls: questions.
+        characters: of all texts that are sent.
+        answer_tokens_at_most: of all answers, were each to reach its cap.
+    """
+
+    calls: int = 0
+    characters: int = 0
+    answer_tokens_at_most: int = 0
+
+    def __add__(self, other: AskedCalls) -> AskedCalls:
+        return AskedCalls(
+            self.calls + other.calls,
+            self.characters + other.characters,
+            self.answer_tokens_at_most + other.answer_tokens_at_most,
+        )
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A judge that asks some samples more than others, and says how much before it does."""
+
+    def calls(self, sample: Sample) -> AskedCalls:
+        """What the sample will take; `model_calls` of such a judge is the least."""
+        ...
+
+
 class Detector(Protocol):
     """Finds things in pictures."""
 
@@ -123,12 +154,15 @@ class Request:
     """One question to a language-vision model.
 
     Attributes:
-        prompt: the text of the user's turn; the pictures come before it.
+        prompt: the text of the user's turn; the pictures come before it, or after it where `pictures_last`.
         images: RGB pictures; requests that share a picture object may share the work of encoding it.
         system: system prompt; empty for none.
         answer_prefix: text that the answer is made to begin with; it is not repeated in the reply.
         choices: when given, nothing is decoded; the reply holds the log-probability of each of these texts as the
             continuation of `answer_prefix`.
+        first_tokens: when given, nothing is decoded; the reply holds the log-probability that the answer begins with
+            the token with which each of these texts begins. A server knows tokens by their text alone, so that a text
+            that is no single token is never found there.
         followups: earlier rounds, (the model's answer, our next turn), after the first turn.
         max_tokens: of the answer.
         temperature: 0 decodes greedily.
@@ -138,7 +172,8 @@ class Request:
         form: JSON schema that the answer is made to follow while it is decoded (see `core.forms`); None for free text.
 
     Raises:
-        ValueError: a form together with an answer prefix or choices, which begin the answer outside of it.
+        ValueError: a form together with an answer prefix or choices, which begin the answer outside of it; first tokens
+            together with any of these.
     """
 
     prompt: str
@@ -152,10 +187,14 @@ class Request:
     seed: int = 0
     repeat: int = 0
     form: Mapping[str, Json] | None = None
+    first_tokens: tuple[str, ...] = ()
+    pictures_last: bool = False
 
     def __post_init__(self) -> None:
         if self.form is not None and (self.answer_prefix or self.choices):
             raise ValueError("a request has a form, or an answer prefix and choices, not both")
+        if self.first_tokens and (self.form is not None or self.answer_prefix or self.choices):
+            raise ValueError("a request for first tokens has no form, answer prefix or choices")
 
 
 class Vlm(Protocol):
@@ -173,7 +212,7 @@ class Vlm(Protocol):
 
     @property
     def scores_choices(self) -> bool:
-        """Whether requests with choices can be answered."""
+        """Whether requests with choices or first tokens can be answered."""
         ...
 
     def box_frame(self, size: tuple[int, int]) -> tuple[float, float]:
@@ -188,7 +227,7 @@ class Vlm(Protocol):
         """One reply a request, in order; `Unscored(BACKEND)` for those that failed while others did not.
 
         Raises:
-            UsageError: choices or a form were given, and the model cannot score or follow them.
+            UsageError: choices, first tokens or a form were given, and the model cannot score or follow them.
         """
         ...
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -20,6 +21,7 @@ from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.secrets import redact
+from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_ahead
 
 _DAY_S = 86_400.0
@@ -53,7 +55,7 @@ class ReplyCache:
                 marks = ", ".join("?" * len(some))
                 rows = database.execute(f"SELECT key, reply, used_at FROM replies WHERE key IN ({marks})", some)
                 seen = rows.fetchall()
-                found.update((key, _read(text)) for key, text, _ in seen)
+                found.update((key, read_reply_row(json.loads(text))) for key, text, _ in seen)
                 # Only once a day: a write for every reading would make readers wait for each other.
                 stale = [(now, key) for key, _, used_at in seen if used_at < now - _DAY_S]
                 database.executemany("UPDATE replies SET used_at = ? WHERE key = ?", stale)
@@ -61,7 +63,7 @@ class ReplyCache:
 
     def put(self, replies: Mapping[str, Reply]) -> None:
         """Keep replies; of two for one key, the first one stays, so that all processes read the same."""
-        rows = [(key, _write(reply), time.time()) for key, reply in replies.items()]
+        rows = [(key, redact(json.dumps(reply_row(reply))), time.time()) for key, reply in replies.items()]
         with self._open() as database:
             database.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", rows)
 
@@ -115,8 +117,10 @@ def request_key(fingerprint: str, request: Request) -> str:
         "temperature": request.temperature,
         "seed": request.seed,
         "repeat": request.repeat,
-        # Only where there is one, so that replies kept before there were forms are found.
+        # Only where there is one, so that replies kept before there were such requests are found.
         **({"form": request.form} if request.form is not None else {}),
+        **({"first_tokens": request.first_tokens} if request.first_tokens else {}),
+        **({"pictures_last": True} if request.pictures_last else {}),
     }
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -125,15 +129,18 @@ def _picture_digest(image: Image.Image) -> str:
     return sha256(f"{image.mode} {image.size}\n".encode() + image.tobytes()).hexdigest()
 
 
-def _write(reply: Reply) -> str:
-    facts = {"text": reply.text, "model": reply.model, "finish": reply.finish}
-    facts |= {"thought": reply.thought} if reply.thought else {}
-    return redact(json.dumps({**facts, "choice_log_probs": reply.choice_log_probs}))
+def reply_row(reply: Reply) -> dict[str, Json]:
+    """The reply as JSON values, without what is empty; `read_reply_row` gives it back."""
+    row: dict[str, Json] = {"text": reply.text, "model": reply.model, "finish": reply.finish}
+    row |= {"thought": reply.thought} if reply.thought else {}
+    row |= {"choice_log_probs": list(reply.choice_log_probs)} if reply.choice_log_probs else {}
+    row |= {"first_tokens": dict(reply.first_tokens)} if reply.first_tokens else {}
+    return row | {"unlisted": reply.unlisted} if reply.unlisted is not None else row
 
 
-def _read(text: str) -> Reply:
-    facts = json.loads(text)
-    return Reply(**{**facts, "choice_log_probs": tuple(facts["choice_log_probs"])})
+def read_reply_row(row: Mapping[str, Any]) -> Reply:
+    """The reply that a row holds; raises TypeError where `reply_row` wrote no such row."""
+    return Reply(**{**row, "choice_log_probs": tuple(row.get("choice_log_probs", ()))})
 
 
 def _parts(keys: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
+from gotr1_eval.core.outcome import Outcome, QuestionVerdict, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Json, Sample
+from gotr1_eval.files.reply_cache import read_reply_row, reply_row
 
 Row = dict[str, Json]
 
@@ -57,19 +58,18 @@ def judgment_row(judgment: Judgment) -> Row:
         row["seen"] = [[seen.label, *map(float, seen.box.corners), float(seen.score)] for seen in outcome.seen]
     else:
         row |= {"why": outcome.why.value, "detail": outcome.detail}
-    row["replies"] = [_reply_row(reply) for reply in outcome.replies]
+    row["replies"] = [reply_row(reply) for reply in outcome.replies]
+    row |= {"questions": [_question_row(one) for one in outcome.questions]} if outcome.questions else {}
     row["seconds"] = round(judgment.seconds, 6)
     return row
 
 
-def _reply_row(reply: Reply) -> Row:
-    row: Row = {"text": reply.text, "model": reply.model, "finish": reply.finish}
-    row |= {"thought": reply.thought} if reply.thought else {}
-    return row | {"choice_log_probs": list(reply.choice_log_probs)} if reply.choice_log_probs else row
+def _question_row(one: QuestionVerdict) -> Row:
+    return {**asdict(one), "replies": list(one.replies)}
 
 
-def _read_reply(row: Mapping[str, Any]) -> Reply:
-    return Reply(**{**row, "choice_log_probs": tuple(row.get("choice_log_probs", ()))})
+def _read_question(row: Mapping[str, Any]) -> QuestionVerdict:
+    return QuestionVerdict(**{**row, "replies": tuple(row["replies"])})
 
 
 def read_judgment(row: Mapping[str, Any]) -> Judgment:
@@ -78,13 +78,16 @@ def read_judgment(row: Mapping[str, Any]) -> Judgment:
     Raises:
         KeyError, ValueError, TypeError: the row was not written by `judgment_row`.
     """
-    replies = tuple(_read_reply(reply) for reply in row["replies"])
+    replies = tuple(read_reply_row(reply) for reply in row["replies"])
+    questions = tuple(_read_question(one) for one in row.get("questions", ()))
     outcome: Outcome
     if "why" in row:
-        outcome = Unscored(why=Why(row["why"]), detail=row["detail"], replies=replies)
+        outcome = Unscored(why=Why(row["why"]), detail=row["detail"], replies=replies, questions=questions)
     else:
         seen = tuple(Detection(label, Box(*corners), score) for label, *corners, score in row["seen"])
-        outcome = Score(value=row["value"], parts=row["parts"], note=row["note"], replies=replies, seen=seen)
+        outcome = Score(
+            value=row["value"], parts=row["parts"], note=row["note"], replies=replies, seen=seen, questions=questions
+        )
     return Judgment(
         sample=row["sample"],
         judge=row["judge"],

@@ -77,15 +77,18 @@ class JudgingRequest(Settings):
 
     @model_validator(mode="after")
     def _models_have_judges(self) -> JudgingRequest:
-        """Which judges ask a model is the user's choice, and no default asks any."""
+        """Replies are kept of the model that is named."""
         if self.judge_model is None and self.reply_cache is not None:
             raise UsageError("--reply-cache keeps the replies of the model that --judge-model names; name one")
+        return self
+
+    def refuse_idle_model(self) -> None:
+        """Raises UsageError: a model is named that is asked, and no judge that asks it."""
         if self.judge_model is not None and self.judges is None:
             raise UsageError(
                 f"--judge-model {self.judge_model}: say with --judges which judges ask it, for example --judges "
                 "prompt_image or --judges paper_without_hps (see `gotr1-eval list judges` and `list rewards`)"
             )
-        return self
 
 
 class ScoreRequest(JudgingRequest):

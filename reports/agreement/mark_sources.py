@@ -77,7 +77,24 @@ def read_run(folder: Path, people: Marks | None = None) -> Marks:
         if one.sample in names:
             for dimension in (ANY, *parts.get(one.judge, ())):
                 _keep_outcome(marks, dimension, names[one.sample], one)
+            _keep_questions(marks, names[one.sample], one)
     return marks
+
+
+QUESTION = "question"
+"""The dimension of verdicts on single questions of a checklist; its items are ``<sample>#<question>``."""
+
+
+def _keep_questions(marks: Marks, item: str, one: Judgment) -> None:
+    """The verdicts on the questions of a checklist, as they were read; of a picture cut in several, each cell's."""
+    for verdict in one.outcome.questions:
+        cell = f"{verdict.picture}/" if verdict.picture else ""
+        asked = f"{item}#{cell}{verdict.question}"
+        marks.learn(asked, ItemFacts(marks.items[item].prompt, verdict.tag or marks.items[item].category))
+        if verdict.verdict is not None:
+            marks.add(QUESTION, Unit(asked), one.judge, verdict.verdict, one.repeat)
+        elif one.repeat == 0:
+            marks.miss(QUESTION, one.judge, asked, Why.UNREADABLE.value)
 
 
 def _parts(judgments: Iterable[Judgment], served_by: Mapping[str, str]) -> dict[str, set[str]]:

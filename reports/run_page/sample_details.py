@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gotr1_eval.core.chain import Chain, parse_chain
-from gotr1_eval.core.outcome import Outcome, Reply, Score, Why
+from gotr1_eval.core.outcome import Outcome, QuestionVerdict, Reply, Score, Why
 from gotr1_eval.core.types import Box, Sample
 from reports.run_data import RunData
 
@@ -119,9 +119,29 @@ def _verdict(factor: str, judge: str, outcome: Outcome | None) -> Verdict:
     if outcome is None:
         return Verdict(factor, judge, "not judged yet", False, (), "", ())
     if isinstance(outcome, Score):
-        parts = tuple(outcome.parts.items())
-        return Verdict(factor, judge, f"{outcome.value:.3f}", True, parts, outcome.note, outcome.replies)
-    return Verdict(factor, judge, why_in_words(outcome.why), False, (), outcome.detail, outcome.replies)
+        parts = (*outcome.parts.items(), *_answered(outcome))
+        note = " ".join(filter(None, (outcome.note, _unanswered(outcome))))
+        return Verdict(factor, judge, f"{outcome.value:.3f}", True, parts, note, outcome.replies)
+    parts, headline = tuple(_answered(outcome)), why_in_words(outcome.why)
+    return Verdict(factor, judge, headline, False, parts, outcome.detail, outcome.replies)
+
+
+def _answered(outcome: Outcome) -> Iterator[tuple[str, float]]:
+    """The answered questions of a checklist and what each counted."""
+    for one in outcome.questions:
+        if one.counted is not None:
+            denied = " (denied by a parent)" if one.counted != one.verdict else ""
+            yield f"{_place(one)}{one.text}{denied}", one.counted
+
+
+def _unanswered(outcome: Outcome) -> str:
+    """The questions of a checklist without an answer, in words; empty where there are none."""
+    open_ = [f"{_place(one)}{one.text} ({one.why})" for one in outcome.questions if one.counted is None]
+    return f"Not answered: {'; '.join(open_)}" if open_ else ""
+
+
+def _place(one: QuestionVerdict) -> str:
+    return f"picture {one.picture + 1}: " if one.picture else ""
 
 
 def why_in_words(why: Why) -> str:

@@ -96,6 +96,8 @@ CHANGES = {
     "seed": 1,
     "form": marks_form(["score"], range(11)),
     "repeat": 1,
+    "first_tokens": ("1",),
+    "pictures_last": True,
 }
 
 

@@ -58,7 +58,6 @@ def test_short_forms_are_written_out():
         ({"guidance": 2.0, "images": "p"}, "--guidance: the pictures of --images are painted already"),
         ({"generator": "janus,ckpt"}, "expected name,setting=value,... and got 'ckpt'"),
         ({"retry": "unreadible"}, "--retry: no reason named 'unreadible'; did you mean 'unreadable'"),
-        ({"judge_model": "m"}, "--judge-model m: say with --judges which judges ask it"),
         ({"reply_cache": "f"}, "--reply-cache keeps the replies of the model that --judge-model names"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from gotr1_eval.core.errors import BackendError, DataError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.models.vlms import qwen, transformers_auto
-from gotr1_eval.models.vlms.local import LocalVlm
+from gotr1_eval.models.vlms.local import LocalVlm, batches
 from gotr1_eval.models.vlms.qwen import chat_text
 from gotr1_eval.models.vlms.rows import Row, shared_beginnings
 from tests.tiny_vlms import save_tiny_llava, save_tiny_qwen
@@ -114,6 +115,39 @@ def _whole(vlm: LocalVlm, kind: str, request: Request) -> tuple[Row, dict[str, t
     if request.images and kind != "llava":
         inputs["mm_token_type_ids"] = (torch.tensor([row.ids]) == vlm.loaded.model.config.image_token_id).int()
     return row, inputs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_first_tokens_equal_one_forward_a_question(build, kind):
+    """A picture's questions share its prefix; each token counts once, by the first text that begins with it."""
+    vlm = build(kind, batch_size=2)
+    texts = ("Is it red?", "Is a red circle left of a blue square?", "A square?", "How many?", "Is it blue?")
+    asked = [Request(prompt=text, images=(seen,), first_tokens=("1", "1 2", "r", "red", " ")) for seen in (A, B)
+             for text in texts]  # fmt: skip
+    for request, reply in zip(asked, vlm.reply(asked), strict=True):
+        row, inputs = _whole(vlm, kind, request)
+        with torch.inference_mode():
+            logits = vlm.loaded.model(input_ids=torch.tensor([row.ids]), **inputs).logits[0, -1]
+        expected = {text: float(logits.log_softmax(-1)[vlm._tokens(text)[0]]) for text in ("1", "r", "red", " ")}
+        assert reply.first_tokens == pytest.approx(expected, abs=1e-5)
+        assert reply.unlisted is None
+
+
+def test_questions_about_one_picture_stay_together_where_nothing_is_decoded():
+    one, other = Request(prompt="?", images=(A,), first_tokens=("1",)), Request(prompt="?", images=(B,), choices=("1",))
+    spoken = Request(prompt="?", images=(A,))
+    assert batches([one] * 5 + [other] * 2 + [spoken] * 3, 2) == [[0, 1, 2, 3, 4], [5, 6], [7, 8], [9]]
+    assert batches([one] * 3 + [replace(one, images=(B,))] * 2, 8) == [[0, 1, 2, 3, 4]]
+    assert list(map(len, batches([one] * 19, 2))) == [8, 8, 3]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_may_stand_behind_the_text(build, kind):
+    vlm = build(kind)
+    first, last = (Request(prompt="red?", images=(A,), pictures_last=behind) for behind in (False, True))
+    with torch.inference_mode():
+        (before, _), (behind, _) = vlm._read(first), vlm._read(last)
+    assert behind.pictures_end > before.pictures_end
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -211,6 +211,22 @@ def test_a_server_that_cannot_continue_is_not_given_a_prefix():
         served(server, extensions=False).reply([Request(prompt="?", answer_prefix="{")])
 
 
+def test_first_tokens_that_are_not_listed_are_bounded():
+    """By the least likely token of the list, and by what the list leaves."""
+    request = Request(prompt="?", images=(PICTURE,), first_tokens=("7", "yes", "Yes"), pictures_last=True)
+    with faulty_server(next_tokens=lambda begun: {"7": 0.5, "yes": 0.3, "9": 0.05}) as server:
+        (reply,) = served(server).reply([request])
+        (short,) = served(server, listed_tokens=2).reply([request])
+        (sharp,) = served(server).reply([Request(prompt="?", first_tokens=("7", "9"))])
+    assert [part["type"] for part in server.bodies[-1]["messages"][0]["content"]] == ["text"]
+    assert any([part["type"] for part in body["messages"][0]["content"]] == ["text", "image_url"]
+               for body in server.bodies)  # fmt: skip
+    assert reply.first_tokens == {"7": pytest.approx(math.log(0.5)), "yes": pytest.approx(math.log(0.3)), "Yes": None}
+    assert math.exp(reply.unlisted) == pytest.approx(0.05)
+    assert math.exp(short.unlisted) == pytest.approx(0.2, abs=1e-4)
+    assert sharp.unlisted is None
+
+
 def test_an_unlisted_choice_is_bounded_or_unreadable():
     def sharp(begun: str) -> dict[str, float]:
         return {"1": 0.99989, "7": 0.00001}

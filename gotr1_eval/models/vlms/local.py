@@ -31,6 +31,8 @@ from gotr1_eval.models.vlms.rows import Row
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
+MOST_TOGETHER = 4
+"""Times the batch size: so many questions about one picture may go together where nothing is decoded."""
 _THOUGHT = re.compile(r"</?(?:seed:)?think(?:ing)?>|◁/?think▷|\[/?THINK\]|<\|channel\|>", re.I)
 log = logging.getLogger(__name__)
 
@@ -162,13 +164,9 @@ class LocalVlm(LocalModel[Loaded]):
             BackendError: the device failed.
         """
         replies: dict[int, Reply | Unscored] = {}
-        size = self._batch_size
         with self._running():
-            for scored in (True, False):
-                places = [place for place, request in enumerate(requests) if bool(request.choices) is scored]
-                for start in range(0, len(places), size):
-                    batch = places[start : start + size]
-                    replies.update(zip(batch, self._in_halves([requests[place] for place in batch]), strict=True))
+            for batch in batches(requests, self._batch_size):
+                replies.update(zip(batch, self._in_halves([requests[place] for place in batch]), strict=True))
         return [replies[place] for place in range(len(requests))]
 
     def _in_halves(self, batch: Sequence[Request]) -> list[Reply | Unscored]:
@@ -197,14 +195,14 @@ class LocalVlm(LocalModel[Loaded]):
         return [each if isinstance(each, Unscored) else next(replies) for each in read]
 
     def _run(self, ready: Sequence[tuple[Request, Row]], pictures: Mapping[str, Picture]) -> list[Reply | Unscored]:
-        """Replies to requests that either all have choices or none; Unscored where a logit is not finite."""
+        """Replies to requests that all have choices, first tokens or neither; Unscored where a logit is not finite."""
         loaded, rows = self.loaded, [row for _, row in ready]
         seen = read_rows(loaded.model, rows, pictures, share=self._settings.share_beginnings)
         if rows[0].choices:
             begun = score_choices(loaded.model, seen, [row.choices for row in rows])
             return [
-                self._broken() if place in seen.broken else self._choice_reply(exclusive(each, row.choices))
-                for place, (each, row) in enumerate(zip(begun, rows, strict=True))
+                self._broken() if place in seen.broken else self._scored(request, row, each)
+                for place, ((request, row), each) in enumerate(zip(ready, begun, strict=True))
             ]
         sampling = [self._sampling(request) for request, _ in ready]
         answers = decode(loaded.model, seen, sampling, loaded.stops)
@@ -221,8 +219,13 @@ class LocalVlm(LocalModel[Loaded]):
             f"{str(self._dtype).removeprefix('torch.')}; the weights are damaged, or try dtype float32",
         )
 
-    def _choice_reply(self, log_probs: tuple[float, ...]) -> Reply:
-        return Reply(text="", model=self.name, finish="choices", choice_log_probs=log_probs)
+    def _scored(self, request: Request, row: Row, log_probs: tuple[float, ...]) -> Reply:
+        """The reply that tells the probabilities of a request's choices or first tokens."""
+        if request.first_tokens:
+            named = dict(zip(self._first_tokens(request), log_probs, strict=True))
+            return Reply(text="", model=self.name, finish="first_tokens", first_tokens=named)
+        shares = exclusive(log_probs, row.choices)
+        return Reply(text="", model=self.name, finish="choices", choice_log_probs=shares)
 
     def _sampling(self, request: Request) -> Sampling:
         if request.form is not None and not self.constrains():
@@ -236,14 +239,16 @@ class LocalVlm(LocalModel[Loaded]):
         return Reply(text=text, model=self.name, finish="stop" if stopped else "length")
 
     def _answer_tokens(self, request: Request) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-        """Tokens of the answer's prefix, and of each choice after it.
+        """Tokens of the answer's prefix, and of each choice after it; the first tokens are choices of one token each.
 
         Prefix and choice are split into tokens together, since a tokenizer may join characters of both. Where it does,
         the prefix is cut back to the tokens that all choices leave as they are, and what is left of it counts as part
         of each choice.
         """
-        if any(not choice for choice in request.choices):
+        if any(not text for text in (*request.choices, *request.first_tokens)):
             raise UsageError("a choice is empty; every choice needs at least one character")
+        if request.first_tokens:
+            return (), tuple((token,) for token in self._first_tokens(request).values())
         prefix = self._tokens(request.answer_prefix)
         joined = [self._tokens(request.answer_prefix + choice) for choice in request.choices]
         kept = next(
@@ -251,6 +256,13 @@ class LocalVlm(LocalModel[Loaded]):
             len(prefix),
         )
         return prefix[:kept], tuple(ids[kept:] for ids in joined)
+
+    def _first_tokens(self, request: Request) -> dict[str, int]:
+        """The tokens with which the request's texts begin, each once, by the first text that begins with it."""
+        texts: dict[int, str] = {}
+        for text in request.first_tokens:
+            texts.setdefault(self._tokens(text)[0], text)
+        return {text: token for token, text in texts.items()}
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         return tuple(self.loaded.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
@@ -263,6 +275,36 @@ class LocalVlm(LocalModel[Loaded]):
         if len(self._kept) > self._settings.pictures_kept:
             self._kept.popitem(last=False)
         return picture
+
+
+def batches(requests: Sequence[Request], size: int) -> list[list[int]]:
+    """Places of the requests that go through the model together: about `size`, all of one kind.
+
+    Questions whose answer is read off the first prediction (choices, first tokens) stay with the others about the same
+    picture, so that it is read once for all of them; only more than `MOST_TOGETHER` times `size` of them are split.
+    """
+    kinds: dict[tuple[bool, bool], list[list[int]]] = {}
+    for place, request in enumerate(requests):
+        scored = bool(request.choices or request.first_tokens)
+        groups = kinds.setdefault((scored, bool(request.first_tokens)), [])
+        if scored and request.images and groups and _shows_the_same(requests[groups[-1][-1]], request):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    made: list[list[int]] = []
+    for groups in kinds.values():
+        made.append([])
+        for group in groups:
+            for start in range(0, len(group), MOST_TOGETHER * size):
+                part = group[start : start + MOST_TOGETHER * size]
+                if made[-1] and len(made[-1]) + len(part) > size:
+                    made.append([])
+                made[-1] += part
+    return made
+
+
+def _shows_the_same(first: Request, second: Request) -> bool:
+    return list(map(id, first.images)) == list(map(id, second.images))
 
 
 def _shortage(error: RuntimeError) -> str:

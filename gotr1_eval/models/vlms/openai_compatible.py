@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import weakref
@@ -19,7 +20,7 @@ from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.models.vlms.budget import Budget
 from gotr1_eval.models.vlms.connection import api_key, open_client, read_headers, served_names
 from gotr1_eval.models.vlms.enforcement import agreed, fault_of, held_question
-from gotr1_eval.models.vlms.exclusive import exclusive
+from gotr1_eval.models.vlms.exclusive import LEAST, exclusive
 from gotr1_eval.models.vlms.fleet import Fleet, Server
 from gotr1_eval.models.vlms.health import Health
 from gotr1_eval.models.vlms.resizing import smart_resized
@@ -42,6 +43,8 @@ __all__ = ["ServedVlm", "Settings", "build"]
 log = logging.getLogger(__name__)
 
 VERSION = 1
+ROUNDING = 1e-5
+"""Probability by which the sum of a server's rounded log-probabilities may be off."""
 _MOST_NAMES = 12
 _NOBODY = "no answer ("
 """Said where a server cannot be reached, as `retrying` words it."""
@@ -237,7 +240,7 @@ class ServedVlm:
         """
         if not requests:
             return []
-        choices = any(request.choices for request in requests)
+        choices = any(request.choices or request.first_tokens for request in requests)
         if any(request.form is not None for request in requests) and not self._enforced():
             raise UsageError(
                 f"{self.name}: the servers do not hold answers to a form, as they did when the reply cache was begun; "
@@ -272,6 +275,8 @@ class ServedVlm:
         try:
             if request.choices:
                 return self._score(request, urls)
+            if request.first_tokens:
+                return self._list_first(request, urls)
             if self._settings.max_tokens is not None:
                 request = replace(request, max_tokens=self._settings.max_tokens)
             server, answer = self._post(write_body(self._settings.model, request, urls), last=_rejected(request))
@@ -301,12 +306,28 @@ class ServedVlm:
         )
         return Unscored(why=Why.TRUNCATED, detail=detail, replies=(reply,))
 
+    def _list_first(self, request: Request, urls: Mapping[int, str]) -> Reply:
+        """What the server's list of likeliest first tokens says of those asked for, and how likely an unlisted one is.
+
+        The least likely listed token bounds it, and so does what the listed ones leave.
+        """
+        listed = [(token, max(log_prob, LEAST)) for token, log_prob in self._list_next(request, urls)]
+        found = dict(reversed(listed))  # of tokens with the same text the likeliest
+        left = 1 - math.fsum(math.exp(log_prob) for _, log_prob in listed)
+        bound = min(*(log_prob for _, log_prob in listed), math.log(max(left, 0) + ROUNDING))
+        named = {text: found.get(text) for text in request.first_tokens}
+        unlisted = bound if None in named.values() else None
+        return Reply(text="", model=self.name, finish="first_tokens", first_tokens=named, unlisted=unlisted)
+
+    def _list_next(self, request: Request, urls: Mapping[int, str], spelled: str = "") -> Listed:
+        body = write_body(self._settings.model, request, urls, spelled=spelled)
+        listed = self._post(ask_for_tokens(body, self._settings.listed_tokens))[1].listed
+        assert listed is not None
+        return listed
+
     def _score(self, request: Request, urls: Mapping[int, str]) -> Reply:
         def list_next(spelled: str) -> Listed:
-            body = write_body(self._settings.model, request, urls, spelled=spelled)
-            listed = self._post(ask_for_tokens(body, self._settings.listed_tokens))[1].listed
-            assert listed is not None
-            return listed
+            return self._list_next(request, urls, spelled)
 
         scores, paths = score_by_steps(list_next, request.choices)
         return Reply(text="", model=self.name, finish="choices", choice_log_probs=exclusive(scores, paths))

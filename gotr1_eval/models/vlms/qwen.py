@@ -70,7 +70,8 @@ def chat_text(request: Request, default_system: str) -> str:
     """
     system = unmarked(request.system) or default_system
     turns = [("system", system)] if system else []
-    turns.append(("user", PICTURE * len(request.images) + unmarked(request.prompt)))
+    pictures, text = PICTURE * len(request.images), unmarked(request.prompt)
+    turns.append(("user", text + pictures if request.pictures_last else pictures + text))
     for answer, question in request.followups:
         turns += [("assistant", unmarked(answer)), ("user", unmarked(question))]
     return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns) + "<|im_start|>assistant\n"

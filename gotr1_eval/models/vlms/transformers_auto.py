@@ -116,7 +116,8 @@ class AutoVlm(LocalVlm):
         """The request in the form that chat templates take."""
         images: list[dict[str, Any]] = [{"type": "image", "image": image.convert("RGB")} for image in request.images]
         turns = [("system", [self._text(request.system)])] if request.system else []
-        turns.append(("user", [*images, self._text(request.prompt)]))
+        text = self._text(request.prompt)
+        turns.append(("user", [text, *images] if request.pictures_last else [*images, text]))
         for answer, question in request.followups:
             turns += [("assistant", [self._text(answer)]), ("user", [self._text(question)])]
         return [{"role": role, "content": content} for role, content in turns]

@@ -106,8 +106,8 @@ def write_body(model: str, request: Request, urls: Mapping[int, str], *, spelled
     """
     pictures = [{"type": "image_url", "image_url": {"url": urls[id(image)]}} for image in request.images]
     messages: list[dict[str, Any]] = [_turn("system", request.system)] if request.system else []
-    text = encodable(request.prompt)
-    messages.append({"role": "user", "content": [*pictures, {"type": "text", "text": text}]})
+    text = [{"type": "text", "text": encodable(request.prompt)}]
+    messages.append({"role": "user", "content": [*text, *pictures] if request.pictures_last else [*pictures, *text]})
     for answer, question in request.followups:
         messages += [_turn("assistant", answer), _turn("user", question)]
     body: dict[str, Any] = {

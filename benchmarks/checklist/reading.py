@@ -1,0 +1,231 @@
+"""Verdict readers: what a model said to one question, or to all questions of a picture, as numbers in [0, 1].
+
+A strict reader takes only the form that was asked for. A lenient one also takes what cannot mean anything else: words
+around the verdict, numbered or bulleted lines, a code fence, an object by ids for a list. Both raise `UnreadableReply`
+rather than guess; an answer that a strict reader takes is the same to the lenient one. What a benchmark's own script
+reads, faults included, is written in that benchmark's folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gotr1_eval.core.checklist import Question, Verdict
+from gotr1_eval.core.outcome import Reply, Why
+from gotr1_eval.core.reading import UnreadableReply
+from gotr1_eval.core.reading.reply import answer_part
+
+_YES_NO = {"yes": 1.0, "no": 0.0}
+_ONE_WORD = re.compile(r"[\w-]+")
+_FIRST_WORD = re.compile(r"[\W_]*([\w-]+)")
+_GOES_ON = {"yes": re.compile(r"\s*(?:/|or\b)", re.I), "no": re.compile(r"\s*(?:/|or\b)|\.?\d|[ \t]+\w", re.I)}
+"""After a first word that is then no verdict: "yes or no", "No.1 is red", "no cat is to be seen"."""
+_ORNAMENT = " \t\r\n*_`\"'.!"
+_BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.):])\s*")
+_FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.S)
+
+
+def strict_word(reply: Reply, question: Question) -> float:
+    """1 where the whole reply is one of the expected answers, 0 where it is another word; any case, final full stop.
+
+    To a question that expects yes or no another word is yes or no.
+
+    Raises:
+        UnreadableReply: it is anything else.
+    """
+    return _judged(reply.text.strip().removesuffix(".").lower(), question, reply.text)
+
+
+def lenient_word(reply: Reply, question: Question) -> float:
+    """The same for the first word of the answer, or a last line that holds one word alone.
+
+    Raises:
+        UnreadableReply: neither is a verdict, or they are different ones; "yes or no" and "no cat is there" are none.
+    """
+    text = answer_part(reply.text, finish=reply.finish).strip()
+    said = []
+    if first := _FIRST_WORD.match(text):
+        word = first[1].lower()
+        if not (word in _GOES_ON and _GOES_ON[word].match(text, first.end())):
+            said.append(word)
+    said.append(text.rpartition("\n")[2].strip(_ORNAMENT).lower())
+    expected = _expected(question)
+    verdicts = {word in expected for word in said if word in expected or _is_wrong(word, expected, text)}
+    if len(verdicts) != 1:
+        raise UnreadableReply(
+            f"Expected {' or '.join(sorted(expected | _opposite(expected)))}, and got {_shown(text)}."
+        )
+    return float(verdicts.pop())
+
+
+def _judged(said: str, question: Question, text: str) -> float:
+    expected = _expected(question)
+    if said in expected:
+        return 1.0
+    if _is_wrong(said, expected, text):
+        return 0.0
+    raise UnreadableReply(f"Expected {' or '.join(sorted(expected | _opposite(expected)))}, and got {_shown(text)}.")
+
+
+def _is_wrong(said: str, expected: frozenset[str], text: str) -> bool:
+    """Whether a word that is not expected is an answer all the same."""
+    if expected & set(_YES_NO):
+        return said in _YES_NO
+    return _ONE_WORD.fullmatch(said) is not None and _ONE_WORD.fullmatch(text.strip(_ORNAMENT)) is not None
+
+
+def _opposite(expected: frozenset[str]) -> frozenset[str]:
+    return frozenset(_YES_NO) if expected & set(_YES_NO) else frozenset({"another word"})
+
+
+def strict_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
+    """Verdicts from a reply that is one JSON object: question id -> true, false, yes, no, or a number in [0, 1].
+
+    Raises:
+        UnreadableReply: it is no such object, or has other ids.
+    """
+    return _by_id(_json_of(reply.text, reply), questions)
+
+
+def lenient_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
+    """The same in a code fence or between other words, and a list in the order of the questions.
+
+    A question that the object leaves out is unanswered.
+
+    Raises:
+        UnreadableReply: nothing of the kind, or an entry that is no verdict.
+    """
+    found = _json_of(_only_json(answer_part(reply.text, finish=reply.finish), reply), reply)
+    if isinstance(found, list):
+        return _in_order(found, questions)
+    return _by_id(found, questions, whole=False)
+
+
+def strict_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
+    """Verdicts from a reply of as many lines as there are questions, each yes or no and nothing else.
+
+    Raises:
+        UnreadableReply: another number of lines, or another line.
+    """
+    return _in_order(reply.text.strip().splitlines(), questions)
+
+
+def lenient_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
+    """The same with blank lines, numbers, bullets and marks of bold type.
+
+    Raises:
+        UnreadableReply: another number of lines, or another line.
+    """
+    lines = answer_part(reply.text, finish=reply.finish).splitlines()
+    bare = [_BULLET.sub("", line).strip(_ORNAMENT) for line in lines if line.strip()]
+    return _in_order(bare, questions)
+
+
+def tagged_list(text: str, tag: str) -> list[Any]:
+    """The Python list between the first ``<tag>`` and ``</tag>`` of a text.
+
+    Raises:
+        UnreadableReply: no such pair, or no list between them.
+    """
+    found = re.search(rf"<{re.escape(tag)}>(.*?)</{re.escape(tag)}>", text, re.S)
+    try:
+        value = ast.literal_eval(found[1].strip()) if found else None
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        raise UnreadableReply(f"Expected a list between <{tag}> and </{tag}>, and got {_shown(text)}.")
+    return value
+
+
+def strict_tagged_list(reply: Reply, questions: Sequence[Question], tag: str = "score") -> list[Verdict]:
+    """Verdicts from the list between ``<score>`` and ``</score>``, one a question in their order.
+
+    Raises:
+        UnreadableReply: no such list, or an entry that is no verdict.
+    """
+    return _in_order(tagged_list(reply.text, tag), questions)
+
+
+def verdict_of(value: object) -> Verdict:
+    """A JSON value as a verdict; None for null.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    if isinstance(value, str) and (word := value.strip().removesuffix(".").lower()) in _YES_NO:
+        return _YES_NO[word]
+    raise ValueError(f"{_shown(value)} is no verdict")
+
+
+def _expected(question: Question) -> frozenset[str]:
+    return frozenset(answer.strip().lower() for answer in question.answers)
+
+
+def _json_of(text: str, reply: Reply) -> Any:  # noqa: ANN401 - JSON of any shape
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        why = Why.TRUNCATED if reply.finish == "length" else Why.UNREADABLE
+        raise UnreadableReply(f"Expected JSON with a verdict a question, and got {_shown(text)}.", why=why) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return dict(pairs)
+
+
+def _only_json(text: str, reply: Reply) -> str:
+    """The one JSON value of a text with other words.
+
+    Raises:
+        UnreadableReply: there are several different ones; where there is none, the text itself is returned.
+    """
+    fenced = {part.strip() for part in _FENCE.findall(text)}
+    if len(fenced) > 1:
+        raise UnreadableReply("The answer holds several different blocks of code.")
+    if fenced:
+        return str(fenced.pop())
+    start = min((place for place in map(text.find, "{[") if place >= 0), default=0)
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return text
+    if re.search(r"[{\[]", text[end:]):
+        raise UnreadableReply("The answer holds more than one JSON value.")
+    return text[start:end]
+
+
+def _by_id(found: Any, questions: Sequence[Question], *, whole: bool = True) -> list[Verdict]:  # noqa: ANN401
+    ids = [question.id for question in questions]
+    if not isinstance(found, Mapping) or set(found) - set(ids) or (whole and len(found) != len(ids)) or not found:
+        raise UnreadableReply(f"Expected an object with the keys {', '.join(ids[:20])}, and got {_shown(found)}.")
+    return _checked([found.get(name) for name in ids])
+
+
+def _in_order(found: Sequence[object], questions: Sequence[Question]) -> list[Verdict]:
+    if len(found) != len(questions):
+        raise UnreadableReply(f"Expected {len(questions)} verdicts, and got {len(found)}.")
+    return _checked(found)
+
+
+def _checked(found: Sequence[object]) -> list[Verdict]:
+    try:
+        return [verdict_of(value) for value in found]
+    except ValueError as fault:
+        raise UnreadableReply(f"Expected a verdict a question: {fault}.") from None
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"
