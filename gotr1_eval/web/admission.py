@@ -1,12 +1,22 @@
 """How much a server takes on at once, and in which order.
 
-A `Budget` is shared by all requests in flight. `handicap` orders their work: who asks for little comes first.
+A `Budget` is shared by all requests in flight. `handicap` orders their work: who asks for little comes first. A
+`Reader` does the work of reading requests in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import itertools
+import math
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 
 class NoRoomError(Exception):
@@ -81,3 +91,51 @@ def handicap(*, rows: int = 0, characters: int = 0, size: int = 0, pixels: int =
         size: of the body in bytes.
     """
     return rows / 20 + characters / 10_000 + size / 2_000_000 + pixels / 300_000
+
+
+class Reader:
+    """Does one job after the other, the earliest due first, in a thread of its own.
+
+    The thread takes its next job without the event loop, which may be busy for longer than a job takes.
+
+    Args:
+        call: calls a job.
+    """
+
+    def __init__(self, call: Callable[[Callable[[], Any]], Any]) -> None:
+        self._call = call
+        self._jobs: queue.PriorityQueue[tuple[float, int, Callable[[], Any], Future[Any]]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Jobs are done meanwhile."""
+        threading.Thread(target=self._work, name="reader", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._jobs.put((-math.inf, next(self._numbers), _end, Future()))
+
+    async def do(self, due: float, job: Callable[[], _T]) -> _T:
+        """What a job returns or raises; it is left out once nobody waits for it any more."""
+        answer: Future[_T] = Future()
+        self._jobs.put((due, next(self._numbers), job, answer))
+        return await asyncio.wrap_future(answer)
+
+    def _work(self) -> None:
+        while True:
+            *_, job, answer = self._jobs.get()
+            if job is _end:
+                return
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                result = self._call(job)
+            except Exception as error:  # noqa: BLE001 - belongs to who asked for the job
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+
+
+def _end() -> None:
+    """The job after which a reader does no other."""

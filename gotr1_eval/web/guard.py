@@ -27,7 +27,7 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 """That a body may take, and a second more for every `BYTES_A_SECOND` of it that came."""
 BYTES_A_SECOND = 256 * 2**10
-DRAINED_BYTES = 2**20
+DRAINED_BYTES = 8 * 2**20
 """Of a refused request are still read, so that its client reads the refusal instead of a broken connection."""
 CONNECTIONS = 900
 """At once; below the 1,024 files that a process may usually have open."""

@@ -23,8 +23,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ from starlette.requests import ClientDisconnect
 from gotr1_eval.core.errors import one_line
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
-from gotr1_eval.web.admission import Budget, NeverFitsError, NoRoomError, Share, handicap
+from gotr1_eval.web.admission import Budget, NeverFitsError, NoRoomError, Reader, Share, handicap
 from gotr1_eval.web.batching import BatchingJudges
 from gotr1_eval.web.guard import Guard
 from gotr1_eval.web.reward_requests import MIB, PROTOCOL, Limits, Row, decode, read_rows
@@ -50,7 +50,6 @@ SMALL_BYTES, SMALL_PIXELS = 4 * MIB, 2**20
 the interpreter for a tenth of a second and more at once, in which nothing else would be answered."""
 LARGE_BODIES, LARGE_SECONDS = 2, 5.0
 """So many bodies beyond `SMALL_BYTES` are read on at once; others wait so long for their turn."""
-_Jobs = asyncio.PriorityQueue[tuple[float, int, Callable[[], Any], asyncio.Future[Any]]]
 
 
 def create_app(rewards: RewardSet, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
@@ -98,19 +97,15 @@ class RewardService:
         self._rewards = rewards
         self._memory = Budget(limits.memory_mib * MIB)
         self._rows = Budget(limits.waiting_rows)
-        self._small: _Jobs = asyncio.PriorityQueue()
-        self._large: _Jobs = asyncio.PriorityQueue()
-        self._numbers = itertools.count()
+        self._apart = _OtherProcess()
+        self._small = Reader(lambda job: job())
+        self._large = Reader(self._apart.call)
         self._large_bodies = asyncio.Semaphore(LARGE_BODIES)
 
     async def work(self) -> None:
         """Judge and read until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.batching.work())
-            group.create_task(_do(self._small, partial(ThreadPoolExecutor, 1, thread_name_prefix="reader")))
-            # Spawned, since a fork would copy a process with threads; begun by the first large request.
-            spawned = multiprocessing.get_context("spawn")
-            group.create_task(_do(self._large, partial(ProcessPoolExecutor, 1, spawned, initializer=_serve_parent)))
+        with self._small.working(), self._large.working(), closing(self._apart):
+            await self.batching.work()
 
     async def score(self, request: Request) -> bytes:
         """The answer to a request as JSON.
@@ -122,7 +117,8 @@ class RewardService:
             body = await self._body(request, memory)
             size = len(body)
             due = asyncio.get_running_loop().time() + handicap(size=size)
-            rows = await self._soon(due, partial(read_rows, body, self.names, self.limits), large=size > SMALL_BYTES)
+            reader = self._large if size > SMALL_BYTES else self._small
+            rows = await reader.do(due, partial(read_rows, body, self.names, self.limits))
             del body
             with self._refusing("samples"):
                 places.hold(len(rows))
@@ -132,7 +128,8 @@ class RewardService:
             due += handicap(
                 rows=len(rows), characters=sum(row.characters for row in rows), pixels=sum(row.pixels for row in rows)
             )
-            answers = await _while_connected(request, asyncio.gather(*(self._answer(row, due) for row in rows)))
+            working = asyncio.gather(*(self._answers(some, due) for some in _read_together(rows)))
+            answers = list(itertools.chain(*await _while_connected(request, working)))
             content = {
                 "protocol_version": PROTOCOL,
                 "results": [results for results, _ in answers],
@@ -158,10 +155,18 @@ class RewardService:
                     memory.hold(len(chunks))
         return chunks
 
-    async def _answer(self, row: Row, due: float) -> Answer:
-        """(results, errors) of one row."""
-        reading = partial(decode, row, self.limits)
-        sample = await self._soon(due, reading, large=row.pixels > SMALL_PIXELS) if row.picture else reading()
+    async def _answers(self, rows: Sequence[Row], due: float) -> list[Answer]:
+        """(results, errors) of each of some rows."""
+        samples = partial(_decoded, rows, self.limits)
+        if any(row.picture for row in rows):
+            reader = self._large if rows[0].pixels > SMALL_PIXELS else self._small
+            read = await reader.do(due, samples)
+        else:
+            read = samples()
+        return await asyncio.gather(*(self._answer(row, sample, due) for row, sample in zip(rows, read, strict=True)))
+
+    async def _answer(self, row: Row, sample: Row | Sample, due: float) -> Answer:
+        """(results, errors) of one row, from what was read of it."""
         if isinstance(sample, Row):
             return {}, dict.fromkeys(row.rewards, f"{Why.NO_INPUT.value}: {sample.fault}")
         outcomes = await self._outcomes(sample, set(row.rewards), due)
@@ -197,12 +202,6 @@ class RewardService:
         except TimeoutError:
             return Unscored(why=Why.BACKEND, detail=f"not judged within {self.limits.seconds:g} seconds")
 
-    async def _soon(self, due: float, job: Callable[[], _T], *, large: bool) -> _T:
-        """What a job returns that is done in a thread when its turn has come."""
-        answer: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        (self._large if large else self._small).put_nowait((due, next(self._numbers), job, answer))
-        return await answer
-
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
         """Turns the lack of room into the answer that a client gets."""
@@ -231,29 +230,50 @@ def _end_with_parent() -> None:
         os._exit(0)
 
 
-async def _do(jobs: _Jobs, hire: Callable[[], Executor]) -> None:
-    """One job after the other, the earliest due first, until cancelled."""
-    executor = hire()
-    try:
-        while True:
-            *_, job, answer = await jobs.get()
-            if answer.done():
-                continue  # its client has gone
-            try:
-                result = await asyncio.get_running_loop().run_in_executor(executor, job)
-            except Exception as error:  # noqa: BLE001 - belongs to who asked for the job
-                reason: Exception = error
-                if isinstance(error, BrokenExecutor):
-                    executor.shutdown(wait=False)
-                    executor = hire()
-                    reason = HTTPException(503, "what reads large requests broke down over this one")
-                if not answer.done():
-                    answer.set_exception(reason)
-            else:
-                if not answer.done():
-                    answer.set_result(result)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+class _OtherProcess:
+    """A process that calls jobs, begun by the first one, and begun anew after one that broke it."""
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+
+    def close(self) -> None:
+        """End it."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+    def call(self, job: Callable[[], _T]) -> _T:
+        """What the job returns there.
+
+        Raises:
+            HTTPException: the process broke down over it.
+        """
+        if self._executor is None:
+            # Spawned, since a fork would copy a process with threads.
+            spawned = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(1, spawned, initializer=_serve_parent)
+        try:
+            return self._executor.submit(job).result()
+        except BrokenExecutor:
+            self.close()
+            raise HTTPException(503, "what reads large requests broke down over this one") from None
+
+
+def _read_together(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows in their order, in groups whose pictures are decoded by one job: each job has to wait for its turn."""
+    groups: list[list[Row]] = []
+    pixels = 0
+    for row in rows:
+        if not groups or pixels + row.pixels > SMALL_PIXELS:
+            groups.append([])
+            pixels = 0
+        groups[-1].append(row)
+        pixels += row.pixels
+    return groups
+
+
+def _decoded(rows: Sequence[Row], limits: Limits) -> list[Row | Sample]:
+    return [decode(row, limits) for row in rows]
 
 
 def _fitting(rows: Sequence[Row], most: int) -> list[Row]:
@@ -270,7 +290,7 @@ def _fitting(rows: Sequence[Row], most: int) -> list[Row]:
     return fitting
 
 
-async def _while_connected(request: Request, working: asyncio.Future[list[Answer]]) -> list[Answer]:
+async def _while_connected(request: Request, working: asyncio.Future[list[list[Answer]]]) -> list[list[Answer]]:
     """The answers, or an end to the work as soon as the client has gone."""
     leaving: asyncio.Future[Any] = asyncio.ensure_future(request.receive())
     both: set[asyncio.Future[Any]] = {working, leaving}

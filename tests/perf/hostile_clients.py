@@ -232,37 +232,43 @@ def attacks(port: int, seconds: float, count: int) -> None:
 def measure(seconds: float, hostile: int, honest: int) -> tuple[Seen, float, float, int | None]:
     """(what honest clients saw, the slowest /health in seconds, most memory in bytes, how the server ended)."""
     command = [sys.executable, "-m", "gotr1_eval", "serve", "--judges", "geometric", "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    try:
-        assert server.stdout is not None
-        said = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
-        assert said is not None
-        port, seen, slowest = int(said[1]), Seen(), [0.0]
-        options = ["--port", str(port), "--seconds", str(seconds), "--hostile", str(hostile)]
-        attackers = subprocess.Popen(
-            [sys.executable, "-m", "tests.perf.hostile_clients", *options], stdout=subprocess.PIPE, text=True
-        )
-        assert attackers.stdout is not None
-        assert attackers.stdout.readline() == "ready\n"
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            said = re.search(r"127\.0\.0\.1:(\d+)", first_line(server))
+            assert said is not None
+            port, seen, slowest = int(said[1]), Seen(), [0.0]
+            options = ["--port", str(port), "--seconds", str(seconds), "--hostile", str(hostile)]
+            attack = [sys.executable, "-m", "tests.perf.hostile_clients", *options]
+            with subprocess.Popen(attack, stdout=subprocess.PIPE, text=True) as attackers:
+                assert first_line(attackers) == "ready\n"
 
-        async def run() -> None:
-            until = time.monotonic() + seconds
-            image = picture(384, 4)
-            clients = [be_honest(port, until, seen, image) for _ in range(honest)]
-            await asyncio.gather(*clients, watch_health(port, until, slowest))
+                async def run() -> None:
+                    until = time.monotonic() + seconds
+                    image = picture(384, 4)
+                    clients = [be_honest(port, until, seen, image) for _ in range(honest)]
+                    await asyncio.gather(*clients, watch_health(port, until, slowest))
 
-        asyncio.run(run())
-        attackers.wait(60)
-        return seen, slowest[0], peak_memory(server.pid), server.poll()
-    finally:
-        server.kill()
+                asyncio.run(run())
+                attackers.wait(60)
+            return seen, slowest[0], peak_memory(server.pid), server.poll()
+        finally:
+            server.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def peak_memory(process: int) -> float:
-    """The most resident memory so far, in bytes."""
+    """The most resident memory so far of a process and of those it began, in bytes."""
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return 1024 * int(found[1]) if found else float("nan")
+    began = " ".join(
+        threads.read_text(encoding="ascii") for threads in Path(f"/proc/{process}/task").glob("*/children")
+    )
+    return (1024 * int(found[1]) if found else 0.0) + sum(peak_memory(int(child)) for child in began.split())
 
 
 def main() -> int:

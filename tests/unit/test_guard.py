@@ -21,6 +21,7 @@ from gotr1_eval.web.reward_requests import Limits
 from gotr1_eval.web.reward_server import create_app
 from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
+from tests.perf.hostile_clients import MOST_MEMORY, measure
 
 BODY = json.dumps(
     {"requests": [{"history": [{"text": "a cat"}], "required_rewards": ["x"], "metadata": {"chain": ""}}]}
@@ -192,3 +193,12 @@ def test_a_websocket_is_not_spoken():
         assert [message["type"] for message in sent] == ["websocket.close"]
 
     asyncio.run(upgrade())
+
+
+@pytest.mark.slow
+def test_among_hostile_clients_of_every_kind_honest_ones_get_scores_or_are_told_when_to_try_again():
+    seen, _, memory, ended = measure(seconds=10, hostile=23, honest=2)
+    assert ended is None
+    assert memory < MOST_MEMORY
+    assert set(seen.told) <= {"200", "429, Retry-After"}
+    assert seen.told["200"]
