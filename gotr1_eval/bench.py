@@ -33,6 +33,7 @@ from rewards.reward_set import RewardSet
 
 if TYPE_CHECKING:
     from reports.frames import RunFrames
+    from reports.run_report import Digest
 
 R = TypeVar("R", bound=JudgingRequest)
 _NAMING = ("use", "ckpt", "device")
@@ -169,6 +170,18 @@ def execute(prepared: Prepared, builder: Builder, progress: Progress | None = No
     return engine.run(_job(prepared, builder), progress or Silent())
 
 
+def write_results(prepared: Prepared, folder: Path) -> tuple[list[str], Digest, Path]:
+    """Write into a finished run's folder what the benchmark's official scripts write, the scores and the page.
+
+    Returns:
+        Lines that sum the official results up; what is told of the run; the page.
+    """
+    from reports.run_report import write_report
+
+    official = [] if prepared.suite is None else prepared.suite.write_official(folder)
+    return official, *write_report(folder, prepared.request.min_coverage)
+
+
 def _job(prepared: Prepared, builder: Builder) -> Job:
     """The prepared request as an engine takes it."""
     request = prepared.request
@@ -231,10 +244,9 @@ def score(request: ScoreRequest | None = None, **settings: Any) -> RunFrames:  #
 
 def _finished(prepare: Callable[[R, Builder], Prepared], request: R) -> RunFrames:
     from reports.frames import load_run
-    from reports.run_page.page import write_page
-    from reports.tables import summarise_run
 
     builder = Builder()
-    frames = load_run(execute(prepare(request, builder), builder))
-    write_page(frames.data, summarise_run(frames.data, request.min_coverage))
-    return frames
+    prepared = prepare(request, builder)
+    folder = execute(prepared, builder)
+    write_results(prepared, folder)
+    return load_run(folder)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, PictureLayout, Workshop
+from benchmarks.plain_suite import PlainSuite
+from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
@@ -18,14 +17,12 @@ class Settings(StrictSettings):
     split: Split = "val"
 
 
-class ShapesSuite:
+class ShapesSuite(PlainSuite):
     """See `gotr1_eval.core.protocols.Suite`."""
 
     categories = CATEGORIES
     reward_set = "shapes"
     images_per_prompt = 2
-    official: tuple[OfficialMetric, ...] = ()
-    layout: PictureLayout | None = None
 
     def __init__(self, split: Split = "val") -> None:
         self.split: Split = split
@@ -35,21 +32,9 @@ class ShapesSuite:
         """The category's prompts of this split."""
         return prompts(category, self.split)
 
-    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
-        """Nothing besides the text."""
-        return {}
-
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """The detector of drawn shapes."""
         return {"detector": {"use": "shapes"}}
-
-    def write_official(self, run: Path) -> list[str]:
-        """Nothing: there are no official scripts."""
-        return []
-
-    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
-        """Raises UsageError: there is no such file of this suite's."""
-        raise UsageError(f"--results {path}: suite {self.name} has no official scripts")
 
 
 def build(settings: Settings, workshop: Workshop) -> ShapesSuite:

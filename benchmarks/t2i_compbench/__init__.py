@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.official import looks_with
+from benchmarks.plain_suite import PlainSuite
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
+from gotr1_eval.core.protocols import OfficialMetric, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.public_data import require_data
 from gotr1_eval.runs.layouts import NumberedNames
@@ -30,7 +31,7 @@ class Settings(StrictSettings):
     split: Literal["val", "train"] = "val"
 
 
-class CompBenchSuite:
+class CompBenchSuite(PlainSuite):
     """See `gotr1_eval.core.protocols.Suite`."""
 
     reward_set = "without_models"
@@ -79,10 +80,6 @@ class CompBenchSuite:
             self._lists[category] = read_prompts(self.data / f"{category}_{self._split}.txt")
         return self._lists[category]
 
-    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
-        """Nothing besides the text."""
-        return {}
-
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """Of UniDet, BLIP-VQA, CLIP ViT-B/32 and DPT those that the category's script runs."""
         size = "rs200" if category in ("spatial", "complex") else "r50"
@@ -96,14 +93,6 @@ class CompBenchSuite:
         }
         metric = next(metric for metric in self.official if category in metric.categories)
         return {role: models[role] for role in looks_with(metric)}
-
-    def write_official(self, run: Path) -> list[str]:
-        """Nothing: the table holds what the scripts print."""
-        return []
-
-    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
-        """Raises UsageError: there is no such file of T2I-CompBench's."""
-        raise UsageError(f"--results {path}: T2I-CompBench's scripts write no file of verdicts that can be summed up")
 
 
 def build(settings: Settings, workshop: Workshop) -> CompBenchSuite:

@@ -200,16 +200,16 @@ def score_samples(request: ScoreRequest, *, as_json: AsJson = False) -> None:
 
 
 def _run(prepared: Prepared, builder: Builder, *, as_json: bool) -> None:
-    from gotr1_eval.bench import execute
-    from gotr1_eval.cli.finish import finish
+    from gotr1_eval.bench import execute, write_results
+    from gotr1_eval.cli.finish import show_report
     from gotr1_eval.cli.terminal import Bars, err
 
     with Bars(builder.traffic) as bars:
         folder = execute(prepared, builder, bars)
-    official = [] if prepared.suite is None else prepared.suite.write_official(folder)
+    official, told, page = write_results(prepared, folder)
     for line in (*official, *(f"note: {note}" for note in prepared.notes)):
         err.print(line, markup=False, soft_wrap=True)
-    finish(folder, min_coverage=prepared.request.min_coverage, as_json=as_json)
+    show_report(told, page, as_json=as_json)
 
 
 def _sum_up(request: RunRequest, results: Path, builder: Builder, *, as_json: bool) -> None:

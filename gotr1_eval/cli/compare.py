@@ -129,9 +129,10 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the report page of each run (also of one that is still going on) and print its table."""
-    from gotr1_eval.cli.finish import finish
+    from gotr1_eval.cli.finish import show_report
     from gotr1_eval.cli.terminal import err
     from reports.run_page.training import is_training, write_training_page
+    from reports.run_report import write_report
 
     incomplete = []
     for run in runs:
@@ -139,7 +140,7 @@ def report(
             err.print(f"report: {write_training_page(run)}", markup=False, soft_wrap=True)
             continue
         try:
-            finish(run, min_coverage=min_coverage, as_json=as_json, everything=everything)
+            show_report(*write_report(run, min_coverage, everything=everything), as_json=as_json)
         except RunError as error:
             incomplete.append(str(error))
     if incomplete:

@@ -1,4 +1,4 @@
-"""How commands end: a run's report is written and its table printed, holes are an error; documents are exported."""
+"""How commands end: a run's table is printed and holes are an error; documents are exported."""
 
 from __future__ import annotations
 
@@ -18,28 +18,22 @@ from reports.published.peers import Peers
 
 if TYPE_CHECKING:
     from reports.documents import Cell, Document, Grid
-    from reports.large_run import Digest
+    from reports.run_report import Digest
 
 
 SHOWN = 20
 """Unscored samples, and odd pictures, that are named in the terminal."""
 
 
-def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool = False) -> None:
-    """Write the page and print the table of a finished run.
-
-    Args:
-        everything: the page shows all samples, with files beside it.
+def show_report(told: Digest, page: Path, *, as_json: bool) -> None:
+    """Print what `reports.run_report.write_report` gives of a finished run.
 
     Raises:
-        RunError: a cell of the table has fewer scored samples than `min_coverage`; everything is saved all the same.
+        RunError: a cell of the table has fewer scored samples than asked for; everything is saved all the same.
     """
     from reports.published.peers import ceiling_lines, peers_of
-    from reports.run_page.page import write_page
 
-    told = _digest(folder, min_coverage)
     run, table = told.run, told.table
-    page = write_page(run, table, everything=everything)
     show_table(table, as_json=as_json)
     if not as_json:
         show_peers(peers_of(run, table))
@@ -55,28 +49,9 @@ def finish(folder: Path, *, min_coverage: float, as_json: bool, everything: bool
     err.print(f"report: {page}", markup=False, soft_wrap=True)
     if table.gaps:
         raise RunError(
-            f"{folder}: {len(table.gaps)} of the table's cells have under {min_coverage:.0%} of their samples scored "
-            "(see the reasons in the report); the run is saved and marked incomplete"
+            f"{run.folder}: {len(table.gaps)} of the table's cells have under {table.min_coverage:.0%} of their "
+            "samples scored (see the reasons in the report); the run is saved and marked incomplete"
         )
-
-
-def _digest(folder: Path, min_coverage: float) -> Digest:
-    """What there is to tell. Runs in parts, of any size, are read part by part; their parts are the table of scores."""
-    from gotr1_eval.runs.parts import parts_of
-    from reports.export import remark_lines, unscored_lines, write_scores
-    from reports.large_run import Digest, Lines, digest
-    from reports.run_data import load_run
-    from reports.tables import summarise_run
-
-    parts = parts_of(folder)
-    if parts is not None:
-        return digest(folder, parts, min_coverage)
-    run = load_run(folder)
-    write_scores(run)
-    remarks, unscored = Lines(), Lines()
-    remarks.add(remark_lines(run))
-    unscored.add(unscored_lines(run))
-    return Digest(summarise_run(run, min_coverage), run, remarks, unscored)
 
 
 def show_peers(groups: Sequence[Peers]) -> None:

@@ -27,7 +27,7 @@ from gotr1_eval.runs.parts import PartFolder, parts_of
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments
-from reports import large_run
+from reports import run_report
 from reports.export import remark_lines, unscored_lines
 from reports.run_data import load_run
 from reports.tables import summarise_run
@@ -156,9 +156,9 @@ def test_the_digest_of_a_run_in_parts_is_the_table_of_the_run(tmp_path: Path, so
     parts = PartFolder(str(run / "parts"), run)
     lay_out(parts, Manifest(source), 50, 16)
     mark_as_parts(run, parts)
-    monkeypatch.setattr(large_run, "KEPT", 20)
-    monkeypatch.setattr(large_run, "LINES", 1)
-    told = large_run.digest(run, parts, 0.95)
+    monkeypatch.setattr(run_report, "KEPT", 20)
+    monkeypatch.setattr(run_report, "LINES", 1)
+    told = run_report.digest(run, parts, 0.95)
     assert told.table == summarise_run(whole, 0.95)
     assert [name for place, name in enumerate(whole.samples) if place % 3 == 0] == list(told.run.samples)
     assert told.run.left_out == 33
@@ -174,7 +174,7 @@ def test_an_unfinished_run_misses_what_it_lacks(tmp_path: Path, source: Path):
     part = parts.read(0)
     part.samples = [replace(sample, generator=None) for sample in part.samples]
     parts.write(0, part)
-    cell = large_run.digest(run, parts, 0.95).table.rows["all"]["geometric"]
+    cell = run_report.digest(run, parts, 0.95).table.rows["all"]["geometric"]
     assert (cell.missing, cell.scored) == (16, 34)
     assert write_view(parts) == 34
 

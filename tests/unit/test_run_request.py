@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from benchmarks.shapes import ShapesSuite
 from gotr1_eval import run_benchmark
 from gotr1_eval.cli.app import run
 from gotr1_eval.cli.bench import bench, generate, score
@@ -98,8 +100,9 @@ def test_python_and_the_command_line_make_the_same_run(tmp_path: Path, capsys: p
     options = ["--ckpt", "tiny-janus", "--guidance", "2", "--limit", "1", "--categories", "color"]
     run(["bench", "shapes", *options, "--images-per-prompt", "1", "--out", str(tmp_path / "terminal")])
     capsys.readouterr()
-    rows = [(tmp_path / name / "samples.jsonl").read_text() for name in ("python", "terminal")]
-    assert rows[0] == rows[1]
+    for file in ("samples.jsonl", "scores.csv"):
+        rows = [(tmp_path / name / file).read_text() for name in ("python", "terminal")]
+        assert rows[0] == rows[1].replace(str(tmp_path / "terminal"), str(tmp_path / "python"))
     assert len(frames.samples) == 1
     assert (tmp_path / "python" / "report.html").exists()
     request = json.loads((tmp_path / "terminal" / "run.json").read_text())["setup"]["request"]
@@ -111,3 +114,19 @@ def test_python_and_the_command_line_make_the_same_run(tmp_path: Path, capsys: p
         "images_per_prompt": 1,
         "out": str(tmp_path / "terminal"),
     }
+
+
+def test_python_writes_what_official_scripts_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def write_official(suite: ShapesSuite, run: Path) -> list[str]:
+        (run / "official.txt").write_text(suite.name)
+        return []
+
+    monkeypatch.setattr(ShapesSuite, "write_official", write_official)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    prompt = ShapesSuite().prompts("color")[0]
+    Image.new("RGB", (32, 32)).save(pictures / f"{prompt}_000000.png")
+    given = {"categories": "color", "limit": 1, "images_per_prompt": 1, "judges": "shapes_prompt_image"}
+    run_benchmark(suite="shapes", images=pictures, out=tmp_path / "run", **given)
+    assert (tmp_path / "run" / "official.txt").read_text() == "shapes"
+    assert (tmp_path / "run" / "scores.csv").exists()

@@ -1,7 +1,8 @@
-"""The table and the page of a run that is too large to be held: one pass over its parts.
+"""What is told and written of a finished run, whatever its size: its table, its page, its odd and unscored samples.
 
-Values wait in a temporary file that SQLite removes itself, until the statistics read them prompt by prompt; the page
-shows samples taken evenly from the whole run.
+A run in parts may be too large to be held, and is read in one pass over its parts: values wait in a temporary file that
+SQLite removes itself, until the statistics read them prompt by prompt; the page shows samples taken evenly from the
+whole run.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from pathlib import Path
 
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.summary import Summary, kind, summarise_groups
-from gotr1_eval.runs.parts import Part, PartFolder
+from gotr1_eval.runs.parts import Part, PartFolder, parts_of
 from gotr1_eval.runs.store import read_info
-from reports.export import remark_lines, unscored_lines
-from reports.run_data import JudgeColumn, RunData, assemble_run
-from reports.tables import Table, judged_samples, row_tasks
+from reports.export import remark_lines, unscored_lines, write_scores
+from reports.run_data import JudgeColumn, RunData, assemble_run, load_run
+from reports.run_page.page import write_page
+from reports.tables import Table, judged_samples, row_tasks, summarise_run
 
 KEPT = 2000
 """Most samples that the page is made of."""
@@ -43,12 +45,34 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What is told of a large run: its table, the evenly taken samples, what was odd, and what was not scored."""
+    """What is told of a run: its table, the evenly taken samples, what was odd, and what was not scored."""
 
     table: Table
     run: RunData
     remarks: Lines
     unscored: Lines
+
+
+def write_report(folder: Path, min_coverage: float, *, everything: bool = False) -> tuple[Digest, Path]:
+    """Write a run's page, and its scores.csv where no parts are the table of its scores; what is told, and the page.
+
+    Args:
+        min_coverage: a cell of the table with fewer scored samples is a gap.
+        everything: the page shows all samples, with files beside it.
+    """
+    parts = parts_of(folder)
+    told = _digest_whole(folder, min_coverage) if parts is None else digest(folder, parts, min_coverage)
+    return told, write_page(told.run, told.table, everything=everything)
+
+
+def _digest_whole(folder: Path, min_coverage: float) -> Digest:
+    """The digest of a run that is held in memory."""
+    run = load_run(folder)
+    write_scores(run)
+    remarks, unscored = Lines(), Lines()
+    remarks.add(remark_lines(run))
+    unscored.add(unscored_lines(run))
+    return Digest(summarise_run(run, min_coverage), run, remarks, unscored)
 
 
 def digest(folder: Path, parts: PartFolder, min_coverage: float) -> Digest:
