@@ -23,6 +23,7 @@ from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.shared_pictures import shared_pictures
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml
 from rewards.total import Total, TotalSettings
 
@@ -77,13 +78,14 @@ class RewardSet:
             judged: is told every factor's outcomes as soon as they are there.
         """
         columns: dict[str, list[Outcome]] = {}
-        for factor, judge in self.judges.items():
-            there = (known or {}).get(factor, [None] * len(samples))
-            start = time.perf_counter()
-            asked = [sample for sample, outcome in zip(samples, there, strict=True) if outcome is None]
-            fresh = iter(judge_batch(judge, asked))
-            columns[factor] = [next(fresh) if outcome is None else outcome for outcome in there]
-            judged(factor, columns[factor], time.perf_counter() - start)
+        with shared_pictures():
+            for factor, judge in self.judges.items():
+                there = (known or {}).get(factor, [None] * len(samples))
+                start = time.perf_counter()
+                asked = [sample for sample, outcome in zip(samples, there, strict=True) if outcome is None]
+                fresh = iter(judge_batch(judge, asked))
+                columns[factor] = [next(fresh) if outcome is None else outcome for outcome in there]
+                judged(factor, columns[factor], time.perf_counter() - start)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         if self.total is None:
             return rows

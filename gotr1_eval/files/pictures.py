@@ -9,6 +9,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import IO, Literal
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gotr1_eval.core.errors import one_line
+from gotr1_eval.files.shared_pictures import once
 
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before decoding; 64 megapixels take 192 MB as RGB."""
@@ -51,10 +53,50 @@ def open_picture(source: Source, transparency: Transparency = "white", most_pixe
     Raises:
         PictureError: missing, no file, not a picture, cut off, or larger than `most_pixels` (`MAX_PIXELS` by default).
     """
+
+    def convert() -> Image.Image:
+        return to_rgb(_decode(source, most_pixels).upright, transparency)
+
+    return convert() if isinstance(source, bytes) else once(source, ("rgb", transparency), convert)
+
+
+def open_stored(source: Source) -> Image.Image:
+    """Decode a picture as its file stores it: its own mode (palette, alpha, ...), not turned by the EXIF orientation.
+
+    Official preprocessing that resizes before it converts starts from here. The first frame of animated files.
+
+    Raises:
+        PictureError: as `open_picture`.
+    """
+    return _decode(source, None).stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A picture as it is stored, and upright; where it stands upright already, both are one object."""
+
+    stored: Image.Image
+    upright: Image.Image
+
+
+def _decode(source: Source, most_pixels: int | None) -> _Decoded:
+    """A file is read once for all who look at it; see `gotr1_eval.files.shared_pictures`."""
+    if isinstance(source, bytes):
+        return _read(source, most_pixels)
+    return once(source, "decoded", lambda: _read(source, most_pixels))
+
+
+def _read(source: Source, most_pixels: int | None) -> _Decoded:
     if isinstance(source, Image.Image):
-        return to_rgb(ImageOps.exif_transpose(source), transparency)
+        return _both(source)
     with _opened(source, most_pixels=most_pixels) as picture:
-        return to_rgb(ImageOps.exif_transpose(picture), transparency)
+        return _both(picture)
+
+
+def _both(picture: Image.Image) -> _Decoded:
+    upright = ImageOps.exif_transpose(picture)
+    turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return _Decoded(picture.copy() if turned else upright, upright)
 
 
 _DAMAGE = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, struct.error)
@@ -169,7 +211,7 @@ def check_size(picture: Image.Image, most_pixels: int) -> None:
 
 
 def to_rgb(picture: Image.Image, transparency: Transparency = "white") -> Image.Image:
-    """8-bit RGB: transparency over white or dropped, greys of more than 8 bits scaled. RGB is copied or returned.
+    """8-bit RGB: transparency over white or dropped, greys of more than 8 bits scaled. Plain RGB is returned as it is.
 
     Raises:
         PictureError: greys that are not finite.
@@ -184,7 +226,7 @@ def to_rgb(picture: Image.Image, transparency: Transparency = "white") -> Image.
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _grey_scale(picture: Image.Image, greys: NDArray[np.float64]) -> tuple[float, float]:

@@ -20,14 +20,10 @@ from pydantic import Field
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.shared_pictures import once_each
 from gotr1_eval.models.encoders._clip_text import token_ids
 from gotr1_eval.models.local_model import LocalModel, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
-
-_MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
-_DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
-"""Of the red, green and blue of OpenAI's training pictures, in [0, 1]; all CLIP models here use them."""
-
 
 class ClipSettings(StrictSettings):
     """How a CLIP model is run.
@@ -103,9 +99,17 @@ class ClipEncoder(LocalModel[LoadedClip]):
         return network
 
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Unit rows, float32 [N, E]; raises BackendError when memory does not suffice for a single picture."""
-        side = self.loaded.model.config.vision_config.image_size
-        return self._embed(images, lambda batch: self._image_rows(batch, side))
+        """Unit rows, float32 [N, E]; raises BackendError when memory does not suffice for a single picture.
+
+        Judges that share pictures (`gotr1_eval.files.shared_pictures`) share their embeddings.
+        """
+        side, width = self.loaded.model.config.vision_config.image_size, self.loaded.model.config.projection_dim
+
+        def embed(pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+            return self._embed(pictures, lambda batch: self._image_rows(batch, side))
+
+        rows = once_each(images, ("embedding", id(self)), embed)
+        return np.stack(rows) if rows else np.empty((0, width), np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit rows, float32 [N, E]; a text that comes several times is embedded once. Raises BackendError likewise."""
@@ -136,12 +140,3 @@ class ClipEncoder(LocalModel[LoadedClip]):
         rows: torch.Tensor = model.text_projection(model.text_model(input_ids=ids_NT).pooler_output)
         return rows
 
-
-def to_floats(picture: Image.Image) -> torch.Tensor:
-    """float32 [3, height, width] in [0, 1] of an RGB picture."""
-    return torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1).float() / 255
-
-
-def normalise(pixels: torch.Tensor) -> torch.Tensor:
-    """The pixels (any values, usually in [0, 1]) in CLIP's units: mean 0 and deviation 1 over its training pictures."""
-    return (pixels - _MEAN) / _DEVIATION

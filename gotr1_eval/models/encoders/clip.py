@@ -22,9 +22,10 @@ from gotr1_eval.core.types import Json
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
 from gotr1_eval.models.encoders._clip_folder import load_folder
-from gotr1_eval.models.encoders._clip_model import ClipEncoder, ClipSettings, LoadedClip, normalise, to_floats
+from gotr1_eval.models.encoders._clip_model import ClipEncoder, ClipSettings, LoadedClip
 from gotr1_eval.models.encoders._clip_text import load_tokenizer, tokenizer_digest
 from gotr1_eval.models.encoders._open_clip import load_open_clip
+from gotr1_eval.models.preprocessing import crop_middle, normalise, shorten, to_floats
 
 VERSION = 1
 
@@ -103,20 +104,12 @@ class ClipModelEncoder(ClipEncoder):
 def fit_and_crop(picture: Image.Image, side: int) -> torch.Tensor:
     """float32 [3, side, side]: shorter side to `side`, the middle cut out, normalised.
 
-    The longer side is rounded down; where an odd number of pixels is too many, the offset is rounded half to even.
     Source: OpenAI's CLIP (torchvision's ``Resize`` and ``CenterCrop`` on Pillow pictures).
 
     Raises:
         ValueError: the picture has no pixels, as the crop of an empty box.
     """
-    rgb = to_rgb(picture)
-    shorter = min(rgb.size)
-    if not shorter:
-        raise ValueError(f"a picture needs pixels, got one of {rgb.width}x{rgb.height}")
-    width, height = (side * length // shorter for length in rgb.size)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    resized = rgb.resize((width, height), Image.Resampling.BICUBIC)
-    return normalise(to_floats(resized.crop((left, top, left + side, top + side))))
+    return normalise(to_floats(crop_middle(shorten(to_rgb(picture), side), side)))
 
 
 def build(settings: Settings, workshop: Workshop) -> ClipModelEncoder:

@@ -27,9 +27,10 @@ from gotr1_eval.files.official_files import official_file, require_file
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
 from gotr1_eval.models.encoders._clip_folder import load_folder
-from gotr1_eval.models.encoders._clip_model import ClipEncoder, ClipSettings, LoadedClip, normalise, to_floats
+from gotr1_eval.models.encoders._clip_model import ClipEncoder, ClipSettings, LoadedClip
 from gotr1_eval.models.encoders._clip_text import has_tokenizer, load_tokenizer, tokenizer_digest
 from gotr1_eval.models.encoders._open_clip import load_open_clip
+from gotr1_eval.models.preprocessing import normalise, to_floats
 
 VERSION = 1
 CLIP_REPOSITORY = "openai/clip-vit-base-patch32"

@@ -36,8 +36,8 @@ from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.files.official_files import official_file, require_file
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
-from gotr1_eval.models.encoders._clip_model import normalise, to_floats
 from gotr1_eval.models.local_model import LocalModel
+from gotr1_eval.models.preprocessing import normalise, to_floats
 from gotr1_eval.models.vqa._blip_files import (
     BlipTokenizer,
     has_tokenizer,
