@@ -19,12 +19,24 @@ from gotr1_eval.core.plugins import (
     JUDGES,
     OCRS,
     PHRASES,
+    REWARD_MODELS,
     VLMS,
     YES_NO,
     Registry,
     check_offers,
 )
-from gotr1_eval.core.protocols import Detector, Encoder, Generator, Grounder, Judge, Served, Suite, TokenBudget, Vlm
+from gotr1_eval.core.protocols import (
+    Detector,
+    Encoder,
+    Generator,
+    Grounder,
+    Judge,
+    RewardModel,
+    Served,
+    Suite,
+    TokenBudget,
+    Vlm,
+)
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.vlms.cached import CachedVlm
 from gotr1_eval.settings import Settings, read_settings, read_toml
@@ -33,7 +45,7 @@ from rewards.reward_set import RewardSet, assemble, read_reward_set
 
 _PROTOCOLS: Mapping[Registry, type] = {
     JUDGES: Judge, DETECTORS: Detector, VLMS: Vlm, ENCODERS: Encoder, YES_NO: YesNo, DEPTHS: Depth, PHRASES: Phrases,
-    OCRS: Ocr, GENERATORS: Generator, BENCHMARKS: Suite,
+    OCRS: Ocr, REWARD_MODELS: RewardModel, GENERATORS: Generator, BENCHMARKS: Suite,
 }  # fmt: skip
 """What every plug-in of a kind offers."""
 _MODELS = {
@@ -81,6 +93,10 @@ class Builder:
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:
         """An encoder, built once per spec."""
         return cast(Encoder, self._build(ENCODERS, spec))
+
+    def reward_model(self, spec: Mapping[str, Json]) -> RewardModel:
+        """A reward model, built once per spec."""
+        return cast(RewardModel, self._build(REWARD_MODELS, spec))
 
     def yes_no(self, spec: Mapping[str, Json]) -> YesNo:
         """A yes-no model, built once per spec."""

@@ -6,7 +6,7 @@ the raw cosine in [-1, 1], not scaled and not cut at 0: a total takes it through
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.protocols import Encoder, LooksAt
 from gotr1_eval.core.types import Sample
 from rewards.inputs import require_picture
+from rewards.long_prompts import cut_notes, cut_remarks
 
 VERSION = 1
 
@@ -43,6 +44,10 @@ class CosineJudge:
         """Of the judge and the encoder; may read the encoder's files."""
         return identifiers.fingerprint({"judge": self._kind, "version": VERSION, "encoder": self._encoder.fingerprint})
 
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """Whether prompts are longer than the encoder reads."""
+        return cut_remarks(self._encoder, self._encoder.name, samples)
+
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample; `NO_INPUT` without a picture that opens. Raises what the encoder does."""
         pictures = [require_picture(sample) for sample in samples]
@@ -53,5 +58,7 @@ class CosineJudge:
         prompts = [sample.prompt for sample, picture in pairs if not isinstance(picture, Unscored)]
         cosines = (self._encoder.embed_images(shown) * self._encoder.embed_texts(prompts)).sum(axis=1)
         # Unit rows in float32 can have a cosine a hair above 1.
-        values = iter(np.clip(cosines, -1.0, 1.0).tolist())
-        return [picture if isinstance(picture, Unscored) else Score(value=next(values)) for picture in pictures]
+        values = np.clip(cosines, -1.0, 1.0).tolist()
+        notes = cut_notes(self._encoder, prompts)
+        scores = iter([Score(value=value, note=note) for value, note in zip(values, notes, strict=True)])
+        return [picture if isinstance(picture, Unscored) else next(scores) for picture in pictures]

@@ -7,7 +7,7 @@ never given is nobody's verdict: `NO_INPUT`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +18,7 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.perception import FileDetector, Sighting
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
-from gotr1_eval.files.pictures import PictureError, open_picture, picture_name, picture_size
+from gotr1_eval.files.pictures import PictureError, open_picture, open_stored, picture_name, picture_size
 
 NO_BOX = "no readable box in the chain"
 IN_MEMORY = "detections from a file need picture files, got one in memory"
@@ -59,10 +59,19 @@ def refuse_without_plan(samples: Iterable[Sample], judges: Mapping[str, Judge], 
 
 def require_picture(sample: Sample) -> Image.Image | Unscored:
     """The sample's picture as RGB, or `NO_INPUT` with the reason."""
+    return _opened(sample, open_picture)
+
+
+def require_stored_picture(sample: Sample) -> Image.Image | Unscored:
+    """The sample's picture as its file stores it (mode, orientation), or `NO_INPUT` with the reason."""
+    return _opened(sample, open_stored)
+
+
+def _opened(sample: Sample, opened: Callable[[Path | Image.Image], Image.Image]) -> Image.Image | Unscored:
     if sample.image is None:
         return Unscored(why=Why.NO_INPUT, detail="the sample has no picture")
     try:
-        return open_picture(sample.image)
+        return opened(sample.image)
     except PictureError as error:
         return Unscored(why=Why.NO_INPUT, detail=f"{picture_name(sample.image)}: {error}")
 

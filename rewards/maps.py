@@ -2,6 +2,8 @@
 
 clip01              what lies outside [0, 1] becomes 0 or 1
 affine(low,high)    low becomes 0 and high 1, linearly; what lies outside becomes 0 or 1
+over(number)        divided by the number, as other projects scale a judge: over(26) is flow_grpo's PickScore (which it
+                    does not cut off at 1), over(5) its UnifiedReward
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from dataclasses import dataclass
 
 from gotr1_eval.core.errors import UsageError
 
-KNOWN = "'clip01' or 'affine(low,high)', for instance affine(0.2,0.35)"
+KNOWN = "'clip01', 'affine(low,high)' (for instance affine(0.2,0.35)) or 'over(number)'"
 _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
+_OVER = re.compile(rf"over\({_NUMBER}\)")
 _AFFINE = re.compile(rf"affine\({_NUMBER},{_NUMBER}\)")
 
 
@@ -38,6 +41,11 @@ def read_map(text: str) -> Map:
     """
     if text.strip() == "clip01":
         return Map("clip01", 0.0, 1.0)
+    if (over := _OVER.fullmatch(text.strip())) is not None:
+        high = float(over[1])
+        if not (high > 0 and math.isfinite(high)):
+            raise UsageError(f"map {text!r}: expected a number above 0")
+        return Map(f"over({plain(high)})", 0.0, high)
     match = _AFFINE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"no map named {text!r}; expected {KNOWN}")

@@ -73,7 +73,14 @@ def _download(file: OfficialFile, folder: Path) -> None:
     from gotr1_eval.files.downloading import download
     from gotr1_eval.files.official_files import file_fault, find_file
 
-    if file.url is None or find_file(file, folder) is not None:
+    if find_file(file, folder) is not None:
+        return
+    if file.on_hub:
+        from gotr1_eval.models.checkpoint import resolve_folder
+
+        err.print(f"{file.key}: https://huggingface.co/{file.name}", markup=False, soft_wrap=True)
+        resolve_folder(file.name, "main", weights=not file.tokenizer_only)
+    if file.url is None:
         return
     err.print(f"{file.key}: {file.url}", markup=False, soft_wrap=True)
     with err.status(file.name) as status:
@@ -148,7 +155,7 @@ def list_plugins(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """List judges, detectors, encoders, generators, benchmark suites and reward sets, each with a line."""
+    """List judges, models of every role, generators, benchmark suites and reward sets, each with a line."""
     from gotr1_eval.cli.terminal import out
     from gotr1_eval.core.plugins import (
         BENCHMARKS,
@@ -159,6 +166,7 @@ def list_plugins(
         JUDGES,
         OCRS,
         PHRASES,
+        REWARD_MODELS,
         VLMS,
         YES_NO,
     )
@@ -169,6 +177,7 @@ def list_plugins(
         "models": VLMS.list(),
         "detectors": DETECTORS.list(),
         "encoders": ENCODERS.list(),
+        "reward-models": REWARD_MODELS.list(),
         "yes-no": YES_NO.list(),
         "depth": DEPTHS.list(),
         "phrases": PHRASES.list(),

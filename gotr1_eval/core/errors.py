@@ -2,7 +2,8 @@
 
     GotR1Error
     |-- UsageError      the command or the settings ask for something that cannot be (exit 2)
-    |   `-- LabelError  a detector cannot look for a name; the picture's other names and other pictures are sound
+    |   |-- LabelError  a detector cannot look for a name; the picture's other names and other pictures are sound
+    |   `-- MissingWeightsError  a model's weights are not on this machine, and may not or cannot be fetched
     |-- DataError       a file does not hold what it should; names file and line      (exit 2)
     |-- BackendError    a model or a server failed; the sample is not to blame        (exit 1)
     `-- RunError        the run itself cannot go on or is incomplete                  (exit 1)
@@ -44,6 +45,10 @@ class LabelError(UsageError):
 
     Names come from generated chains as well as from users, so that callers may want to give up one picture only.
     """
+
+
+class MissingWeightsError(UsageError):
+    """A model's weights are not on this machine, and may not or cannot be fetched; the message says how to get them."""
 
 
 class DataError(GotR1Error):

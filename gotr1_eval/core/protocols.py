@@ -22,6 +22,8 @@ Answers = Literal["constrained", "free", "choices", "none"]
 """Decoded under a form, as free text, not decoded at all but as probabilities of choices; or nobody is asked."""
 
 
+Sees = Literal["upright", "stored"]
+"""A picture upright and in RGB, as all judges see it; or as its file stores it: in its own mode, and not turned."""
 LooksAt = Literal["prose", "plan", "grounding", "picture"]
 """What a judge reads of a sample: the chain's words, the chain's boxes, the picture against the boxes, or the picture
 against the prompt."""
@@ -490,6 +492,38 @@ class Encoder(Protocol):
         ...
 
 
+class RewardModel(Protocol):
+    """Rates pictures for their prompts on a scale of its own, as a network trained on what people chose does."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a rating could."""
+        ...
+
+    @property
+    def sees(self) -> Sees:
+        """Which pictures it is to be given; what it does with them is its official preprocessing."""
+        ...
+
+    def rate(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[Outcome]:
+        """One rating a picture and its prompt, in order; `Unscored` for a prompt that it cannot be asked about."""
+        ...
+
+
+@runtime_checkable
+class CutsTexts(Protocol):
+    """What an encoder or a reward model that reads texts up to some length offers beside its other protocol."""
+
+    def cut_off(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens at the end of each text it does not read; needs the tokenizer, not the weights."""
+        ...
+
+
 class Workshop(Protocol):
     """Hands out live objects by settings, each built once; judges and benchmarks are built with its help."""
 
@@ -499,6 +533,10 @@ class Workshop(Protocol):
 
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:
         """The encoder that ``{"use": name, ...}`` describes."""
+        ...
+
+    def reward_model(self, spec: Mapping[str, Json]) -> RewardModel:
+        """The reward model that ``{"use": name, ...}`` describes."""
         ...
 
     def detector(self, spec: Mapping[str, Json]) -> Detector:

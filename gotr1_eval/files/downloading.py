@@ -6,7 +6,9 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,8 +18,24 @@ _PIECE = 2**20
 _SECONDS = 60
 """Without any answer, after which a server counts as gone."""
 
+_allowed: ContextVar[bool] = ContextVar("_allowed", default=True)
 Report = Callable[[int, int | None], None]
 """Told after each piece how many bytes are there, and of how many, where the server says."""
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Within, models take only what is on this machine already; `may_download` says so."""
+    token = _allowed.set(False)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def may_download() -> bool:
+    """Whether what is missing may be fetched."""
+    return _allowed.get()
 
 
 def download(url: str, path: Path, check: Callable[[Path], str], report: Report = lambda done, total: None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from gotr1_eval.core.errors import DataError, UsageError, nearest_name
+from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError, nearest_name
 from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.files.downloading import cache_folder
 
@@ -37,8 +37,10 @@ class OfficialFile:
         host: where its authors, or the benchmark's, keep it.
         url: a plain address that answers with the file; None where a person has to click or another tool is needed.
         by_hand: how to get it then, into ``{folder}``.
-        on_hub: it is a repository of the Hugging Face hub, and kept in the hub's own cache.
+        on_hub: it is a repository of the Hugging Face hub, fetched from there and kept in the hub's own cache.
+        tokenizer_only: of that repository only the tokenizer is needed.
         hash_start: the first hex digits of its sha256, as its name states them; None where nobody states any.
+        is_text: it is source text that somebody's words are read from, and no checkpoint.
         instead_of: key of the file that this one, of the same weights, does as well as; None for the usual ones.
     """
 
@@ -49,7 +51,9 @@ class OfficialFile:
     url: str | None = None
     by_hand: str = ""
     on_hub: bool = False
+    tokenizer_only: bool = False
     hash_start: str | None = None
+    is_text: bool = False
     instead_of: str | None = None
 
     @property
@@ -116,7 +120,11 @@ def find_file(file: OfficialFile, folder: Path) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
         kept = try_to_load_from_cache(file.name, "config.json")
-        return Path(kept).parent if isinstance(kept, str) else None
+        there = Path(kept).parent if isinstance(kept, str) else None
+        whole = there is not None and (
+            file.tokenizer_only or any(there.glob("*.safetensors")) or any(there.glob("*.bin"))
+        )
+        return there if whole else None
     return next((folder / name for name in file.names if (folder / name).is_file()), None)
 
 
@@ -129,7 +137,8 @@ def require_file(file: OfficialFile, what: str, given: Path | None) -> Path:
     """The path that a setting gives, or else the file in `weights_folder`.
 
     Raises:
-        UsageError: there is none; says where it was looked for and how to get it.
+        UsageError: the given one is not there.
+        MissingWeightsError: there is none in the folder; says where it was looked for and how to get it.
     """
     if given is not None:
         if not given.expanduser().is_file():
@@ -137,13 +146,17 @@ def require_file(file: OfficialFile, what: str, given: Path | None) -> Path:
         return given.expanduser()
     found = find_file(file, weights_folder())
     if found is None:
-        raise UsageError(f"{what}: no {file.name} in {weights_folder()}; give its path, or: {how_to_get(file)}")
+        raise MissingWeightsError(
+            f"{what}: no {file.name} in {weights_folder()}; give its path, or: {how_to_get(file)}"
+        )
     return found
 
 
 def how_to_get(file: OfficialFile, folder: Path | None = None) -> str:
     """The command that brings the file into a folder, the usual one if none is named."""
     usual = weights_folder()
+    if file.on_hub:
+        return f"gotr1-eval weights {file.key} --download"
     if not file.url:
         return file.by_hand.format(folder=folder or usual)
     elsewhere = "" if folder in (None, usual) else f" --weights '{folder}'"
@@ -155,9 +168,10 @@ def file_fault(file: OfficialFile, path: Path) -> str:
     if file.on_hub:
         return ""
     with path.open("rb") as content:
-        begins = content.read(2)
-    if not begins.startswith(_CHECKPOINTS):
-        return f"no checkpoint: it begins with {begins!r}"
+        begins = content.read(9)
+    is_checkpoint = begins[8:] == b"{" if ".safetensors" in path.name else begins.startswith(_CHECKPOINTS)
+    if not file.is_text and not is_checkpoint:
+        return f"no checkpoint: it begins with {begins[:2]!r}"
     found = file_sha256(path) if file.hash_start else ""
     return "" if found.startswith(file.hash_start or "") else f"sha256 begins with {found[:8]}, not {file.hash_start}"
 

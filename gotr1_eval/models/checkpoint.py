@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError, one_line
+from gotr1_eval.files.downloading import may_download
 
 _HASHED_END = 2**20
 _DIGESTED = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".gz"}
@@ -34,15 +35,16 @@ def find_folder(model: str, revision: str | None) -> Path:
     """The checkpoint's folder, fetched from the hub where `model` is no folder.
 
     Raises:
-        UsageError: neither a folder nor a repository that can be fetched.
+        MissingWeightsError: neither a folder nor a repository that can or may be fetched.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
     try:
-        return Path(snapshot_download(model, revision=revision, ignore_patterns=["*.pth", "original/*"]))
+        unwanted, here = ["*.pth", "original/*"], not may_download()
+        return Path(snapshot_download(model, revision=revision, ignore_patterns=unwanted, local_files_only=here))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UsageError(
+        raise MissingWeightsError(
             f"no checkpoint folder {folder}, and the hub gives no repository of that name: {one_line(error, 120)}"
         ) from None
 
@@ -54,7 +56,8 @@ def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
         weights: whether the weights are wanted too, or the tokenizer's files only.
 
     Raises:
-        UsageError: there is no such folder, and the hub has none either or cannot be reached.
+        UsageError: it is neither a folder nor an id.
+        MissingWeightsError: the hub has none either, cannot be reached, or may not be asked.
     """
     path = Path(model).expanduser()
     if path.exists():
@@ -63,14 +66,22 @@ def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
         raise UsageError(f"no model files at {path}; give a folder, or an id of the Hugging Face hub (owner/name)")
     try:
         patterns = [*_SMALL_FILES, "*.safetensors"] if weights else _SMALL_FILES
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
+        folder = Path(_snapshot(model, revision, patterns))
         if weights and not any(folder.glob("*.safetensors")):
             # Early checkpoints exist as pickled tensors only; asking for both at once would fetch most twice.
-            snapshot_download(model, revision=revision, allow_patterns=["pytorch_model*.bin*"])
+            _snapshot(model, revision, ["pytorch_model*.bin*"])
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
         reason = one_line(error, 160)
-        raise UsageError(f"no folder {path}, and the hub's {model!r} cannot be fetched: {reason}") from None
+        raise MissingWeightsError(f"no folder {path}, and the hub's {model!r} cannot be fetched: {reason}") from None
+    if weights and not may_download() and not (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
+        raise MissingWeightsError(f"of the hub's {model!r} only small files are on this machine")
     return folder
+
+
+def _snapshot(model: str, revision: str, patterns: Sequence[str]) -> str:
+    """The repository's folder in the hub's cache; what is missing is fetched if it may be."""
+    here = not may_download()
+    return snapshot_download(model, revision=revision, allow_patterns=[*patterns], local_files_only=here)
 
 
 def read_model_type(folder: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
+from gotr1_eval.core.errors import DataError, GotR1Error, MissingWeightsError, UsageError
 from gotr1_eval.models import checkpoint
 from gotr1_eval.models.checkpoint import resolve_folder
 from gotr1_eval.models.encoders import clip, hps
@@ -103,7 +103,7 @@ def test_a_hub_id_is_fetched_once_and_pickled_weights_only_where_there_are_no_ot
 ):
     folder, asked = random_clip_folder(tmp_path / "snapshot"), []
 
-    def fetch(model: str, *, revision: str, allow_patterns: list[str]) -> str:
+    def fetch(model: str, *, revision: str, allow_patterns: list[str], local_files_only: bool) -> str:
         asked.append((model, revision, allow_patterns[-1]))
         return str(folder)
 
@@ -130,7 +130,7 @@ def test_a_hub_that_cannot_be_reached_is_said_in_one_line(monkeypatch: pytest.Mo
 
 def test_the_official_file_is_looked_for_where_it_is_downloaded_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GOTR1_EVAL_WEIGHTS", str(tmp_path))
-    missing = one_line_error(UsageError, lambda: hps.HpsEncoder(hps.Settings()))
+    missing = one_line_error(MissingWeightsError, lambda: hps.HpsEncoder(hps.Settings()).fingerprint)
     assert f"no HPS_v2.1_compressed.pt in {tmp_path}" in missing
     assert "gotr1-eval weights hps --download" in missing
     write_checkpoint(tmp_path).rename(tmp_path / "HPS_v2.1_compressed.pt")

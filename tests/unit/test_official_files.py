@@ -138,9 +138,9 @@ def test_the_table_is_sound():
     assert len({file.key for file in known_files()}) == len(known_files())
     for file in known_files():
         assert file.made_for
-        assert bool(file.url) != bool(file.by_hand)
+        assert [bool(file.url), bool(file.by_hand), file.on_hub].count(True) == 1
         assert file.url is None or file.url.startswith("https://")
-        assert all(hash_start in name for name in file.names[:1] if (hash_start := file.hash_start))
+        assert file.hash_start is None or len(file.hash_start) == 64 or file.hash_start in file.name
     assert {"spatial", "3d_spatial", "numeracy", "geneval", "color", "non_spatial"} <= set(known_uses())
 
 
@@ -203,6 +203,11 @@ def test_the_file_re_hosted_for_mmdet_3_does_as_well(
         for file in known_files()
     )
     monkeypatch.setattr(official_files, "known_files", lambda: near)
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        "gotr1_eval.models.checkpoint.resolve_folder",
+        lambda model, revision, weights: asked.append((model, weights)),
+    )
     usual, newer = official_file("mask2former"), official_file("mask2former-3x")
     assert (interchangeable(usual), interchangeable(newer)) == ((newer,), (usual,))
     assert "c9d0c4f2.pth" in newer.name
@@ -211,6 +216,7 @@ def test_the_file_re_hosted_for_mmdet_3_does_as_well(
     assert {key: row["found"] is not None for key, row in rows.items()} == {
         "clip-l14": rows["clip-l14"]["found"] is not None, "mask2former": True, "mask2former-3x": False,
     }  # fmt: skip
+    assert set(asked) <= {("openai/clip-vit-large-patch14", True)}
     (tmp_path / usual.name).unlink()
     listed(capsys, "mask2former-3x", "--download", *folder)
     assert find_interchangeable(usual, tmp_path) == tmp_path / newer.name

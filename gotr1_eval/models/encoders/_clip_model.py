@@ -21,9 +21,13 @@ from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.shared_pictures import once_each
-from gotr1_eval.models.encoders._clip_text import token_ids
+from gotr1_eval.models.encoders._clip_text import clean_text, token_ids, tokens_cut_off
 from gotr1_eval.models.local_model import LocalModel, in_batches
 from gotr1_eval.settings import Settings as StrictSettings
+
+CONTEXT = 77
+"""Tokens of a text that every CLIP reads, its two markers among them."""
+
 
 class ClipSettings(StrictSettings):
     """How a CLIP model is run.
@@ -66,6 +70,14 @@ class ClipEncoder(LocalModel[LoadedClip]):
         """As given."""
         return self._name
 
+    clean = staticmethod(clean_text)
+    """What is done to a text before it is cut into tokens."""
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
+        """The tokenizer, which needs no weights."""
+
     @abstractmethod
     def load(self) -> LoadedClip:
         """Model and tokenizer from their files; raises UsageError or DataError."""
@@ -91,6 +103,8 @@ class ClipEncoder(LocalModel[LoadedClip]):
             raise UsageError(
                 f"{self.name}: the tokenizer has ids up to {highest}, the model embeds {rows}; use its own"
             )
+        if (context := loaded.model.config.text_config.max_position_embeddings) != CONTEXT:
+            raise UsageError(f"{self.name}: expected a CLIP that reads {CONTEXT} tokens of a text, got {context}")
         return LoadedClip(loaded.model.to(self._device).eval(), loaded.tokenizer)
 
     @property
@@ -105,8 +119,8 @@ class ClipEncoder(LocalModel[LoadedClip]):
         """
         side, width = self.loaded.model.config.vision_config.image_size, self.loaded.model.config.projection_dim
 
-        def embed(pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-            return self._embed(pictures, lambda batch: self._image_rows(batch, side))
+        def embed(pictures: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
+            return [*self._embed(pictures, lambda batch: self._image_rows(batch, side))]
 
         rows = once_each(images, ("embedding", id(self)), embed)
         return np.stack(rows) if rows else np.empty((0, width), np.float32)
@@ -117,6 +131,10 @@ class ClipEncoder(LocalModel[LoadedClip]):
         rows = self._embed(distinct, self._text_rows)
         place = {text: index for index, text in enumerate(distinct)}
         return rows[[place[text] for text in texts]]
+
+    def cut_off(self, texts: Sequence[str]) -> list[int]:
+        """Tokens at the end of each text that are not read."""
+        return tokens_cut_off(self.tokenizer, texts, CONTEXT, self.clean)
 
     def _embed(self, items: Sequence[Any], rows_of: Callable[[Sequence[Any]], torch.Tensor]) -> NDArray[np.float32]:
         width = self.loaded.model.config.projection_dim
@@ -135,8 +153,6 @@ class ClipEncoder(LocalModel[LoadedClip]):
 
     def _text_rows(self, texts: Sequence[str]) -> torch.Tensor:
         model = self.loaded.model
-        context = model.config.text_config.max_position_embeddings
-        ids_NT = token_ids(self.loaded.tokenizer, texts, context).to(self._device)
+        ids_NT = token_ids(self.loaded.tokenizer, texts, CONTEXT, self.clean).to(self._device)
         rows: torch.Tensor = model.text_projection(model.text_model(input_ids=ids_NT).pooler_output)
         return rows
-

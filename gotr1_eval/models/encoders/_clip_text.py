@@ -130,10 +130,15 @@ def tokenizer_digest(tokenizer: Any) -> str:  # noqa: ANN401
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def token_ids(tokenizer: Any, texts: Sequence[str], length: int) -> torch.Tensor:  # noqa: ANN401
+def token_ids(
+    tokenizer: Any,  # noqa: ANN401
+    texts: Sequence[str],
+    length: int,
+    clean: Callable[[str], str] = clean_text,
+) -> torch.Tensor:
     """int64 [texts, length]: marker, text cut to fit, marker, and padding that the model never looks at."""
     encoded = tokenizer(
-        [clean_text(text) for text in texts],
+        [clean(text) for text in texts],
         padding="max_length",
         truncation=True,
         max_length=length,
@@ -141,3 +146,19 @@ def token_ids(tokenizer: Any, texts: Sequence[str], length: int) -> torch.Tensor
     )
     ids: torch.Tensor = encoded["input_ids"]
     return ids
+
+
+def tokens_cut_off(
+    tokenizer: Any,  # noqa: ANN401
+    texts: Sequence[str],
+    length: int,
+    clean: Callable[[str], str] = clean_text,
+) -> list[int]:
+    """How many tokens of each text `token_ids` leaves out."""
+    lengths = map(len, tokenizer([clean(text) for text in texts])["input_ids"]) if texts else ()
+    return [max(each - length, 0) for each in lengths]
+
+
+def encodable_text(text: str) -> str:
+    """The text as transformers' own processors take it; halves of characters cannot be handed to a tokenizer."""
+    return text.encode("utf-8", "replace").decode("utf-8")

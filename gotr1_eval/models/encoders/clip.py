@@ -66,7 +66,8 @@ class ClipModelEncoder(ClipEncoder):
         return resolve_folder(self._files.model, self._files.revision)
 
     @cached_property
-    def _tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
+        """CLIP's; raises UsageError when there is none."""
         if self._files.tokenizer is not None:
             return load_tokenizer(resolve_folder(self._files.tokenizer, "main", weights=False))
         return load_tokenizer(self._weights if self._weights.is_dir() else self._weights.parent)
@@ -75,15 +76,15 @@ class ClipModelEncoder(ClipEncoder):
         """Model and tokenizer; raises DataError for damaged or incomplete files, UsageError where there are none."""
         files = self._files
         if self._weights.is_dir():
-            return LoadedClip(load_folder(self._weights, self._dtype), self._tokenizer)
+            return LoadedClip(load_folder(self._weights, self._dtype), self.tokenizer)
         model = load_open_clip(
             self._weights,
             self._dtype,
             heads=lambda sizes: (sizes.image.width // files.head_width, sizes.text.width // files.head_width),
-            end_token=self._tokenizer.eos_token_id,
+            end_token=self.tokenizer.eos_token_id,
             activation=files.activation,
         )
-        return LoadedClip(model, self._tokenizer)
+        return LoadedClip(model, self.tokenizer)
 
     def prepare(self, picture: Image.Image, side: int) -> torch.Tensor:
         """See `fit_and_crop`."""
@@ -98,7 +99,7 @@ class ClipModelEncoder(ClipEncoder):
             facts = {
                 "file": files_digest([self._weights]), "activation": files.activation, "head_width": files.head_width,
             }  # fmt: skip
-        return {"encoder": "clip", "version": VERSION, "tokenizer": tokenizer_digest(self._tokenizer), **facts}
+        return {"encoder": "clip", "version": VERSION, "tokenizer": tokenizer_digest(self.tokenizer), **facts}
 
 
 def fit_and_crop(picture: Image.Image, side: int) -> torch.Tensor:

@@ -33,6 +33,8 @@ from gotr1_eval.models.encoders._open_clip import load_open_clip
 from gotr1_eval.models.preprocessing import normalise, to_floats
 
 VERSION = 1
+OLDER_FILE = "HPS_v2_compressed.pt"
+"""The weights of v2.0, which have the same tensors: under their own name they are called what they are."""
 CLIP_REPOSITORY = "openai/clip-vit-base-patch32"
 """On the hub; its tokenizer is that of every CLIP, HPS v2.1 among them."""
 
@@ -59,21 +61,24 @@ class HpsEncoder(ClipEncoder):
     """Embeds pictures and prompts with HPS v2.1."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError when there are no such weights or no such device."""
-        super().__init__("hps-v2.1", settings)
+        """Raises UsageError when there are no weights where the settings say, or no such device."""
+        given = None if settings.weights is None else Path(settings.weights).expanduser()
+        super().__init__("hps-v2.1" if given is None or given.name != OLDER_FILE else "hps-v2.0", settings)
         self._files = settings
-        if settings.weights is None:
-            self._weights = require_file(official_file("hps"), "hps: the weights", None)
-        else:
-            self._weights = Path(settings.weights).expanduser()
-        if not self._weights.exists():
+        if given is not None and not given.exists():
             raise UsageError(
-                f"no HPS weights at {self._weights}; expected {official_file('hps').name}: "
-                "gotr1-eval weights hps --download"
+                f"no HPS weights at {given}; expected {official_file('hps').name}: gotr1-eval weights hps --download"
             )
 
     @cached_property
-    def _tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
+    def _weights(self) -> Path:
+        if self._files.weights is None:
+            return require_file(official_file("hps"), "hps: the weights", None)
+        return Path(self._files.weights).expanduser()
+
+    @cached_property
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers is untyped
+        """CLIP's; raises UsageError when there is none."""
         beside = self._weights if self._weights.is_dir() else self._weights.parent
         if self._files.tokenizer is None and has_tokenizer(beside):
             return load_tokenizer(beside)
@@ -83,14 +88,14 @@ class HpsEncoder(ClipEncoder):
         """Model and tokenizer; raises DataError for damaged or incomplete files, UsageError without a tokenizer."""
         dtype = self._dtype
         if self._weights.is_dir():
-            return LoadedClip(load_folder(self._weights, dtype), self._tokenizer)
+            return LoadedClip(load_folder(self._weights, dtype), self.tokenizer)
         model = load_open_clip(
             self._weights,
             dtype,
             heads=lambda sizes: (self._files.image_heads, self._files.text_heads),
-            end_token=self._tokenizer.eos_token_id,
+            end_token=self.tokenizer.eos_token_id,
         )
-        return LoadedClip(model, self._tokenizer)
+        return LoadedClip(model, self.tokenizer)
 
     def prepare(self, picture: Image.Image, side: int) -> torch.Tensor:
         """See `fit_and_pad`."""
@@ -103,7 +108,7 @@ class HpsEncoder(ClipEncoder):
         heads: Json = None if whole else [self._files.image_heads, self._files.text_heads]
         return {
             "encoder": "hps", "version": VERSION, "weights": digest, "heads": heads,
-            "tokenizer": tokenizer_digest(self._tokenizer),
+            "tokenizer": tokenizer_digest(self.tokenizer),
         }  # fmt: skip
 
 

@@ -243,7 +243,7 @@ def load_tokenizer(path: Path, vocabulary: int) -> BlipTokenizer:
     Raises:
         DataError: it is damaged, lacks a token that BLIP-VQA needs, or does not fit the model.
     """
-    pieces = _read(path)
+    pieces = read_pieces(path)
     known = pieces.get_vocab()
     if missing := [token for token in _NEEDED if token not in known]:
         raise DataError(f"the vocabulary lacks {', '.join(missing)}; expected bert-base-uncased's", path=path)
@@ -257,7 +257,8 @@ def load_tokenizer(path: Path, vocabulary: int) -> BlipTokenizer:
     return BlipTokenizer(pieces, enc=enc, sep=known["[SEP]"], start=start, yes=known["yes"], no=known["no"])
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - transformers is untyped
+def read_pieces(path: Path) -> Any:  # noqa: ANN401 - transformers is untyped
+    """BERT's word pieces of a ``tokenizer.json`` or ``vocab.txt``; raises DataError when the file is damaged."""
     try:
         if path.suffix == ".json":
             return PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)

@@ -1,0 +1,1 @@
+"""Reward models: ratings of pictures for their prompts, one adapter a file."""

@@ -1,0 +1,219 @@
+"""Reward models against what their authors' code gave on random weights: prepared pictures, token ids, scores."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel
+
+from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import open_stored
+from gotr1_eval.models.reward_models import _image_reward_files as image_reward_files
+from gotr1_eval.models.reward_models import image_reward, laion_aesthetic, pick_score
+from rewards.rating import RatingJudge
+from tests.conftest import SHARED, shared_parameters
+
+Arrays = Mapping[str, np.ndarray]
+VOCABULARY = "golden/models/extra/bert-base-uncased-vocab.txt"
+
+
+def beside(name: str) -> Path:
+    """A file that all parts of the reference data have in common, and that lies in one of them."""
+    for folder in (SHARED, Path(__file__).parents[3] / "shared"):
+        if (folder / name).is_file():
+            return folder / name
+    pytest.skip(f"no {name} under {SHARED} (set GOTR1_SHARED)")
+
+
+@pytest.fixture(scope="module")
+def recipe() -> ModuleType:
+    """How the reference's random weights are made."""
+    spec = importlib.util.spec_from_file_location("recipe", beside("golden/models/recipe.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def drawn(recipe: ModuleType, salt: str, shapes: Mapping[str, Sequence[int]], rules: Any) -> dict[str, torch.Tensor]:
+    state = recipe.state(salt, shapes, rules)
+    return {name: torch.from_numpy(np.asarray(array)) for name, array in state.items()}
+
+
+def digest(recipe: ModuleType, tensors: Mapping[str, torch.Tensor]) -> str:
+    text: str = recipe.sha256({name: tensor.numpy() for name, tensor in tensors.items()})
+    return text
+
+
+def golden(path: Path, count: Callable[[Path], Path]) -> tuple[dict[str, Any], Arrays]:
+    arrays = np.load(count(path.parent / "vectors.npz"))
+    return json.loads(count(path).read_text(encoding="utf-8")), arrays
+
+
+IMAGE_REWARD = shared_parameters("golden/models/imagereward/meta.json")
+
+
+@pytest.mark.parametrize("path", IMAGE_REWARD)
+def test_image_reward_prepares_pictures_as_its_authors(path: Path, count_shared: Callable[[Path], Path]):
+    meta, arrays = golden(path, count_shared)
+    for each in meta["pictures"]:
+        name = Path(each["file"]).stem
+        pixels = image_reward.prepare(open_stored(path.parent / each["file"])).numpy()
+        np.testing.assert_array_equal(pixels[:, ::16, ::16], arrays[f"px_sub__{name}"], err_msg=name)
+        assert hashlib.sha256(np.ascontiguousarray(pixels, dtype="<f4")).hexdigest() == each["pixel_sha256"], name
+
+
+@pytest.fixture
+def tokenizer_folder(tmp_path: Path) -> Path:
+    (tmp_path / "vocab.txt").write_bytes(beside(VOCABULARY).read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", IMAGE_REWARD)
+def test_image_reward_reads_prompts_as_its_authors(
+    path: Path, count_shared: Callable[[Path], Path], tokenizer_folder: Path
+):
+    tokenizer = image_reward_files.load_tokenizer(tokenizer_folder / "vocab.txt")
+    for each in golden(path, count_shared)[0]["prompts"]:
+        assert tokenizer.padded(each["text"]) == (each["input_ids"], each["attention_mask"]), each["text"]
+        assert len(tokenizer.ids(each["text"])) == each["n_untruncated"], each["text"]
+
+
+@pytest.mark.parametrize("path", IMAGE_REWARD)
+@pytest.mark.parametrize("size", ["tiny", "mid", "quiet"])
+def test_image_reward_scores_as_its_authors(
+    path: Path, size: str, count_shared: Callable[[Path], Path], recipe: ModuleType, tokenizer_folder: Path
+):
+    meta, arrays = golden(path, count_shared)
+    config = meta["configs"][size]
+    rules = meta["rules_quiet"] if size == "quiet" else meta["rules"]
+    tensors = drawn(recipe, config["salt"], image_reward_shapes(config), rules)
+    assert digest(recipe, tensors) == config["weights_sha256"]
+    torch.save(tensors, tokenizer_folder / "tiny.pt")
+    heads = {"image_heads": config["vit"]["heads"], "text_heads": config["bert"]["heads"]}
+    model = image_reward.ImageReward(
+        image_reward.Settings(weights=tokenizer_folder / "tiny.pt", device="cpu", batch_size=7, **heads)
+    )
+    pairs = [(i, j) for i in range(len(meta["pictures"])) for j in range(len(meta["prompts"]))]
+    samples = [
+        Sample(id=f"{i}/{j}", prompt=meta["prompts"][j]["text"], image=path.parent / meta["pictures"][i]["file"])
+        for i, j in pairs
+    ]
+    outcomes = RatingJudge("image_reward", model).judge(samples)
+    expected = arrays[f"{size}__scores64"]
+    for (i, j), outcome in zip(pairs, outcomes, strict=True):
+        assert outcome.value == pytest.approx(expected[i, j], abs=1e-4), (i, j)  # type: ignore[union-attr]
+        assert bool(outcome.note) == (meta["prompts"][j]["n_untruncated"] > 35)  # type: ignore[union-attr]
+
+
+def image_reward_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The authors' names and shapes for a configuration, which the manifest confirms where there is one."""
+    vit, bert = config["vit"], config["bert"]
+    image, text = image_reward_files.tower_configs(
+        image_width=vit["width"], image_layers=vit["depth"], image_hidden=4 * vit["width"], image_heads=vit["heads"],
+        patch=16, grid=14, text_width=bert["hidden"], text_layers=bert["layers"], text_hidden=bert["inter"],
+        text_heads=bert["heads"], vocabulary=30524, positions=512,
+    )  # fmt: skip
+    shapes = image_reward_files.expected_shapes(image, text)
+    if "manifest" in config:
+        assert shapes == {name: tuple(shape) for name, shape in config["manifest"].items()}
+    return shapes
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/imagereward/manifest_full.json"))
+def test_every_tensor_of_image_reward_is_accounted_for(path: Path, read_shared: Callable[[Path], str]):
+    manifest = {name: tuple(shape) for name, shape in json.loads(read_shared(path)).items()}
+    config = {
+        "vit": {"width": 1024, "depth": 24, "heads": 16}, "bert": {"hidden": 768, "layers": 12, "heads": 12,
+        "inter": 3072},
+    }  # fmt: skip
+    assert image_reward_shapes(config) == manifest
+
+
+def clip_model(config: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> CLIPModel:
+    model = CLIPModel(CLIPConfig.from_dict(config)).eval()
+    model.load_state_dict(dict(tensors))
+    return model
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/pickscore/meta.json"))
+def test_pick_score_scores_as_its_authors(
+    path: Path, count_shared: Callable[[Path], Path], recipe: ModuleType, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):  # fmt: skip
+    """The golden inputs are ids and pixels: what stands between them and texts and pictures is replaced here."""
+    meta, arrays = golden(path, count_shared)
+    tensors = drawn(recipe, meta["salt"], meta["manifest"], meta["rules"])
+    assert digest(recipe, tensors) == meta["weights_sha256"]
+    clip_model(meta["config"], tensors).save_pretrained(tmp_path)
+    model = pick_score.PickScore(pick_score.Settings(model=str(tmp_path), device="cpu"))
+    pixels = [
+        torch.from_numpy(recipe.tensor(meta["salt"], f"pixels.{i}", (3, 56, 56), [[".", "table", 1.0]])).float()
+        for i in range(len(arrays["image_features"]))
+    ]
+    rows = arrays["input_ids"]
+    model.__dict__["tokenizer"] = StandIn()
+    monkeypatch.setattr(model, "prepare", lambda picture, side: pixels[picture.width - 1])
+    monkeypatch.setattr(
+        "gotr1_eval.models.encoders._clip_model.token_ids",
+        lambda tokenizer, texts, length, clean: torch.from_numpy(rows[[int(text) for text in texts]]),
+    )
+    pictures = [Image.new("RGB", (place + 1, 1)) for place in range(len(pixels))]
+    for row, expected in enumerate(arrays["score_matrix64"]):
+        outcomes = model.rate(pictures, [str(row)] * len(pictures))
+        values = [outcome.value for outcome in outcomes]  # type: ignore[union-attr]
+        np.testing.assert_allclose(values, expected, atol=1e-4)
+        cosines = [outcome.parts["cosine"] for outcome in outcomes]  # type: ignore[union-attr]
+        np.testing.assert_allclose(
+            np.array(cosines) * np.exp(tensors["logit_scale"].double().item()), expected, atol=1e-4
+        )
+
+
+class StandIn:
+    """A tokenizer that is only asked how many ids it has."""
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"a": 0}
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/laion_aesthetic/meta.json"))
+def test_the_aesthetic_head_scores_as_its_authors(
+    path: Path, count_shared: Callable[[Path], Path], recipe: ModuleType, tmp_path: Path
+):
+    meta, arrays = golden(path, count_shared)
+    head = drawn(recipe, meta["mlp_salt"], meta["mlp_manifest"], meta["rules"])
+    assert digest(recipe, head) == meta["mlp_weights_sha256"]
+    torch.save(head, tmp_path / "head.pth")
+    settings = laion_aesthetic.Settings(head=tmp_path / "head.pth")
+    features = np.stack([recipe.tensor(meta["salt"], f"features.{i}", (768,), [[".", "table", 3.0]]) for i in range(8)])
+    for rows, name in ((arrays["image_features"], "scores_pixels"), (features, "scores_features")):
+        units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        model = laion_aesthetic.LaionAesthetic(settings, Rows(units.astype(np.float32)))
+        outcomes = model.rate([Image.new("RGB", (1, 1))] * len(rows), [""] * len(rows))
+        np.testing.assert_allclose([o.value for o in outcomes], arrays[name].ravel(), atol=1e-5)  # type: ignore[union-attr]
+
+
+class Rows:
+    """An encoder that knows the features of its pictures."""
+
+    name, fingerprint = "rows", "rows"
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return self.rows
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        raise AssertionError("the aesthetic head reads no prompt")
