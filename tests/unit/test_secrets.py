@@ -11,7 +11,7 @@ import pytest
 
 from gotr1_eval.core import secrets
 from gotr1_eval.core.errors import UsageError, one_line
-from gotr1_eval.core.outcome import Unscored, Why
+from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.secrets import MARK, redact, redacted_json, register, register_settings
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import append_rows
@@ -20,9 +20,11 @@ from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.models.vlms.connection import api_key, read_headers, split_address
 from gotr1_eval.models.vlms.server_settings import Settings
 from gotr1_eval.runs.sources import GivenPictures
-from gotr1_eval.runs.stages import Silent, generate
+from gotr1_eval.runs.stages import Work, work_on
 from gotr1_eval.runs.store import RunInfo, RunStore
 from gotr1_eval.settings import read_settings
+from rewards.reward_set import RewardSet
+from tests.fakes import ScriptedJudge
 
 KEY = 'sk-"4711"&not/a+real-key'
 
@@ -179,8 +181,12 @@ def test_what_is_no_address_is_one_line(address):
 def test_a_signed_address_stays_whole_for_the_run_and_never_reaches_the_disk(tmp_path: Path):
     address = "https://example.org/a.png?X-Amz-Signature=0123456789abcdef"
     plan = [Sample(id="s/all/0/0", prompt="a cat", meta={IMAGE_URL: address})]
+    seen: list[object] = []
+    work = Work(
+        pictures=GivenPictures("given"), rewards=RewardSet({"x": ScriptedJudge(lambda _: Score(value=1.0))}), tile=1
+    )
     for _ in range(2):  # made, and then resumed
         with RunStore.open(tmp_path / "run", RunInfo(identity={}, setup={})) as store:
-            (sample,) = generate(store, plan, GivenPictures("given"), tile=1, progress=Silent())
-        assert sample.meta[IMAGE_URL] == address
+            work_on(store, plan, work, generated=lambda samples: seen.append(samples[0].meta[IMAGE_URL]))
+    assert seen == [address, address]
     assert "0123456789abcdef" not in (tmp_path / "run" / "samples.jsonl").read_text()
