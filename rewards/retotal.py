@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score
 from rewards.rules import OF_CHAIN, RULES
-from rewards.total import JudgeFacts, Total, TotalSettings
+from rewards.total import JudgeFacts, Total, TotalSettings, misfit
 
 Judged = Mapping[str, Mapping[str, Outcome]]
 """Sample id -> factor -> outcome."""
@@ -42,10 +41,11 @@ def other_totals(
     for name, rule in RULES.items():
         optional = tuple(factor for factor in when_applicable if factor in rule.factors and factor in OF_CHAIN)
         maps = {factor: "clip01" for factor in rule.factors if factor in facts and not _fraction(facts[factor])}
-        try:
-            totals[name] = Total(TotalSettings(rule=name, when_applicable=optional, maps=maps), facts)
-        except UsageError as error:
-            reasons[name] = str(error)
+        settings = TotalSettings(rule=name, when_applicable=optional, maps=maps)
+        if fault := misfit(settings, rule, facts):
+            reasons[name] = fault
+        else:
+            totals[name] = Total(settings, facts)
     return totals, reasons
 
 

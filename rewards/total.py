@@ -81,9 +81,8 @@ class Total:
         self.rule = find_rule(settings.rule, settings.weights)
         self.maps = {factor: read_map(text) for factor, text in settings.maps.items()}
         self.optional = frozenset(settings.when_applicable)
-        _check_settings(settings, self.rule)
-        for factor in self.rule.factors:
-            _check_factor(settings, self.rule, factor, judges)
+        if fault := misfit(settings, self.rule, judges):
+            raise UsageError(fault)
         self._makers = {factor: makers[factor] for factor in self.rule.factors} if makers else {}
         names: dict[str, Json] = {factor: maker.name for factor, maker in self._makers.items()}
         self.name = self._name(settings, f"of {fingerprint(names)[:4]}" if names else "")
@@ -144,40 +143,46 @@ class Total:
         return {name: self.maps[name](value) if name in self.maps else value for name, value in raw.items()}
 
 
-def _check_settings(settings: TotalSettings, rule: Rule) -> None:
+def misfit(settings: TotalSettings, rule: Rule, judges: Mapping[str, JudgeFacts]) -> str:
+    """Why these judges cannot make this total; empty where they can."""
+    faults = [_fault_of_settings(settings, rule), *(_fault_of(name, settings, rule, judges) for name in rule.factors)]
+    return next(filter(None, faults), "")
+
+
+def _fault_of_settings(settings: TotalSettings, rule: Rule) -> str:
     where = f"total {settings.rule!r}"
     for name in settings.when_applicable:
         if name not in OF_CHAIN:
-            raise UsageError(f"{where}: only semantic and spatial can be left out, not {name!r}")
+            return f"{where}: only semantic and spatial can be left out, not {name!r}"
         if rule.needs_all:
-            raise UsageError(f"{where} adds its factors, which has no reading without one of them")
+            return f"{where} adds its factors, which has no reading without one of them"
     for name in (*settings.when_applicable, *settings.maps):
         if name not in rule.factors:
-            raise UsageError(f"{where} has no factor {name!r}; its factors are {', '.join(rule.factors)}")
+            return f"{where} has no factor {name!r}; its factors are {', '.join(rule.factors)}"
+    return ""
 
 
-def _check_factor(settings: TotalSettings, rule: Rule, name: str, judges: Mapping[str, JudgeFacts]) -> None:
+def _fault_of(name: str, settings: TotalSettings, rule: Rule, judges: Mapping[str, JudgeFacts]) -> str:
     where = f"total {settings.rule!r}"
     if name not in judges:
         without = settings.rule == "paper" and name == "aesthetic"
         hint = "; the total without it is 'paper_without_hps'" if without else ""
-        raise UsageError(f"{where} needs a judge for the factor {name!r}{hint}")
+        return f"{where} needs a judge for the factor {name!r}{hint}"
     (low, high), may_not_apply = judges[name]
     if (low < 0 or high > 1) and name not in settings.maps:
-        raise UsageError(
+        return (
             f"{where}: factor {name!r} ranges over [{low}, {high}], needed is [0, 1]; "
             f"name a map for it under maps: {KNOWN}"
         )
-    if may_not_apply and name not in settings.when_applicable:
-        problem = f"{where}: factor {name!r} does not apply to every prompt"
-        if rule.needs_all:
-            raise UsageError(
-                f"{problem}, and a sum has no reading without one of its terms: use a rule that multiplies "
-                "('paper_without_hps', 'geometric_mean', ...) with it as semantic or spatial, or "
-                "a judge that applies to every prompt"
-            )
-        if name not in OF_CHAIN:
-            raise UsageError(
-                f"{problem}, and only semantic and spatial can be left out: use a judge that applies to every prompt"
-            )
-        raise UsageError(f"{problem}; name it in when_applicable")
+    if not may_not_apply or name in settings.when_applicable:
+        return ""
+    problem = f"{where}: factor {name!r} does not apply to every prompt"
+    if rule.needs_all:
+        return (
+            f"{problem}, and a sum has no reading without one of its terms: use a rule that multiplies "
+            "('paper_without_hps', 'geometric_mean', ...) with it as semantic or spatial, or "
+            "a judge that applies to every prompt"
+        )
+    if name not in OF_CHAIN:
+        return f"{problem}, and only semantic and spatial can be left out: use a judge that applies to every prompt"
+    return f"{problem}; name it in when_applicable"

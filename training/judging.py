@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.protocols import Judge, Served
+from gotr1_eval.core.protocols import HoldsVlm, Judge, Served
 from gotr1_eval.core.types import Prompt, Sample
 from rewards.reward_set import RewardSet
 
@@ -86,10 +86,10 @@ class EarlyJudges:
 
 
 def _reads_chains_elsewhere(judge: Judge) -> bool:
-    model = getattr(judge, "vlm", None)
-    while model is not None and not isinstance(model, Served):
-        model = getattr(model, "vlm", None)  # replies kept on disk stand before the server
-    return model is not None and judge.looks_at in {"prose", "plan"}
+    model: object = judge
+    while not isinstance(model, Served) and isinstance(model, HoldsVlm):
+        model = model.vlm  # replies kept on disk stand before the server
+    return isinstance(model, Served) and judge.looks_at in {"prose", "plan"}
 
 
 def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 
 from gotr1_eval.core.errors import RunError, UsageError, one_line
 
 
+@runtime_checkable
+class HoldsNetwork(Protocol):
+    """A model in this process, such as a `gotr1_eval.models.local_model.LocalModel`."""
+
+    @property
+    def loaded_network(self) -> torch.nn.Module | None:
+        """The network where it was read already; asking does not read it."""
+        ...
+
+
 class Offloading:
     """Moves the judges' models to the policy's device and away again; one on another device stays where it is.
 
     Args:
-        components: whatever was built so far; those that have loaded a model hold it, or what has it as `model`, under
-            `loaded`.
+        components: whatever was built so far, of which those that are a `HoldsNetwork` are moved.
         device: the policy's.
 
     Raises:
@@ -30,7 +39,7 @@ class Offloading:
         if device.type == "cpu":
             raise UsageError("offload_judges: the policy is on the cpu, where there is nothing to make room for")
         self._components, self._device = components, device
-        self._waiting: list[Any] = []
+        self._waiting: list[torch.nn.Module] = []
 
     @contextmanager
     def judging(self) -> Iterator[None]:
@@ -50,14 +59,13 @@ class Offloading:
         try:
             yield
         finally:
-            self._waiting = [model for model in self._models() if next(model.parameters()).device == self._device]
+            self._waiting = [model for model in self._networks() if next(model.parameters()).device == self._device]
             for model in self._waiting:
                 model.to("cpu")
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _models(self) -> Iterator[Any]:
+    def _networks(self) -> Iterator[torch.nn.Module]:
         for component in self._components():
-            loaded = getattr(component, "__dict__", {}).get("loaded")  # not the property, which would load it
-            if loaded is not None:
-                yield getattr(loaded, "model", loaded)
+            if isinstance(component, HoldsNetwork) and (network := component.loaded_network) is not None:
+                yield network

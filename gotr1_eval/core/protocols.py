@@ -271,6 +271,16 @@ class Asking(Protocol):
         ...
 
 
+@runtime_checkable
+class HoldsVlm(Protocol):
+    """A judge that asks one language-vision model, or a model that stands before another one, such as a cache."""
+
+    @property
+    def vlm(self) -> Vlm:
+        """The model."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Grounding:
     """Where the named objects of one picture were found, and what the model said."""

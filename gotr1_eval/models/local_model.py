@@ -143,6 +143,11 @@ class LocalModel(ABC, Generic[Loaded]):
         except torch.OutOfMemoryError:
             raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
 
+    @property
+    def loaded_network(self) -> torch.nn.Module | None:
+        """The network where it was read already, None where nobody has needed it yet."""
+        return self._network if "loaded" in vars(self) else None
+
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Without gradients, on as many threads as pay."""

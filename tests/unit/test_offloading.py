@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.models.local_model import LocalModel
 from tests.grpo_runs import trainer
 from training.offloading import Offloading
 
@@ -31,15 +31,21 @@ class Network:
         self.device = torch.device(device)
 
 
-class Component:
+class Component(LocalModel):
     """A judge's model, loaded when it is first asked for."""
 
-    def __init__(self, network: Network, inside: bool) -> None:
-        self._network, self._inside = network, inside
+    name = "component"
 
-    @cached_property
-    def loaded(self):
-        return SimpleNamespace(model=self._network) if self._inside else self._network
+    def __init__(self, network: Network) -> None:
+        super().__init__(device="cpu", dtype="auto", batch_size=1)
+        self._read = network
+
+    def _load(self):
+        return SimpleNamespace(model=self._read)
+
+    @property
+    def _network(self):
+        return self.loaded.model
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +53,9 @@ def _without_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_a_model_is_on_the_gpu_only_while_it_judges(inside):
+def test_a_model_is_on_the_gpu_only_while_it_judges():
     mine, other, unasked = Network(GPU), Network(torch.device("cuda", 1)), Network(GPU)
-    components = [Component(mine, inside), Component(other, inside), Component(unasked, inside), object()]
+    components = [Component(mine), Component(other), Component(unasked), object()]
     offloading = Offloading(lambda: components, GPU)
     for _ in range(2):
         with offloading.judging():
@@ -58,12 +63,12 @@ def test_a_model_is_on_the_gpu_only_while_it_judges(inside):
             assert mine.device == GPU
         assert mine.device == torch.device("cpu")
     assert other.device == torch.device("cuda", 1)
-    assert "loaded" not in vars(components[2]), "what nobody asked was loaded"
+    assert components[2].loaded_network is None, "what nobody asked was loaded"
 
 
 def test_a_failing_judge_leaves_the_gpu_too():
     network = Network(GPU)
-    component = Component(network, inside=True)
+    component = Component(network)
     offloading = Offloading(lambda: [component], GPU)
 
     def judge() -> None:
@@ -79,7 +84,7 @@ def test_what_cannot_work_is_one_line():
     with pytest.raises(UsageError, match="offload_judges: the policy is on the cpu"):
         Offloading(list, torch.device("cpu"))
     network = Network(GPU)
-    component = Component(network, inside=True)
+    component = Component(network)
     offloading = Offloading(lambda: [component], GPU)
     with offloading.judging():
         assert component.loaded

@@ -69,28 +69,33 @@ def _some_special(tokenizer: Any) -> int | None:  # noqa: ANN401
 class FormCompiler:
     """The forms that were asked for so far, as grammars over one tokenizer.
 
-    Raises:
-        UsageError: answers of this tokenizer cannot be held to a form.
+    Attributes:
+        fault: why answers of this tokenizer cannot be held to any form; empty where they can.
     """
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers is untyped
+        self._matchers: dict[str, tuple[Any, int]] = {}
+        self.fault = ""
         try:
             self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, eos_token=_some_special(tokenizer))
         except (ValueError, AttributeError) as error:
-            raise UsageError(f"llguidance cannot read the tokenizer: {one_line(error, 120)}") from None
-        self._matchers: dict[str, tuple[Any, int]] = {}
+            self.fault = f"llguidance cannot read the tokenizer: {one_line(error, 120)}"
+            return
         walk = self.begin(_SIMPLE_FORM)
         for token in tokenizer(_SIMPLE_ANSWER, add_special_tokens=False)["input_ids"]:
             if not walk.allowed(token + 1)[token]:
-                raise UsageError(f"the tokenizer cannot write {_SIMPLE_ANSWER}")
+                self.fault = f"the tokenizer cannot write {_SIMPLE_ANSWER}"
+                return
             walk.take(token)
 
     def begin(self, form: Mapping[str, Json]) -> Walk:
         """A new answer in the form.
 
         Raises:
-            UsageError: the form goes beyond what the grammar supports.
+            UsageError: the form goes beyond what the grammar supports, or no answer can be held to any.
         """
+        if self.fault:
+            raise UsageError(self.fault)
         written = json.dumps(form)
         if written not in self._matchers:
             grammar = llguidance.LLMatcher.grammar_from_json_schema(written, overrides=_LAYOUT)

@@ -131,10 +131,7 @@ class LocalVlm(LocalModel[Loaded]):
     def _can_be_held(self) -> bool:
         """Whether nothing speaks against forms."""
         fault = "its chat template lets it think first, and a form would suppress the thought" if self._thinks else ""
-        try:
-            self._forms  # noqa: B018 - raises where the tokenizer cannot be used
-        except UsageError as error:
-            fault = fault or str(error)
+        fault = fault or self._forms.fault
         if fault and self._settings.constrained is True:
             raise UsageError(f"{self.name}: constrained = true cannot be had: {fault}")
         if fault:
@@ -143,7 +140,7 @@ class LocalVlm(LocalModel[Loaded]):
 
     @cached_property
     def _forms(self) -> FormCompiler:
-        """Raises UsageError when answers of this tokenizer cannot be held to a form."""
+        """The grammars over this tokenizer."""
         return FormCompiler(self.tokenizer)
 
     @property
