@@ -16,12 +16,17 @@ import typer
 
 from gotr1_eval.core.errors import UsageError
 
+ALIASES: Mapping[str, tuple[str, str]] = {
+    "compbench": ("t2i-compbench", "T2I-CompBench: gotr1-eval compbench --ckpt FOLDER --limit 5"),
+    "geneval": ("geneval", "GenEval: gotr1-eval geneval --images DIR --detections FILE"),
+}
+"""`bench` under the names that people know: the suite that it runs, and what it is for, with an example."""
+
 GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Run": {
         "demo": ("bench:demo", "Generate and judge drawings of shapes with the embedded model, and write the report."),
         "bench": ("bench:bench", "Run a benchmark: gotr1-eval bench shapes --ckpt tiny-janus --limit 5"),
-        "compbench": ("bench:compbench", "T2I-CompBench: gotr1-eval compbench --ckpt FOLDER --limit 5"),
-        "geneval": ("bench:geneval", "GenEval: gotr1-eval geneval --images DIR --detections FILE"),
+        **{name: (f"bench:{name}", line) for name, (_, line) in ALIASES.items()},
         "generate": ("bench:generate", "Only the pictures: gotr1-eval generate --suite shapes --ckpt tiny-janus"),
         "merge": ("bench:merge", "Put the shards of a run together: gotr1-eval merge runs/a"),
     },

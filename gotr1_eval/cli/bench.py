@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from gotr1_eval.cli.app import ALIASES
 from gotr1_eval.cli.options import AsJson
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.runs.request import ROLES, SHORT_FORMS, JudgingRequest, RunRequest, ScoreRequest, option
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from gotr1_eval.build import Builder
     from gotr1_eval.core.protocols import PictureLayout
 
-
-ALIASES = {"compbench": "t2i-compbench", "geneval": "geneval"}
-"""Commands under the names that people know, and the suites that they run."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and stop.")]
 Layout = Annotated[
@@ -238,13 +236,13 @@ bench = command(
 compbench = command(
     RunRequest,
     run_suite,
-    defaults={"suite": ALIASES["compbench"]},
+    defaults={"suite": ALIASES["compbench"][0]},
     explain=_explained("compbench", "T2I-CompBench, or the suite that --suite names.", "--suite shapes "),
 )
 geneval = command(
     RunRequest,
     run_suite,
-    fixed={"suite": ALIASES["geneval"]},
+    fixed={"suite": ALIASES["geneval"][0]},
     explain=_explained("geneval", "GenEval, with results.jsonl and summary.json in the official form."),
 )
 generate = command(

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gotr1_eval.cli.bench import ALIASES
+from gotr1_eval.cli.app import ALIASES
 from gotr1_eval.cli.options import AsJson
 from gotr1_eval.cli.terminal import out
 from gotr1_eval.core.errors import RunError, UsageError, install_hint, nearest_name
@@ -317,7 +317,7 @@ def known_names(builder: Builder) -> dict[str, tuple[Suite, tuple[str, ...]]]:
     """What `--for` takes: suites by name and by their command's, and categories -> (suite, its categories)."""
     known: dict[str, tuple[Suite, tuple[str, ...]]] = {}
     for suite in builder.suites():
-        names = [suite.name, *(alias for alias, name in ALIASES.items() if name == suite.name)]
+        names = [suite.name, *(alias for alias, (name, _) in ALIASES.items() if name == suite.name)]
         known |= dict.fromkeys(names, (suite, suite.categories))
         if suite.official:
             known |= {category: (suite, (category,)) for category in suite.categories if category not in known}

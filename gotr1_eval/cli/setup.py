@@ -47,18 +47,20 @@ def weights(
 
 def _chosen(names: Sequence[str]) -> list[OfficialFile]:
     """The files of benchmarks and keys, each once; all of them where none is named."""
-    from gotr1_eval.files.official_files import known_files, known_uses
+    from gotr1_eval.files.official_files import keys_of, known_files, known_uses
 
-    files, uses = known_files(), known_uses()
+    others = [name for name in names if "." in name]
+    wanted = {*names, *(key for name in others for key in keys_of(name))}
+    files, uses = known_files(*others), known_uses()
     keys = [file.key for file in files]
     for name in names:
-        if name not in (*uses, *keys):
+        if name not in (*uses, *keys, *others):
             hint = nearest_name(name, (*uses, *keys))
             raise UsageError(
                 f"weights: no benchmark or file {name!r}{hint} (benchmarks: {', '.join(uses)}; "
                 f"files: {', '.join(keys)})"
             )
-    return [file for file in files if not names or file.key in names or any(one in names for one in file.made_for)]
+    return [file for file in files if not names or wanted.intersection((file.key, *file.made_for))]
 
 
 def _is_dispensable(file: OfficialFile, folder: Path) -> bool:

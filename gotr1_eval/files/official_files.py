@@ -62,13 +62,37 @@ class OfficialFile:
         return self.names[0]
 
 
-def known_files() -> tuple[OfficialFile, ...]:
+def known_files(*others: str) -> tuple[OfficialFile, ...]:
     """Those of ``official_files.toml``, and those that benchmarks add, with what the benchmarks say they are made for.
 
+    Args:
+        others: third parties' benchmarks, by their dotted names, whose files are to be known, too.
+
     Raises:
-        DataError: a benchmark's ``weights.toml`` is damaged, or names a file that is in neither table.
+        UsageError: no benchmark of such a name.
+        DataError: a benchmark's ``weights.toml`` is damaged, or names a file that is in no table.
     """
-    return _read((_TABLE, *(folder / STATED for folder in BENCHMARKS.folders().values())))
+    shipped = (folder / STATED for folder in BENCHMARKS.folders().values())
+    return _read((_TABLE, *shipped, *map(_stated_by, others)))
+
+
+def keys_of(benchmark: str) -> tuple[str, ...]:
+    """The files that a third party's benchmark says it needs; none where it says nothing.
+
+    Raises:
+        UsageError: no benchmark of this dotted name.
+    """
+    path = _stated_by(benchmark)
+    known_files(benchmark)  # tells what is wrong with the table
+    table = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return tuple(dict.fromkeys([*(file["key"] for file in table.get("files", ())), *table.get("made_for", {})]))
+
+
+def _stated_by(benchmark: str) -> Path:
+    folder = BENCHMARKS.folder(benchmark)
+    if folder is None:
+        raise UsageError(f"weights: no benchmark {benchmark!r} is installed")
+    return folder / STATED
 
 
 @lru_cache(maxsize=8)
@@ -97,9 +121,9 @@ def known_uses() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for file in known_files() for name in file.made_for))
 
 
-def official_file(key: str) -> OfficialFile:
-    """The file of that key; it must exist."""
-    return next(file for file in known_files() if file.key == key)
+def official_file(key: str, *others: str) -> OfficialFile:
+    """The file of that key, which must exist, as `known_files` knows it."""
+    return next(file for file in known_files(*others) if file.key == key)
 
 
 def interchangeable(file: OfficialFile) -> tuple[OfficialFile, ...]:

@@ -84,23 +84,31 @@ def _snapshot(model: str, revision: str, patterns: Sequence[str]) -> str:
     return snapshot_download(model, revision=revision, allow_patterns=[*patterns], local_files_only=here)
 
 
-def read_model_type(folder: Path) -> str:
-    """`model_type` of config.json.
+def read_config_json(folder: Path, expected: str = "a checkpoint folder in transformers' layout") -> dict[str, Any]:
+    """The content of config.json; empty where it is no object of JSON.
+
+    Args:
+        expected: what the folder should be, for the message.
 
     Raises:
-        UsageError: there is no config.json, or it names no type.
+        UsageError: there is no config.json.
         DataError: it is not JSON.
     """
     path = folder / "config.json"
     if not path.is_file():
-        raise UsageError(f"{folder} has no config.json; expected a checkpoint folder in transformers' layout")
+        raise UsageError(f"{folder} has no config.json; expected {expected}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not JSON: {one_line(error)}", path=path) from None
-    kind = config.get("model_type") if isinstance(config, dict) else None
+    return dict(config) if isinstance(config, dict) else {}
+
+
+def read_model_type(folder: Path) -> str:
+    """`model_type` of config.json; raises as `read_config_json` does, and UsageError where it names no type."""
+    kind = read_config_json(folder).get("model_type")
     if not isinstance(kind, str):
-        raise UsageError(f"{path}: expected a model_type, got {kind!r}")
+        raise UsageError(f"{folder / 'config.json'}: expected a model_type, got {kind!r}")
     return kind
 
 

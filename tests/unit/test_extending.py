@@ -108,6 +108,29 @@ def test_a_benchmark_added_as_one_folder(
     lamps_run("lamps", package, capsys)
 
 
+def test_weights_of_a_benchmark_of_ones_own(package: Path, capsys: pytest.CaptureFixture[str]):
+    (package / "my_package" / "lamps" / "weights.toml").write_text(
+        """
+        [[files]]
+        key = "light-meter"
+        names = ["meter.pth"]
+        host = "https://somebody.example"
+        by_hand = "ask somebody, and put it into {folder}"
+        [made_for]
+        light-meter = { lamps = "the light" }
+        clip-b32 = { lamps = "the cosine" }
+        """
+    )
+    assert run(["weights", "my_package.lamps", "--weights", str(package)]) == 0
+    out = capsys.readouterr().out
+    assert "light-meter: meter.pth\n  for    lamps: the light" in out
+    assert f"MISSING  ask somebody, and put it into {package}" in out
+    assert "clip-b32: " in out
+    assert "unidet" not in out
+    with pytest.raises(UsageError, match=r"weights: no benchmark 'my_package\.lanterns' is installed"):
+        run(["weights", "my_package.lanterns"])
+
+
 def test_a_reward_set_and_an_adapter_of_ones_own(package: Path):
     make_reward = importlib.import_module("my_package.reward_function").make_reward
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("white", "black")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from transformers import Mask2FormerForUniversalSegmentation
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_model_type
+from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_config_json, read_model_type
 from gotr1_eval.models.detectors._coco import NAMES
 
 DEFAULT = "facebook/mask2former-swin-small-coco-instance"
@@ -76,7 +75,7 @@ def _check_classes(folder: Path) -> None:
     The names between differ between files (``tv``, ``tvmonitor``), so that only the first and the last are compared.
     """
     path = folder / "config.json"
-    names = json.loads(path.read_text(encoding="utf-8")).get("id2label") or {}
+    names = read_config_json(folder).get("id2label") or {}
     if not isinstance(names, dict) or len(names) != len(NAMES):
         raise UsageError(f"{path}: expected {len(NAMES)} classes (COCO's things), got {len(names)}; try {DEFAULT}")
     for place in (0, len(NAMES) - 1):

@@ -6,7 +6,6 @@ layout, are replaced by random ones with a warning only. Here each of these is a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +18,7 @@ from safetensors import SafetensorError
 from transformers import JanusConfig, JanusForConditionalGeneration
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import check_finite, quiet, weight_faults
+from gotr1_eval.models.checkpoint import check_finite, quiet, read_config_json, weight_faults
 from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
 from gotr1_eval.models.janus.original_config import native_config
@@ -98,20 +97,14 @@ def read_raw_config(folder: Path) -> dict[str, Any]:
         UsageError: there is no config.json, or it is another model's.
         DataError: it is not JSON.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise UsageError(f"{folder} has no config.json; expected a checkpoint folder of Janus or GoT-R1")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"not JSON: {one_line(error)}", path=path) from None
-    kind = config.get("model_type") if isinstance(config, dict) else None
+    config = read_config_json(folder, "a checkpoint folder of Janus or GoT-R1")
+    kind = config.get("model_type")
     if kind not in (NATIVE, ORIGINAL):
         raise UsageError(
-            f"{path}: expected model_type {NATIVE!r} (transformers' layout) or {ORIGINAL!r} (DeepSeek's), "
-            f"got {kind!r}; give a Janus or GoT-R1 checkpoint folder"
+            f"{folder / 'config.json'}: expected model_type {NATIVE!r} (transformers' layout) or {ORIGINAL!r} "
+            f"(DeepSeek's), got {kind!r}; give a Janus or GoT-R1 checkpoint folder"
         )
-    return dict(config)
+    return config
 
 
 def load_native(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers is untyped
