@@ -176,7 +176,7 @@ def test_no_advice_that_would_be_refused(settings: dict[str, object], factor: st
         ({"rule": "sum", "when_applicable": ["prompt_image"]}, CHAIN_AND_IMAGE, "only semantic and spatial"),
         ({"rule": "readme", "when_applicable": ["spatial"]}, CHAIN_AND_IMAGE, "'readme' adds"),
         ({"rule": "pi_only", "when_applicable": ["spatial"]}, CHAIN_AND_IMAGE, "'pi_only' has no factor 'spatial'"),
-        ({"rule": "paper"}, CHAIN_AND_IMAGE | {"aesthetic": COSINE}, r"a map .*'clip01' or 'affine\(low,high\)'"),
+        ({"rule": "paper"}, CHAIN_AND_IMAGE | {"aesthetic": COSINE}, r"a map .*'clip01'.* 'affine\(low,high\)'"),
         ({"rule": "sum", "maps": {"aesthetic": "clip01"}}, CHAIN_AND_IMAGE, "'sum' has no factor 'aesthetic'"),
         (
             {"rule": "pi_only", "maps": {"prompt_image": "clip"}},
