@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.identifiers import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Template:
     def slots(self) -> tuple[str, ...]:
         """The expressions, each as often as it stands there."""
         return tuple(slot for _, slot in self.pieces if slot is not None)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with any word of it."""
+        return fingerprint({"pieces": [[text, slot] for text, slot in self.pieces]})
 
     def fill(self, values: Mapping[str, str] = {}) -> str:
         """The text with a value for every slot; raises KeyError for a slot without one."""
@@ -54,16 +60,27 @@ class SourceFile:
     def constant(self, name: str) -> Any:  # noqa: ANN401 (whatever the file assigns)
         """The value of a module's constant that is written out (a text, a list, a dictionary of texts).
 
+        It may name other such constants of the module.
+
         Raises:
             DataError: there is none of that name, or it is computed.
         """
         for node in self._tree.body:
             if isinstance(node, ast.Assign) and any(_is_name(target, name) for target in node.targets):
-                try:
-                    return ast.literal_eval(node.value)
-                except ValueError:
-                    raise DataError(f"{name} is computed, expected a written-out constant", path=self.path) from None
+                return self._value(node.value, name)
         raise DataError(f"no constant {name}", path=self.path)
+
+    def _value(self, node: ast.expr, name: str) -> Any:  # noqa: ANN401
+        if isinstance(node, ast.Name) and node.id != name:
+            return self.constant(node.id)
+        if isinstance(node, ast.Dict) and all(key is not None for key in node.keys):
+            keys = [self._value(key, name) for key in node.keys if key is not None]
+            return dict(zip(keys, [self._value(value, name) for value in node.values], strict=True))
+        if isinstance(node, ast.List | ast.Tuple):
+            return [self._value(one, name) for one in node.elts]
+        if isinstance(node, ast.Constant):
+            return node.value
+        raise DataError(f"{name} is computed, expected a written-out constant", path=self.path)
 
     def templates(self, function: str, key: str = "text") -> list[Template]:
         """The texts that a function puts under a key of dictionaries, in the file's order: the turns of a chat.

@@ -75,8 +75,8 @@ class Asking(Protocol):
 
 WriteOne = Callable[[Case, Question], Request]
 WriteAll = Callable[[Case], Request]
-ReadOne = Callable[[Reply, Question], float]
-"""Raises `UnreadableReply` where the reply holds no verdict."""
+ReadOne = Callable[[Reply, Question], Verdict]
+"""Raises `UnreadableReply` where the reply holds no verdict and the question is to be asked again; None otherwise."""
 ReadAll = Callable[[Reply, Sequence[Question]], Sequence[Verdict]]
 Retry = Callable[[Request, int], Request]
 """(The request as it was first sent, how often it was sent before) -> what is sent next."""

@@ -14,7 +14,7 @@ from typing import Literal
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.reading.reply import answer_part
 
-Path = Literal["vllm", "gemini"]
+OfficialPath = Literal["vllm", "gemini"]
 Verdict = Literal[0, 1]
 
 _END_OF_THOUGHT = "</think>\n\n"
@@ -28,7 +28,7 @@ def thinks(judge: str) -> bool:
     return "thinking" in name or "qwen3_5" in name
 
 
-def official_answer(text: str, path: Path, *, thinking: bool = False) -> str:
+def official_answer(text: str, path: OfficialPath, *, thinking: bool = False) -> str:
     """What of a reply counts as the answer; empty where the official script asks again, up to three times in all."""
     if path == "gemini":
         return text.strip().lower()
@@ -52,6 +52,11 @@ def read_verdict(text: str, finish: str | None = None) -> Verdict:
     if match is None:
         raise UnreadableReply("Answer with a single word, yes or no.")
     return 1 if match[1].lower() == "yes" else 0
+
+
+def verdict_of(number: float) -> Verdict:
+    """The verdict that a number says."""
+    return 1 if number else 0
 
 
 def image_score(verdicts: Sequence[Verdict | None]) -> float | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.t2i_corebench.reading import Verdict, dimension_mean, image_score
+from benchmarks.t2i_corebench.reading import Verdict, dimension_mean, image_score, verdict_of
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.statistics.intervals import Interval, inside, overall_bootstrap
 from gotr1_eval.core.types import Json
@@ -48,7 +49,7 @@ def kept_verdict(entry: Any, question: str) -> Verdict | None:  # noqa: ANN401 (
     The official --update asks again then.
     """
     score = entry.get("score") if isinstance(entry, dict) and entry.get("question") == question else None
-    return None if not isinstance(score, int | float) or score not in (0, 1) else 1 if score else 0
+    return verdict_of(score) if isinstance(score, int | float) and score in (0, 1) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,19 +194,19 @@ def _picture(
     prompts: Mapping[str, tuple[str, Sequence[str]]] | None,
     path: Path,
 ) -> tuple[Picture, int]:
-    rows = entry.get("Checklist") if isinstance(entry, dict) else None
-    if (
-        not isinstance(entry, dict)
-        or not isinstance(rows, list)
-        or not all(isinstance(row, dict) and "question" in row for row in rows)
-    ):
+    """A picture, and how many of its verdicts are left out."""
+    facts = entry if isinstance(entry, dict) else {}
+    rows = facts.get("Checklist")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "question" in row for row in rows):
         raise DataError(f"{name}: expected a Checklist of questions", path=path)
-    own = [row["question"] for row in rows]
-    prompt, questions = (entry.get("Prompt"), own) if prompts is None else prompts.get(prompt_key(name), (None, own))
     stated = [kept_verdict(row, row["question"]) for row in rows]
-    same = prompts is None or prompt == entry.get("Prompt")
-    kept = [kept_verdict(row, question) if same else None for row, question in zip(rows, questions, strict=False)]
-    verdicts = (*kept, *(None for _ in questions[len(kept) :]))
-    return Picture(id=name, verdicts=verdicts), sum(one is not None for one in stated) - sum(
-        one is not None for one in kept
-    )
+    if prompts is None:
+        return Picture(id=name, verdicts=tuple(stated)), 0
+    prompt, questions = prompts.get(prompt_key(name), (None, ()))
+    pairs = zip_longest(rows[: len(questions)], questions)
+    kept = tuple(kept_verdict(row, question) if prompt == facts.get("Prompt") else None for row, question in pairs)
+    return Picture(id=name, verdicts=kept), _given(stated) - _given(kept)
+
+
+def _given(verdicts: Iterable[Verdict | None]) -> int:
+    return sum(verdict is not None for verdict in verdicts)

@@ -19,6 +19,7 @@ from gotr1_eval.core.errors import DataError
 
 LISTS = ("en", "en_long", "zh", "zh_long")
 """The four lists of prompts: two languages, short and long."""
+LANGUAGES = ("en", "zh")
 _KEYS: Mapping[str, tuple[str, str]] = {
     "en": ("Testpoints", "Testpoint Description"),
     "zh": ("考点", "考点对应描述"),

@@ -73,9 +73,14 @@ def count_lists(lists: Lists) -> list[bool] | None:
         written = json.dumps({"analysis": analysis, "score": score}, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise UndefinedScoreError("the lists of the reply cannot be written as JSON", type(error).__name__) from None
+    return counted_scores(written)
+
+
+def counted_scores(written: str) -> list[bool] | None:
+    """The verdicts in a result's JSON text as the official sums read it, as a Python literal; None where that fails."""
     try:
         scores = _literal(written)["score"]
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, KeyError, TypeError):
         return None
     return [one == 1 for one in scores] if isinstance(scores, list) else None
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.wise.reading import Marks, read_legacy, read_verified
+from gotr1_eval.core.checklist import Question
 
 Name = Literal["verified", "legacy"]
 SUBJECTS = ("culture", "time", "space", "biology", "physics", "chemistry")
@@ -24,9 +25,9 @@ class Protocol:
     """How one of them asks and counts.
 
     Attributes:
-        first_ids: subject -> its prompts' ids, of 1 to 1,000.
+        ids: subject -> its prompts' ids, of 1 to 1,000.
         weights: subject -> its share of the overall score; its share of the prompts, too.
-        marks: the names of a reply's marks.
+        questions: one a mark that a reply gives, with the mark's name as id and its weight in WiScore.
         highest: of a mark; marks are whole numbers from 0.
         read: the official reading of a reply; a mark that it does not find is absent.
         prompt_files: names of the fetched files of prompts; `source`: of the script with the wording.
@@ -36,12 +37,17 @@ class Protocol:
     name: Name
     ids: Mapping[str, range]
     weights: Mapping[str, float]
-    marks: tuple[str, ...]
+    questions: tuple[Question, ...]
     highest: int
     read: Callable[[str], Marks]
     prompt_files: tuple[str, ...]
     source: str
     max_tokens: int
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The names of a reply's marks."""
+        return tuple(question.id for question in self.questions)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -58,16 +64,14 @@ class Protocol:
 
     def value(self, marks: Mapping[str, float]) -> float:
         """WiScore of one picture, in [0, 1] for marks from 0 to `highest`."""
-        if self.name == "verified":
-            return float(marks["score"])
-        return (0.7 * marks["consistency"] + 0.2 * marks["realism"] + 0.1 * marks["aesthetic_quality"]) / 2
+        return sum(one.weight * marks[one.id] for one in self.questions) / self.highest
 
 
 VERIFIED = Protocol(
     name="verified",
     ids=dict(zip(SUBJECTS, (range(1, 401), *(range(at, at + 120) for at in range(401, 1001, 120))), strict=True)),
     weights=dict(zip(SUBJECTS, (0.4, 0.12, 0.12, 0.12, 0.12, 0.12), strict=True)),
-    marks=("score",),
+    questions=(Question(id="score", text="Does the picture show what the prompt means?"),),
     highest=1,
     read=read_verified,
     prompt_files=("merge.json",),
@@ -84,7 +88,11 @@ LEGACY = Protocol(
         )
     ),
     weights=dict(zip(SUBJECTS, (0.4, 0.167, 0.133, 0.1, 0.1, 0.1), strict=True)),
-    marks=("consistency", "realism", "aesthetic_quality"),
+    questions=(
+        Question(id="consistency", text="How far does the picture show what the prompt means?", weight=0.7),
+        Question(id="realism", text="How real does it look?", weight=0.2),
+        Question(id="aesthetic_quality", text="How well does it look?", weight=0.1),
+    ),
     highest=2,
     read=read_legacy,
     prompt_files=("cultural_common_sense.json", "spatio-temporal_reasoning.json", "natural_science.json"),

@@ -28,15 +28,21 @@ class Maker(Settings):
     names: tuple[str, ...]
 
     def fault(self, name: str) -> str:
-        """Why another one's numbers are not comparable; empty for the official one."""
-        return "" if name in self.names else f"{self.what} {name}, published with {self.names[0]}"
+        """Why another one's numbers are not comparable; empty for the official one, of whatever stated revision."""
+        return "" if name.partition("@")[0] in self.names else f"{self.what} {name}, published with {self.names[0]}"
 
 
 class Metric(Settings):
-    """An official metric: the categories that it judges, and what makes its published numbers, as its name lists it."""
+    """An official metric: the categories that it judges, and what makes its published numbers, as its name lists it.
+
+    Attributes:
+        mean_of_pictures: the published metric that is the mean over all pictures of these categories; None where there
+            is no such headline.
+    """
 
     categories: tuple[str, ...]
     made_with: tuple[Maker, ...]
+    mean_of_pictures: str | None = None
 
 
 class PromptList(Settings):

@@ -29,6 +29,11 @@ class MetricName:
         return self.benchmark.metrics[self.metric].categories
 
     @property
+    def mean_of_pictures(self) -> str | None:
+        """The published metric that is the mean over all pictures of these categories."""
+        return self.benchmark.metrics[self.metric].mean_of_pictures
+
+    @property
     def detector(self) -> str:
         """The detector; empty for a metric without one."""
         return next((name for official, name in self._pairs if official.what == "detector"), "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.published.benchmark import Benchmark, Peer, benchmark_of, folder_of, published
 from reports.published.metrics import MetricName, read_name
 from reports.run_data import RunData
-from reports.tables import TASK_MEAN, Table
+from reports.tables import ALL, TASK_MEAN, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,8 @@ def _cells(run: RunData, table: Table) -> dict[str, tuple[str, str]]:
         cells[category] = judge, category
         if (overall := name.benchmark.mean_of_categories) and TASK_MEAN in table.rows:
             cells[overall] = judge, TASK_MEAN
+        if (overall := name.mean_of_pictures) and ALL in table.rows:
+            cells[overall] = judge, ALL
     return cells
 
 
@@ -85,10 +87,18 @@ def _faults(run: RunData, table: Table) -> dict[str, list[str]]:
         faults[category] = [*name.faults, *filter(None, [list_fault(run, name.benchmark, category), holes])]
     benchmark = benchmark_of(run)
     if benchmark.mean_of_categories:
-        absent = [category for category in benchmark.categories if category not in faults]
-        told = dict.fromkeys(fault for category in benchmark.categories for fault in faults.get(category, ()))
-        faults[benchmark.mean_of_categories] = [*([f"without {', '.join(absent)}"] if absent else []), *told]
+        faults[benchmark.mean_of_categories] = _joint_faults(faults, benchmark.categories)
+    for metric in benchmark.metrics.values():
+        if metric.mean_of_pictures:
+            faults[metric.mean_of_pictures] = _joint_faults(faults, metric.categories)
     return faults
+
+
+def _joint_faults(faults: Mapping[str, Sequence[str]], categories: Sequence[str]) -> list[str]:
+    """What stands against comparing a mean over categories: those that are not there, and what stands against any."""
+    absent = [category for category in categories if category not in faults]
+    told = dict.fromkeys(fault for category in categories for fault in faults.get(category, ()))
+    return [*([f"without {', '.join(absent)}"] if absent else []), *told]
 
 
 def ceiling_lines(run: RunData) -> list[str]:

@@ -18,6 +18,7 @@ from gotr1_eval.core.outcome import Score, Unscored, Why, check_range
 from gotr1_eval.core.plugins import JUDGES, check_offers
 from gotr1_eval.core.protocols import Judge, LooksAt
 from gotr1_eval.core.types import Box, Sample
+from tests.board_files import write_corebench, write_unigenbench, write_wise
 
 VLM = {"use": "tests.plugins.scripted_vlm"}
 EYES = "tests.plugins.fake_eyes"
@@ -38,6 +39,12 @@ SPECS: dict[str, dict[str, Any]] = {
     "semantic": {"vlm": VLM},
     "spatial": {"vlm": VLM},
     "prompt_image": {"vlm": VLM},
+    "wise_verified": {"vlm": VLM, "data": "LISTS"},
+    "wise_legacy": {"vlm": VLM, "data": "LISTS"},
+    "unigenbench": {"vlm": VLM, "data": "LISTS"},
+    "unigenbench_gemini": {"vlm": VLM, "data": "LISTS"},
+    "t2i_corebench": {"vlm": VLM, "data": "LISTS"},
+    "t2i_corebench_gemini": {"vlm": VLM, "data": "LISTS"},
 }
 """Settings of the judges that cannot be built without any."""
 REPLIES = [
@@ -58,12 +65,14 @@ def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
     (tmp_path / "new_objects.txt").write_text("circle - circles\nsquare - squares\n")
     (tmp_path / "complex_val_spatial.txt").write_text("a red circle above a blue square\n")
     (tmp_path / "complex_val_action.txt").write_text("a circle rolls\n")
+    for write in (write_wise, write_unigenbench, write_corebench):
+        write(tmp_path)
     spec = {key: str(tmp_path) if value == "LISTS" else value for key, value in SPECS.get(request.param, {}).items()}
     return Builder().judge({"use": request.param, **spec})
 
 
 @pytest.mark.parametrize("reply", REPLIES)
-@pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if "vlm" in spec] + ["reasoning_image"])
+@pytest.mark.parametrize("name", ["semantic", "spatial", "prompt_image", "reasoning_image"])
 def test_a_reply_that_says_nothing_makes_no_number(name: str, reply: str, tmp_path: Path):
     """And the reply is kept, so that someone can look at what was said."""
     vlm = {**VLM, "reply": reply}
@@ -98,6 +107,16 @@ def samples(tmp_path: Path) -> list[Sample]:
     categories = ["color", "spatial", "3d_spatial", "non_spatial", "numeracy", "complex"]
     row = {"tag": "colors", "include": [{"class": "circle", "count": 1, "color": "red"}], "prompt": "a red circle"}
     metas: list[dict[str, Any]] = [{}, *({"category": name} for name in categories), {"geneval": row}, {"geneval": {}}]
+    metas += [
+        {"wise_verified": {"prompt_id": 1, "explanation": "e"}, "wise_legacy": {"prompt_id": 1, "explanation": "e"}},
+        {"unigenbench": {"index": 0, "language": "en", "kinds": ["Style"], "descriptions": ["ink"]}},
+        {"t2i_corebench": [{"text": "Is there a cup?"}], "wise_verified": "no JSON", "unigenbench": [1]},
+        {
+            "t2i_corebench": {"a": 1},
+            "wise_legacy": {"prompt_id": 1},
+            "unigenbench": {"index": 0, "language": "en", "kinds": 3, "descriptions": None},
+        },
+    ]
     return [
         Sample(id=f"{p}/{c}/{i}/{m}", prompt=prompt, chain=chain, image=image, meta=meta)
         for p, prompt in enumerate(prompts)

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.semantics import UndefinedScoreError
 from benchmarks.unigenbench.prompts import LISTS, read_items
 from benchmarks.unigenbench.reading import count_lists, parse_reply, read_verdicts
-from benchmarks.unigenbench.sums import add_up
+from benchmarks.unigenbench.results import Picture, Summary, add_up
 from gotr1_eval.core.reading import UnreadableReply
 from tests.conftest import SHARED, shared_parameters
 
@@ -27,10 +27,16 @@ def rows(text: str, kind: str) -> list[Row]:
     return found
 
 
-def counted(points: list[str], lists: Any) -> dict[str, list[int]]:
-    verdicts = count_lists(lists)
-    sums = add_up([] if verdicts is None else [(points, verdicts)])
-    return {kind: [share.correct, share.total] for kind, share in sums.kinds.items()}
+def add_up_rows(rows: list[tuple[list[str], list[bool] | None]]) -> Summary:
+    """The sums of pictures, each of a prompt of its own."""
+    return add_up(
+        Picture(index=str(at), kinds=tuple(kinds), verdicts=None if verdicts is None else tuple(verdicts))
+        for at, (kinds, verdicts) in enumerate(rows)
+    )
+
+
+def counted(points: list[str], verdicts: list[bool] | None) -> dict[str, list[int]]:
+    return {kind: [share.correct, share.total] for kind, share in add_up_rows([(points, verdicts)]).kinds.items()}
 
 
 @pytest.mark.parametrize("path", GOLDEN)
@@ -55,7 +61,7 @@ def test_parsed_replies_and_what_is_counted_of_them(path: Path, read_shared: Rea
                 count_lists(lists)
             assert ended.value.official_error == row["count_error"], row["id"]
         else:
-            assert counted(points, lists) == row["counted"], row["id"]
+            assert counted(points, count_lists(lists)) == row["counted"], row["id"]
     assert accepted
 
 
@@ -69,26 +75,22 @@ def test_the_certain_reader_never_contradicts_the_official_one(path: Path, read_
             certain = read_verdicts(row["text"], len(points))
         except UnreadableReply:
             continue
-        sums = add_up([(points, certain)])
         if row["accepted"] and row["counted"]:
             both += 1
-            found = {kind: [share.correct, share.total] for kind, share in sums.kinds.items()}
-            assert found == row["counted"], row["id"]
+            assert counted(points, certain) == row["counted"], row["id"]
     assert both
 
 
 @pytest.mark.parametrize("path", GOLDEN)
 def test_sums(path: Path, read_shared: Read):
     for row in rows(read_shared(path), "aggregate"):
-        pictures, lost = [], 0
-        for points, scores in row["rows"]:
-            verdicts = count_lists(([], scores)) if isinstance(scores, list) else None
-            if verdicts is None:
-                lost += 1
-            else:
-                pictures.append((points, verdicts))
-        sums = add_up(pictures)
-        assert lost == row["skipped_rows"], row["id"]
+        sums = add_up_rows(
+            [
+                (points, count_lists(([], scores)) if isinstance(scores, list) else None)
+                for points, scores in row["rows"]
+            ]
+        )
+        assert sums.lost == row["skipped_rows"], row["id"]
         for found, expected in ((sums.dimensions, row["primary"]), (sums.kinds, row["sub"])):
             assert {name: [share.correct, share.total, round(share.accuracy, 4)] for name, share in found.items()} == {
                 name: [one["correct"], one["total"], one["accuracy"]] for name, one in expected.items()
@@ -97,9 +99,9 @@ def test_sums(path: Path, read_shared: Read):
 
 
 @pytest.mark.parametrize(
-    ("name", "points", "mended"), [("en", 1813, []), ("en_long", 3920, [509]), ("zh", None, []), ("zh_long", 3920, [])]
+    ("name", "points", "mended"), [("en", 1813, []), ("en_long", 3920, [509]), ("zh", 1813, []), ("zh_long", 3920, [])]
 )
-def test_the_prompts(name: str, points: int | None, mended: list[int], count_shared: Callable[[Path], Path]):
+def test_the_prompts(name: str, points: int, mended: list[int], count_shared: Callable[[Path], Path]):
     path = SHARED / f"data/unigenbench/test_prompts_{name}.csv"
     if not path.is_file():
         pytest.skip(f"no {path} (set GOTR1_SHARED)")
@@ -107,6 +109,5 @@ def test_the_prompts(name: str, points: int | None, mended: list[int], count_sha
     assert [item.index for item in items] == [*range(600)]
     assert [item.index for item in items if item.mended] == mended
     assert len({kind for item in items for kind in item.kinds}) == 27
-    if points is not None:
-        assert sum(len(item.kinds) for item in items) == points
+    assert sum(len(item.kinds) for item in items) == points
     assert name in LISTS

@@ -9,8 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gotr1_eval", "rewards", "reports", "training", "benchmarks")
-OWN = ("benchmarks/geneval/", "benchmarks/t2i_compbench/")
-BENCHMARK = re.compile("geneval|compbench", re.I)
+OWN = tuple(f"benchmarks/{path.parent.name}/" for path in sorted((ROOT / "benchmarks").glob("*/data.toml")))
+"""The folders of benchmarks that somebody else publishes."""
+BENCHMARK = re.compile(r"geneval|compbench|unigenbench|corebench|(?<![a-z_-])wise(?![a-z ])", re.I)
 REMAINING = {
     "gotr1_eval/cli/app.py",
     "gotr1_eval/cli/bench.py",

@@ -17,7 +17,7 @@ from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.files import public_data
-from gotr1_eval.files.public_data import PublicData, fetch_data, known_data, require_data
+from gotr1_eval.files.public_data import PublicData, fetch_data, require_data
 from tests.conftest import SHARED, shared_parameters
 from training.prompt_sets import read_source
 from training.settings import PromptSource
@@ -92,7 +92,7 @@ def hashes(contents: dict[str, bytes]) -> dict[str, str]:
 def small(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> PublicData:
     """Both benchmarks with a few files of a few bytes, offered by the mirror."""
     metadata = {"prompts/evaluation_metadata.jsonl": json.dumps(TASK).encode()}
-    geneval, compbench = known_data()
+    geneval, compbench = (public_data.public_data(name) for name in ("geneval", "t2i-compbench"))
     geneval, compbench = replace(geneval, files=hashes(metadata)), replace(compbench, files=hashes(CONTENTS))
     monkeypatch.setattr(public_data, "known_data", lambda: (geneval, compbench))
     mirror.offer(compbench, CONTENTS)
@@ -215,11 +215,12 @@ def test_the_published_files_have_the_stated_hashes(
     license_file: Path, mirror: Mirror, count_shared: Callable[[Path], Path]
 ):
     """The whole path on the real lists, whose repository this mirror imitates."""
-    for data, folder in zip(known_data(), ("geneval", "t2i_compbench"), strict=True):
-        local = SHARED / "data" / folder
+    names = ("geneval", "t2i-compbench")
+    for data in map(public_data.public_data, names):
+        local = SHARED / "data" / data.key.replace("-", "_")
         files = {path: Path(path).name.replace("License.txt", "LICENSE") for path in data.files}
         mirror.offer(data, {path: count_shared(local / name).read_bytes() for path, name in files.items()})
-    assert run(["data", "fetch"]) == 0
+    assert run(["data", "fetch", *names]) == 0
     compbench, geneval = Builder().suite({"use": "t2i-compbench"}), Builder().suite({"use": "geneval"})
     assert [len(compbench.prompts(category)) for category in compbench.categories] == [300] * 8
     assert sum(len(geneval.prompts(category)) for category in geneval.categories) == 553

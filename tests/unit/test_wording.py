@@ -15,7 +15,9 @@ import package_that_is_nowhere
 raise SystemExit("it was run")
 ASK = "Is it there?"
 KINDS = {"a": "what a is", "b": "what " "b is"}
+ALL = {"ask": ASK, "kinds": KINDS, "names": ["a", ("b",)]}
 COMPUTED = ASK.upper()
+ITSELF = ITSELF
 
 def messages(item, picture):
     return [
@@ -36,6 +38,7 @@ def source(tmp_path: Path) -> SourceFile:
 def test_constants_and_the_turns_of_a_chat(source: SourceFile):
     assert source.constant("ASK") == "Is it there?"
     assert source.constant("KINDS") == {"a": "what a is", "b": "what b is"}
+    assert source.constant("ALL") == {"ask": "Is it there?", "kinds": source.constant("KINDS"), "names": ["a", ["b"]]}
     system, user = source.templates("messages")
     assert system == Template((("Be strict.", None),))
     assert user.slots == ("item['Prompt']", "item['Prompt']", "picture")
@@ -44,7 +47,8 @@ def test_constants_and_the_turns_of_a_chat(source: SourceFile):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("NOTHING", "no constant NOTHING"), ("COMPUTED", "COMPUTED is computed")]
+    ("name", "expected"),
+    [("NOTHING", "no constant NOTHING"), ("COMPUTED", "COMPUTED is computed"), ("ITSELF", "ITSELF is computed")],
 )
 def test_a_constant_that_cannot_be_read_is_told(source: SourceFile, name: str, expected: str):
     with pytest.raises(DataError, match=expected):

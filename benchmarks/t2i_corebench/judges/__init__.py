@@ -1,0 +1,1 @@
+"""T2I-CoReBench's judges: as the open ones are asked, and as Gemini is."""

@@ -1,0 +1,1 @@
+"""UniGenBench++'s judges: as the open ones are asked, and as Gemini is."""

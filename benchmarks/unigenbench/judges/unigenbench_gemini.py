@@ -1,0 +1,16 @@
+"""UniGenBench++: which test points does the picture meet? Asked as Gemini is (own pixels, picture last)."""
+
+from __future__ import annotations
+
+from benchmarks.checklist.judge import ChecklistJudge
+from benchmarks.unigenbench.judging import UniGenBenchSettings, build_judge
+from gotr1_eval.core.protocols import Workshop
+
+
+class Settings(UniGenBenchSettings):
+    """See `benchmarks.unigenbench.judging.UniGenBenchSettings`."""
+
+
+def build(settings: Settings, workshop: Workshop) -> ChecklistJudge:
+    """The judge; its model loads when first asked."""
+    return build_judge("gemini", settings, workshop)

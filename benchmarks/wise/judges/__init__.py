@@ -1,0 +1,1 @@
+"""WISE's judges, one a protocol."""
