@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Protocol
 
 from PIL import Image
+
+from gotr1_eval.files.pictures import through_jpeg
 
 
 class Encoding(Protocol):
@@ -75,15 +76,6 @@ class Grid:
             cell for cell in cut_grid(picture, self.columns, self.rows) if not (self.drop_black and is_black(cell))
         ]
         return [through_jpeg(cell, self.quality) if self.quality else cell for cell in cells]
-
-
-def through_jpeg(picture: Image.Image, quality: int) -> Image.Image:
-    """The picture's pixels after JPEG of this quality."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=quality)
-    buffer.seek(0)
-    with Image.open(buffer) as decoded:
-        return decoded.convert("RGB")
 
 
 def cut_grid(picture: Image.Image, columns: int, rows: int) -> list[Image.Image]:

@@ -14,7 +14,6 @@ from benchmarks.checklist.asking import Case, OneByOne, again
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
 from benchmarks.semantics import Semantics
 from benchmarks.t2i_corebench.reading import OfficialPath, official_answer, official_verdict, read_verdict, thinks
-from benchmarks.wording import SourceFile
 from gotr1_eval.core.checklist import Question, Verdict
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.identifiers import fingerprint
@@ -23,6 +22,7 @@ from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import require_data
+from gotr1_eval.files.wording import SourceFile
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

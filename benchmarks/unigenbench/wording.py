@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.wording import SourceFile
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.identifiers import fingerprint
+from gotr1_eval.files.wording import SourceFile
 
 _OPENING, _CLOSING = "\N{LEFT CORNER BRACKET}", "\N{RIGHT CORNER BRACKET}"
 _SLOTS = ("prompt", "testpoint", "explanation", "test_explanation")

@@ -16,7 +16,6 @@ from benchmarks.semantics import Semantics
 from benchmarks.wise.prompts import fact_name, fact_of
 from benchmarks.wise.protocols import Protocol
 from benchmarks.wise.reading import read_certainly
-from benchmarks.wording import SourceFile, Template
 from gotr1_eval.core.checklist import ChecklistError, Question
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Reply
@@ -24,6 +23,7 @@ from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import require_data
+from gotr1_eval.files.wording import SourceFile, Template
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

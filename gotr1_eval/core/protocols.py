@@ -199,6 +199,34 @@ class Request:
             raise ValueError("a request for first tokens has no form, answer prefix or choices")
 
 
+@dataclass(frozen=True, slots=True)
+class FollowedAnswer:
+    """How likely the tokens of a stated answer were, step by step, while the model wrote an answer of its own.
+
+    Attributes:
+        reply: what the model wrote, greedily.
+        log_probs: one row a token that it wrote; in it the log-probability of each token of the stated answer there.
+        ended: the last token that it wrote is one that ends or fills up an answer.
+    """
+
+    reply: Reply
+    log_probs: tuple[tuple[float, ...], ...]
+    ended: bool
+
+
+@runtime_checkable
+class FollowsAnswers(Protocol):
+    """What a language-vision model in this process offers beside a `Vlm`: its predictions at every step."""
+
+    def follow(self, requests: Sequence[Request], answer: str, temperature: float) -> list[FollowedAnswer | Unscored]:
+        """Write an answer to each request and tell how likely a stated answer's tokens were at each step.
+
+        Args:
+            temperature: the logits are divided by it; the answer is written greedily all the same.
+        """
+        ...
+
+
 class Vlm(Protocol):
     """A language-vision model, in this process or behind a server."""
 

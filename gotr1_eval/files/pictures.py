@@ -229,6 +229,15 @@ def to_rgb(picture: Image.Image, transparency: Transparency = "white") -> Image.
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
+def through_jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    """The picture's pixels after JPEG of this quality, by Pillow's encoder."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=quality)
+    buffer.seek(0)
+    with Image.open(buffer) as decoded:
+        return decoded.convert("RGB")
+
+
 def _grey_scale(picture: Image.Image, greys: NDArray[np.float64]) -> tuple[float, float]:
     """The greys that are black and white: those of 16 bits by their type, others by what their range shows.
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.wording import SourceFile, Template
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.files.public_data import git_blob, hash_fault
+from gotr1_eval.files.wording import SourceFile, Template
 
 SOURCE = '''
 import package_that_is_nowhere
@@ -62,7 +62,7 @@ def test_another_file_is_told(source: SourceFile, tmp_path: Path):
         source.templates("messages", key="words")
     page = tmp_path / "page.html"
     page.write_text("<html>404: not found</html>", encoding="utf-8")
-    with pytest.raises(DataError, match="expected the benchmark's Python source"):
+    with pytest.raises(DataError, match="expected its authors' Python source"):
         SourceFile(page)
 
 

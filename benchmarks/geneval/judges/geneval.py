@@ -40,7 +40,7 @@ class Settings(StrictSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """A picture on its way to the verdict: its objects, and the cut-out ones whose colours decide, clause by clause."""
 
     task: Task
@@ -110,7 +110,7 @@ class GenEvalJudge:
         sightings = self.sight.see(samples, [_names(task) for task in tasks], live)
         cases = [self._case(*row) for row in zip(tasks, sightings, pictures, strict=True)]
         colours = iter(self._colours([case for case in cases if not isinstance(case, Unscored)]))
-        return [case if isinstance(case, Unscored) else _outcome(case, next(colours)) for case in cases]
+        return [case if isinstance(case, Unscored) else self.outcome(case, next(colours)) for case in cases]
 
     def _may_ask_colours(self, task: Task | Unscored) -> bool:
         asks = not isinstance(task, Unscored) and any(clause.colour for clause in task.include)
@@ -118,7 +118,7 @@ class GenEvalJudge:
 
     def _case(
         self, task: Task | Unscored, sighting: Sighting | Unscored, picture: Image.Image | Unscored | None
-    ) -> _Case | Unscored:
+    ) -> Case | Unscored:
         if isinstance(task, Unscored):
             return task
         if isinstance(sighting, Unscored):
@@ -133,7 +133,7 @@ class GenEvalJudge:
         }
         cuts = self._cut(found, picture, sighting.size) if found else {}
         unmasked = sum(one.mask is None for group in found.values() for one in group)
-        return cuts if isinstance(cuts, Unscored) else _Case(task, sighting.size, objects, cuts, unmasked)
+        return cuts if isinstance(cuts, Unscored) else Case(task, sighting.size, objects, cuts, unmasked)
 
     def _cut(
         self, found: Mapping[int, Sequence[Found]], picture: Image.Image | None, size: tuple[int, int]
@@ -149,7 +149,7 @@ class GenEvalJudge:
         except UndefinedScoreError as error:
             return undefined(error)
 
-    def _colours(self, cases: Sequence[_Case]) -> list[dict[int, list[str]]]:
+    def _colours(self, cases: Sequence[Case]) -> list[dict[int, list[str]]]:
         """For each picture and clause the names of the colours; the encoder is asked once for all."""
         cuts = [
             (case.task.include[index].name, cut)
@@ -159,6 +159,23 @@ class GenEvalJudge:
         ]
         names = iter(self.namer.name_colours(cuts) if self.namer is not None else ())
         return [{index: [next(names) for _ in group] for index, group in case.cuts.items()} for case in cases]
+
+    def outcome(self, case: Case, colours: Mapping[int, Sequence[str]]) -> Score:
+        """The verdict on a picture, with the objects that counted.
+
+        Args:
+            colours: for each clause of `case.cuts` the colours of the objects that were cut out.
+        """
+        verdict = judge_picture(case.task, case.objects, colours)
+        width, height = case.size
+        seen = tuple(
+            Detection(name, Box.clipped(x1 / width, y1 / height, x2 / width, y2 / height), one.score)
+            for name, found in case.objects.items()
+            for one in found
+            for x1, y1, x2, y2 in [one.box.tolist()]
+        )
+        parts = {"colours without mask": float(case.unmasked)} if case.unmasked else {}
+        return Score(value=float(verdict.correct), parts=parts, seen=seen, note=verdict.reason)
 
 
 def _task(sample: Sample) -> Task | Unscored:
@@ -173,19 +190,6 @@ def _names(task: Task | Unscored) -> list[str]:
     if isinstance(task, Unscored):
         return []
     return list(dict.fromkeys(clause.name for clause in (*task.include, *task.exclude)))
-
-
-def _outcome(case: _Case, colours: Mapping[int, Sequence[str]]) -> Score:
-    verdict = judge_picture(case.task, case.objects, colours)
-    width, height = case.size
-    seen = tuple(
-        Detection(name, Box.clipped(x1 / width, y1 / height, x2 / width, y2 / height), one.score)
-        for name, found in case.objects.items()
-        for one in found
-        for x1, y1, x2, y2 in [one.box.tolist()]
-    )
-    parts = {"colours without mask": float(case.unmasked)} if case.unmasked else {}
-    return Score(value=float(verdict.correct), parts=parts, seen=seen, note=verdict.reason)
 
 
 def build(settings: Settings, workshop: Workshop) -> GenEvalJudge:

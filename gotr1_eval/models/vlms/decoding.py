@@ -10,7 +10,7 @@ position (1 or 3), V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -89,10 +89,19 @@ def read_rows(model: Any, rows: Sequence[Row], pictures: Mapping[str, Picture], 
     return ReadRows(output.past_key_values, mask_BL, next_B, axes, _log_probs(output.logits[:, -1]))
 
 
-def decode(model: Any, read: ReadRows, sampling: Sequence[Sampling], stops: Sequence[int]) -> list[tuple[int, ...]]:  # noqa: ANN401
+def decode(
+    model: Any,  # noqa: ANN401
+    read: ReadRows,
+    sampling: Sequence[Sampling],
+    stops: Sequence[int],
+    watch: Callable[[torch.Tensor], None] = lambda log_probs_BV: None,
+) -> list[tuple[int, ...]]:
     """The answers' tokens, each ending with a stop token, at its own `max_tokens`, or where its form is complete.
 
     Uses up `read`.
+
+    Args:
+        watch: is shown the predictions of every step, before anything is chosen.
 
     Raises:
         BackendError: an answer has a form, and the model predicts nothing that it allows.
@@ -109,6 +118,7 @@ def decode(model: Any, read: ReadRows, sampling: Sequence[Sampling], stops: Sequ
     while True:
         # One NaN or infinity among the logits makes all log-probabilities of its row NaN.
         broken_SB.append(log_probs_BV[:, 0].isnan())
+        watch(log_probs_BV)
         held_BV = _in_form(log_probs_BV, sampling)
         chosen = _choose(held_BV, sampling, generators)
         for place, (answer, token, row) in enumerate(zip(answers, chosen, sampling, strict=True)):

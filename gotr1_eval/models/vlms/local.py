@@ -19,7 +19,7 @@ from pydantic import Field
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
-from gotr1_eval.core.protocols import Request
+from gotr1_eval.core.protocols import FollowedAnswer, Request
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import find_folder, folder_digest
 from gotr1_eval.models.local_model import LocalModel
@@ -165,6 +165,29 @@ class LocalVlm(LocalModel[Loaded]):
             for batch in batches(requests, self._batch_size):
                 replies.update(zip(batch, self._in_halves([requests[place] for place in batch]), strict=True))
         return [replies[place] for place in range(len(requests))]
+
+    def follow(self, requests: Sequence[Request], answer: str, temperature: float) -> list[FollowedAnswer | Unscored]:
+        """See `gotr1_eval.core.protocols.FollowsAnswers`; requests go through the model one by one."""
+        with self._running():
+            return [self._follow(request, self._tokens(answer), temperature) for request in requests]
+
+    def _follow(self, request: Request, answer: Sequence[int], temperature: float) -> FollowedAnswer | Unscored:
+        read = self._read(request)
+        if isinstance(read, Unscored):
+            return read
+        row, pictures = read
+        steps: list[tuple[float, ...]] = []
+
+        def watch(log_probs_BV: torch.Tensor) -> None:
+            steps.append(tuple((log_probs_BV[0] / temperature).log_softmax(dim=-1)[list(answer)].tolist()))
+
+        loaded = self.loaded
+        seen = read_rows(loaded.model, [row], pictures)
+        (ids,) = decode(loaded.model, seen, [self._sampling(request)], loaded.stops, watch)
+        if seen.broken:
+            return self._broken()
+        ended = ids[-1] in {*loaded.stops, loaded.tokenizer.pad_token_id}
+        return FollowedAnswer(self._reply(ids, None), tuple(steps[: len(ids)]), ended)
 
     def _in_halves(self, batch: Sequence[Request]) -> list[Reply | Unscored]:
         """Answers a batch, in ever smaller parts while the memory does not suffice."""

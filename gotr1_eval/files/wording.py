@@ -1,4 +1,4 @@
-"""Wording taken out of a benchmark's fetched source file, which is parsed and never run.
+"""Wording taken out of its authors' fetched source file, which is parsed and never run.
 
 What a judge is asked decides its number, and some authors allow nobody to copy their words. The words then stay in the
 file that the user has fetched at the pinned commit: its syntax tree says where they are, and how a prompt is set in.
@@ -42,20 +42,24 @@ class Template:
 
 
 class SourceFile:
-    """A Python file of a benchmark's authors, read as data.
+    """A Python file of a judge's or benchmark's authors, read as data.
+
+    Args:
+        path: of the file, for messages.
+        text: its content; None reads the file.
 
     Raises:
         DataError: it cannot be read, or is no Python.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
         try:
-            self._tree = ast.parse(path.read_text(encoding="utf-8"))
+            self._tree = ast.parse(path.read_text(encoding="utf-8") if text is None else text)
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", path=path) from None
         except (SyntaxError, UnicodeDecodeError, ValueError) as error:
-            raise DataError(f"expected the benchmark's Python source ({error})", path=path) from None
+            raise DataError(f"expected its authors' Python source ({error})", path=path) from None
 
     def constant(self, name: str) -> Any:  # noqa: ANN401 (whatever the file assigns)
         """The value of a module's constant that is written out (a text, a list, a dictionary of texts).
@@ -65,9 +69,23 @@ class SourceFile:
         Raises:
             DataError: there is none of that name, or it is computed.
         """
+        return self._value(self._assigned(name), name)
+
+    def template(self, name: str) -> Template:
+        """The text, perhaps with slots, that a module assigns to a name.
+
+        Raises:
+            DataError: there is none of that name, or it is no text.
+        """
+        value = self._assigned(name)
+        if not isinstance(value, ast.Constant | ast.JoinedStr):
+            raise DataError(f"{name} is no text", path=self.path)
+        return _template(value)
+
+    def _assigned(self, name: str) -> ast.expr:
         for node in self._tree.body:
             if isinstance(node, ast.Assign) and any(_is_name(target, name) for target in node.targets):
-                return self._value(node.value, name)
+                return node.value
         raise DataError(f"no constant {name}", path=self.path)
 
     def _value(self, node: ast.expr, name: str) -> Any:  # noqa: ANN401
@@ -82,8 +100,11 @@ class SourceFile:
             return node.value
         raise DataError(f"{name} is computed, expected a written-out constant", path=self.path)
 
-    def templates(self, function: str, key: str = "text") -> list[Template]:
+    def templates(self, function: str | None = None, key: str = "text") -> list[Template]:
         """The texts that a function puts under a key of dictionaries, in the file's order: the turns of a chat.
+
+        Args:
+            function: None looks through the whole file.
 
         Raises:
             DataError: there is no such function, or it has no such text.
@@ -96,14 +117,14 @@ class SourceFile:
             if isinstance(name, ast.Constant) and name.value == key and isinstance(value, ast.Constant | ast.JoinedStr)
         ]
         if not found:
-            raise DataError(f"{function} has no text under {key!r}", path=self.path)
+            raise DataError(f"{function or 'it'} has no text under {key!r}", path=self.path)
         return found
 
 
-def _inside(tree: ast.Module, function: str, path: Path) -> list[ast.AST]:
-    """A function's nodes in the order in which they stand in the file."""
+def _inside(tree: ast.Module, function: str | None, path: Path) -> list[ast.AST]:
+    """The nodes of a function, or of the whole file, in the order in which they stand there."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == function:
+        if function is None or (isinstance(node, ast.FunctionDef) and node.name == function):
             return sorted(ast.walk(node), key=lambda one: (getattr(one, "lineno", 0), getattr(one, "col_offset", 0)))
     raise DataError(f"no function {function}", path=path)
 

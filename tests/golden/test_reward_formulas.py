@@ -1,0 +1,152 @@
+"""Rewards that are formulas, against what the code they come from gives on invented inputs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.geneval.judges.geneval_reward import reward_of
+from benchmarks.geneval.metadata import read_task
+from benchmarks.geneval.objects import select_objects
+from benchmarks.geneval.verdict import coloured_clauses, judge_picture
+from benchmarks.pixels import Seen
+from gotr1_eval.core.reading import UnreadableReply
+from rewards.unified_reward import AXES, read_final_score, read_marks
+from rewards.vqa_score import answer_probability
+from tests.conftest import shared_parameters
+
+Reading = Callable[[Path], str]
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/formulas/geneval_reward.json"))
+def test_geneval_s_rewards(path: Path, read_shared: Reading):
+    for case in json.loads(read_shared(path)):
+        task = read_task({"prompt": "", **case})
+        seen = [
+            Seen(name, score, tuple(corners))
+            for name, found in case["detections"].items()
+            for *corners, score, _ in found
+        ]
+        colour_at = {
+            tuple(map(float, corners)): colour for found in case["detections"].values() for *corners, _, colour in found
+        }
+        objects = select_objects(seen, counting=task.tag == "counting")
+        colours = {
+            index: [
+                colour_at[tuple(one.box.tolist())]
+                for one in objects[task.include[index].name][: task.include[index].count]
+            ]
+            for index in coloured_clauses(task, objects)
+        }
+        reward = reward_of(task, objects, colours, wrong_place_twice=True)
+        assert reward.mean == pytest.approx(case["score"], abs=1e-12), case
+        assert float(reward.strict) == case["strict"], case
+        assert float(judge_picture(task, objects, colours).correct) == case["correct"], case
+        once = reward_of(task, objects, colours, wrong_place_twice=False)
+        assert once.strict == reward.strict
+        assert once.mean <= reward.mean
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/formulas/vqascore.json"))
+def test_vqa_score_s_probability(path: Path, read_shared: Reading):
+    for case in json.loads(read_shared(path)):
+        logits = np.array(case["logits"], np.float64) / case["temperature"]
+        logits -= logits.max(axis=1, keepdims=True)
+        log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        ended = case["generated"][-1] in (case["eos"], case["pad"])
+        rows = log_probs[:, case["answer_ids"]].tolist()
+        if isinstance(case["score"], str):
+            with pytest.raises(ValueError, match="nothing but the end"):
+                answer_probability(rows, ended=ended)
+        else:
+            assert answer_probability(rows, ended=ended) == pytest.approx(case["score"], rel=1e-6), case
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/formulas/unifiedreward_replies.json"))
+def test_unified_reward_s_marks(path: Path, read_shared: Reading):
+    """Whole official answers are read as their own numbers; what a foreign reader makes of others is no yardstick."""
+    read = 0
+    for case in json.loads(read_shared(path)):
+        marks, theirs = marks_or_none(case["reply"]), case["verl_omni"]
+        final = final_or_none(case["reply"])
+        sound = set(theirs) == set(AXES) and all(1 <= value <= 5 for value in theirs.values())
+        if marks is not None:
+            read += 1
+            assert all(1 <= value <= 5 for value in marks.values())
+            # Bold lines and full-width colons send that reader into its fallback, the first three numbers.
+            assert marks == theirs or "**" in case["reply"] or "：" in case["reply"], case
+        elif sound:
+            doubtful = any(sign in case["reply"] for sign in (",", "**", "：")) or repeats(case["reply"])
+            assert doubtful, case
+        if final is not None:
+            assert final == case["flow_grpo_final_score"] or "Final Score" not in case["reply"], case
+    assert read >= 5
+
+
+def repeats(reply: str) -> bool:
+    return any(reply.lower().count(axis) > 1 for axis in AXES)
+
+
+def marks_or_none(reply: str) -> dict[str, float] | None:
+    try:
+        return read_marks(reply)
+    except UnreadableReply:
+        return None
+
+
+def final_or_none(reply: str) -> float | None:
+    try:
+        return read_final_score(reply)["final"]
+    except UnreadableReply:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("Alignment Score (1-5): 4.5\nCoherence Score (1-5): 3\nStyle Score (1-5): 2", (4.5, 3, 2)),
+        ("**Alignment Score (1-5):** 4\n**Coherence Score (1-5)**: 3\nSTYLE SCORE (1-5): **2**", (4, 3, 2)),
+        ("Alignment Score (1-5)：4\nCoherence Score (1-5)：3.\nStyle Score (1-5)：2/5", (4, 3, 2)),
+        ("<think>Style Score (1-5): 1</think>Alignment Score: 4\nCoherence Score: 3\nStyle Score: 2", (4, 3, 2)),
+        ("Alignment Score (1-5): 4\nCoherence Score (1-5): 3", None),
+        ("Alignment Score (1-5): 4\nCoherence Score (1-5): 3\nStyle Score (1-5): 5.5", None),
+        ("Alignment Score (1-5): 4\nCoherence Score (1-5): 3\nStyle Score (1-5): 3,5", None),
+        ("Alignment Score (1-5): 4/10\nCoherence Score (1-5): 3\nStyle Score (1-5): 3", None),
+        ("Alignment Score (1-5): 4\nCoherence Score (1-5): 3\nStyle Score (1-5): 3\nStyle Score (1-5): 2", None),
+        ("4\n3\n2", None),
+    ],
+)
+def test_by_hand_marks_are_all_read_or_none(reply: str, expected: tuple[float, ...] | None):
+    assert marks_or_none(reply) == (None if expected is None else dict(zip(AXES, expected, strict=True)))
+
+
+def test_by_hand_an_answer_is_aligned_to_the_end_of_what_was_written():
+    half, tenth = math.log(0.5), math.log(0.1)
+    assert answer_probability([[tenth], [half]], ended=False) == pytest.approx(0.5)
+    assert answer_probability([[tenth], [half]], ended=True) == pytest.approx(0.1)
+    assert answer_probability([[half, 0.0], [0.0, tenth]], ended=False) == pytest.approx(math.sqrt(0.05))
+    assert answer_probability([[half, tenth]], ended=False) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="nothing but the end"):
+        answer_probability([[half]], ended=True)
+
+
+def clause(name: str, count: int, **more: Any) -> dict[str, Any]:
+    return {"class": name, "count": count, **more}
+
+
+def test_by_hand_a_wrong_place_costs_half_a_term_or_a_whole_one():
+    """A dog asked for below a cat, and painted above it: 1 and 1 for the counts, then 0 and perhaps 1 for the place."""
+    task = read_task(
+        {"tag": "position", "prompt": "", "include": [clause("cat", 1), clause("dog", 1, position=["below", 0])]}
+    )
+    seen = [Seen("cat", 0.9, (40.0, 60.0, 60.0, 80.0)), Seen("dog", 0.9, (40.0, 0.0, 60.0, 20.0))]
+    objects = select_objects(seen, counting=False)
+    assert reward_of(task, objects, {}, wrong_place_twice=True).terms == (1, 1, 0, 1)
+    assert reward_of(task, objects, {}, wrong_place_twice=False).terms == (1, 1, 0)
+    assert not reward_of(task, objects, {}, wrong_place_twice=True).strict
