@@ -38,6 +38,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "geneval_reward": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
     "unified_reward": {"vlm": VLM, "request": str(Path(__file__).parents[1] / "plugins/request_script.py")},
     "vqa_score": {"vlm": VLM},
+    "ocr_reward": {"ocr": "tests.plugins.fake_ocr"},
     "reasoning_image": {"grounder": "shapes"},
     "semantic": {"vlm": VLM},
     "spatial": {"vlm": VLM},

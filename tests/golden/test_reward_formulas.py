@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.geneval.judges.geneval_reward import reward_of
 from benchmarks.geneval.metadata import read_task
 from benchmarks.geneval.objects import select_objects
 from benchmarks.geneval.verdict import coloured_clauses, judge_picture
 from benchmarks.pixels import Seen
+from gotr1_eval.core.outcome import Score, Unscored, Why
+from gotr1_eval.core.perception import TextLine, Transcript
 from gotr1_eval.core.reading import UnreadableReply
+from gotr1_eval.core.types import Sample
+from rewards.ocr_reward import OcrRewardJudge, quoted, text_reward
 from rewards.unified_reward import AXES, read_final_score, read_marks
 from rewards.vqa_score import answer_probability
 from tests.conftest import shared_parameters
@@ -51,6 +56,38 @@ def test_geneval_s_rewards(path: Path, read_shared: Reading):
         once = reward_of(task, objects, colours, wrong_place_twice=False)
         assert once.strict == reward.strict
         assert once.mean <= reward.mean
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/formulas/ocr_reward.json"))
+def test_the_text_reward(path: Path, read_shared: Reading):
+    """Where flow_grpo's code ends with an exception nothing is scored, and a reader that fails earns no 0."""
+    for case in json.loads(read_shared(path)):
+        asked = quoted(case["prompt"])
+        if case["reader_fails"]:
+            continue
+        if isinstance(case["reward"], str):
+            kind = {"raises IndexError": Why.NOT_APPLICABLE, "raises ZeroDivisionError": Why.UNDEFINED}[case["reward"]]
+            assert isinstance(asked, Unscored), case
+            assert asked.why is kind, case
+            continue
+        assert isinstance(asked, str)
+        lines = tuple(TextLine(text, score) for text, score in case["pieces"] or ())
+        judge = OcrRewardJudge(Reads(lines))
+        (outcome,) = judge.judge([Sample(id="1", prompt=case["prompt"], image=Image.new("RGB", (4, 4)))])
+        assert isinstance(outcome, Score), case
+        assert outcome.value == case["reward"], case
+
+
+class Reads:
+    """A reader of text that always finds the same lines."""
+
+    name, fingerprint, model_calls = "fixed", "fixed", 0
+
+    def __init__(self, lines: tuple[TextLine, ...]) -> None:
+        self.lines = lines
+
+    def read(self, images: Sequence[Image.Image]) -> list[Transcript | Unscored]:
+        return [Transcript(self.lines) for _ in images]
 
 
 @pytest.mark.parametrize("path", shared_parameters("golden/models/formulas/vqascore.json"))
@@ -150,3 +187,11 @@ def test_by_hand_a_wrong_place_costs_half_a_term_or_a_whole_one():
     assert reward_of(task, objects, {}, wrong_place_twice=True).terms == (1, 1, 0, 1)
     assert reward_of(task, objects, {}, wrong_place_twice=False).terms == (1, 1, 0)
     assert not reward_of(task, objects, {}, wrong_place_twice=True).strict
+
+
+def test_by_hand_text_rewards():
+    assert text_reward("abc", []) == 0.0
+    assert text_reward("abc", ["x abc y"]) == 1.0
+    assert text_reward("abcd", ["AB", "CE"]) == 0.75
+    assert text_reward("ab", ["something far longer"]) == 0.0
+    assert text_reward("ab", ["a\tb"]) == 0.5

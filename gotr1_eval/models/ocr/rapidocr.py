@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import Field
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import UsageError, install_hint
+from gotr1_eval.core.errors import MissingWeightsError, UsageError, install_hint
 from gotr1_eval.core.outcome import Unscored
 from gotr1_eval.core.perception import TextLine, Transcript
 from gotr1_eval.core.protocols import Workshop
@@ -111,9 +111,9 @@ def _box(quad: Any, size: tuple[int, int]) -> Box:  # noqa: ANN401 - an array of
 
 
 def _require_package() -> str:
-    """The version that is installed; raises UsageError where there is none, or an older one."""
+    """The version that is installed, weights and all; raises UsageError where there is none, or an older one."""
     if find_spec(PACKAGE) is None or find_spec("onnxruntime") is None:
-        raise UsageError(f"ocr 'rapidocr' is not installed; {install_hint('ocr')}")
+        raise MissingWeightsError(f"ocr 'rapidocr' is not installed; {install_hint('ocr')}")
     version = metadata.version(PACKAGE)
     if [int(part) for part in version.split(".")[:2]] < [int(part) for part in LEAST.split(".")]:
         raise UsageError(
