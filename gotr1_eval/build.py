@@ -50,6 +50,7 @@ _PROTOCOLS: Mapping[Registry, type] = {
 """What every plug-in of a kind offers."""
 _MODELS = {
     "detector": DETECTORS, "encoder": ENCODERS, "yes_no": YES_NO, "depth": DEPTHS, "phrases": PHRASES, "ocr": OCRS,
+    "vlm": VLMS,
 }  # fmt: skip
 
 

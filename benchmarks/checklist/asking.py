@@ -128,6 +128,8 @@ class FirstTokens:
     def _said(self, question: Question, reply: Reply | Unscored) -> Said | Unscored:
         if isinstance(reply, Unscored):
             return unanswered(reply)
+        if not reply.first_tokens:
+            return Said(verdict=None, replies=(reply,), why="the model told no probabilities")
         forms = set(self.forms(question))
         low, high = self._bounds(reply, forms)
         if self.instead_of is not None:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from benchmarks.checklist.asking import Asking, Case, Said
 from benchmarks.checklist.encoding import AsItIs, Encoding
-from benchmarks.official import where_it_applies
-from benchmarks.semantics import Semantics
+from benchmarks.official import undefined, where_it_applies
+from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.checklist import (
     QUESTIONS,
     ChecklistError,
@@ -52,6 +52,7 @@ class Procedure:
         fact: the key of `Sample.meta` that the questions are made of; prompts without it are none of this metric's.
         questions: makes them; may raise `ChecklistError`.
         unknown_parents: see `gotr1_eval.core.checklist.apply_dependency`.
+        parts: other means of the same verdicts that are told beside the value: name -> rule.
         unanswered: what an unanswered question is: left out of the value and counted; a no (the name says so); or the
             end of the value, so that the picture is unscored.
         semantics: None where there is no official script to follow or to mend.
@@ -65,6 +66,7 @@ class Procedure:
     dependency: Dependency = "none"
     unknown_parents: Literal["ignored", "refused"] = "ignored"
     within: Within = "mean"
+    parts: Mapping[str, Within] = field(default_factory=dict)
     encoding: Encoding = field(default_factory=AsItIs)
     unanswered: Unanswered = "left out"
     semantics: Semantics | None = None
@@ -134,7 +136,7 @@ class ChecklistJudge:
             return AskedCalls()
         try:
             case = Case(sample, Image.new("RGB", (1, 1)), self.procedure.read(sample))
-        except ChecklistError:
+        except (ChecklistError, UndefinedScoreError):
             return AskedCalls()
         requests = self.procedure.asking.requests(case)
         return AskedCalls(
@@ -165,6 +167,8 @@ class ChecklistJudge:
             questions = self.procedure.read(sample)
         except ChecklistError as fault:
             return Unscored(why=Why.NO_INPUT, detail=str(fault))
+        except UndefinedScoreError as fault:
+            return undefined(fault)
         picture = require_picture(sample)
         if isinstance(picture, Unscored):
             return picture
@@ -231,10 +235,12 @@ class ChecklistJudge:
         )
         if open_ and self.procedure.unanswered == "unscored":
             return unreadable
-        lowest = self._value(cases, counted)
+        lowest = _value(cases, counted, self.procedure.within)
         if lowest is None:
             return unreadable
         parts = {"questions": float(len(verdicts)), "unanswered": float(len(open_))}
+        others = {name: _value(cases, counted, rule) for name, rule in self.procedure.parts.items()}
+        parts |= {name: value for name, value in others.items() if value is not None}
         if any(one.bounds is not None for each in said for one in each):
             highest = self._highest(cases, said)
             parts |= {"lowest": lowest, "highest": highest}
@@ -252,17 +258,16 @@ class ChecklistJudge:
             self._counted(case, [one.verdict if one.bounds is None else one.bounds[1] for one in each])
             for case, each in zip(cases, said, strict=True)
         ]
-        value = self._value(cases, counted)
+        value = _value(cases, counted, self.procedure.within)
         assert value is not None  # the same questions are answered
         return value
 
-    def _value(self, cases: Sequence[Case], counted: Sequence[Sequence[Verdict]]) -> float | None:
-        values = [
-            within_picture(case.questions, numbers, self.procedure.within)
-            for case, numbers in zip(cases, counted, strict=True)
-        ]
-        known = [value for value in values if value is not None]
-        return min(statistics.fmean(known), 1.0) if known else None
+
+def _value(cases: Sequence[Case], counted: Sequence[Sequence[Verdict]], rule: Within) -> float | None:
+    """The mean over the pictures that were shown; None where none of them has a value."""
+    values = [within_picture(case.questions, numbers, rule) for case, numbers in zip(cases, counted, strict=True)]
+    known = [value for value in values if value is not None]
+    return min(statistics.fmean(known), 1.0) if known else None
 
 
 def _replies(found: list[Said] | Unscored) -> list[Reply]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.doctor.asked import asked_checks
 from benchmarks.doctor.checks import Examination, examine
 from benchmarks.doctor.depth import depth_checks
 from benchmarks.doctor.detectors import detector_checks
@@ -34,6 +35,7 @@ _EXAMINERS: Mapping[str, Callable[[Workshop, Spec], Examination]] = {
     "yes_no": lambda shop, spec: examine("yes-no", _asked(spec), lambda: shop.yes_no(spec), yes_no_checks),
     "depth": lambda shop, spec: examine("depth", _asked(spec), lambda: shop.depth(spec), depth_checks),
     "phrases": lambda shop, spec: examine("phrases", _asked(spec), lambda: shop.phrases(spec), phrase_checks),
+    "vlm": lambda shop, spec: examine("language-vision", _asked(spec), lambda: shop.vlm(spec), asked_checks),
     "ocr": lambda shop, spec: examine("ocr", _asked(spec), lambda: shop.ocr(spec), ocr_checks),
 }
 KINDS = tuple(_EXAMINERS)

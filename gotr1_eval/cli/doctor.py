@@ -39,6 +39,7 @@ def doctor(
     yes_no: Annotated[Several, typer.Option("--yes-no", help=f"Yes-no model, {_FORM}")] = None,
     depth: Annotated[Several, typer.Option(help=f"Depth model, {_FORM}")] = None,
     phrases: Annotated[Several, typer.Option(help=f"Source of noun phrases, {_FORM}")] = None,
+    vlm: Annotated[Several, typer.Option(help=f"Language-vision model that tells probabilities, {_FORM}")] = None,
     ocr: Annotated[Several, typer.Option(help=f"Reader of the text in pictures, {_FORM}")] = None,
     benchmarks: Annotated[
         Several,
@@ -61,6 +62,7 @@ def doctor(
     folder = (weights or weights_folder()).expanduser()
     given = {
         "detector": detector, "encoder": encoder, "yes_no": yes_no, "depth": depth, "phrases": phrases, "ocr": ocr,
+        "vlm": vlm,
     }  # fmt: skip
     models: Models = [
         (kind, read_component(text, f"--{kind.replace('_', '-')}"))

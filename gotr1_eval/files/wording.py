@@ -120,6 +120,25 @@ class SourceFile:
             raise DataError(f"{function or 'it'} has no text under {key!r}", path=self.path)
         return found
 
+    def formatted(self, function: str) -> list[str]:
+        """The written-out texts whose ``format`` a function calls, in the file's order.
+
+        Raises:
+            DataError: there is no such function, or it has no such text.
+        """
+        found = [
+            node.func.value.value
+            for node in _inside(self._tree, function, self.path)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "format"
+            and isinstance(node.func.value, ast.Constant)
+            and isinstance(node.func.value.value, str)
+        ]
+        if not found:
+            raise DataError(f"{function} fills in no text", path=self.path)
+        return found
+
 
 def _inside(tree: ast.Module, function: str | None, path: Path) -> list[ast.AST]:
     """The nodes of a function, or of the whole file, in the order in which they stand there."""

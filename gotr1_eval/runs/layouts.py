@@ -13,15 +13,17 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.protocols import PictureLayout
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import dump, read_rows
+from gotr1_eval.files.writing import write_atomically
 
 NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|webp)", re.I | re.S)
 _LONGEST_NAME = 255
@@ -94,6 +96,15 @@ class PromptFolders:
         return row if isinstance(row, dict) else None
 
 
+@runtime_checkable
+class Indexed(Protocol):
+    """A layout whose folder holds one file that says which picture is whose."""
+
+    def index(self, pictures: Mapping[str, Path]) -> tuple[str, str]:
+        """(name, content) of that file, of the pictures that were written, by prompt."""
+        ...
+
+
 def prompt_of(path: Path) -> str:
     """The prompt that a file name states: up to ``_`` and six digits where there are any, else the whole stem."""
     match = NUMBERED.fullmatch(path.name)
@@ -133,6 +144,7 @@ def write_layout(layout: PictureLayout, plan: Sequence[Sample], made: Sequence[S
     """
     paths = layout.paths(plan)
     count = 0
+    written: dict[str, Path] = {}
     for sample in made:
         if isinstance(sample.image, Path) and sample.image.exists():
             target = folder / paths[sample.id]
@@ -140,7 +152,11 @@ def write_layout(layout: PictureLayout, plan: Sequence[Sample], made: Sequence[S
             _put(sample.image, target)
             if (row := layout.metadata(sample)) is not None:
                 (target.parent.parent / "metadata.jsonl").write_text(dump(dict(row)) + "\n", encoding="utf-8")
+            written[sample.prompt] = target
             count += 1
+    if isinstance(layout, Indexed):
+        name, text = layout.index(written)
+        write_atomically(folder / name, text)
     return count
 
 

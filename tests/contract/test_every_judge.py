@@ -30,6 +30,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "numeracy": {"detector": EYES, "data": "LISTS"},
     "three_in_one": {"yes_no": EYES, "detector": EYES, "encoder": "tests.plugins.fake_encoder", "data": "LISTS"},
     "geneval": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
+    "geneval2": {"vlm": VLM, "data": "LISTS"},
     "aesthetic": {"encoder": "tests.plugins.fake_encoder"},
     "clip_score": {"encoder": "tests.plugins.fake_encoder"},
     "pick_score": {"model": "tests.plugins.fake_reward_model"},
@@ -68,6 +69,9 @@ REPLIES = [
 def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
     (tmp_path / "new_objects.txt").write_text("circle - circles\nsquare - squares\n")
     (tmp_path / "complex_val_spatial.txt").write_text("a red circle above a blue square\n")
+    (tmp_path / "evaluation.py").write_text(
+        'def soft_tifa(): "{} One word!".format(1)\ndef vqa_score(): "Is it {}?".format(1)\n'
+    )
     (tmp_path / "complex_val_action.txt").write_text("a circle rolls\n")
     for write in (write_wise, write_unigenbench, write_corebench):
         write(tmp_path)
@@ -121,6 +125,8 @@ def samples(tmp_path: Path) -> list[Sample]:
             "unigenbench": {"index": 0, "language": "en", "kinds": 3, "descriptions": None},
         },
     ]
+    asked = {"index": 0, "prompt": "", "atom_count": 3, "vqa_list": [["A circle?", "Yes"]], "skills": ["object"]}
+    metas += [{"geneval2": asked}, {"geneval2": []}]
     return [
         Sample(id=f"{p}/{c}/{i}/{m}", prompt=prompt, chain=chain, image=image, meta=meta)
         for p, prompt in enumerate(prompts)

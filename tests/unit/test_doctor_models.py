@@ -25,6 +25,7 @@ from gotr1_eval.models.detectors import _mask2former_openmmlab as openmmlab
 from gotr1_eval.models.detectors import mask2former
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from tests import tiny_blip, tiny_clip, tiny_dpt, tiny_grounding_dino, tiny_mask2former, tiny_unidet
+from tests.tiny_vlms import save_tiny_qwen
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +56,10 @@ def random_unidet(folder: Path) -> dict[str, Any]:
     return {"use": "unidet", "size": "r50", **files}
 
 
+def random_qwen(folder: Path) -> dict[str, Any]:
+    return {"use": "qwen", "model": str(save_tiny_qwen(folder, "qwen3_vl"))}
+
+
 def random_clip(folder: Path) -> dict[str, Any]:
     tiny_clip.random_clip_folder(folder)
     return {"use": "clip", "model": str(folder)}
@@ -75,7 +80,7 @@ def random_dpt(folder: Path) -> dict[str, Any]:
     ("kind", "write"),
     [
         ("detector", random_mask2former), ("detector", random_dino), ("detector", random_unidet),
-        ("encoder", random_clip), ("yes_no", random_blip), ("depth", random_dpt),
+        ("encoder", random_clip), ("yes_no", random_blip), ("vlm", random_qwen), ("depth", random_dpt),
     ],
 )  # fmt: skip
 def test_random_weights_answer_soundly_and_see_nothing(
