@@ -1,4 +1,7 @@
-"""A training run from settings: checkpoint, rewards, watched judges and held-out evaluation, put together."""
+"""A training run from settings: checkpoint, rewards, watched judges and held-out evaluation, put together.
+
+The held-out evaluation is an ordinary benchmark run with a report of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,83 @@ from typing import Any
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.judging import check_facts
+from gotr1_eval.core.protocols import Generator
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
-from gotr1_eval.held_out import HeldOutEvaluation
+from gotr1_eval.runs.job import Job
+from gotr1_eval.runs.run import run_job
+from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.sources import GeneratedPictures
+from reports.run_data import load_run
+from reports.run_page.page import write_page
+from reports.tables import ALL, summarise_run
 from rewards.reward_set import RewardSet
 from training.grpo import GrpoTrainer
-from training.judging import check_applies
+from training.judging import Offloading, check_applies
 from training.metrics import Report
-from training.offloading import Offloading
 from training.policies import Sampling
 from training.policies.janus import read_policy
 from training.prompt_sets import PromptMix
-from training.settings import GrpoSettings, PromptSource, SftSettings
+from training.settings import EvaluationSettings, GrpoSettings, PromptSource, SftSettings
 from training.sft_run import SftTrainer
 
+SEED = 0
+"""Of the samples: always the same, so that two steps differ by the policy alone."""
 _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
+_FREE = {
+    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_painting", "offload_judges",
+}  # fmt: skip
+"""Settings that may change from one start to the next: none of them changes what a step does."""
+
+
+class HeldOutEvaluation:
+    """Measures a policy on a suite's val prompts with the training rewards and the watched judges.
+
+    Args:
+        folder: of the training run; evaluation N is the run folder ``evaluations/step-N`` in it.
+        tile: samples made and judged together.
+    """
+
+    def __init__(
+        self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet, tile: int
+    ) -> None:
+        suite = builder.suite(settings.suite)
+        self._plan = plan_samples(
+            suite, suite.categories, images_per_prompt=1, limit=settings.prompts_per_category, seed=SEED
+        )
+        self._suite, self._folder, self._rewards, self._tile = suite.name, folder, rewards, tile
+
+    def __call__(self, policy: Generator, step: int) -> dict[str, float]:
+        """Mean and 95 % interval of every factor over all categories, and of the headline in each."""
+        folder = self._folder / "evaluations" / f"step-{step:06}"
+        settings: dict[str, Json] = {"suite": self._suite, "step": step, "seed": SEED}
+        pictures = GeneratedPictures(policy)
+        run_job(
+            Job(
+                folder=folder,
+                samples=self._plan,
+                pictures=pictures,
+                rewards=self._rewards,
+                settings=settings,
+                tile=self._tile,
+            )
+        )
+        run = load_run(folder)
+        table = summarise_run(run)
+        write_page(run, table)
+        measured: dict[str, float] = {}
+        for column in run.judges:
+            whole = table.rows.get(ALL) or next(iter(table.rows.values()))
+            facts = {"mean": whole[column.name].mean, "low": whole[column.name].low, "high": whole[column.name].high}
+            measured |= {f"{column.factor}/{name}": value for name, value in facts.items() if value is not None}
+            measured[f"{column.factor}/scored"] = whole[column.name].scored
+            for category, row in table.rows.items():
+                mean = row[column.name].mean
+                if column.factor == self._rewards.headline and mean is not None:
+                    measured[f"{column.factor}/{category}"] = mean
+        return measured
 
 
 def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda metrics: None) -> GrpoTrainer:
@@ -82,12 +145,6 @@ def _watched(
                 f"watch: {name!r} is {judge.name}, a part of the reward; a watched judge is never trained on"
             )
     return RewardSet(watched)
-
-
-_FREE = {
-    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_painting", "offload_judges",
-}  # fmt: skip
-"""Settings that may change from one start to the next: none of them changes what a step does."""
 
 
 def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation
 
-from gotr1_eval.models.detectors._coco import NAMES
+from gotr1_eval.core.coco import NAMES
 
 SWIN = "model.pixel_level_module.encoder.swin."
 PIXELS = "model.pixel_level_module.decoder."

@@ -65,12 +65,11 @@ from training.metrics import (
 from training.policies import Policy
 from training.prompt_sets import PromptMix
 from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
-from training.schedule import cosine_factor
 from training.settings import GrpoSettings
 from training.sharding import gathered, norm_value, sharding_asked, spread
 from training.trained_parts import make_learner
 from training.trend import TrendWatch
-from training.update import Work, accumulate, action_weight, cut, filled_up, with_old_and_reference
+from training.update import Work, accumulate, action_weight, cosine_factor, cut, filled_up, with_old_and_reference
 
 Evaluate = Callable[[PolicyGenerator, int], Metrics]
 """Given the policy as it is and the number of steps done, measures it on held-out prompts."""
@@ -85,7 +84,7 @@ class GrpoTrainer:
         prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
         evaluate: called every `settings.evaluation.every` steps, and before the first.
-        judging: entered while judges are asked; see `training.offloading`.
+        judging: entered while judges are asked; see `training.judging`.
 
     Raises:
         UsageError: the prompts of a step cannot be divided over the processes.

@@ -1,14 +1,22 @@
-"""Rewards during training: judges that cannot be reached are waited for, a judge that is being broken is seen, and
-servers may read the chains while the pictures are painted."""
+"""Rewards during training: judges that cannot be reached are waited for, a judge that is being broken is seen.
+
+Servers may read the chains while the pictures are generated. Judges in this process on the policy's GPU may wait in
+main memory while the policy samples and learns: so the GPU holds the policy and, one after the other, the sampler's
+KV cache, the judges, and the update's activations.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
-from gotr1_eval.core.errors import RunError, UsageError
+import torch
+
+from gotr1_eval.core.errors import RunError, UsageError, one_line
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.protocols import HoldsVlm, Judge, Served
@@ -158,3 +166,60 @@ class UnscoredWatch:
                 f"{share:.0%} of the rewards of the last {len(self._counts)} steps are unscored (limit "
                 f"{self._limit:.0%}): the judge fails, or the policy has learned to break it{told}"
             )
+
+
+@runtime_checkable
+class HoldsNetwork(Protocol):
+    """A model in this process, such as a `gotr1_eval.models.local_model.LocalModel`."""
+
+    @property
+    def loaded_network(self) -> torch.nn.Module | None:
+        """The network where it was read already; asking does not read it."""
+        ...
+
+
+class Offloading:
+    """Moves the judges' models to the policy's device and away again; one on another device stays where it is.
+
+    Args:
+        components: whatever was built so far, of which those that are a `HoldsNetwork` are moved.
+        device: the policy's.
+
+    Raises:
+        UsageError: the policy is in main memory itself.
+    """
+
+    def __init__(self, components: Callable[[], Iterable[object]], device: torch.device) -> None:
+        if device.type == "cpu":
+            raise UsageError("offload_judges: the policy is on the cpu, where there is nothing to make room for")
+        self._components, self._device = components, device
+        self._waiting: list[torch.nn.Module] = []
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """The judges' models are on the device; those loaded meanwhile leave it with the others.
+
+        Raises:
+            RunError: they do not fit beside the policy.
+        """
+        try:
+            for model in self._waiting:
+                model.to(self._device)
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"the judges do not fit beside the policy on {self._device}, even alone: give them a device of their "
+                f"own in the reward set, or a server (judge_model): {one_line(error, 120)}"
+            ) from None
+        try:
+            yield
+        finally:
+            self._waiting = [model for model in self._networks() if next(model.parameters()).device == self._device]
+            for model in self._waiting:
+                model.to("cpu")
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _networks(self) -> Iterator[torch.nn.Module]:
+        for component in self._components():
+            if isinstance(component, HoldsNetwork) and (network := component.loaded_network) is not None:
+                yield network

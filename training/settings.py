@@ -148,7 +148,7 @@ class SftSettings(TrainSettings):
 
     Attributes:
         ckpt: where the model starts.
-        data: .jsonl or .parquet files; see `training.lessons`.
+        data: .jsonl or .parquet files; see `training.sft_run`.
         micro_batch: sequences of one forward pass; `batch_size` is made of several.
         prompt_dropout: share of rows turned into the sampler's unconditional row.
         text_weight, image_weight: of the mean loss over the chains' tokens, and over the pictures'.

@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.models.sequences import Padded, left_pad, unconditional
 from training.policies import Policy
-from training.schedule import cosine_factor
+from training.update import cosine_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from gotr1_eval.core.geometry import gap
 from gotr1_eval.core.types import Box
-from gotr1_eval.shapes.chains import write_scene_chain
 from gotr1_eval.shapes.drawing import draw_scene
 from gotr1_eval.shapes.language import Statement, read_prompt
-from gotr1_eval.shapes.layout import Fault, random_scene, scene_for
+from gotr1_eval.shapes.layout import Fault, random_scene, scene_for, write_scene_chain
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from gotr1_eval.shapes.scene import GRID, Scene
 

@@ -1,10 +1,11 @@
-"""One update of the policy from one rollout: micro-batches in, one optimizer step out.
+"""One update of the policy from one rollout: micro-batches in, one optimizer step out; and the learning rate of a step.
 
 Shape suffixes: B sequences, L text positions, T image tokens.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -153,3 +154,18 @@ def filled_up(work: list[Work], count: int, actions: Actions) -> list[Work]:
     """As many micro-batches as every other process has, the missing ones without any action: all must meet."""
     one = actions.select(torch.zeros(1, dtype=torch.int64, device=actions.image_BT.device))
     return work + [Work(one, torch.zeros(1, device=one.image_BT.device), idle=True)] * (count - len(work))
+
+
+def cosine_factor(step: int, steps: int, warmup_steps: int) -> float:
+    """Share of the peak at a step: linear warm-up, then half a cosine down to a twentieth (paper section 4: cosine)."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    done = (step - warmup_steps) / max(steps - warmup_steps, 1)
+    return 0.05 + 0.95 * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+
+
+def cosine_schedule(
+    optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """`cosine_factor` as torch's schedule."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_factor(step, steps, warmup_steps))

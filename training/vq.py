@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
-from training.schedule import cosine_schedule
+from training.update import cosine_schedule
 
 Progress = Callable[[str], None]
 

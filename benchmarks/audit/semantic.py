@@ -14,7 +14,7 @@ from benchmarks.audit.scenes import Scenery, scenery, with_sentence
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.types import Json
-from gotr1_eval.shapes.chains import write_scene_chain
+from gotr1_eval.shapes.layout import write_scene_chain
 from gotr1_eval.shapes.scene import Scene
 
 HARMLESS = "The background is plain and bright."

@@ -7,6 +7,8 @@ a prompt.
 
 from __future__ import annotations
 
+from gotr1_eval.core.errors import LabelError, nearest_name, one_line
+
 # fmt: off
 NAMES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -24,6 +26,7 @@ FULL_NAMES = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "com
 """COCO's own name -> GenEval's, where they differ."""
 COCO_NAMES = {full: coco for coco, full in FULL_NAMES.items()}
 """GenEval's name -> COCO's own, where they differ."""
+_PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
 def full_name(name: str) -> str:
@@ -34,3 +37,20 @@ def full_name(name: str) -> str:
 def coco_name(name: str) -> str:
     """COCO's name of a class that GenEval calls otherwise; every other name as it is."""
     return COCO_NAMES.get(name, name)
+
+
+_PLACES |= {coco: _PLACES[full] for coco, full in FULL_NAMES.items()}
+
+
+def class_place(name: str) -> int:
+    """The place in `NAMES` of a name as somebody asks for it, in any case and spacing.
+
+    Raises:
+        LabelError: it is none of the 80.
+    """
+    folded = " ".join(name.casefold().split())
+    place = _PLACES.get(folded)
+    if place is None:
+        hint = nearest_name(folded, _PLACES)
+        raise LabelError(f"this detector knows COCO's 80 things only, got {one_line(name, 60)!r}{hint}")
+    return place

@@ -1,4 +1,5 @@
-"""Plans: judging so many pictures, or training by the paper's recipe; rows, totals and the assumptions behind them."""
+"""Cost estimates: judging so many pictures with a served model, or training by the paper's recipe (section 4), in which
+a step of GRPO is the rollout, its judges and the update; rows, totals and the assumptions behind them."""
 
 from __future__ import annotations
 
@@ -7,13 +8,121 @@ from dataclasses import asdict, dataclass
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Json
+from gotr1_eval.models.vlms.resizing import smart_resized
 from gotr1_eval.planning import flops
-from gotr1_eval.planning.assumptions import Assumptions
-from gotr1_eval.planning.judging import judge_pictures
-from gotr1_eval.planning.phases import Phase
-from gotr1_eval.planning.questions import questions
-from gotr1_eval.planning.sizes import judge_size, painter_size
-from gotr1_eval.planning.training import rollout, sampling_memory, update
+from gotr1_eval.planning.assumptions import Assumptions, Gpu
+from gotr1_eval.planning.phases import Phase, reading, writing
+from gotr1_eval.planning.questions import Question, questions
+from gotr1_eval.planning.sizes import JudgeSize, PainterSize, Tower, judge_size, painter_size
+
+MAX_PIXELS = 12_845_056
+"""Of Qwen2.5-VL's released picture processor, as its smallest is 3136."""
+
+
+def judge_pictures(
+    images: float, asked: Sequence[Question], size: JudgeSize, gpu: Gpu, given: Assumptions
+) -> list[Phase]:
+    """A phase for each kind of question: reading it, picture included, and writing the answer.
+
+    Raises:
+        UsageError: the weights and the questions under way do not fit into one GPU.
+    """
+    longest = max(_read(question, size) + question.answer for question in asked)
+    need = needed_memory(size, longest, given)
+    if need > gpu.memory:
+        raise UsageError(
+            f"a copy of the judge with {given.judge_batch} questions under way needs {need / 1e9:.0f} GB, a GPU has "
+            f"{gpu.memory / 1e9:.0f}: choose a smaller judge or --set judge_batch, or plan a group of GPUs as one with "
+            "--set gpu_memory, gpu_flops and gpu_bandwidth"
+        )
+    return [phase for question in asked for phase in _phases(images, question, size, gpu, given)]
+
+
+def needed_memory(size: JudgeSize, tokens: float, given: Assumptions) -> float:
+    """Bytes of the weights and of the caches of the questions under way."""
+    cache = flops.cache_bytes(size.language, given.weight_bytes) * tokens * given.judge_batch
+    return flops.judge_weights(size) * given.weight_bytes + cache
+
+
+def _phases(images: float, question: Question, size: JudgeSize, gpu: Gpu, given: Assumptions) -> list[Phase]:
+    calls, read = images * question.calls, _read(question, size)
+    eyes = (
+        0.0 if question.side is None else flops.tower(size.tower, _seen(question.side, size.tower), size.language.width)
+    )
+    each = flops.language(size.language, read) + flops.head(size.language, 1) + eyes
+    asking = reading(f"{question.judge}: reading", calls * each, gpu, given.read_share, calls)
+    answer = writing(
+        f"{question.judge}: answering",
+        size.language,
+        flops.language_weights(size.language),
+        rows=calls,
+        batch=min(given.judge_batch, calls),
+        new=question.answer,
+        past=read,
+        extra=0.0,
+        gpu=gpu,
+        given=given,
+    )
+    return [asking, answer]
+
+
+def _read(question: Question, size: JudgeSize) -> float:
+    shown = 0 if question.side is None else flops.picture_tokens(size.tower, _seen(question.side, size.tower))
+    return question.text + shown
+
+
+def _seen(side: int, tower: Tower) -> tuple[int, int]:
+    """The size at which the model looks at a square picture."""
+    return smart_resized((side, side), factor=tower.patch * tower.merge, min_pixels=3136, max_pixels=MAX_PIXELS)
+
+
+def rollout(size: PainterSize, samples: int, gpus: int, gpu: Gpu, given: Assumptions) -> list[Phase]:
+    """Chains, image tokens and pixels of a step's samples, over so many GPUs."""
+    text, batch = size.language, min(given.tile, samples / gpus)
+    rows = 2 if given.guided else 1
+    before = given.prompt_tokens + given.chain_tokens
+    weights = flops.language_weights(text)
+    chains = writing(
+        "chains", text, weights, rows=samples, batch=batch, new=given.chain_tokens, past=given.prompt_tokens,
+        extra=0.0, gpu=gpu, given=given,
+    )  # fmt: skip
+    token = flops.image_head(size, 1) + flops.image_embedding(size, 1)
+    painting = text.layers * flops.layer_weights(text) + text.width * (text.width + size.codes)
+    images = writing(
+        "image tokens", text, painting, rows=rows * samples, batch=rows * batch, new=size.tokens, past=before,
+        extra=token, gpu=gpu, given=given, head=False,
+    )  # fmt: skip
+    read = samples * (flops.language(text, given.prompt_tokens) + rows * flops.language(text, before))
+    return [
+        reading("prompts and chains, read", read, gpu, given.read_share),
+        chains,
+        images,
+        reading("pixels", samples * size.decode_flops, gpu, given.read_share),
+    ]
+
+
+def forward_flops(size: PainterSize, given: Assumptions) -> float:
+    """One scoring pass over a sample: chain and picture in one sequence, the unconditional row beside it."""
+    text, rows = size.language, 2 if given.guided else 1
+    length = given.prompt_tokens + given.chain_tokens + size.tokens - 1
+    heads = flops.head(text, given.chain_tokens) + rows * flops.image_head(size, size.tokens)
+    return rows * (flops.language(text, length) + flops.image_embedding(size, size.tokens - 1)) + heads
+
+
+def update(size: PainterSize, samples: int, gpu: Gpu, given: Assumptions) -> list[Phase]:
+    """The passes over a rollout: reference, old scores where there are several updates, and the updates."""
+    each = samples * forward_flops(size, given)
+    before = (1 if given.reference else 0) + (1 if given.updates > 1 else 0)
+    scoring = [reading("reference, old scores", before * each, gpu, given.train_share)] if before else []
+    return [*scoring, reading("updates", given.updates * (1 + given.backward) * each, gpu, given.train_share)]
+
+
+def sampling_memory(size: PainterSize, samples: int, gpus: int, given: Assumptions) -> float:
+    """Bytes on one GPU while it samples: weights, and the caches of a tile's rows at full length."""
+    rows = (2 if given.guided else 1) * min(given.tile, samples / gpus)
+    length = given.prompt_tokens + given.chain_tokens + size.tokens
+    cache = rows * length * flops.cache_bytes(size.language, given.weight_bytes)
+    return flops.painter_weights(size) * given.weight_bytes + cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

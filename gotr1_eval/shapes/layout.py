@@ -1,13 +1,14 @@
-"""A scene for a statement: one that fulfils it, or one that breaks it in a named way."""
+"""A scene for a statement, one that fulfils it or one that breaks it in a named way; and the chain of a scene."""
 
 from __future__ import annotations
 
 import random
 from enum import StrEnum
 
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE, write_object
 from gotr1_eval.core.geometry import Relation, direction_score, gap
 from gotr1_eval.core.types import Box
-from gotr1_eval.shapes.language import Statement
+from gotr1_eval.shapes.language import RELATION_PHRASES, Statement
 from gotr1_eval.shapes.scene import COLOURS, GRID, SHAPES, TEXTURES, Kind, Placed, Scene
 
 CLEAR_DIRECTION = 0.7
@@ -88,3 +89,20 @@ def _random_box(rng: random.Random, least: int, most: int) -> Box:
     size = rng.randint(least, most)
     x, y = rng.randint(0, GRID - size), rng.randint(0, GRID - size)
     return Box(x / GRID, y / GRID, (x + size) / GRID, (y + size) / GRID)
+
+
+def write_scene_chain(scene: Scene, statement: Statement) -> str:
+    """One sentence that names every object of the scene with its box, in the words of the statement.
+
+    The relation is stated whenever the statement has one and two objects are there, whatever the boxes say:
+    a chain that contradicts itself is a fault the judges must see.
+    """
+    written = [f"a {_write(placed)}" for placed in scene.objects]
+    if statement.relation is not None and len(written) >= 2:
+        written = [f"{written[0]} is {RELATION_PHRASES[statement.relation]} {written[1]}", *written[2:]]
+    listed = written[0] if len(written) == 1 else f"{', '.join(written[:-1])} and {written[-1]}"
+    return f"{listed[0].upper()}{listed[1:]}.{BEGIN_OF_IMAGE}"
+
+
+def _write(placed: Placed) -> str:
+    return write_object(placed.name, placed.box)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.cascade import Stage
+from gotr1_eval.models.detectors.unidet.detector import frame_size, resize, to_batch, to_planes
 from gotr1_eval.models.detectors.unidet.network import UniDet, mean_scores, select
-from gotr1_eval.models.detectors.unidet.preprocessing import frame_size, resize, to_batch, to_planes
 from tests.conftest import shared_parameters
 
 pytestmark = pytest.mark.slow

@@ -82,7 +82,7 @@ def tiny_trainer(folder: Path, judge: ScriptedJudge) -> Any:
     from trl import GRPOConfig, GRPOTrainer
 
     from training.shapes_corpus import examples
-    from training.tiny_tokenizer import train_tokenizer
+    from training.tiny_janus import train_tokenizer
 
     tokenizer = train_tokenizer(examples(50, 0))
     config = LlamaConfig(

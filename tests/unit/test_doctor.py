@@ -25,11 +25,11 @@ from benchmarks.doctor.yes_no import yes_no_checks
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.cli.doctor import AESTHETIC, known_names, official_models
+from gotr1_eval.core.coco import class_place
 from gotr1_eval.core.errors import LabelError, RunError, UsageError
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.perception import Parse, Token
 from gotr1_eval.core.types import Box, Detection
-from gotr1_eval.models.detectors._coco import class_place
 from gotr1_eval.models.phrases.builtin import BuiltinPhrases
 
 Found = list[list[Detection]]

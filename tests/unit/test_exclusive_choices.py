@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from gotr1_eval.models.vlms.exclusive import LEAST, exclusive
+from gotr1_eval.models.vlms.stepwise import LEAST, exclusive
 
 
 def chances(given: list[float], paths: list[str]) -> list[float]:

@@ -15,8 +15,7 @@ from gotr1_eval.cli.app import run as command
 from gotr1_eval.core.errors import BackendError, DataError, RunError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
-from gotr1_eval.models.detectors.unidet.network import select
-from gotr1_eval.models.detectors.unidet.proposals import merge_levels
+from gotr1_eval.models.detectors.unidet.network import merge_levels, select
 from gotr1_eval.models.generators.janus import JanusGenerator, Settings
 from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.vlms import qwen

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gotr1_eval.models.generators.janus import JanusGenerator, Settings
-from gotr1_eval.models.janus import graphs, sampling
+from gotr1_eval.models.janus import sampling
 from tests.tiny_models import random_checkpoint
 
 
@@ -78,9 +78,9 @@ class FakeCuda:
 def test_a_graph_belongs_to_the_device_of_its_tensors(monkeypatch):
     """Under torchrun, or with device = cuda:1, that is not the current one."""
     cuda = FakeCuda()
-    monkeypatch.setattr(graphs, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(sampling, "torch", SimpleNamespace(cuda=cuda))
     state = SimpleNamespace(is_cuda=True, device=torch.device("cuda", 1), clone=lambda: None, copy_=lambda saved: None)
-    replayed = graphs.Replayed([state])
+    replayed = sampling.Replayed([state])
     for span in (64, 64, 128):
         replayed(lambda span: cuda.note("step"), span)
     assert {device for _, device in cuda.calls} == {1}

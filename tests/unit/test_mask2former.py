@@ -17,11 +17,11 @@ from PIL import Image
 from transformers import Mask2FormerForUniversalSegmentation
 
 from gotr1_eval.build import Builder
+from gotr1_eval.core.coco import NAMES, class_place
 from gotr1_eval.core.errors import BackendError, DataError, LabelError, UsageError
 from gotr1_eval.core.types import Detection
 from gotr1_eval.models.detectors import _mask2former_openmmlab as openmmlab
 from gotr1_eval.models.detectors import mask2former
-from gotr1_eval.models.detectors._coco import NAMES, class_place
 from gotr1_eval.models.detectors._mask2former_pictures import Frame
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from tests.conftest import shared_parameters

@@ -17,9 +17,8 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.models.sequences import left_pad
 from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import GPUS, Assumptions
-from gotr1_eval.planning.judging import judge_pictures
 from gotr1_eval.planning.phases import reading, writing
-from gotr1_eval.planning.plan import plan_judging, plan_training
+from gotr1_eval.planning.plan import judge_pictures, plan_judging, plan_training
 from gotr1_eval.planning.questions import Question, questions
 from gotr1_eval.planning.sizes import (
     DECODE_FLOPS,

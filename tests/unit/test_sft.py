@@ -12,8 +12,8 @@ from gotr1_eval.models.sequences import left_pad, unconditional_row
 from tests.tiny_models import CODES, TOKENS, loaded_random, random_tokenizer
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.schedule import cosine_schedule
 from training.sft import Lesson, SftOptions, batch_losses, collate, lesson_order, token_loss, train_sft
+from training.update import cosine_schedule
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,10 @@ from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.files.writing import write_parquet
 from tests.tiny_models import CODES, TOKENS, loaded_random
-from training.lessons import read_lessons
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
 from training.settings import SftSettings
-from training.sft_run import SftTrainer
+from training.sft_run import SftTrainer, read_lessons
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_rows_become_lessons(tmp_path, policy, data):
 
 def test_pictures_are_encoded_once(tmp_path, policy, data, monkeypatch):
     first = read_lessons([data], policy, tmp_path / "kept.jsonl")
-    monkeypatch.setattr("training.lessons.encode_pictures", lambda *given: pytest.fail("encoded again"))
+    monkeypatch.setattr("training.sft_run.encode_pictures", lambda *given: pytest.fail("encoded again"))
     assert read_lessons([data], policy, tmp_path / "kept.jsonl") == first
     Image.new("RGB", (9, 9), "red").save(tmp_path / "0.png")
     with pytest.raises(pytest.fail.Exception, match="encoded again"):

@@ -11,11 +11,10 @@ from safetensors.torch import load_file
 from transformers import JanusForConditionalGeneration
 
 from gotr1_eval.models.generators.janus import Settings, build
-from gotr1_eval.models.janus.tokenizing import load_tokenizer
+from gotr1_eval.models.janus.sequence import load_tokenizer
 from training.sft import SftOptions
 from training.shapes_corpus import examples
-from training.tiny_janus import Recipe, build_tiny_janus
-from training.tiny_tokenizer import GOT, train_tokenizer
+from training.tiny_janus import GOT, Recipe, build_tiny_janus, train_tokenizer
 from training.vq import VqOptions
 
 FEW = VqOptions(steps=2, batch_size=2)

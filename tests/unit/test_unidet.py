@@ -15,8 +15,8 @@ from gotr1_eval.models.detectors.unidet import Settings, build
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
 from gotr1_eval.models.detectors.unidet.cascade import Stage
+from gotr1_eval.models.detectors.unidet.detector import frame_size, resize, to_planes
 from gotr1_eval.models.detectors.unidet.network import select
-from gotr1_eval.models.detectors.unidet.preprocessing import frame_size, resize, to_planes
 from tests.tiny_unidet import LABELS, TINY, write_files
 
 

@@ -12,9 +12,8 @@ import torch
 from benchmarks.t2i_compbench.frame import unidet_frame
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes, overlaps, suppress
 from gotr1_eval.models.detectors.unidet.cascade import Stage, pool, pooling_level, roi_align
-from gotr1_eval.models.detectors.unidet.network import select
-from gotr1_eval.models.detectors.unidet.preprocessing import frame_size
-from gotr1_eval.models.detectors.unidet.proposals import cell_anchors, level_anchors, merge_levels
+from gotr1_eval.models.detectors.unidet.detector import frame_size
+from gotr1_eval.models.detectors.unidet.network import cell_anchors, level_anchors, merge_levels, select
 
 DRAW = np.random.default_rng(0)
 

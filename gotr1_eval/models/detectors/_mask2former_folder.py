@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from transformers import Mask2FormerForUniversalSegmentation
 
+from gotr1_eval.core.coco import NAMES
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.models.checkpoint import find_folder, folder_digest, load_whole, read_config_json, read_model_type
-from gotr1_eval.models.detectors._coco import NAMES
 
 DEFAULT = "facebook/mask2former-swin-small-coco-instance"
 """Meta's own training of the architecture that GenEval uses in OpenMMLab's training."""

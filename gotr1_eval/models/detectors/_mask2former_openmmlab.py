@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation
 
+from gotr1_eval.core.coco import NAMES
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.files.official_files import file_sha256, interchangeable, official_file
 from gotr1_eval.models.checkpoint import quiet, some
-from gotr1_eval.models.detectors._coco import NAMES
 from gotr1_eval.models.detectors._mask2former_folder import IMMATERIAL
 from gotr1_eval.models.encoders._open_clip import read_tensors
 

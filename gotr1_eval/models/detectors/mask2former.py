@@ -21,11 +21,11 @@ from PIL import Image
 from pydantic import Field
 
 from gotr1_eval.core import identifiers
+from gotr1_eval.core.coco import NAMES, class_place
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
-from gotr1_eval.models.detectors._coco import NAMES, class_place
 from gotr1_eval.models.detectors._mask2former_folder import DEFAULT, TransformersFolder
 from gotr1_eval.models.detectors._mask2former_masks import Instance, read_instances
 from gotr1_eval.models.detectors._mask2former_openmmlab import OpenMmlabFile

@@ -14,8 +14,7 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.models.checkpoint import quiet
 from gotr1_eval.models.janus.loading import check_grid, read_raw_config
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
-from gotr1_eval.models.janus.sequence import SpecialIds
-from gotr1_eval.models.janus.tokenizing import check_ids, load_tokenizer
+from gotr1_eval.models.janus.sequence import SpecialIds, check_ids, load_tokenizer
 
 _IMAGE_PLACEHOLDER, _END_OF_SENTENCE = "<image_placeholder>", "<｜end▁of▁sentence｜>"
 

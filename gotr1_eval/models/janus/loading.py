@@ -22,8 +22,7 @@ from gotr1_eval.models.checkpoint import check_finite, quiet, read_config_json, 
 from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
 from gotr1_eval.models.janus.original_config import native_config
-from gotr1_eval.models.janus.sequence import SpecialIds
-from gotr1_eval.models.janus.tokenizing import check_ids, load_tokenizer
+from gotr1_eval.models.janus.sequence import SpecialIds, check_ids, load_tokenizer
 from gotr1_eval.models.janus.weight_files import stored_tensors, weight_files, weights_entry
 
 SHIPPED = "tiny-janus"

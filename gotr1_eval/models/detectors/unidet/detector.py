@@ -2,30 +2,154 @@
 
 Only pictures that are seen at equal sizes share a batch. The scripts' batches of 64 mix sizes, so that there a
 picture's padding, and with it now and then a detection, depends on its neighbours.
+
+Pictures are what T2I-CompBench's scripts hand over: 479 pixels on the shorter side, at most 480 on the longer, the
+planes blue, green, red. For R50 that is right. RS200 was trained on red, green, blue with means in that order; the step
+that would turn the planes round is in a part of detectron2 that the scripts leave out. So under `reference` RS200 sees
+red as blue; under `corrected` it sees what it was trained on. Source: `UniDet_eval/experts/generate_dataset.py` and
+`model_bank.py`, detectron2 `modeling/meta_arch/rcnn.py`.
+
+The names of the 722 classes are read from the user's copy of T2I-CompBench (`UniDet_eval/dataset/detection_features.pt`
+under "labels"; 677 of them differ). UniDet's own repository has another list, which orders some classes otherwise.
 """
 
 from __future__ import annotations
 
+import json
+import pickle
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from PIL import Image
+from torch.nn.functional import pad
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import DataError, LabelError, UsageError, nearest_name, one_line
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest
-from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
-from gotr1_eval.models.detectors.unidet.labels import Vocabulary, read_labels
+from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
+from gotr1_eval.models.detectors.unidet.backbone import MULTIPLE
 from gotr1_eval.models.detectors.unidet.network import Found, UniDet, drop_ignored, load_unidet, read_tensors
-from gotr1_eval.models.detectors.unidet.preprocessing import Semantics, frame_size, resize, to_batch, to_planes
 from gotr1_eval.models.local_model import LocalModel
 
+FILE_NAME = "detection_features.pt"
+Semantics = Literal["reference", "corrected"]
+_SHORTER, _LONGER = 479, 480
 VERSION = 1
+
+
+def read_labels(path: Path, count: int) -> tuple[str, ...]:
+    """The names by class.
+
+    Args:
+        path: ``detection_features.pt``, or a ``.json`` file with a list of names.
+        count: how many names there must be.
+
+    Raises:
+        DataError: the file cannot be read or holds something else.
+    """
+    labels = _read_json(path) if path.suffix == ".json" else _read_torch(path)
+    if not isinstance(labels, list) or not all(isinstance(label, str) and label for label in labels):
+        raise DataError("expected a list of names, or one under 'labels'", path=path)
+    if len(labels) != count:
+        raise DataError(f"expected the names of {count} classes, got {len(labels)}", path=path)
+    return tuple(labels)
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"not a JSON file that can be read: {one_line(error)}", path=path) from None
+    return content.get("labels") if isinstance(content, dict) else content
+
+
+def _read_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise DataError(f"not a file of labels that can be read: {one_line(error, 160)}", path=path) from None
+    return content.get("labels") if isinstance(content, dict) else None
+
+
+class Vocabulary:
+    """Finds classes by name: a whole label, or one of the names that a label joins by commas ("table, desk").
+
+    Case does not matter. A class of two names answers to both, and two classes may answer to one name.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+        self._classes: dict[str, list[int]] = {}
+        for number, label in enumerate(labels):
+            for name in dict.fromkeys(_plain(name) for name in (label, *label.split(","))):
+                self._classes.setdefault(name, []).append(number)
+
+    def classes(self, name: str) -> list[int]:
+        """The classes that answer to a name.
+
+        Raises:
+            LabelError: there is none.
+        """
+        found = self._classes.get(_plain(name))
+        if found is None:
+            hint = nearest_name(_plain(name), self._classes)
+            raise LabelError(f"UniDet has no class named {one_line(repr(name), 80)}{hint}")
+        return found
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def frame_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) in pixels at which UniDet sees a picture of (width, height), and in which its boxes are.
+
+    512x512 becomes 479x479, 600x300 becomes 480x240. The shorter side is at least one pixel, where the reference fails.
+    """
+    short, long = sorted(size)
+    shorter, longer = _SHORTER, int(_SHORTER * long / short)
+    if longer > _LONGER:
+        shorter, longer = max(1, int(_LONGER * shorter / longer)), _LONGER
+    return (shorter, longer) if size[0] <= size[1] else (longer, shorter)
+
+
+def resize(picture: Image.Image, semantics: Semantics) -> Image.Image:
+    """RGB at `frame_size`, bilinear with Pillow's antialiasing.
+
+    Transparency and 16 bits are only met where a caller has not made the picture RGB: `reference` drops the first and
+    clips the second, as Pillow's `convert` does; `corrected` lays over white and scales.
+    """
+    rgb = picture.convert("RGB") if semantics == "reference" else to_rgb(picture)
+    return rgb.resize(frame_size(rgb.size), Image.Resampling.BILINEAR)
+
+
+def to_planes(picture: Image.Image, architecture: Architecture, semantics: Semantics) -> torch.Tensor:
+    """uint8 [3, height, width] of an RGB picture: blue first, except where `corrected` meets means of red first."""
+    planes = torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1)
+    red_first = semantics == "corrected" and architecture.order == "RGB"
+    return planes if red_first else planes.flip(0)
+
+
+def to_batch(planes: Sequence[torch.Tensor], architecture: Architecture, device: torch.device) -> torch.Tensor:
+    """float32 [N, 3, H, W] of planes of one size: in the model's units, then zeros up to multiples of 32.
+
+    The zeros lie at the right and the bottom, and are the mean colour.
+    """
+    levels_N3HW = torch.stack(list(planes)).to(device).float()
+    mean, deviation = (
+        torch.tensor(values, device=device).view(3, 1, 1) for values in (architecture.mean, architecture.deviation)
+    )
+    height, width = levels_N3HW.shape[-2:]
+    return pad((levels_N3HW - mean) / deviation, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
 
 
 @dataclass(frozen=True, slots=True)
