@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmarks.semantics import UndefinedScoreError
+from benchmarks.unigenbench.judging import FACT, UniGenBenchSettings, build_judge
 from benchmarks.unigenbench.prompts import LISTS, read_items
 from benchmarks.unigenbench.reading import count_lists, parse_reply, read_verdicts
 from benchmarks.unigenbench.results import Picture, Summary, add_up
+from benchmarks.unigenbench.wording import read_wording
+from gotr1_eval.core.outcome import Reply, Unscored
+from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.reading import UnreadableReply
+from gotr1_eval.core.types import Sample
+from gotr1_eval.files.public_data import public_data
+from tests.board_files import Shop, write_unigenbench
 from tests.conftest import SHARED, shared_parameters
 
 Read = Callable[[Path], str]
@@ -111,3 +120,47 @@ def test_the_prompts(name: str, points: int, mended: list[int], count_shared: Ca
     assert len({kind for item in items for kind in item.kinds}) == 27
     assert sum(len(item.kinds) for item in items) == points
     assert name in LISTS
+
+
+@pytest.mark.parametrize("path", GOLDEN)
+def test_a_reply_without_lists_is_asked_for_again(path: Path, read_shared: Read, tmp_path: Path):
+    """With kinds of our own wording's, since only their number matters."""
+    write_unigenbench(tmp_path)
+    for row in rows(read_shared(path), "attempts"):
+        asked: list[str | None] = []
+
+        def answer(request: Request, replies: list[str | None] = row["replies"], sent: Any = asked) -> Reply:
+            said = replies[min(len(sent), len(replies) - 1)]
+            sent.append(said)
+            return Reply(text=said or "", model="m")
+
+        judge = build_judge("vllm", UniGenBenchSettings(vlm={"use": "any"}, data=tmp_path), Shop(answer))
+        count = len(row["testpoints"])
+        fact = {"index": 0, "language": "en", "kinds": ["Style"] * count, "descriptions": ["d"] * count}
+        (outcome,) = judge.judge([Sample(id="s", prompt="p", image=Image.new("RGB", (8, 8)), meta={FACT: fact})])
+        expected = row["vllm"]
+        assert len(asked) == expected["calls"], row["id"]
+        score = expected.get("score")
+        if "error" in expected or not isinstance(score, list) or any(type(one) is not int for one in score):
+            # The official run ends, has no list, or loses the row in its sums (a True).
+            assert isinstance(outcome, Unscored), row["id"]
+        else:
+            assert [one.verdict for one in outcome.questions] == [one == 1 for one in score], row["id"]
+
+
+@pytest.mark.parametrize("path", GOLDEN)
+def test_the_judges_question(path: Path, read_shared: Read):
+    """In the authors' own words, where they were fetched."""
+    data = public_data("unigenbench")
+    if data.missing:
+        pytest.skip(f"no {data.folder}: `gotr1-eval data fetch unigenbench` brings the wording")
+    for row in rows(read_shared(path), "judge_text"):
+        wording = read_wording(data.folder / "eval_common.py", row["lang"])
+        asked = row["prompt"], row["testpoints"], row["descriptions"]
+        if row["error"] is not None:
+            with pytest.raises(ValueError, match="no definition"):
+                wording.text(*asked)
+            continue
+        text = wording.text(*asked)
+        assert len(text) == row["length"], row["id"]
+        assert hashlib.sha256(text.encode()).hexdigest() == row["sha256"], row["id"]

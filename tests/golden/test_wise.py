@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from benchmarks.wise.judging import WiseSettings, build_judge
+from benchmarks.wise.prompts import fact_name
 from benchmarks.wise.protocols import LEGACY, PROTOCOLS, SUBJECTS, Protocol
 from benchmarks.wise.reading import BAGEL_MISSING, read_bagel, read_legacy, read_verified, strip_thoughts
 from benchmarks.wise.totals import Total, count_rows, total
+from gotr1_eval.core.outcome import Reply, Score
+from gotr1_eval.core.protocols import Request
+from gotr1_eval.core.types import Sample
+from tests.board_files import Shop, write_wise
 from tests.conftest import shared_parameters
 
 Read = Callable[[Path], str]
@@ -93,3 +100,28 @@ def test_bagels_total(path: Path, read_shared: Read):
         ):
             assert found.means[subject][0] == pytest.approx(expected[name], abs=1e-9)
     assert BAGEL_MISSING == 9.9
+
+
+@pytest.mark.parametrize("path", GOLDEN)
+def test_a_reply_without_marks_is_asked_for_again(path: Path, read_shared: Read, tmp_path: Path):
+    write_wise(tmp_path)
+    for row in rows(read_shared(path), "attempts"):
+        for protocol in PROTOCOLS.values():
+            asked: list[str | None] = []
+
+            def answer(request: Request, replies: list[str | None] = row["replies"], sent: Any = asked) -> Reply:
+                said = replies[min(len(sent), len(replies) - 1)]
+                sent.append(said)
+                # Here a request that fails is repeated by the model's own client, and says nothing meanwhile.
+                return Reply(text=said or "", model="m")
+
+            settings = WiseSettings(vlm={"use": "any"}, data=tmp_path)
+            judge = build_judge(protocol, settings, Shop(answer))
+            meta = {fact_name(protocol): {"prompt_id": 1, "explanation": "e"}}
+            (outcome,) = judge.judge([Sample(id="s", prompt="p", image=Image.new("RGB", (2, 2)), meta=meta)])
+            expected = row[protocol.name]
+            assert len(asked) == expected["calls"], row["id"]
+            assert isinstance(outcome, Score) == (expected["status"] == "ok"), row["id"]
+            if isinstance(outcome, Score):
+                marks = {one.question: (one.verdict or 0) * protocol.highest for one in outcome.questions}
+                assert marks == expected["marks"], row["id"]
