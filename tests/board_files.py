@@ -81,6 +81,19 @@ Say yes or no.
 """
 '''
 
+TIIF_SCRIPT = """
+raise SystemExit("a fetched script was run")
+raw_prompt = "First: ##YNQuestions##"
+raw_prompt_1 = "Second: ##YNQuestions##"
+raw_prompt_2 = "Third: ##YNQuestions##"
+
+def generate_with_prompt(prompt, image_path, client):
+    messages = [
+        {"role": "system", "content": "Be a critic."},
+        {"role": "user", "content": [{"type": "text", "text": prompt}]},
+    ]
+"""
+
 
 def paint(path: Path, colour: str = "red") -> None:
     """A small picture."""
@@ -134,6 +147,28 @@ def write_corebench(folder: Path) -> Path:
         }
         _write_json(folder / f"{name}.json", rows)
     _write(folder / "evaluate.py", COREBENCH_SCRIPT)
+    return folder
+
+
+def write_tiif(folder: Path, attributes: Iterable[str] = ("numeracy", "negation")) -> Path:
+    """Two prompts of these attributes, short and long, and the script."""
+    for attribute in attributes:
+        prompts = [
+            {"type": attribute, "short_description": f"{attribute} {at}", "long_description": f"long {attribute} {at}"}
+            for at in range(2)
+        ]
+        asked = [
+            {
+                "type": attribute,
+                "yn_question_list": [f"Is {at} there?  ", "Is a dog there?"],
+                "yn_answer_list": ["Yes", "no"],
+            }
+            for at in range(2)
+        ]
+        for name, rows in (("prompts", prompts), ("eval_prompts", asked)):
+            text = "".join(f"{json.dumps(row)}\n" for row in rows)
+            _write(folder / f"{attribute}_{name}.jsonl", text)
+    _write(folder / "eval_with_vlm.py", TIIF_SCRIPT)
     return folder
 
 

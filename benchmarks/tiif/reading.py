@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 
 from gotr1_eval.core.reading import UnreadableReply
+from gotr1_eval.core.reading.reply import answer_part
 
 _LINE = re.compile(r"(yes|no)\b", re.I)
+_DRESSED = re.compile(r"[\s>*_`\"'(-]*(?:\d{1,3}[.):]\s*)?[\s*_`\"']*(yes|no)\b(?!\.?\d|\s*(?:/|or\b))", re.I)
 
 
 def read_lines(text: str, questions: int) -> list[str]:
@@ -26,3 +28,17 @@ def read_lines(text: str, questions: int) -> list[str]:
     if len(found) != questions:
         raise UnreadableReply(f"{questions} lines that begin with yes or no were asked for, not {len(found)}.")
     return found
+
+
+def read_certainly(text: str, questions: int, finish: str | None = None) -> list[str]:
+    """The same of the answer behind the last thought, where every line is a verdict: also numbered, bulleted or bold.
+
+    Raises:
+        UnreadableReply: a line begins with something else ("No.1 is red", "yes or no"), or there is not one a question.
+    """
+    lines = [line for line in answer_part(text, finish=finish).splitlines() if line.strip()]
+    found = [match[1].lower() if (match := _DRESSED.match(line)) else None for line in lines]
+    verdicts = [one for one in found if one is not None]
+    if len(verdicts) != len(lines) or len(verdicts) != questions:
+        raise UnreadableReply(f"{questions} lines were asked for, each beginning with yes or no, and nothing else.")
+    return verdicts

@@ -6,9 +6,16 @@ two blanks leave an empty word between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.types import Json
 
 MOST_APART = 0.3
 """Normalised edit distance up to which a word that was read is the word asked for."""
@@ -59,3 +66,58 @@ def recall(asked: Sequence[str], pieces: Sequence[str]) -> float | None:
             del read[place]
             found += 1
     return found / len(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class TextResults:
+    """Means over the pictures of either prompt length: length -> (GNED, recall, number of pictures)."""
+
+    means: Mapping[str, tuple[float, float | None, int]]
+
+    def json(self) -> dict[str, Json]:
+        """The numbers as JSON values."""
+        return {
+            length: {"gned": distance, "recall": share, "pictures": count}
+            for length, (distance, share, count) in self.means.items()
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{length}: GNED {distance:.4f} (lower is better), recall {'none' if share is None else f'{share:.4f}'}, "
+            f"{count} pictures"
+            for length, (distance, share, count) in self.means.items()
+        )
+
+
+def read_text_results(path: Path) -> TextResults:
+    """The numbers of a file of read texts: rows with the asked words as ``text``, and PaddleOCR's results.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        pairs = {
+            length: [
+                ([word.lower() for word in row["text"]], _pieces(row[f"{length}_image_ocr_results"])) for row in rows
+            ]
+            for length in ("short", "long")
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"expected rows with text, short_image_ocr_results and long_image_ocr_results ({error!r})", path=path
+        ) from None
+    if not pairs["short"]:
+        raise DataError("no row in this file", path=path)
+    return TextResults({length: _means(found) for length, found in pairs.items()})
+
+
+def _pieces(results: Sequence[Any]) -> list[str]:
+    """The texts of PaddleOCR's [box, [text, score]] entries; one empty text where nothing was read, as officially."""
+    return [str(entry[1][0]).lower() for entry in results] if results else [""]
+
+
+def _means(pairs: Sequence[tuple[list[str], list[str]]]) -> tuple[float, float | None, int]:
+    distances = [gned(asked, pieces) for asked, pieces in pairs]
+    shares = [share for asked, pieces in pairs if (share := recall(asked, pieces)) is not None]
+    return sum(distances) / len(distances), sum(shares) / len(shares) if shares else None, len(pairs)

@@ -18,7 +18,7 @@ from gotr1_eval.core.outcome import Score, Unscored, Why, check_range
 from gotr1_eval.core.plugins import JUDGES, check_offers
 from gotr1_eval.core.protocols import Judge, LooksAt
 from gotr1_eval.core.types import Box, Sample
-from tests.board_files import write_corebench, write_unigenbench, write_wise
+from tests.board_files import write_corebench, write_tiif, write_unigenbench, write_wise
 
 VLM = {"use": "tests.plugins.scripted_vlm"}
 EYES = "tests.plugins.fake_eyes"
@@ -49,6 +49,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "unigenbench": {"vlm": VLM, "data": "LISTS"},
     "unigenbench_gemini": {"vlm": VLM, "data": "LISTS"},
     "t2i_corebench": {"vlm": VLM, "data": "LISTS"},
+    "tiif": {"vlm": VLM, "data": "LISTS"},
     "t2i_corebench_gemini": {"vlm": VLM, "data": "LISTS"},
 }
 """Settings of the judges that cannot be built without any."""
@@ -73,7 +74,7 @@ def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
         'def soft_tifa(): "{} One word!".format(1)\ndef vqa_score(): "Is it {}?".format(1)\n'
     )
     (tmp_path / "complex_val_action.txt").write_text("a circle rolls\n")
-    for write in (write_wise, write_unigenbench, write_corebench):
+    for write in (write_wise, write_unigenbench, write_corebench, write_tiif):
         write(tmp_path)
     spec = {key: str(tmp_path) if value == "LISTS" else value for key, value in SPECS.get(request.param, {}).items()}
     return Builder().judge({"use": request.param, **spec})
@@ -118,7 +119,12 @@ def samples(tmp_path: Path) -> list[Sample]:
     metas += [
         {"wise_verified": {"prompt_id": 1, "explanation": "e"}, "wise_legacy": {"prompt_id": 1, "explanation": "e"}},
         {"unigenbench": {"index": 0, "language": "en", "kinds": ["Style"], "descriptions": ["ink"]}},
-        {"t2i_corebench": [{"text": "Is there a cup?"}], "wise_verified": "no JSON", "unigenbench": [1]},
+        {
+            "t2i_corebench": [{"text": "Is there a cup?"}],
+            "tiif_questions": [{"text": "Is there a cup?"}],
+            "wise_verified": "no JSON",
+            "unigenbench": [1],
+        },
         {
             "t2i_corebench": {"a": 1},
             "wise_legacy": {"prompt_id": 1},

@@ -1,0 +1,1 @@
+"""TIIF-Bench's judge."""
