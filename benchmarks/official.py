@@ -65,7 +65,11 @@ def _spec(metric: OfficialMetric, request: RunRequest, models: Mapping[str, Json
     if request.data is not None:
         given["data"] = str(request.data)
     fields = JUDGES.load(metric.judge).Settings.model_fields
-    return {"use": metric.judge, **{name: value for name, value in given.items() if name in fields}}
+    return {
+        "use": metric.judge,
+        **metric.settings,
+        **{name: value for name, value in given.items() if name in fields},
+    }
 
 
 def within(

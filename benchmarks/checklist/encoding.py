@@ -18,6 +18,11 @@ class Encoding(Protocol):
         """What it is called in the name of a metric."""
         ...
 
+    @property
+    def most(self) -> int:
+        """Pictures that one gives at most; each is asked about."""
+        ...
+
     def pictures(self, picture: Image.Image) -> list[Image.Image]:
         """RGB pictures, mostly one; none where there is nothing in it to judge."""
         ...
@@ -28,6 +33,7 @@ class AsItIs:
     """The picture's own pixels."""
 
     name: str = "as it is"
+    most: int = 1
 
     def pictures(self, picture: Image.Image) -> list[Image.Image]:
         """The picture."""
@@ -39,6 +45,7 @@ class Jpeg:
     """The picture as it comes back from JPEG of this quality, by Pillow's encoder (75 is its default)."""
 
     quality: int = 75
+    most: int = 1
 
     @property
     def name(self) -> str:
@@ -67,8 +74,14 @@ class Grid:
 
     @property
     def name(self) -> str:
-        """``grid 2x2, JPEG 75``."""
-        return f"grid {self.columns}x{self.rows}" + (f", JPEG {self.quality}" if self.quality else "")
+        """``grid 2x2, black cells left out, JPEG 75``."""
+        black = ", black cells left out" if self.drop_black else ""
+        return f"grid {self.columns}x{self.rows}{black}" + (f", JPEG {self.quality}" if self.quality else "")
+
+    @property
+    def most(self) -> int:
+        """One a cell."""
+        return self.columns * self.rows
 
     def pictures(self, picture: Image.Image) -> list[Image.Image]:
         """The cells that are left."""
@@ -89,5 +102,5 @@ def cut_grid(picture: Image.Image, columns: int, rows: int) -> list[Image.Image]
 
 
 def is_black(picture: Image.Image) -> bool:
-    """Whether every pixel of an RGB picture is (0, 0, 0)."""
-    return picture.getbbox() is None
+    """Whether every pixel of an RGB picture is (0, 0, 0); a picture of another mode is not, as in OneIG's script."""
+    return picture.mode == "RGB" and picture.getbbox() is None

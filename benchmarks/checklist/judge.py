@@ -138,7 +138,7 @@ class ChecklistJudge:
             case = Case(sample, Image.new("RGB", (1, 1)), self.procedure.read(sample))
         except (ChecklistError, UndefinedScoreError):
             return AskedCalls()
-        requests = self.procedure.asking.requests(case)
+        requests = self.procedure.asking.requests(case) * self.procedure.encoding.most
         return AskedCalls(
             calls=len(requests),
             characters=sum(map(_length, requests)),

@@ -115,6 +115,15 @@ class YesNo(Protocol):
         ...
 
 
+@runtime_checkable
+class Answering(Protocol):
+    """What a yes-no model that answers in words of its own offers beside a `YesNo`."""
+
+    def answer(self, images: Sequence[Image.Image], questions: Sequence[Sequence[str]]) -> list[list[str]]:
+        """For each picture the answer to each of its questions; a picture is encoded once."""
+        ...
+
+
 class Depth(Protocol):
     """Estimates how far away each pixel is."""
 

@@ -362,11 +362,13 @@ class OfficialMetric:
     Attributes:
         column: its name in the tables.
         judge: the plug-in that computes it.
+        settings: of that judge, which follow from the suite's own.
     """
 
     column: str
     judge: str
     categories: tuple[str, ...]
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

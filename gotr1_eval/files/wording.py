@@ -88,6 +88,19 @@ class SourceFile:
                 return node.value
         raise DataError(f"no constant {name}", path=self.path)
 
+    def attribute(self, name: str) -> Any:  # noqa: ANN401 (whatever the file assigns)
+        """The value that is written out where ``self.<name>`` is assigned, wherever that is.
+
+        Raises:
+            DataError: there is none of that name, or it is computed.
+        """
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Assign) and any(
+                isinstance(target, ast.Attribute) and target.attr == name for target in node.targets
+            ):
+                return self._value(node.value, name)
+        raise DataError(f"no attribute {name}", path=self.path)
+
     def _value(self, node: ast.expr, name: str) -> Any:  # noqa: ANN401
         if isinstance(node, ast.Name) and node.id != name:
             return self.constant(node.id)

@@ -24,6 +24,7 @@ from gotr1_eval.core.protocols import PictureLayout
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import dump, read_rows
 from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.runs.grid_places import GridPlaces
 
 NUMBERED = re.compile(r"(?P<prompt>.+)_(?P<number>[0-9]{6})\.(?:png|jpg|jpeg|webp)", re.I | re.S)
 _LONGEST_NAME = 255
@@ -142,6 +143,8 @@ def write_layout(layout: PictureLayout, plan: Sequence[Sample], made: Sequence[S
         made: finished samples, in any order; those without a picture file are passed over.
         folder: made if need be; pictures are hard links where the file system can, and copies elsewhere.
     """
+    if isinstance(layout, GridPlaces):
+        return layout.write(plan, made, folder)
     paths = layout.paths(plan)
     count = 0
     written: dict[str, Path] = {}

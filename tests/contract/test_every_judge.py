@@ -29,6 +29,8 @@ SPECS: dict[str, dict[str, Any]] = {
     "non_spatial": {"encoder": "tests.plugins.fake_encoder"},
     "numeracy": {"detector": EYES, "data": "LISTS"},
     "three_in_one": {"yes_no": EYES, "detector": EYES, "encoder": "tests.plugins.fake_encoder", "data": "LISTS"},
+    "dpg": {"yes_no": EYES},
+    "dpg_vlm": {"vlm": VLM},
     "geneval": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
     "geneval2": {"vlm": VLM, "data": "LISTS"},
     "aesthetic": {"encoder": "tests.plugins.fake_encoder"},
@@ -119,6 +121,9 @@ def samples(tmp_path: Path) -> list[Sample]:
     metas += [
         {"wise_verified": {"prompt_id": 1, "explanation": "e"}, "wise_legacy": {"prompt_id": 1, "explanation": "e"}},
         {"unigenbench": {"index": 0, "language": "en", "kinds": ["Style"], "descriptions": ["ink"]}},
+        {"dpg": {"item_id": "a", "propositions": [{"id": 1, "dependency": "0", "kind": "x", "question": "A cup?"}]}},
+        {"dpg": {"item_id": "a", "propositions": [{"id": 1, "dependency": "2", "kind": "x", "question": "A cup?"}]}},
+        {"dpg": {"item_id": "a", "propositions": [{"id": 1}]}},
         {
             "t2i_corebench": [{"text": "Is there a cup?"}],
             "tiif_questions": [{"text": "Is there a cup?"}],

@@ -23,7 +23,8 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.models.checkpoint import quiet, some
 from gotr1_eval.models.encoders._open_clip import read_tensors
 from gotr1_eval.models.reward_models._affine_head import build_head, check_tensors, head_shapes
-from gotr1_eval.models.vqa._blip_files import VISION_EPSILON, read_pieces, rename
+from gotr1_eval.models.vqa._bert_files import read_pieces
+from gotr1_eval.models.vqa._blip_files import VISION_EPSILON, rename
 
 Tensors = Mapping[str, torch.Tensor]
 PROMPT_TOKENS = 35

@@ -38,7 +38,7 @@ from gotr1_eval.models.reward_models._image_reward_files import (
     load_network,
     load_tokenizer,
 )
-from gotr1_eval.models.vqa._blip_files import has_tokenizer, tokenizer_file
+from gotr1_eval.models.vqa._bert_files import has_tokenizer, tokenizer_file
 from gotr1_eval.models.vqa.blip import BERT_REPOSITORY
 from gotr1_eval.settings import Settings as StrictSettings
 

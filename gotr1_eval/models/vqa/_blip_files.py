@@ -12,9 +12,7 @@ behind its last one, which is where BLIP puts them (30522 and 30523).
 from __future__ import annotations
 
 import math
-import pickle
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,12 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from tokenizers import BertWordPieceTokenizer
-from transformers import BlipConfig, BlipForQuestionAnswering, PreTrainedTokenizerFast
+from transformers import BlipConfig, BlipForQuestionAnswering
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.models.checkpoint import quiet, read_model_type, some, weight_faults
+from gotr1_eval.models.vqa._bert_files import Tensors, read_pieces, read_tensors
 
-Tensors = dict[str, torch.Tensor]
 VISION_EPSILON = 1e-6
 _TOP = {
     "visual_encoder.cls_token": "vision_model.embeddings.class_embedding",
@@ -89,7 +86,7 @@ def load_original(path: Path, dtype: torch.dtype, *, image_heads: int, text_head
         DataError: the file is damaged, or a tensor is missing, surplus or misshapen.
         UsageError: a tower's width is no multiple of its number of heads.
     """
-    tensors = _read_tensors(path)
+    tensors = read_tensors(path, ("model",), "BLIP")
     _check_anchors(path, tensors)
     config = _config(tensors, image_heads, text_heads)
     for tower, part, heads in (
@@ -118,17 +115,6 @@ def rename(name: str) -> str:
         if inner.startswith(start):
             return f"vision_model.encoder.layers.{block[1]}.{new}{inner.removeprefix(start)}"
     return name
-
-
-def _read_tensors(path: Path) -> Tensors:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"not a checkpoint that can be read: {one_line(error)}", path=path) from None
-    tensors = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise DataError("expected tensors by name under 'model', as the authors of BLIP save them", path=path)
-    return dict(tensors)
 
 
 def _check_anchors(path: Path, tensors: Tensors) -> None:
@@ -176,7 +162,6 @@ def _config(tensors: Tensors, image_heads: int, text_heads: int) -> BlipConfig:
     return BlipConfig(vision_config=vision, text_config=text)
 
 
-_FILES = ("tokenizer.json", "vocab.txt")
 _NEEDED = ("[SEP]", "yes", "no")
 _DELETED = str.maketrans("", "", '.!"()*#:;~')
 MOST_WORDS = 50
@@ -218,22 +203,6 @@ class BlipTokenizer:
         return (self.enc, *pieces[: MOST_TOKENS - 2], self.sep)
 
 
-def has_tokenizer(folder: Path) -> bool:
-    """Whether `tokenizer_file` finds one there."""
-    return any((folder / name).is_file() for name in _FILES)
-
-
-def tokenizer_file(folder: Path) -> Path:
-    """``tokenizer.json`` or BERT's ``vocab.txt`` of a folder; raises UsageError when there is neither."""
-    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
-    if path is None:
-        raise UsageError(
-            f"no tokenizer at {folder}; give a folder with bert-base-uncased's tokenizer.json or vocab.txt "
-            "(setting 'tokenizer')"
-        )
-    return path
-
-
 def load_tokenizer(path: Path, vocabulary: int) -> BlipTokenizer:
     """The tokenizer of a file.
 
@@ -255,14 +224,3 @@ def load_tokenizer(path: Path, vocabulary: int) -> BlipTokenizer:
             path=path,
         )
     return BlipTokenizer(pieces, enc=enc, sep=known["[SEP]"], start=start, yes=known["yes"], no=known["no"])
-
-
-def read_pieces(path: Path) -> Any:  # noqa: ANN401 - transformers is untyped
-    """BERT's word pieces of a ``tokenizer.json`` or ``vocab.txt``; raises DataError when the file is damaged."""
-    try:
-        if path.suffix == ".json":
-            return PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
-        backend = BertWordPieceTokenizer(str(path), lowercase=True)
-        return PreTrainedTokenizerFast(tokenizer_object=backend._tokenizer, clean_up_tokenization_spaces=False)
-    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
-        raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None

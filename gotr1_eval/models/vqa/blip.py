@@ -38,14 +38,8 @@ from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest, folder_digest, resolve_folder
 from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.models.preprocessing import normalise, to_floats
-from gotr1_eval.models.vqa._blip_files import (
-    BlipTokenizer,
-    has_tokenizer,
-    load_folder,
-    load_original,
-    load_tokenizer,
-    tokenizer_file,
-)
+from gotr1_eval.models.vqa._bert_files import has_tokenizer, tokenizer_file
+from gotr1_eval.models.vqa._blip_files import BlipTokenizer, load_folder, load_original, load_tokenizer
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1

@@ -1,0 +1,1 @@
+"""DPG-Bench's questions, put to its own judge or to another one."""
