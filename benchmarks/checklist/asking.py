@@ -25,6 +25,31 @@ from gotr1_eval.core.protocols import Answers, Request, Vlm
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
 
+NUMBERS = {
+    word: str(number)
+    for number, word in enumerate(
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], start=1
+    )
+}
+"""The words for counts, and their digits."""
+
+
+def forms_of(answers: Sequence[str]) -> tuple[str, ...]:
+    """The texts with which a right answer may begin: the words as they are and capitalised, each also behind a blank.
+
+    A count is also its digits, without a blank, which is a token of its own in many vocabularies.
+    """
+    words = [answer.lower() for answer in answers]
+    digits = [NUMBERS[word] for word in words if word in NUMBERS]
+    spelled = [form for word in words for form in (word, word.capitalize(), f" {word}", f" {word.capitalize()}")]
+    return tuple(dict.fromkeys((*spelled, *digits)))
+
+
+def spelled_words(question: Question) -> Question:
+    """The question with the digits of a count among the words that answer it."""
+    digits = (NUMBERS[answer.lower()] for answer in question.answers if answer.lower() in NUMBERS)
+    return replace(question, answers=(*question.answers, *digits))
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

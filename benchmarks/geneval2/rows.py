@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checklist.asking import NUMBERS, forms_of
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.checklist import ChecklistError, Question
 from gotr1_eval.core.errors import DataError
@@ -24,12 +25,6 @@ SKILLS = ("object", "attribute", "count", "position", "verb")
 ATOMS = range(3, 11)
 DATA, SOURCE = "geneval2_data.jsonl", "evaluation.py"
 _YES = ("Yes", "yes", " yes", " Yes")
-_DIGITS = {
-    word: str(place)
-    for place, word in enumerate(
-        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], start=1
-    )
-}
 _COUNTS = "How many"
 
 
@@ -124,28 +119,26 @@ def forms(question: Question, semantics: Semantics) -> tuple[str, ...]:
     """
     answer = question.answers[0]
     if semantics == "corrected":
-        return (*_spelled(answer.lower()), *([digit] if (digit := _DIGITS.get(answer.lower())) else []))
+        return forms_of(question.answers)
     if not question.text.startswith(_COUNTS):
         return _YES
-    digit = _DIGITS.get(answer)
+    digit = NUMBERS.get(answer)
     return (*_spelled(answer), *((digit[0], " ") if digit else ("other", " other")))
 
 
 def alternatives(question: Question) -> tuple[str, ...]:
     """The forms of all answers that a question may have: yes and no, or one to ten."""
-    answers = _DIGITS if question.answers[0].lower() in _DIGITS else ("yes", "no")
+    answers = NUMBERS if question.answers[0].lower() in NUMBERS else ("yes", "no")
     others = (Question(id="", text=question.text, answers=(answer,)) for answer in answers)
     return tuple(form for other in others for form in forms(other, "corrected"))
 
 
-def accepted_words(question: Question, semantics: Semantics) -> tuple[str, ...]:
-    """The words that TIFA takes for right; the script compares a lower-cased token with them as they are written."""
+def listed_words(question: Question) -> tuple[str, ...]:
+    """What the script's TIFA takes for right: it compares a lower-cased token with these as they are written."""
     answer = question.answers[0]
-    if semantics == "corrected":
-        return (answer, *([digit] if (digit := _DIGITS.get(answer.lower())) else []))
     if not question.text.startswith(_COUNTS):
         return _YES
-    digit = _DIGITS.get(answer, "other")
+    digit = NUMBERS.get(answer, "other")
     return (*_spelled(answer), digit, f" {digit}")
 
 

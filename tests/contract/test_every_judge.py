@@ -32,6 +32,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "dpg": {"yes_no": EYES},
     "dpg_vlm": {"vlm": VLM},
     "geneval": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
+    "checklist": {"vlm": VLM, "mode": "one_by_one"},
     "geneval2": {"vlm": VLM, "data": "LISTS"},
     "aesthetic": {"encoder": "tests.plugins.fake_encoder"},
     "clip_score": {"encoder": "tests.plugins.fake_encoder"},
@@ -137,7 +138,7 @@ def samples(tmp_path: Path) -> list[Sample]:
         },
     ]
     asked = {"index": 0, "prompt": "", "atom_count": 3, "vqa_list": [["A circle?", "Yes"]], "skills": ["object"]}
-    metas += [{"geneval2": asked}, {"geneval2": []}]
+    metas += [{"geneval2": asked, "questions": [{"text": "A circle?"}]}, {"geneval2": [], "questions": "none"}]
     return [
         Sample(id=f"{p}/{c}/{i}/{m}", prompt=prompt, chain=chain, image=image, meta=meta)
         for p, prompt in enumerate(prompts)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.checklist.asking import Asking, Case, FirstTokens, OneByOne
+from benchmarks.checklist.asking import Asking, Case, FirstTokens, OneByOne, spelled_words
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
 from benchmarks.checklist.reading import lenient_word
 from benchmarks.geneval2.rows import (
     FACTS,
     Wording,
-    accepted_words,
     alternatives,
     forms,
+    listed_words,
     read_wording,
     row_of,
 )
@@ -97,12 +96,12 @@ def soft_tifa(
 
 def _exact_word(reply: Reply, question: Question) -> float:
     """TIFA as the script reads it: whatever is not listed is wrong."""
-    return float(reply.text.lower() in accepted_words(question, "reference"))
+    return float(reply.text.lower() in listed_words(question))
 
 
 def _plain_word(reply: Reply, question: Question) -> float:
     """TIFA as it is meant: without blanks, and only an answer can be wrong; raises UnreadableReply for what is none."""
-    return lenient_word(reply, replace(question, answers=accepted_words(question, "corrected")))
+    return lenient_word(reply, spelled_words(question))
 
 
 def build(settings: Settings, workshop: Workshop) -> ChecklistJudge:

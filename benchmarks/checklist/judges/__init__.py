@@ -1,0 +1,1 @@
+"""The judge that asks any prompt its own questions."""
