@@ -1,7 +1,7 @@
 """Judging by an encoder: the cosine of the embeddings of picture and prompt.
 
 Any encoder makes such a judge; `aesthetic` and `clip_score` are the two that have a name of their own. The value is
-the raw cosine in [-1, 1], not scaled and not cut at 0: a total takes it through a named map (`rewards.maps`).
+the raw cosine in [-1, 1], not scaled and not cut at 0: a total takes it through a named map (`rewards.total`).
 """
 
 from __future__ import annotations

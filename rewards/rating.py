@@ -1,7 +1,7 @@
 """Judging by a reward model: its own number, raw.
 
 `pick_score`, `image_reward`, `laion_aesthetic` and `hps_v3` are such judges. Their numbers have no bounds, and none
-means anything beside another's: a total takes them through a named map (`rewards.maps`).
+means anything beside another's: a total takes them through a named map (`rewards.total`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""gotr1-eval agreement and calibrate: do judges agree with people, and how are they put on people's scale?"""
+"""gotr1-eval agreement, retest and calibrate: do judges agree with people and with themselves, and on whose scale?"""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gotr1_eval.cli.options import AsJson
+from gotr1_eval.cli.options import AsJson, JudgeModel, judge_model_spec
 from gotr1_eval.cli.terminal import err, out
 from gotr1_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
     from reports.agreement.analysis import Agreement
     from reports.agreement.calibration import Calibration
-    from reports.agreement.calibration_use import Paired
-    from reports.agreement.correction import Corrected
+    from reports.agreement.calibration_use import Corrected, Paired
     from reports.agreement.tables import Cell, Grid
 
 
@@ -118,7 +117,33 @@ def show_agreement(agreement: Agreement, *, as_json: bool) -> None:
         err.print(f"left out: {len(agreement.left_out) - MOST_LINES} more (--json names all)", markup=False)
 
 
-def show_retest(run: Path) -> None:
+def retest(
+    run: Annotated[Path, typer.Argument(help="A run that the judges have judged.")],
+    judges: Annotated[str, typer.Option("--judges", "--judge", help="Judges or a reward set, as the run was judged.")],
+    judge_model: JudgeModel = None,
+    times: Annotated[int, typer.Option(min=1, help="How often each sample is judged again.")] = 1,
+    items: Annotated[
+        int | None, typer.Option("--items", "-n", min=1, help="So many samples; all if not given.")
+    ] = None,
+) -> None:
+    """Judge a run's samples again, never from a cache, and show how far the judges agree with themselves."""
+    from gotr1_eval.build import Builder
+    from gotr1_eval.cli.terminal import Bars
+    from gotr1_eval.runs.retest import repeated_spec
+    from gotr1_eval.runs.retest import retest as judge_again
+
+    builder = Builder()
+    specs = builder.judge_specs(judges, judge_model_spec(judge_model, judges))
+    repeats = {
+        repeat: [builder.judge(repeated_spec(spec, repeat)) for spec in specs.values()]
+        for repeat in range(1, times + 1)
+    }
+    with Bars() as bars:
+        judge_again(run, repeats, items=items, progress=bars)
+    _show_retest(run)
+
+
+def _show_retest(run: Path) -> None:
     """How far the judges of a run agree with themselves."""
     from reports.agreement.analysis import Options, analyse
     from reports.agreement.mark_sources import read_run
@@ -220,7 +245,7 @@ def correct(
     """The mean mark that people would give to all samples, from the judge's scores and a sample of people's marks."""
     from reports.agreement.calibration import read_calibration
     from reports.agreement.calibration_use import calibrated
-    from reports.agreement.correction import correct as correct_mean
+    from reports.agreement.calibration_use import correct as correct_mean
 
     paired = _paired(sources, mapping, data, judge, dimension, people)
     if calibration is not None:

@@ -33,8 +33,8 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Judge": {
         "score": ("bench:score", "Pictures and chains made elsewhere: gotr1-eval score chains.jsonl"),
         "serve": ("serve:serve", "Judges behind HTTP: gotr1-eval serve --judges geometric"),
-        "reread": ("rejudge:reread", "The present reader over stored replies: gotr1-eval reread runs/a"),
-        "retest": ("rejudge:retest", "The same judges once more: gotr1-eval retest runs/a --judges spatial"),
+        "reread": ("reread:reread", "The present reader over stored replies: gotr1-eval reread runs/a"),
+        "retest": ("agreement:retest", "The same judges once more: gotr1-eval retest runs/a --judges spatial"),
     },
     "Compare": {
         "report": ("compare:report", "A run's page and table again: gotr1-eval report runs/a"),

@@ -19,8 +19,7 @@ from pydantic import Field, model_validator
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
-from gotr1_eval.engines.ray_cluster import cluster
-from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, fitting_tile, judges_fault
+from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, cluster, fitting_tile, judges_fault
 from gotr1_eval.engines.recipe import Recipe
 from gotr1_eval.runs.description import expected_of, run_setup
 from gotr1_eval.runs.job import TILE, Job, grown_at, plan_run, tile_of

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Json
-from gotr1_eval.models.vlms.resizing import smart_resized
+from gotr1_eval.models.vlms.server_settings import smart_resized
 from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import Assumptions, Gpu
 from gotr1_eval.planning.phases import Phase, reading, writing

@@ -9,7 +9,7 @@ from typing import Any
 
 from gotr1_eval.core.outcome import Outcome, QuestionVerdict, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Json, Sample
-from gotr1_eval.files.reply_cache import read_reply_row, reply_row
+from gotr1_eval.models.vlms.cached import read_reply_row, reply_row
 
 Row = dict[str, Json]
 

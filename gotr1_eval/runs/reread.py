@@ -21,7 +21,7 @@ from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.plugins import JUDGES
 from gotr1_eval.core.protocols import Judge, Request, Workshop
 from gotr1_eval.core.types import Json, Sample
-from gotr1_eval.models.vlms.resizing import smart_resized
+from gotr1_eval.models.vlms.server_settings import smart_resized
 from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.store import read_info, read_judgments, read_samples
 from gotr1_eval.settings import read_settings

@@ -24,8 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.web.guard import Guard
-from gotr1_eval.web.rate_items import ShownItems
-from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, order_for
+from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, ShownItems, order_for
 from reports.agreement.study_folder import Dimension, Item, Study
 
 MOST_BYTES = 65_536

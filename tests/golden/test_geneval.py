@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.geneval.colours import cut_out
 from benchmarks.geneval.metadata import CLASSES, read_task, read_tasks
 from benchmarks.geneval.objects import DEFAULTS, Found, Options, box_iou, relations, select_objects
-from benchmarks.geneval.verdict import coloured_clauses, judge_picture
+from benchmarks.geneval.verdict import coloured_clauses, cut_out, judge_picture
 from benchmarks.pixels import Seen
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.files.pictures import open_picture

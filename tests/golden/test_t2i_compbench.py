@@ -15,12 +15,12 @@ from benchmarks.pixels import PixelBox, Seen
 from benchmarks.semantics import UndefinedScoreError
 from benchmarks.t2i_compbench.attributes import attribute_questions, attribute_score
 from benchmarks.t2i_compbench.complex_prompts import PARTS, complex_score, read_kinds
+from benchmarks.t2i_compbench.judges.numeracy import ALIASES, same_object, score_numeracy, without_duplicates
+from benchmarks.t2i_compbench.judges.spatial_3d import relation_3d, score_3d
 from benchmarks.t2i_compbench.labels import PEOPLE
-from benchmarks.t2i_compbench.numeracy import ALIASES, same_object, score_numeracy, without_duplicates
 from benchmarks.t2i_compbench.numeracy_prompts import read_counts, read_vocabulary
 from benchmarks.t2i_compbench.prompt_lists import read_prompts
 from benchmarks.t2i_compbench.spatial_2d import relation_2d, score_2d
-from benchmarks.t2i_compbench.spatial_3d import relation_3d, score_3d
 from benchmarks.t2i_compbench.spatial_prompts import (
     WORDS_2D,
     WORDS_3D,

@@ -29,9 +29,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.geneval.colours import ColourNamer, cut_out
 from benchmarks.geneval.metadata import COLOURS
 from benchmarks.geneval.objects import Found
+from benchmarks.geneval.verdict import ColourNamer, cut_out
 from benchmarks.t2i_compbench.attributes import attribute_score
 from benchmarks.t2i_compbench.judges.blip_vqa import BlipVqaJudge
 from benchmarks.t2i_compbench.judges.spatial_2d import Spatial2dJudge, spatial_outcome

@@ -11,7 +11,7 @@ from scipy import stats
 
 from gotr1_eval.core.errors import DataError, UsageError
 from reports.agreement.calibration import Pairs, fit, read_calibration, write_calibration
-from reports.agreement.correction import correct
+from reports.agreement.calibration_use import correct
 
 
 def pairs_of(scores, marks, *, weights=None, prompts=None, strata=None) -> Pairs:

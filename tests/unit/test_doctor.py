@@ -14,12 +14,11 @@ from PIL import Image
 
 from benchmarks.doctor import examine_model
 from benchmarks.doctor.checks import Check, examine
-from benchmarks.doctor.depth import depth_checks
+from benchmarks.doctor.depth import depth_checks, rooms
 from benchmarks.doctor.detectors import detector_checks, look, read_sightings
 from benchmarks.doctor.drawings import _SCENES, World, _draw, everyday, shapes
 from benchmarks.doctor.encoders import encoder_checks
 from benchmarks.doctor.phrases import phrase_checks
-from benchmarks.doctor.rooms import rooms
 from benchmarks.doctor.things import THINGS
 from benchmarks.doctor.yes_no import yes_no_checks
 from gotr1_eval.build import Builder

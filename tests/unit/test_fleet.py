@@ -14,7 +14,7 @@ from gotr1_eval.core.errors import BudgetError, DataError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.reading import read_scores
-from gotr1_eval.models.vlms.budget import Budget
+from gotr1_eval.models.vlms.connection import Budget
 from gotr1_eval.models.vlms.health import LONGEST_PAUSE_S, RECENT, Health, babbles
 from gotr1_eval.models.vlms.openai_compatible import ServedVlm, Settings
 from rewards.asking import Answer, ask_all

@@ -16,8 +16,7 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.statistics import intervals
 from gotr1_eval.engines import open_engine
 from gotr1_eval.engines.ray import RayEngine, RaySettings
-from gotr1_eval.engines.ray_cluster import check_address
-from gotr1_eval.engines.ray_worker import PartWorker, PoolWork
+from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, check_address
 from gotr1_eval.engines.recipe import Recipe
 from gotr1_eval.files.writing import read_parquet
 from gotr1_eval.runs.job import Job

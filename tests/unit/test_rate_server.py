@@ -15,8 +15,7 @@ from PIL import Image
 from gotr1_eval.core.canvas import hex_colour
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.web.rate import create_app
-from gotr1_eval.web.rate_items import frames, pieces
-from gotr1_eval.web.rating_store import RatingStore
+from gotr1_eval.web.rating_store import RatingStore, frames, pieces
 from tests.rating_study import HOSTILE, SECRETS, written_study
 
 HERE = "http://127.0.0.1:8790"

@@ -19,8 +19,7 @@ from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.forms import marks_form
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
-from gotr1_eval.files.reply_cache import ReplyCache, request_key
-from gotr1_eval.models.vlms.cached import CachedVlm
+from gotr1_eval.models.vlms.cached import CachedVlm, ReplyCache, request_key
 
 RED, BLUE = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
 BASE = Request(prompt="How well?", images=(RED,))

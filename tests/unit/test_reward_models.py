@@ -17,7 +17,7 @@ from gotr1_eval.models.encoders import hps
 from gotr1_eval.models.reward_models import image_reward, laion_aesthetic, pick_score
 from gotr1_eval.models.reward_models._affine_head import head_shapes
 from gotr1_eval.models.reward_models._image_reward_files import expected_shapes, tower_configs
-from rewards.maps import read_map
+from rewards.total import read_map
 from tests.tiny_clip import clip_encoder, random_clip_folder, write_checkpoint
 
 FAKE = "tests.plugins.fake_reward_model"

@@ -10,10 +10,9 @@ import pytest
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from rewards.geometric import GeometricJudge
-from rewards.maps import read_map
 from rewards.reward_set import RewardSetSettings, assemble
 from rewards.rules import RULES
-from rewards.total import Total, TotalSettings
+from rewards.total import Total, TotalSettings, read_map
 
 UNIT = ((0.0, 1.0), False)
 COSINE = ((-1.0, 1.0), False)

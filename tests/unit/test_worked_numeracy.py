@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.pixels import PixelBox, Seen
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.t2i_compbench.numeracy import same_object, score_numeracy
+from benchmarks.t2i_compbench.judges.numeracy import same_object, score_numeracy
 from benchmarks.t2i_compbench.numeracy_prompts import Vocabulary, read_counts
 
 VOCABULARY = Vocabulary(

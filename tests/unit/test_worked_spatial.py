@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.pixels import PixelBox, Seen
 from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.t2i_compbench.judges.spatial_3d import Depths, score_3d
 from benchmarks.t2i_compbench.spatial_2d import score_2d
-from benchmarks.t2i_compbench.spatial_3d import Depths, score_3d
 from benchmarks.t2i_compbench.spatial_prompts import first_and_last_noun
 
 CAT_DOG = ("cat", "dog")

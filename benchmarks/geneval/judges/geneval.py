@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from benchmarks.geneval.colours import ColourNamer, cut_out
 from benchmarks.geneval.metadata import CLASSES, Task, read_task, row_of
 from benchmarks.geneval.objects import Found, select_objects
-from benchmarks.geneval.verdict import coloured_clauses, judge_picture
+from benchmarks.geneval.verdict import ColourNamer, coloured_clauses, cut_out, judge_picture
 from benchmarks.official import metric_name, undefined, where_it_applies
 from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
