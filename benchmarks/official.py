@@ -100,6 +100,11 @@ def undefined(error: UndefinedScoreError) -> Unscored:
     return Unscored(why=Why.UNDEFINED, detail=f"{error}{official}")
 
 
+def served(model: str, port: int) -> dict[str, Json]:
+    """The settings of a language-vision model that a server on this machine offers under that name."""
+    return {"use": "openai_compatible", "base_url": f"http://127.0.0.1:{port}/v1", "model": model}
+
+
 def metric_name(metric: str, makers: Sequence[str], semantics: Semantics) -> str:
     """``metric[maker, maker, semantics]``: a number's name says everything that made it."""
     return f"{metric}[{', '.join([*makers, semantics])}]"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.official import ASKED, served
 from benchmarks.t2i_corebench.judging import FACT, KEY, key_of
 from benchmarks.t2i_corebench.prompts import Item, read_items
 from benchmarks.t2i_corebench.reading import OfficialPath, dimension_mean, verdict_of
@@ -69,8 +70,8 @@ class CoReBenchSuite:
         return self._lists[category]
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
-        """None on this machine: the judge is served."""
-        return {}
+        """The open judge that does not think, served here; none for Gemini, which is rented."""
+        return {ASKED: served("Qwen/Qwen2.5-VL-72B-Instruct", port=8000)} if self._judge == "vllm" else {}
 
     def write_official(self, run: Path) -> list[str]:
         """A result file of the official script for each dimension, and summary.json over them."""

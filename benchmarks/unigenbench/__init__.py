@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.official import ASKED, served
 from benchmarks.unigenbench.judging import FACT, OfficialPath, fact_of
 from benchmarks.unigenbench.prompts import LISTS, Item, language_of, read_items
 from benchmarks.unigenbench.results import Picture, add_up, read_results, result_json, results_csv
@@ -68,8 +69,8 @@ class UniGenBenchSuite:
         return self._lists[category]
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
-        """None on this machine: the judge is served."""
-        return {}
+        """The open judge as the authors serve it; none for Gemini, which is rented."""
+        return {ASKED: served("QwenVL", port=8080)} if self._judge == "vllm" else {}
 
     def write_official(self, run: Path) -> list[str]:
         """For each list the result file of the official script and its sums; nothing where its judge was not asked."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from benchmarks.official import ASKED, served
 from benchmarks.wise.prompts import Item, fact_name, fact_of, read_items
 from benchmarks.wise.protocols import PROTOCOLS, Name, Protocol
 from benchmarks.wise.totals import count_rows, read_scores, total
@@ -61,8 +62,8 @@ class WiseSuite:
         return {fact_name(self._protocol): self._items[category][prompt_index].fact()}
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
-        """None on this machine: the judge is served."""
-        return {}
+        """The Verified protocol's judge as the authors serve it; none for the legacy one, whose judge is rented."""
+        return {ASKED: served("Qwen3.5-35B-A3B", port=8000)} if self._protocol.name == "verified" else {}
 
     def write_official(self, run: Path) -> list[str]:
         """The score file of the official script and summary.json; nothing where the official judge was not asked."""

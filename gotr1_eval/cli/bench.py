@@ -170,7 +170,7 @@ def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
     count = sum(expected_of(read_info(folder)).values())
     err.print(f"{count} samples in {folder}", markup=False, soft_wrap=True)
     if official is not None:
-        target = folder / str(layout)
+        target = folder / str(layout).partition(",")[0]
         written = write_layout(official, planned, list(read_samples(folder).values()), target)
         err.print(f"{written} pictures in {target}", markup=False, soft_wrap=True)
 
@@ -181,7 +181,9 @@ def _layout(suite: str, builder: Builder) -> PictureLayout:
     Raises:
         UsageError: it states none, or there is no such suite.
     """
-    found = builder.suite({"use": suite}).layout
+    from gotr1_eval.bench import suite_spec
+
+    found = builder.suite(suite_spec(suite)).layout
     if found is None:
         known = ", ".join(one.name for one in builder.suites() if one.layout is not None)
         raise UsageError(f"--layout {suite}: no official scripts read pictures of that suite (known: {known})")

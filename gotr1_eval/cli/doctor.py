@@ -90,6 +90,8 @@ def _models(models: Models, benchmarks: Sequence[str], folder: Path, *, as_json:
     models = [*models, *(model for benchmark in benchmarks for model in official_models(benchmark, folder, builder))]
     for kind, spec in models:
         builder.check_settings(kind, spec)
+    for line in missing_data(benchmarks, builder):
+        err.print(f"note: {line}", markup=False, soft_wrap=True)
     done = []
     for kind, spec in models:
         with err.status(f"{kind} {spec['use']}"):
@@ -313,6 +315,20 @@ def _plain_grid() -> Table:
 
 def _verdict(passed: bool) -> Text:
     return Text("ok", style="green") if passed else Text("FAILED", style="bold red")
+
+
+def missing_data(benchmarks: Sequence[str], builder: Builder) -> list[str]:
+    """A line for each benchmark whose prompts are fetched, and are not on this machine."""
+    from gotr1_eval.files.public_data import known_data
+
+    data = {one.key: one for one in known_data()}
+    names = dict.fromkeys(_known(name, builder)[0].name for name in benchmarks if name != AESTHETIC)
+    return [
+        f"{name}: {len(data[name].missing)} of its {len(data[name].files)} fetched files are not here; "
+        f"`gotr1-eval data fetch {name}`"
+        for name in names
+        if name in data and data[name].missing
+    ]
 
 
 def known_names(builder: Builder) -> dict[str, tuple[Suite, tuple[str, ...]]]:

@@ -23,7 +23,7 @@ from benchmarks.doctor.things import THINGS
 from benchmarks.doctor.yes_no import yes_no_checks
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
-from gotr1_eval.cli.doctor import AESTHETIC, known_names, official_models
+from gotr1_eval.cli.doctor import AESTHETIC, known_names, missing_data, official_models
 from gotr1_eval.core.coco import class_place
 from gotr1_eval.core.errors import LabelError, RunError, UsageError
 from gotr1_eval.core.geometry import iou
@@ -443,6 +443,12 @@ def test_every_benchmark_has_models_that_exist(tmp_path: Path):
     newer = tmp_path / "mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth"
     newer.touch()
     assert official_models("geneval", tmp_path, builder)[0][1]["model"] == str(newer)
+
+
+def test_prompts_that_are_not_here_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GOTR1_CACHE", str(tmp_path))
+    told = missing_data(["geneval", "counting", "shapes", AESTHETIC], Builder())
+    assert told == ["geneval: 2 of its 2 fetched files are not here; `gotr1-eval data fetch geneval`"]
 
 
 def test_without_options_it_says_what_is_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
