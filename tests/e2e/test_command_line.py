@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from importlib import metadata
@@ -14,16 +13,9 @@ from PIL import Image
 
 from gotr1_eval.cli.app import run
 from gotr1_eval.files.writing import read_parquet
+from tests.command_line import start, start_process
 
 pytestmark = pytest.mark.slow
-
-SCRIPT = Path(sys.executable).with_name("gotr1-eval")
-
-
-def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [str(SCRIPT), *map(str, arguments)]
-    environment = os.environ | environment
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -59,7 +51,7 @@ def test_a_users_own_folder_of_our_name(name: str, way: str, tmp_path: Path):
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").write_text("raise SystemExit('ran foreign code')")
     if way == "script":
-        assert start("list", "judges", cwd=tmp_path).returncode == 0
+        assert start_process("list", "judges", cwd=tmp_path).returncode == 0
         return
     code = ["-m", "gotr1_eval", "list"] if way == "module" else ["-c", "from gotr1_eval import GeometricJudge"]
     done = subprocess.run([sys.executable, *code], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -78,7 +70,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]):
 def test_listing(tmp_path: Path):
     done = start("list", "--json", cwd=tmp_path)
     listed = json.loads(done.stdout)
-    kinds = "judges models detectors encoders reward-models yes-no depth phrases generators suites rewards"
+    kinds = "judges models detectors encoders ocr reward-models yes-no depth phrases generators suites rewards"
     assert set(listed) == set(kinds.split())
     assert "t2i-compbench" in listed["suites"]
     assert_one_line(start("list", "juges", cwd=tmp_path), "did you mean 'judges'")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import start
+
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(sys.executable).with_name("gotr1-eval")
 COMMON = ["--ckpt", "tiny-janus", "--suite", "shapes", "--limit", "2", "--categories", "color,spatial"]
 COMMON += ["--guidance", "2", "--chain-cap", "60", "--tile", "2"]
-
-
-def start(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SCRIPT, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_shards_merge_into_the_run_in_one_piece_and_are_judged(tmp_path: Path):

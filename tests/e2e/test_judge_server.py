@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gotr1_eval.files.jsonl import append_rows
-from tests.e2e.test_command_line import start
+from tests.command_line import start, start_process
 from tests.faulty_server import FaultyServer, faulty_server
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def test_one_of_three_servers_may_be_gone(tmp_path: Path):
         (tmp_path / "judge.toml").write_text(
             f'base_url = {json.dumps([gone.url, one.url, two.url])}\nmodel = "judge"\nfirst_wait_s = 0.05\n'
         )
-        done = start(*command, "--judge-model", "judge.toml", cwd=tmp_path)
+        done = start_process(*command, "--judge-model", "judge.toml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     cell = json.loads(done.stdout)["rows"]["all"]["prompt_image[judge]"]
     assert (cell["mean"], cell["scored"], cell["unscored"]) == (pytest.approx(0.7), 6, 0)

@@ -24,7 +24,8 @@ from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.web.rating_store import RatingStore, item_key
 from reports.agreement.study_folder import Study, read_study
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
-from tests.e2e.test_command_line import SCRIPT, assert_one_line
+from tests.command_line import SCRIPT
+from tests.e2e.test_command_line import assert_one_line
 from tests.rating_study import HOSTILE, written_study
 
 pytestmark = pytest.mark.slow
