@@ -38,6 +38,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "clip_score": {"encoder": "tests.plugins.fake_encoder"},
     "pick_score": {"model": "tests.plugins.fake_reward_model"},
     "image_reward": {"model": "tests.plugins.fake_reward_model"},
+    "hps_v3": {"model": "tests.plugins.fake_reward_model"},
     "laion_aesthetic": {"model": {"use": "tests.plugins.fake_reward_model", "sees": "upright"}},
     "geneval_reward": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
     "unified_reward": {"vlm": VLM, "request": str(Path(__file__).parents[1] / "plugins/request_script.py")},

@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPModel
+from safetensors.torch import save_file
+from transformers import CLIPConfig, CLIPModel, Qwen2VLConfig
 
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.official_files import weights_folder
 from gotr1_eval.files.pictures import open_stored
+from gotr1_eval.models.reward_models import _hps_v3_files, hps_v3, image_reward, laion_aesthetic, pick_score
 from gotr1_eval.models.reward_models import _image_reward_files as image_reward_files
-from gotr1_eval.models.reward_models import image_reward, laion_aesthetic, pick_score
+from gotr1_eval.models.vlms.resizing import smart_resized
 from rewards.rating import RatingJudge
 from tests.conftest import SHARED, shared_parameters
 
@@ -217,3 +220,114 @@ class Rows:
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         raise AssertionError("the aesthetic head reads no prompt")
+
+
+HPS_V3 = shared_parameters("golden/models/hpsv3/meta.json")
+
+
+@pytest.mark.parametrize("path", HPS_V3)
+def test_hps_v3_prepares_pictures_as_its_authors(path: Path, count_shared: Callable[[Path], Path]):
+    meta, arrays = golden(path, count_shared)
+    for place, each in enumerate(meta["pictures"]):
+        picture = open_stored(path.parent / each["file"])
+        for size, pixels in (("full", hps_v3.PIXELS), ("small", 16 * 28 * 28)):
+            prepared = hps_v3.prepare(picture, pixels)
+            assert list(prepared.grid) == each[size]["grid"], each["file"]
+            assert list(prepared.patches.shape) == each[size]["shape"]
+        np.testing.assert_allclose(prepared.patches, arrays[f"small_px__{place}"], atol=1e-6, err_msg=each["file"])
+        whole = hps_v3.prepare(picture).patches
+        np.testing.assert_allclose(whole[::37, ::7], arrays[f"full_px_sub__{place}"], atol=1e-6, err_msg=each["file"])
+    for case in meta["resize"]:
+        size = (case["width"], case["height"])
+        if case["result"] == "ValueError":
+            assert max(size) > hps_v3.MOST_OBLONG * min(size)
+            continue
+        resized = smart_resized(size, factor=28, min_pixels=hps_v3.PIXELS, max_pixels=hps_v3.PIXELS)
+        assert [resized[1], resized[0]] == case["result"], case
+
+
+@pytest.mark.parametrize("path", HPS_V3)
+@pytest.mark.parametrize(("size", "positions"), [("tiny", "sequential"), ("mid", "sequential"), ("tiny", "mrope")])
+def test_hps_v3_scores_as_its_authors(
+    path: Path, size: str, positions: str, count_shared: Callable[[Path], Path], recipe: ModuleType, tmp_path: Path
+):
+    """The golden sequences are ids; the variant with M-RoPE is held to the same class given such positions."""
+    meta, arrays = golden(path, count_shared)
+    config, special = meta["configs"][size], meta["special_ids"]
+    shapes = _hps_v3_files.expected_shapes(hps_v3_config(config, special))
+    if "manifest" in config:
+        assert shapes == {name: tuple(shape) for name, shape in config["manifest"].items()}
+    tensors = drawn(recipe, config["salt"], shapes, meta["rules"])
+    assert digest(recipe, tensors) == config["weights_sha256"]
+    save_file(tensors, tmp_path / "HPSv3.safetensors")
+    settings = hps_v3.Settings(weights=tmp_path / "HPSv3.safetensors", positions=positions, device="cpu")
+    model = hps_v3.HpsV3(settings)
+    model.__dict__["config"] = hps_v3_config(config, special)
+    model.__dict__["tokenizer"] = HpsV3Ids(special, config["vocab"])
+    rows = [
+        hps_v3.Row(tuple(ids), hps_v3.prepare(open_stored(path.parent / each["file"]), 16 * 28 * 28))
+        for ids, each in zip(meta["input_ids"], meta["pictures"], strict=True)
+    ]
+    alone = [model.rate_rows([row])[0] for row in rows]
+    expected = arrays[f"{size}__mu_sigma64" if positions == "sequential" else f"{size}__mu_sigma_mrope_wrong"]
+    np.testing.assert_allclose(alone, expected, atol=2e-4)
+    together = model.rate_rows(rows)
+    np.testing.assert_allclose(together, alone, atol=5e-5)
+    if positions == "sequential":
+        assert np.abs(expected - arrays[f"{size}__mu_sigma_mrope_wrong"]).max() > 1
+
+
+class HpsV3Ids:
+    """A tokenizer of which only the marks' ids are known."""
+
+    def __init__(self, special: Mapping[str, int], count: int) -> None:
+        names = {"<|image_pad|>": "image", "<|endoftext|>": "pad", "<|Reward|>": "reward"}
+        self.ids, self.count = {mark: special[name] for mark, name in names.items()}, count
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        return self.ids[token]
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def hps_v3_config(sizes: Mapping[str, Any], special: Mapping[str, int]) -> Qwen2VLConfig:
+    rope = {"rope_type": "default", "mrope_section": sizes["mrope"], "rope_theta": 1000000.0}
+    text = {
+        "vocab_size": sizes["vocab"], "hidden_size": sizes["hidden"], "intermediate_size": sizes["inter"],
+        "num_hidden_layers": sizes["layers"], "num_attention_heads": sizes["heads"],
+        "num_key_value_heads": sizes["kv"], "rope_parameters": rope, "rms_norm_eps": 1e-6, "bos_token_id": None,
+        "eos_token_id": None, "pad_token_id": None,
+    }  # fmt: skip
+    vision = {
+        "depth": sizes["vd"], "embed_dim": sizes["vw"], "num_heads": sizes["vh"], "hidden_size": sizes["hidden"],
+        "patch_size": 14,
+    }  # fmt: skip
+    marks = {f"{name}_token_id": special[name] for name in ("image", "video", "vision_start", "vision_end")}
+    return Qwen2VLConfig(text_config=text, vision_config=vision, **marks)
+
+
+@pytest.mark.parametrize("path", shared_parameters("golden/models/hpsv3/manifest_full.json"))
+def test_every_tensor_of_hps_v3_is_accounted_for(path: Path, read_shared: Callable[[Path], str]):
+    manifest = {name: tuple(shape) for name, shape in json.loads(read_shared(path)).items()}
+    sizes = {
+        "vocab": 151658, "hidden": 3584, "inter": 18944, "layers": 28, "heads": 28, "kv": 4, "mrope": [16, 24, 24],
+        "vd": 32, "vw": 1280, "vh": 16,
+    }  # fmt: skip
+    marks = {"image": 151655, "video": 151656, "vision_start": 151652, "vision_end": 151653}
+    assert _hps_v3_files.expected_shapes(hps_v3_config(sizes, marks)) == manifest
+
+
+WHEEL = "hpsv3-1.0.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("path", HPS_V3)
+def test_hps_v3_asks_in_its_authors_words(path: Path, count_shared: Callable[[Path], Path]):
+    """Their package is fetched and not brought: without it there are no words to compare."""
+    wheel = weights_folder() / WHEEL
+    if not wheel.is_file():
+        pytest.skip(f"no {wheel} (gotr1-eval weights hps-v3-request --download)")
+    wording = _hps_v3_files.read_wording(wheel)
+    for each in golden(path, count_shared)[0]["texts"]:
+        for text, kind in ((wording.user_text(each["prompt"]), "user"), (wording.chat(each["prompt"]), "chat")):
+            assert hashlib.sha256(text.encode()).hexdigest() == each[f"{kind}_text_sha256"], each["prompt"][:60]

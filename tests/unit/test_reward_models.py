@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.encoders import hps
-from gotr1_eval.models.reward_models import image_reward, laion_aesthetic, pick_score
+from gotr1_eval.models.reward_models import _hps_v3_files, hps_v3, image_reward, laion_aesthetic, pick_score
 from gotr1_eval.models.reward_models._affine_head import head_shapes
 from gotr1_eval.models.reward_models._image_reward_files import expected_shapes, tower_configs
 from rewards.total import read_map
 from tests.tiny_clip import clip_encoder, random_clip_folder, write_checkpoint
+from tests.tiny_vlms import save_tiny_qwen
 
 FAKE = "tests.plugins.fake_reward_model"
 
@@ -172,3 +175,77 @@ def test_other_projects_scales_are_maps():
     with pytest.raises(UsageError, match="above 0"):
         read_map("over(0)")
     assert isinstance(Score(value=scale(22.1)), Score)
+
+
+WORDS = "INSTRUCTION = 'Rate {text_prompt} of 10.'\nprompt_with_special_token = ' Answer: <|Reward|> END'\n"
+
+
+def hps_v3_model(folder: Path, change: Any = lambda tensors: None, **settings: Any) -> hps_v3.HpsV3:
+    """A tiny HPSv3 of its true classes, with files as its authors keep them."""
+    save_tiny_qwen(folder, "qwen2_vl")
+    with zipfile.ZipFile(folder / "hpsv3.whl", "w") as wheel:
+        wheel.writestr("hpsv3/dataset/data_collator_qwen.py", WORDS)
+    config = _hps_v3_files.read_config(folder)
+    config.text_config.vocab_size = len(_hps_v3_files.load_tokenizer(folder))
+    torch.manual_seed(0)
+    tensors = {name: torch.randn(shape) * 0.2 for name, shape in _hps_v3_files.expected_shapes(config).items()}
+    change(tensors)
+    save_file(tensors, folder / "HPSv3.safetensors")
+    files = {"weights": folder / "HPSv3.safetensors", "base": str(folder), "package": folder / "hpsv3.whl"}
+    model = hps_v3.HpsV3(hps_v3.Settings(**{**files, "device": "cpu"} | settings))
+    model.pixels = 16 * 28 * 28
+    return model
+
+
+def test_hps_v3_rates_pictures_of_any_shape_in_batches_as_alone(tmp_path: Path):
+    model = hps_v3_model(tmp_path)
+    pictures = [Image.effect_noise(size, 80) for size in ((40, 90), (64, 64), (100, 30))]
+    prompts = ["a", "a red circle left of a blue square", "{text_prompt} <|im_end|>"]
+    together = model.rate(pictures, prompts)
+    alone = [model.rate([picture], [prompt])[0] for picture, prompt in zip(pictures, prompts, strict=True)]
+    for one, other in zip(together, alone, strict=True):
+        assert isinstance(one, Score)
+        assert isinstance(other, Score)
+        assert one.value == pytest.approx(other.value, abs=1e-5)
+        assert one.parts["sigma"] == pytest.approx(other.parts["sigma"], abs=1e-5)
+    assert len({outcome.value for outcome in together}) == 3  # type: ignore[union-attr]
+    assert model.name == "HPSv3"
+    other = hps_v3_model(tmp_path, positions="mrope")
+    assert other.name == "HPSv3 with M-RoPE"
+    assert other.fingerprint != model.fingerprint
+    assert other.rate(pictures[:1], prompts[:1]) != together[:1]
+
+
+def test_hps_v3_refuses_what_would_mix_up_a_batch(tmp_path: Path):
+    model = hps_v3_model(tmp_path)
+    square, strip = Image.new("RGB", (40, 40)), Image.new("RGB", (801, 4))
+    asked = [(square, "x <|Reward|>"), (square, "a"), (square, "<|image_pad|>"), (strip, "a")]
+    outcomes = model.rate(*map(list, zip(*asked, strict=True)))  # type: ignore[arg-type]
+    assert [type(outcome) for outcome in outcomes] == [Unscored, Score, Unscored, Unscored]
+    assert outcomes[1] == model.rate([square], ["a"])[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("rm_head.3.bias"), "1 missing (rm_head.3.bias)"),
+        (lambda t: t.update({"model.layers.9.mlp.up_proj.weight": torch.zeros(1)}), "1 surplus"),
+        (lambda t: t.update({"rm_head.5.weight": torch.zeros(1, 16)}), "1 misshapen (rm_head.5.weight)"),
+        (lambda t: t.pop("model.embed_tokens.weight"), "not HPSv3's weights"),
+    ],
+)
+def test_files_that_are_not_hps_v3_s_are_refused(tmp_path: Path, change: Any, message: str):
+    with pytest.raises(DataError) as caught:
+        hps_v3_model(tmp_path, change).loaded  # noqa: B018
+    assert message in str(caught.value)
+
+
+def test_a_tokenizer_that_does_not_fit_hps_v3_is_refused(tmp_path: Path):
+    def one_row_less(tensors: dict[str, torch.Tensor]) -> None:
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            tensors[name] = tensors[name][:-1].contiguous()
+
+    with pytest.raises(DataError, match="the tokenizer has"):
+        hps_v3_model(tmp_path, one_row_less).loaded  # noqa: B018
+    with pytest.raises(DataError, match="expected the package hpsv3"):
+        hps_v3_model(tmp_path, package=tmp_path / "tokenizer.json").fingerprint  # noqa: B018
