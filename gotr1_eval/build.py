@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError
 from gotr1_eval.core.perception import Depth, FileDetector, Ocr, Phrases, YesNo
 from gotr1_eval.core.plugins import (
     BENCHMARKS,
@@ -38,6 +38,7 @@ from gotr1_eval.core.protocols import (
     Vlm,
 )
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.downloading import without_downloads
 from gotr1_eval.models.vlms.cached import CachedVlm
 from gotr1_eval.settings import Settings, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, PrecomputedGrounder, VlmGrounder, VlmGrounderSettings
@@ -168,7 +169,25 @@ class Builder:
             UsageError: also when a model is named and no judge of the set asks one.
         """
         specs = self.judge_specs(name, judge_model, idle_model=idle_model)
-        return assemble(read_reward_set(name), {factor: self.judge(spec) for factor, spec in specs.items()})
+        settings = read_reward_set(name)
+        build = self._judge_or_absent if settings.absent == "empty" else self.judge
+        return assemble(settings, {factor: build(spec) for factor, spec in specs.items()})
+
+    def _judge_or_absent(self, spec: Mapping[str, Json]) -> Judge:
+        """A judge, or what stands for it where its weights are not on this machine; nothing is fetched."""
+        judge = self.judge(spec)
+        try:
+            with without_downloads():
+                judge.fingerprint  # noqa: B018 - looks for every file that the judge needs
+        except MissingWeightsError as error:
+            low, high = judge.range
+            return self.judge(
+                {
+                    "use": "gotr1_eval.absent", "name": judge.name, "lowest": low, "highest": high,
+                    "looks_at": judge.looks_at, "reason": str(error),
+                }
+            )  # fmt: skip
+        return judge
 
     def judge_specs(
         self, name: str, judge_model: Mapping[str, Json] | None = None, *, idle_model: bool = False

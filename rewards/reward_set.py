@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -32,11 +33,20 @@ Judged = Callable[[str, Sequence[Outcome], float], None]
 
 
 class RewardSetSettings(Settings):
-    """The content of a reward set's file."""
+    """The content of a reward set's file.
+
+    Attributes:
+        judges: factor -> judge.
+        judge_model: of every judge that asks one and names none.
+        total: what is made of the factors; None leaves them side by side.
+        absent: what becomes of a judge whose weights are not on this machine: the set is `refused`, or its column is
+            `empty`.
+    """
 
     judges: dict[str, Component] = Field(min_length=1)
     judge_model: Component | None = None
     total: TotalSettings | None = None
+    absent: Literal["refused", "empty"] = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ def find_folder(model: str, revision: str | None) -> Path:
         unwanted, here = ["*.pth", "original/*"], not may_download()
         return Path(snapshot_download(model, revision=revision, ignore_patterns=unwanted, local_files_only=here))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        if not may_download():
+            raise MissingWeightsError(_not_here(model)) from None
         raise MissingWeightsError(
             f"no checkpoint folder {folder}, and the hub gives no repository of that name: {one_line(error, 120)}"
         ) from None
@@ -71,11 +73,17 @@ def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:
             # Early checkpoints exist as pickled tensors only; asking for both at once would fetch most twice.
             _snapshot(model, revision, ["pytorch_model*.bin*"])
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        if not may_download():
+            raise MissingWeightsError(_not_here(model)) from None
         reason = one_line(error, 160)
         raise MissingWeightsError(f"no folder {path}, and the hub's {model!r} cannot be fetched: {reason}") from None
     if weights and not may_download() and not (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
-        raise MissingWeightsError(f"of the hub's {model!r} only small files are on this machine")
+        raise MissingWeightsError(_not_here(model))
     return folder
+
+
+def _not_here(model: str) -> str:
+    return f"{model} is not among the hub's repositories on this machine: hf download {model}"
 
 
 def _snapshot(model: str, revision: str, patterns: Sequence[str]) -> str:
