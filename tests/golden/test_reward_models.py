@@ -22,7 +22,7 @@ from gotr1_eval.files.official_files import weights_folder
 from gotr1_eval.files.pictures import open_stored
 from gotr1_eval.models.reward_models import _hps_v3_files, hps_v3, image_reward, laion_aesthetic, pick_score
 from gotr1_eval.models.reward_models import _image_reward_files as image_reward_files
-from gotr1_eval.models.vlms.resizing import smart_resized
+from gotr1_eval.models.vlms.server_settings import smart_resized
 from rewards.rating import RatingJudge
 from tests.conftest import SHARED, shared_parameters
 

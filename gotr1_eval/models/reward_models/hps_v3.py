@@ -45,7 +45,7 @@ from gotr1_eval.models.reward_models._hps_v3_files import (
     read_config,
     read_wording,
 )
-from gotr1_eval.models.vlms.resizing import smart_resized
+from gotr1_eval.models.vlms.server_settings import smart_resized
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
