@@ -31,14 +31,18 @@ def read_lines(text: str, questions: int) -> list[str]:
 
 
 def read_certainly(text: str, questions: int, finish: str | None = None) -> list[str]:
-    """The same of the answer behind the last thought, where every line is a verdict: also numbered, bulleted or bold.
+    """The same of the answer behind the last thought; verdicts may be numbered, bulleted or bold.
+
+    The first line must be a verdict; another line without one is the reason for the verdict above it.
 
     Raises:
-        UnreadableReply: a line begins with something else ("No.1 is red", "yes or no"), or there is not one a question.
+        UnreadableReply: it begins with something else ("No.1 is red", "yes or no"), or has not one verdict a question.
     """
     lines = [line for line in answer_part(text, finish=finish).splitlines() if line.strip()]
-    found = [match[1].lower() if (match := _DRESSED.match(line)) else None for line in lines]
-    verdicts = [one for one in found if one is not None]
-    if len(verdicts) != len(lines) or len(verdicts) != questions:
-        raise UnreadableReply(f"{questions} lines were asked for, each beginning with yes or no, and nothing else.")
+    found = [match[1].lower() if (match := _DRESSED.match(line)) else "" for line in lines]
+    verdicts = list(filter(None, found))
+    if len(verdicts) != questions or not found[0]:
+        raise UnreadableReply(
+            f"{questions} lines were asked for, each beginning with yes or no, and the first with one."
+        )
     return verdicts

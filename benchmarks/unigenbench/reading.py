@@ -17,15 +17,17 @@ from typing import Any
 
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import answer_part
+from gotr1_eval.core.reading.reply import own_turn
 
 Lists = tuple[Any, Any]
 """(analysis, score) as they stand in the tags: mostly two lists."""
 
 _ANALYSIS = re.compile(r"<analysis>(.*?)</analysis>", re.S)
 _SCORE = re.compile(r"<score>(.*?)</score>", re.S)
-_ENTRY = re.compile(r"[01]")
-_LIST = re.compile(r"\[\s*([01](?:\s*,\s*[01])*)\s*,?\s*\]")
+_ANY_SCORE = re.compile(r"<score>(.*?)</score>", re.S | re.I)
+_CLOSING = re.compile(r"(?:\s|```|</\w+>|<analysis>.*?</analysis>)*", re.S | re.I)
+_ENTRY = re.compile(r"[01](?:\.0)?")
+_LIST = re.compile(rf"\[\s*({_ENTRY.pattern}(?:\s*,\s*{_ENTRY.pattern})*)\s*,?\s*\]")
 
 
 def parse_reply(text: str, points: int) -> Lists | None:
@@ -91,14 +93,15 @@ def read_verdicts(text: str, points: int, finish: str | None = None) -> list[boo
     Raises:
         UnreadableReply: the reply is none; tags quoted in a thought are no answer.
     """
-    answer = answer_part(text, finish=finish)
-    found = {match[1].strip() for match in re.finditer(r"<score>(.*?)</score>", answer, re.S | re.I)}
-    if not found:
-        raise UnreadableReply("The answer has no <score>...</score> with a list of 0 and 1.")
+    answer = own_turn(text, finish=finish)
+    matches = list(_ANY_SCORE.finditer(answer))
+    if not matches or not _CLOSING.fullmatch(answer, matches[-1].end()):
+        raise UnreadableReply("The answer must end with <score>...</score> and a list of 0 and 1 in it.")
+    found = {match[1].strip() for match in matches}
     lists = [_LIST.fullmatch(one) for one in found]
     if len(lists) > 1 or lists[0] is None:
         raise UnreadableReply("Write one <score> that holds one list of 0 and 1, such as <score>[1, 0]</score>.")
-    verdicts = [entry == "1" for entry in _ENTRY.findall(lists[0][1])]
+    verdicts = [entry.startswith("1") for entry in _ENTRY.findall(lists[0][1])]
     if len(verdicts) != points:
         raise UnreadableReply(f"The list of scores must have {points} entries, one a checkpoint, not {len(verdicts)}.")
     return verdicts

@@ -149,11 +149,13 @@ def read_results(path: Path) -> list[Picture]:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", path=path) from None
-    csv.field_size_limit(2**31 - 1)  # a reply may be longer than the module's own limit
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if absent := {"index", "testpoint", "result_json"} - set(reader.fieldnames or ()):
         raise DataError(f"expected a result file of UniGenBench++; there is no column {min(absent)}", path=path)
-    pictures = [_picture(row, path, reader.line_num) for row in reader]
+    try:
+        pictures = [_picture(row, path, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise DataError(f"expected a CSV file ({error})", path=path, line=reader.line_num) from None
     if all(picture.verdicts is None for picture in pictures):
         raise DataError("no verdict in this file", path=path)
     return pictures

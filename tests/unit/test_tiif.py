@@ -66,11 +66,12 @@ def test_a_reply_with_other_lines_is_asked_for_ten_times_and_makes_no_number(
         ("Here are my answers:\nyes\nno", None),
         ("No.1 is red\nyes", None),
         ("yes or no\nno", None),
-        ("yes\nno\n\nI hope this helps", None),
+        ("yes  \nIt is in front.\n\nno\nNothing like it.", ["yes", "no"]),
+        ("yes\nno\nno dog", None),
         ("<think>yes\nno", None),
     ],
 )
-def test_the_certain_reader_wants_a_verdict_in_every_line(text: str, verdicts: list[str] | None):
+def test_the_certain_reader_begins_with_a_verdict_and_counts_them(text: str, verdicts: list[str] | None):
     if verdicts is None:
         with pytest.raises(UnreadableReply):
             read_certainly(text, 2)

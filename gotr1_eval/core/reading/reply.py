@@ -91,12 +91,17 @@ def answer_part(text: str, *, finish: str | None) -> str:
         UnreadableReply: the reply was cut off at the token limit; a thought was never closed; or the text is longer, or
             holds more brackets and commas, than any answer (a runaway repetition, which would take seconds to read).
     """
+    answer = _without_asides(own_turn(text, finish=finish), finish=finish)
+    return _unquoted(_FORMATTING.sub("", answer))
+
+
+def own_turn(text: str, *, finish: str | None) -> str:
+    """The answer with everything that stands in it, tagged asides and quotations too; raises as `answer_part`."""
     if finish == "length":
         raise UnreadableReply("The answer was cut off at the token limit.", why=Why.TRUNCATED)
     if len(text) > MOST_CHARACTERS or sum(map(text.count, "[{(,")) > MOST_DELIMITERS:
         raise UnreadableReply("The answer never comes to an end.")
-    answer = _without_asides(_own_turn(_plain(text), finish=finish), finish=finish)
-    return _unquoted(_FORMATTING.sub("", answer))
+    return _spoken(_plain(text), finish=finish)
 
 
 def _plain(text: str) -> str:
@@ -105,7 +110,7 @@ def _plain(text: str) -> str:
     return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text.translate(_FOREIGN))
 
 
-def _own_turn(text: str, *, finish: str | None) -> str:
+def _spoken(text: str, *, finish: str | None) -> str:
     """What stands after the last thought and before the first mark of another speaker or of the end.
 
     A thought's opening mark may be missing, for some chat templates put it into the prompt. Between the channels of
