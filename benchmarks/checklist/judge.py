@@ -32,9 +32,9 @@ from gotr1_eval.core.checklist import (
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, QuestionVerdict, Reply, Score, Unscored, Why
-from gotr1_eval.core.protocols import Answers, AskedCalls, LooksAt, Request, Vlm
+from gotr1_eval.core.protocols import Answers, LooksAt, Request, Vlm
 from gotr1_eval.core.reading import READER_VERSION
-from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.core.types import AskedCalls, Json, Sample
 from rewards.inputs import require_picture
 
 VERSION = 1

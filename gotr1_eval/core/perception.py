@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gotr1_eval.core.outcome import Reply, Unscored
-from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.core.types import AskedCalls, Box, Detection
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +226,11 @@ class Ocr(Protocol):
     @property
     def model_calls(self) -> int:
         """Questions to a language-vision model that a picture takes; 0 for an engine."""
+        ...
+
+    @property
+    def asks(self) -> AskedCalls:
+        """What a picture takes of a language-vision model, in calls, characters and tokens; nothing for an engine."""
         ...
 
     def read(self, images: Sequence[Image.Image]) -> list[Transcript | Unscored]:

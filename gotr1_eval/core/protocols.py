@@ -16,7 +16,7 @@ from PIL import Image
 
 from gotr1_eval.core.outcome import Outcome, Reply, Unscored
 from gotr1_eval.core.perception import Depth, Ocr, Phrases, YesNo
-from gotr1_eval.core.types import Detection, Json, Sample
+from gotr1_eval.core.types import AskedCalls, Detection, Json, Sample
 
 Answers = Literal["constrained", "free", "choices", "none"]
 """Decoded under a form, as free text, not decoded at all but as probabilities of choices; or nobody is asked."""
@@ -83,28 +83,6 @@ class Remarking(Protocol):
             samples: all of the run; their pictures may not be made yet.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class AskedCalls:
-    """What judging a sample takes of a language-vision model, re-asks aside.
-
-    Attributes:
-        calls: questions.
-        characters: of all texts that are sent.
-        answer_tokens_at_most: of all answers, were each to reach its cap.
-    """
-
-    calls: int = 0
-    characters: int = 0
-    answer_tokens_at_most: int = 0
-
-    def __add__(self, other: AskedCalls) -> AskedCalls:
-        return AskedCalls(
-            self.calls + other.calls,
-            self.characters + other.characters,
-            self.answer_tokens_at_most + other.answer_tokens_at_most,
-        )
 
 
 @runtime_checkable

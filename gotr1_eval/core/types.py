@@ -116,3 +116,25 @@ class Sample:
     seed: int | None = None
     generator: str | None = None
     meta: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCalls:
+    """What judging a sample takes of a language-vision model, re-asks aside.
+
+    Attributes:
+        calls: questions.
+        characters: of all texts that are sent.
+        answer_tokens_at_most: of all answers, were each to reach its cap.
+    """
+
+    calls: int = 0
+    characters: int = 0
+    answer_tokens_at_most: int = 0
+
+    def __add__(self, other: AskedCalls) -> AskedCalls:
+        return AskedCalls(
+            self.calls + other.calls,
+            self.characters + other.characters,
+            self.answer_tokens_at_most + other.answer_tokens_at_most,
+        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from gotr1_eval.core.protocols import AskedCalls, Foreseeing, TokenBudget
-from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.core.protocols import Foreseeing, TokenBudget
+from gotr1_eval.core.types import AskedCalls, Json, Sample
 from rewards.reward_set import RewardSet
 
 

@@ -30,6 +30,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "numeracy": {"detector": EYES, "data": "LISTS"},
     "three_in_one": {"yes_no": EYES, "detector": EYES, "encoder": "tests.plugins.fake_encoder", "data": "LISTS"},
     "dpg": {"yes_no": EYES},
+    "longtext": {"ocr": "tests.plugins.fake_ocr"},
     "dpg_vlm": {"vlm": VLM},
     "geneval": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
     "checklist": {"vlm": VLM, "mode": "one_by_one"},
@@ -125,7 +126,11 @@ def samples(tmp_path: Path) -> list[Sample]:
         {"unigenbench": {"index": 0, "language": "en", "kinds": ["Style"], "descriptions": ["ink"]}},
         {"dpg": {"item_id": "a", "propositions": [{"id": 1, "dependency": "0", "kind": "x", "question": "A cup?"}]}},
         {"dpg": {"item_id": "a", "propositions": [{"id": 1, "dependency": "2", "kind": "x", "question": "A cup?"}]}},
-        {"dpg": {"item_id": "a", "propositions": [{"id": 1}]}},
+        {
+            "dpg": {"item_id": "a", "propositions": [{"id": 1}]},
+            "longtext": {"language": "en", "prompt_id": 1, "text": [1]},
+        },
+        {"longtext": {"language": "en", "prompt_id": 1, "text": ["255 0", "!"]}},
         {
             "t2i_corebench": [{"text": "Is there a cup?"}],
             "tiif_questions": [{"text": "Is there a cup?"}],

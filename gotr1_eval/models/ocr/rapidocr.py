@@ -22,7 +22,7 @@ from gotr1_eval.core.errors import MissingWeightsError, UsageError, install_hint
 from gotr1_eval.core.outcome import Unscored
 from gotr1_eval.core.perception import TextLine, Transcript
 from gotr1_eval.core.protocols import Workshop
-from gotr1_eval.core.types import Box
+from gotr1_eval.core.types import AskedCalls, Box
 from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest
 from gotr1_eval.settings import Settings as StrictSettings
@@ -53,6 +53,7 @@ class RapidOcr:
     """An `Ocr` (see `gotr1_eval.core.perception`); its networks are read when they are first needed."""
 
     model_calls = 0
+    asks = AskedCalls()
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

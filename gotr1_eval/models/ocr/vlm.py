@@ -14,6 +14,7 @@ from gotr1_eval.core import identifiers
 from gotr1_eval.core.outcome import Reply, Unscored
 from gotr1_eval.core.perception import TextLine, Transcript
 from gotr1_eval.core.protocols import Request, Vlm, Workshop
+from gotr1_eval.core.types import AskedCalls
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -66,6 +67,12 @@ class VlmReader:
                 "max_tokens": settings.max_tokens,
             }
         )  # fmt: skip
+
+    @property
+    def asks(self) -> AskedCalls:
+        """One question a picture."""
+        settings = self._settings
+        return AskedCalls(calls=1, characters=len(settings.request), answer_tokens_at_most=settings.max_tokens)
 
     def read(self, images: Sequence[Image.Image]) -> list[Transcript | Unscored]:
         """One transcript a picture: the lines of the answer, to the character."""
