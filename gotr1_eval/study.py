@@ -236,7 +236,7 @@ def study_dimensions(
 
 
 def _copy_picture(source: Path, target: Path) -> None:
-    """The picture's pixels alone, for a file's name and comments may say who painted it."""
+    """The picture's pixels alone, for a file's name and comments may say which model made it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         open_picture(source).save(target, format="PNG")

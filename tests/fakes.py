@@ -1,4 +1,4 @@
-"""Stand-ins for models: exact painters of the shapes world, scripted judges and grounders."""
+"""Stand-ins for models: an exact generator of the shapes world, scripted judges and grounders."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.layout import scene_for, write_scene_chain
 
 
-class OraclePainter:
-    """A generator that plans and paints every prompt of the shapes world as it should be."""
+class OracleGenerator:
+    """A generator that plans and draws every prompt of the shapes world as it should be."""
 
     name = "oracle"
     fingerprint = "oracle-1"

@@ -16,7 +16,7 @@ from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import RunData, load_run
 from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
-from tests.fakes import OraclePainter, ScriptedJudge
+from tests.fakes import OracleGenerator, ScriptedJudge
 
 Answer = Callable[[Sample], Outcome]
 
@@ -44,7 +44,7 @@ def made_run(
         Job(
             folder=folder,
             samples=plan,
-            pictures=GeneratedPictures(OraclePainter()),
+            pictures=GeneratedPictures(OracleGenerator()),
             rewards=RewardSet(live, total),
             settings={"suite": "shapes", "seed": 0},
         )

@@ -36,7 +36,7 @@ def start_accelerator(device: str, trackers: Sequence[str], folder: Path) -> Acc
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def fail_together() -> Iterator[None]:
     """What happens inside fails on every process when it fails on one: none waits for another.
 
     Raises:

@@ -18,7 +18,7 @@ import torch
 from torch.optim import Optimizer
 
 from gotr1_eval.core.errors import DataError, one_line
-from training.sharding import share, share_states, whole
+from training.sharding import to_full, to_shard, to_shards
 from training.trained_parts import Learner
 
 STATE = "trainer.pt"
@@ -27,7 +27,7 @@ _NAME = re.compile(r"step-(\d{6,})")
 
 def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *, writes: bool = True) -> None:
     """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes."""
-    state = {"step": step, "weights": _learned(learner, writes), "optimizer": whole(optimizer.state_dict(), writes)}
+    state = {"step": step, "weights": _learned(learner, writes), "optimizer": to_full(optimizer.state_dict(), writes)}
     weights = learner.weights(writes)
     if not writes:
         return
@@ -63,10 +63,10 @@ def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
         raise DataError("the checkpoint holds other weights than these settings train", path=path)
     with torch.no_grad():
         for name, parameter in learned.items():
-            parameter.copy_(share(state["weights"][name], parameter))
+            parameter.copy_(to_shard(state["weights"][name], parameter))
     states = state["optimizer"]
     parameters = [each for group in optimizer.param_groups for each in group["params"]]
-    optimizer.load_state_dict({**states, "state": share_states(states["state"], parameters)})
+    optimizer.load_state_dict({**states, "state": to_shards(states["state"], parameters)})
     return int(state["step"])
 
 
@@ -75,7 +75,7 @@ def _parameters(learner: Learner) -> list[tuple[str, torch.nn.Parameter]]:
 
 
 def _learned(learner: Learner, writes: bool) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = whole({name: each.detach() for name, each in _parameters(learner)}, writes)
+    found: dict[str, torch.Tensor] = to_full({name: each.detach() for name, each in _parameters(learner)}, writes)
     return found
 
 

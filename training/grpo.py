@@ -47,7 +47,7 @@ from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from rewards.reward_set import RewardSet
 from training import checkpoint as checkpoints
-from training.accelerating import start_accelerator, together
+from training.accelerating import fail_together, start_accelerator
 from training.advantage import Advantages, group_advantages
 from training.judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
 from training.metrics import (
@@ -64,12 +64,20 @@ from training.metrics import (
 )
 from training.policies import Policy
 from training.prompt_sets import PromptMix
-from training.rollout import PolicyGenerator, Rollout, group_seeds, paint, rewards_of
+from training.rollout import PolicyGenerator, Rollout, generate, group_seeds, rewards_of
 from training.settings import GrpoSettings
-from training.sharding import gathered, norm_value, sharding_asked, spread
+from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
 from training.trained_parts import make_learner
 from training.trend import TrendWatch
-from training.update import Work, accumulate, action_weight, cosine_factor, cut, filled_up, with_old_and_reference
+from training.update import (
+    Work,
+    accumulate,
+    action_weight,
+    cosine_factor,
+    micro_batches,
+    pad_micro_batches,
+    with_old_and_reference,
+)
 
 Evaluate = Callable[[PolicyGenerator, int], Metrics]
 """Given the policy as it is and the number of steps done, measures it on held-out prompts."""
@@ -112,7 +120,7 @@ class GrpoTrainer:
             policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )  # fmt: skip
-        self.policy = spread(self.learner.policy, self.accelerator)
+        self.policy = shard_policy(self.learner.policy, self.accelerator)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
@@ -167,7 +175,7 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         clock = Clock()
-        with gathered(self.policy), self.learner.folded(), together():
+        with full_weights(self.policy), self.learner.folded(), fail_together():
             rollout = self._roll_out(step, clock)
         rows, watched = self._judge(rollout, clock)
         advantages, mine = self._advantages(rows)
@@ -181,7 +189,7 @@ class GrpoTrainer:
     def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
         """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
         rows, watched = list[Row](), list[Row]()
-        with together(), self.judging():
+        with fail_together(), self.judging():
             with clock("judge"):
                 known = self.early.outcomes() if self.early else None
                 rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
@@ -216,7 +224,7 @@ class GrpoTrainer:
         prompts = self.prompts.step(step, settings.prompts_per_step)[mine]
         seeds = group_seeds(settings.seed, step, indices, group)
         repeated = [prompt for prompt in prompts for _ in range(group)]
-        return paint(
+        return generate(
             self.learner.policy, repeated, seeds,
             chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
             written=self.early.begin if self.early else lambda samples: None,
@@ -227,11 +235,11 @@ class GrpoTrainer:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
         settings, device = self.settings, rollout.actions.image_BT.device
         values_B, learned_B = values_PG.flatten().to(device), learned_PG.flatten().to(device)
-        work = cut(rollout.actions, values_B, learned_B, settings.micro_batch)
+        work = micro_batches(rollout.actions, values_B, learned_B, settings.micro_batch)
         count, weight = self._over_all(work)
         if weight == 0:
             return {"updates": 0, "grad_norm": 0.0}
-        work = with_old_and_reference(filled_up(work, count, rollout.actions), self.learner, settings)
+        work = with_old_and_reference(pad_micro_batches(work, count, rollout.actions), self.learner, settings)
         rate = settings.learning_rate * cosine_factor(step, settings.steps, settings.warmup_steps)
         self.optimizer.param_groups[0]["lr"] = rate
         norms, sums = [], Counter[str]()
@@ -271,7 +279,7 @@ class GrpoTrainer:
         asked = self.settings.evaluation
         if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
             return
-        with gathered(self.policy), together():
+        with full_weights(self.policy), fail_together():
             if self.accelerator.is_main_process:
                 with self.learner.folded(), self.judging():
                     self._measure(self.evaluate, done)

@@ -42,7 +42,7 @@ def judge_patiently(
 
     Args:
         patience: seconds of pauses in all; what still fails then stays `BACKEND`.
-        known: outcomes of factors that were judged while the pictures were painted.
+        known: outcomes of factors that were judged while the pictures were generated.
     """
     rows: list[Row] = list(rewards.judge(samples, known))
     pause, waited, refusals = FIRST_PAUSE, 0.0, 0
@@ -66,9 +66,9 @@ def _failed(row: Row) -> bool:
 
 
 class EarlyJudges:
-    """The judges of a reward set that read the chain alone and ask a server, asked while pictures are painted.
+    """The judges of a reward set that read the chain alone and ask a server, asked while pictures are generated.
 
-    Only servers: a model in this process would compete with the painter for the device, and its batches, and with
+    Only servers: a model in this process would compete with the generator for the device, and its batches, and with
     them its last bits, would be others.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A rollout: what the policy writes and paints for a step's prompts, and what the judges say of it.
+"""A rollout: what the policy writes and generates for a step's prompts, and what the judges say of it.
 
 Shape suffixes: B sequences (prompt by prompt, the samples of a prompt side by side), L text positions, T image tokens,
 P prompts, G samples of a prompt.
@@ -39,7 +39,7 @@ class Rollout:
 
 
 @torch.no_grad()
-def paint(
+def generate(
     policy: Policy,
     prompts: Sequence[Prompt],
     seeds: Sequence[int],
@@ -68,12 +68,12 @@ def paint(
         written(samples[begun])
         texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
         with clock("image"):
-            painted = policy.sample_images(texts, part_seeds)
+            generated = policy.sample_images(texts, part_seeds)
         chains += chains_of_tile
-        ids.append(painted.ids_BT)
-        log_probs.append(painted.log_probs_BT)
+        ids.append(generated.ids_BT)
+        log_probs.append(generated.log_probs_BT)
         with clock("decode"):
-            decoded = policy.decode(painted.ids_BT).numpy()
+            decoded = policy.decode(generated.ids_BT).numpy()
         pictures += [Image.fromarray(picture) for picture in decoded]
     actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), policy.pad)
     samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
@@ -125,9 +125,9 @@ class PolicyGenerator:
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Generated]:
         """See `gotr1_eval.core.protocols.Generator`."""
         asked = [Prompt(prompt) for prompt in prompts]
-        painted = paint(self._policy, asked, seeds, chain_cap=self._cap, tile=len(prompts))
+        generated = generate(self._policy, asked, seeds, chain_cap=self._cap, tile=len(prompts))
         return [
             Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
-            for sample in painted.samples
+            for sample in generated.samples
             if isinstance(sample.image, Image.Image) and sample.chain is not None
         ]

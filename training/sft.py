@@ -1,6 +1,6 @@
 """Supervised training of chain and picture in one sequence (GoT-R1's first stage, paper section 4).
 
-A lesson is `[bos] prompt | chain <begin_of_image> | image tokens`. The language head learns the chain, the image
+An example is `[bos] prompt | chain <begin_of_image> | image tokens`. The language head learns the chain, the image
 head the image tokens; the prompt itself is not learned. Some rows lose prompt and chain, exactly as the sampler
 builds the unconditional row of guidance, and teach the image head alone.
 
@@ -50,7 +50,7 @@ class SftOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class SftExample:
     """One training sequence as ids; the chain ends with `<begin_of_image>`, the image holds T codes."""
 
     prompt: tuple[int, ...]
@@ -60,7 +60,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lessons side by side.
+    """Examples side by side.
 
     Attributes:
         text: prompt and chain; the unconditional form in dropped rows.
@@ -84,14 +84,14 @@ class Losses:
 AfterStep = Callable[[int, Losses], bool]
 
 
-def collate(lessons: Sequence[Lesson], dropped_B: Tensor, pad: int) -> Batch:
-    """Pad lessons to one batch and strip the rows in `dropped_B` (bool) of prompt and chain."""
-    full = left_pad([lesson.prompt + lesson.chain for lesson in lessons], pad)
+def collate(examples: Sequence[SftExample], dropped_B: Tensor, pad: int) -> Batch:
+    """Pad examples to one batch and strip the rows in `dropped_B` (bool) of prompt and chain."""
+    full = left_pad([example.prompt + example.chain for example in examples], pad)
     ids_BL = torch.where(dropped_B[:, None], unconditional(full, pad), full.ids_BL)
-    lengths_B = torch.tensor([len(lesson.chain) for lesson in lessons])
+    lengths_B = torch.tensor([len(example.chain) for example in examples])
     from_right_L = torch.arange(full.ids_BL.shape[1], 0, -1)
     chain_BL = (from_right_L[None, :] <= lengths_B[:, None]) & ~dropped_B[:, None]
-    return Batch(Padded(ids_BL, full.mask_BL), chain_BL, torch.tensor([lesson.image for lesson in lessons]))
+    return Batch(Padded(ids_BL, full.mask_BL), chain_BL, torch.tensor([example.image for example in examples]))
 
 
 def token_loss(head: Callable[[Tensor], Tensor], states_ND: Tensor, targets_N: Tensor, chunk: int = 2048) -> Tensor:
@@ -126,8 +126,8 @@ def batch_losses(policy: Policy, batch: Batch, text_tokens: int, image_tokens: i
     return Losses(text / max(text_tokens, 1), image / max(image_tokens, 1))
 
 
-def lesson_order(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Endless batches of lesson indices, each epoch anew; lessons of a batch are of like length, to pad little."""
+def example_order(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Endless batches of example indices, each epoch anew; examples of a batch are of like length, to pad little."""
     pool = 16 * batch_size
     while True:
         shuffled = torch.randperm(len(lengths), generator=generator).tolist()
@@ -138,10 +138,10 @@ def lesson_order(lengths: Sequence[int], batch_size: int, generator: torch.Gener
                 yield batches[at]
 
 
-def steps_from(start: int, lessons: Sequence[Lesson], pad: int, options: SftOptions) -> Iterator[list[Batch]]:
+def steps_from(start: int, examples: Sequence[SftExample], pad: int, options: SftOptions) -> Iterator[list[Batch]]:
     """The micro-batches of step `start`, `start` + 1, ...; a step's are the same wherever a run begins."""
-    lengths = [len(lesson.prompt) + len(lesson.chain) for lesson in lessons]
-    order = lesson_order(lengths, options.batch_size, torch.Generator().manual_seed(options.seed))
+    lengths = [len(example.prompt) + len(example.chain) for example in examples]
+    order = example_order(lengths, options.batch_size, torch.Generator().manual_seed(options.seed))
     for step, chosen in zip(range(options.steps), order, strict=False):
         if step < start:
             continue
@@ -149,7 +149,7 @@ def steps_from(start: int, lessons: Sequence[Lesson], pad: int, options: SftOpti
         dropped_B = torch.rand(len(chosen), generator=generator) < options.prompt_dropout
         size = options.micro_batch or len(chosen)
         yield [
-            collate([lessons[index] for index in chosen[at : at + size]], dropped_B[at : at + size], pad)
+            collate([examples[index] for index in chosen[at : at + size]], dropped_B[at : at + size], pad)
             for at in range(0, len(chosen), size)
         ]
 
@@ -190,7 +190,7 @@ def adamw(parameters: Iterable[torch.nn.Parameter], options: SftOptions) -> torc
 
 def train_sft(
     policy: Policy,
-    lessons: Sequence[Lesson],
+    examples: Sequence[SftExample],
     options: SftOptions,
     *,
     start: int = 0,
@@ -199,7 +199,7 @@ def train_sft(
 ) -> list[tuple[float, float]]:
     """Train whatever parameters require gradients, in place; returns (text, image) loss of every step.
 
-    The same policy, lessons, options and number of threads give the same weights, also when a run is cut in two.
+    The same policy, examples, options and number of threads give the same weights, also when a run is cut in two.
 
     Args:
         start: steps that are done already, with `optimizer` as they left it.
@@ -208,7 +208,7 @@ def train_sft(
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = optimizer or adamw(trained, options)
     history = []
-    for step, parts in enumerate(steps_from(start, lessons, policy.pad, options), start=start):
+    for step, parts in enumerate(steps_from(start, examples, policy.pad, options), start=start):
         rate = options.learning_rate * cosine_factor(step, options.steps, options.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate

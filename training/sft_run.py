@@ -29,15 +29,15 @@ from training.accelerating import start_accelerator
 from training.metrics import Report
 from training.policies import Policy
 from training.settings import SftSettings
-from training.sft import Lesson, Losses, SftOptions, adamw, train_sft
+from training.sft import Losses, SftExample, SftOptions, adamw, train_sft
 from training.trained_parts import make_learner
 from training.vq import encode_pictures
 
 Row = Mapping[str, Any]
 
 
-def read_lessons(files: Sequence[Path], policy: Policy, kept: Path, batch_size: int = 32) -> list[Lesson]:
-    """Every row of the files as a lesson, in order.
+def read_examples(files: Sequence[Path], policy: Policy, kept: Path, batch_size: int = 32) -> list[SftExample]:
+    """Every row of the files as an example, in order.
 
     Args:
         kept: JSONL file of image tokens by picture; pictures found there, unchanged, are not encoded again.
@@ -48,7 +48,7 @@ def read_lessons(files: Sequence[Path], policy: Policy, kept: Path, batch_size: 
     rows = [(path, line, row) for path in files for line, row in _rows(path)]
     pictures = {_picture(path, row): (path, line) for path, line, row in rows if row.get("image_tokens") is None}
     codes = _encoded(pictures, policy, kept, batch_size)
-    return [_lesson(path, line, row, policy, codes) for path, line, row in rows]
+    return [_example(path, line, row, policy, codes) for path, line, row in rows]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -106,7 +106,7 @@ def _pixels(picture: Path, path: Path, line: int, side: int) -> torch.Tensor:
     return torch.from_numpy(np.array(image))
 
 
-def _lesson(path: Path, line: int, row: Row, policy: Policy, codes: Mapping[Path, tuple[int, ...]]) -> Lesson:
+def _example(path: Path, line: int, row: Row, policy: Policy, codes: Mapping[Path, tuple[int, ...]]) -> SftExample:
     prompt, chain = (_text(row, name, path, line) for name in ("prompt", "chain"))
     given = row.get("image_tokens")
     image = codes[_picture(path, row)] if given is None else _codes(given, path, line)
@@ -122,7 +122,7 @@ def _lesson(path: Path, line: int, row: Row, policy: Policy, codes: Mapping[Path
         )
     # The answer goes on after "Assistant:", so its first word carries a space.
     written = f" {chain.strip().removesuffix(BEGIN_OF_IMAGE)}{BEGIN_OF_IMAGE}"
-    return Lesson(
+    return SftExample(
         tuple(policy.encode([prompt])[0]),
         tuple(policy.tokenizer.encode(written, add_special_tokens=False)),
         image,
@@ -161,7 +161,7 @@ class SftTrainer:
             raise UsageError(
                 f"train sft runs in one process, not {self.accelerator.num_processes}: start it without accelerate"
             )
-        self.lessons = read_lessons(settings.data, policy, folder / "image_tokens.jsonl")
+        self.examples = read_examples(settings.data, policy, folder / "image_tokens.jsonl")
         self.learner = make_learner(
             policy,
             settings.lora,
@@ -194,7 +194,7 @@ class SftTrainer:
         self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
         try:
             train_sft(
-                self.learner.policy, self.lessons, self.options,
+                self.learner.policy, self.examples, self.options,
                 start=self.done, optimizer=self.optimizer, after_step=self._after_step,
             )  # fmt: skip
         except GotR1Error:

@@ -24,13 +24,13 @@ from gotr1_eval.shapes.scene import GRID, Scene
 FAULT_RATE = 0.15
 """How often each `Fault` strikes a scene, independently of the others: plan and picture then miss the prompt."""
 DISPLACED_RATE = 0.2
-"""How often one object is painted elsewhere than its chain says."""
+"""How often one object is drawn elsewhere than its chain says."""
 PICTURE_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One lesson: the caption, the chain up to `<begin_of_image>`, and the picture, uint8 [64, 64, 3]."""
+    """One example: the caption, the chain up to `<begin_of_image>`, and the picture, uint8 [64, 64, 3]."""
 
     prompt: str
     chain: str
@@ -58,8 +58,8 @@ def random_pictures(count: int, seed: int) -> NDArray[np.uint8]:
 def _example(prompt: str, statement: Statement, rng: random.Random) -> Example:
     faults = frozenset(fault for fault in Fault if rng.random() < FAULT_RATE)
     scene = scene_for(statement, rng, faults)
-    painted = displaced(scene, rng) if rng.random() < DISPLACED_RATE else scene
-    return Example(prompt, write_scene_chain(scene, statement), np.asarray(draw_scene(painted, PICTURE_SIDE)))
+    drawn = displaced(scene, rng) if rng.random() < DISPLACED_RATE else scene
+    return Example(prompt, write_scene_chain(scene, statement), np.asarray(draw_scene(drawn, PICTURE_SIDE)))
 
 
 def displaced(scene: Scene, rng: random.Random) -> Scene:

@@ -39,7 +39,7 @@ def sharding_asked() -> bool:
     return True
 
 
-def spread(policy: Policy, accelerator: Accelerator) -> nn.Module:
+def shard_policy(policy: Policy, accelerator: Accelerator) -> nn.Module:
     """The policy for this process's part of the work; sharded in place, or wrapped. An optimizer comes after this.
 
     Raises:
@@ -65,7 +65,7 @@ def spread(policy: Policy, accelerator: Accelerator) -> nn.Module:
 
 
 @contextmanager
-def gathered(policy: nn.Module) -> Iterator[None]:
+def full_weights(policy: nn.Module) -> Iterator[None]:
     """Whole weights on every process; all of them enter together. Without sharding nothing happens."""
     groups = [module for module in policy.modules() if isinstance(module, FSDPModule)]
     for group in groups:
@@ -77,7 +77,7 @@ def gathered(policy: nn.Module) -> Iterator[None]:
             group.reshard()
 
 
-def whole(value: Any, kept: bool = True) -> Any:  # noqa: ANN401 - a tensor, or a state dict with tensors inside
+def to_full(value: Any, kept: bool = True) -> Any:  # noqa: ANN401 - a tensor, or a state dict with tensors inside
     """The same with its shards put together, which all processes do at once; every tensor on the CPU.
 
     Args:
@@ -88,11 +88,11 @@ def whole(value: Any, kept: bool = True) -> Any:  # noqa: ANN401 - a tensor, or 
     if isinstance(value, Tensor):
         return value.cpu() if kept else None
     if isinstance(value, dict):
-        return {key: whole(inside, kept) for key, inside in value.items()}
+        return {key: to_full(inside, kept) for key, inside in value.items()}
     return value
 
 
-def share(tensor: Tensor, like: Tensor) -> Tensor:
+def to_shard(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's shard of a whole tensor that every process has; the tensor itself without sharding."""
     if not isinstance(like, DTensor):
         return tensor
@@ -101,11 +101,11 @@ def share(tensor: Tensor, like: Tensor) -> Tensor:
     return part
 
 
-def share_states(states: dict[Any, dict[str, Any]], parameters: list[Tensor]) -> dict[Any, dict[str, Any]]:
+def to_shards(states: dict[Any, dict[str, Any]], parameters: list[Tensor]) -> dict[Any, dict[str, Any]]:
     """An optimizer's states, each tensor of its parameter's shape as that parameter is sharded."""
 
     def shared(value: Any, like: Tensor) -> Any:  # noqa: ANN401
-        return share(value, like) if isinstance(value, Tensor) and value.shape == like.shape else value
+        return to_shard(value, like) if isinstance(value, Tensor) and value.shape == like.shape else value
 
     return {
         index: {name: shared(value, parameters[index]) for name, value in state.items()}
@@ -115,4 +115,4 @@ def share_states(states: dict[Any, dict[str, Any]], parameters: list[Tensor]) ->
 
 def norm_value(norm: Tensor) -> float:
     """A gradient norm as a number."""
-    return float(torch.as_tensor(whole(norm)))
+    return float(torch.as_tensor(to_full(norm)))

@@ -25,7 +25,7 @@ from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import BOS, PAD, SpecialIds, encode_prompt, prompt_text
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.sft import Lesson, Losses, SftOptions, train_sft
+from training.sft import Losses, SftExample, SftOptions, train_sft
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
 from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
 
@@ -142,8 +142,8 @@ def build_tiny_janus(
     model = tiny_model(tokenizer, seed)
     install_pictures(model, learned)
     for place, options in enumerate(recipe.sft):
-        lessons = lessons_of(list(examples(recipe.corpus, seed + place)), tokenizer, learned)
-        learn_chains(model, tokenizer, lessons, replace(options, seed=seed + place), progress)
+        taught = sft_examples(list(examples(recipe.corpus, seed + place)), tokenizer, learned)
+        learn_chains(model, tokenizer, taught, replace(options, seed=seed + place), progress)
     save(model, tokenizer, out)
     progress(f"saved to {out}")
 
@@ -230,7 +230,7 @@ def install_pictures(model: Any, tokenizer: JanusVQVAE) -> None:  # noqa: ANN401
 def learn_chains(
     model: Any,  # noqa: ANN401
     tokenizer: PreTrainedTokenizerFast,
-    lessons: list[Lesson],
+    taught: list[SftExample],
     options: SftOptions,
     progress: Progress,
 ) -> None:
@@ -246,16 +246,18 @@ def learn_chains(
         return True
 
     policy = JanusPolicy(Checkpoint(model, tokenizer, SpecialIds.of(tokenizer)), Sampling(guidance=1.0))
-    train_sft(policy, lessons, options, after_step=tell)
+    train_sft(policy, taught, options, after_step=tell)
     model.eval()
 
 
-def lessons_of(corpus: Sequence[Example], tokenizer: PreTrainedTokenizerFast, pictures: JanusVQVAE) -> list[Lesson]:
+def sft_examples(
+    corpus: Sequence[Example], tokenizer: PreTrainedTokenizerFast, pictures: JanusVQVAE
+) -> list[SftExample]:
     """The corpus as ids."""
     special = SpecialIds.of(tokenizer)
     image_BT = encode_pictures(pictures, torch.from_numpy(np.stack([example.picture for example in corpus])))
     return [
-        Lesson(
+        SftExample(
             tuple(encode_prompt(tokenizer, example.prompt, special)),
             # The answer goes on after "Assistant:", so its first word carries a space.
             tuple(tokenizer.encode(f" {example.chain}", add_special_tokens=False)),

@@ -14,7 +14,7 @@ import torch
 from gotr1_eval.models.checkpoint import quiet
 from training.policies import Policy
 from training.settings import LoraSettings
-from training.sharding import whole
+from training.sharding import to_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Learner:
             stored = self.policy.model.state_dict()
         else:
             stored = {name: each for name, each in self.adapters.state_dict().items() if "lora_" in name}
-        found: dict[str, torch.Tensor] = whole(dict(stored), kept)
+        found: dict[str, torch.Tensor] = to_full(dict(stored), kept)
         return found
 
     def save(self, folder: Path, weights: dict[str, torch.Tensor]) -> None:

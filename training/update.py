@@ -47,7 +47,7 @@ class Work:
         return self.actions.chain_BL & (not self.idle), everywhere_BT & (not self.idle)
 
 
-def cut(actions: Actions, advantages_B: Tensor, learned_B: Tensor, size: int) -> list[Work]:
+def micro_batches(actions: Actions, advantages_B: Tensor, learned_B: Tensor, size: int) -> list[Work]:
     """Micro-batches of the sequences that teach something, shortest first: like lengths side by side pad little."""
     lengths_B = actions.text.mask_BL.sum(dim=1)
     rows = learned_B.nonzero()[:, 0]
@@ -87,14 +87,14 @@ def losses(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Ten
     """The weighted sum of the token losses of a micro-batch, and sums over its action tokens to be logged."""
     text, text_sums = _segment_loss(
         scores.text, part.old.text if part.old else None, part.reference[0].text if part.reference else None,
-        part.acted[0], part.actions.drawn_text_BL, part.advantages_B, settings.text_clip, settings.beta,
+        part.acted[0], part.actions.sampled_text_BL, part.advantages_B, settings.text_clip, settings.beta,
     )  # fmt: skip
     # Guided pictures scored without guidance differ from what was sampled by intent, not by drift.
     apart = settings.image_logprob == "conditional" and settings.sampling.guidance > 1
-    drawn_BT = None if apart else part.actions.drawn_image_BT
+    sampled_BT = None if apart else part.actions.sampled_image_BT
     image, image_sums = _segment_loss(
         scores.image, part.old.image if part.old else None, part.reference[0].image if part.reference else None,
-        part.acted[1], drawn_BT, part.advantages_B, settings.image_clip, settings.beta,
+        part.acted[1], sampled_BT, part.advantages_B, settings.image_clip, settings.beta,
     )  # fmt: skip
     named = {f"text/{name}": value for name, value in text_sums.items()}
     named |= {f"image/{name}": value for name, value in image_sums.items()}
@@ -106,7 +106,7 @@ def _segment_loss(
     old: SegmentScores | None,
     reference: SegmentScores | None,
     actions_BS: Tensor,
-    drawn_BS: Tensor | None,
+    sampled_BS: Tensor | None,
     advantages_B: Tensor,
     bounds: ClipSettings,
     beta: float,
@@ -120,8 +120,8 @@ def _segment_loss(
         "ratio": float(weighted_sum((now_BS.detach() - before_BS).exp(), actions_BS)),
         "clipped": float((clipped_share(now_BS.detach(), before_BS, advantages_B, clip) & actions_BS).sum()),
     }
-    if drawn_BS is not None:
-        sums["drift"] = float(weighted_sum((now_BS.detach() - drawn_BS).abs(), actions_BS))
+    if sampled_BS is not None:
+        sums["drift"] = float(weighted_sum((now_BS.detach() - sampled_BS).abs(), actions_BS))
     if reference is not None:
         kl_BS = new.kl_BS if new.kl_BS is not None else sampled_kl(now_BS, reference.log_probs_BS)
         loss_BS = loss_BS + beta * kl_BS
@@ -150,7 +150,7 @@ def accumulate(
     return sums
 
 
-def filled_up(work: list[Work], count: int, actions: Actions) -> list[Work]:
+def pad_micro_batches(work: list[Work], count: int, actions: Actions) -> list[Work]:
     """As many micro-batches as every other process has, the missing ones without any action: all must meet."""
     one = actions.select(torch.zeros(1, dtype=torch.int64, device=actions.image_BT.device))
     return work + [Work(one, torch.zeros(1, device=one.image_BT.device), idle=True)] * (count - len(work))

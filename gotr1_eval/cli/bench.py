@@ -265,7 +265,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="The run folder.")] = Path("runs/demo"),
     limit: Annotated[int, typer.Option(min=1, help="Prompts of each category.")] = 10,
 ) -> None:
-    """Paint held-out shapes prompts with the embedded tiny Janus, judge chains and pictures, write the report."""
+    """Generate pictures of held-out shapes prompts with the embedded tiny Janus, judge them, and write the report."""
     from gotr1_eval.cli.terminal import err
 
     err.print("The demo runs the embedded world of shapes; its numbers say nothing about real pictures.")

@@ -471,7 +471,7 @@ class TokenBudget:
 
 
 class Generator(Protocol):
-    """Paints prompts."""
+    """Makes pictures from prompts."""
 
     @property
     def name(self) -> str:

@@ -44,8 +44,8 @@ class Assumptions(Settings):
         objects: boxes of a plan; `reasoning_image` asks one question each. The two published chains hold five.
         score_tokens: of an answer with reasons and a score.
         box_tokens: of an answer with one box.
-        image_side: of a painted picture, pixels.
-        image_bytes: of a painted picture's file.
+        image_side: of a generated picture, pixels.
+        image_bytes: of a generated picture's file.
         row_bytes: of a judgment with its raw reply.
         tile: sequences that one GPU samples together.
         updates: passes over a rollout.

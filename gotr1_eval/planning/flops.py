@@ -6,7 +6,7 @@ rotations are left out. Tests hold every function to that counter on small model
 
 from __future__ import annotations
 
-from gotr1_eval.planning.sizes import JudgeSize, Language, PainterSize, Tower
+from gotr1_eval.planning.sizes import GeneratorSize, JudgeSize, Language, Tower
 
 
 def layer_weights(model: Language) -> int:
@@ -37,13 +37,13 @@ def head(model: Language, positions: float) -> float:
     return 2 * positions * model.width * model.vocabulary
 
 
-def image_head(size: PainterSize, positions: float) -> float:
+def image_head(size: GeneratorSize, positions: float) -> float:
     """The head over the codes: through a layer as wide as the model."""
     width = size.language.width
     return 2 * positions * (width * width + width * size.codes)
 
 
-def image_embedding(size: PainterSize, tokens: float) -> float:
+def image_embedding(size: GeneratorSize, tokens: float) -> float:
     """A code's vector widened to the model's width."""
     width = size.language.width
     return 2 * tokens * (size.code_width * width + (size.align_layers - 1) * width * width)
@@ -77,7 +77,7 @@ def judge_weights(size: JudgeSize) -> int:
     return language_weights(text) + text.vocabulary * text.width + seeing + merged * (merged + text.width)
 
 
-def painter_weights(size: PainterSize) -> int:
+def generator_weights(size: GeneratorSize) -> int:
     """Language model, embeddings and both heads; the picture tokenizer's are a percent of it."""
     text = size.language
     return language_weights(text) + text.vocabulary * text.width + text.width * (text.width + size.codes)

@@ -13,7 +13,7 @@ from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import Assumptions, Gpu
 from gotr1_eval.planning.phases import Phase, reading, writing
 from gotr1_eval.planning.questions import Question, questions
-from gotr1_eval.planning.sizes import JudgeSize, PainterSize, Tower, judge_size, painter_size
+from gotr1_eval.planning.sizes import GeneratorSize, JudgeSize, Tower, generator_size, judge_size
 
 MAX_PIXELS = 12_845_056
 """Of Qwen2.5-VL's released picture processor, as its smallest is 3136."""
@@ -76,7 +76,7 @@ def _seen(side: int, tower: Tower) -> tuple[int, int]:
     return smart_resized((side, side), factor=tower.patch * tower.merge, min_pixels=3136, max_pixels=MAX_PIXELS)
 
 
-def rollout(size: PainterSize, samples: int, gpus: int, gpu: Gpu, given: Assumptions) -> list[Phase]:
+def rollout(size: GeneratorSize, samples: int, gpus: int, gpu: Gpu, given: Assumptions) -> list[Phase]:
     """Chains, image tokens and pixels of a step's samples, over so many GPUs."""
     text, batch = size.language, min(given.tile, samples / gpus)
     rows = 2 if given.guided else 1
@@ -87,9 +87,9 @@ def rollout(size: PainterSize, samples: int, gpus: int, gpu: Gpu, given: Assumpt
         extra=0.0, gpu=gpu, given=given,
     )  # fmt: skip
     token = flops.image_head(size, 1) + flops.image_embedding(size, 1)
-    painting = text.layers * flops.layer_weights(text) + text.width * (text.width + size.codes)
+    weights_a_token = text.layers * flops.layer_weights(text) + text.width * (text.width + size.codes)
     images = writing(
-        "image tokens", text, painting, rows=rows * samples, batch=rows * batch, new=size.tokens, past=before,
+        "image tokens", text, weights_a_token, rows=rows * samples, batch=rows * batch, new=size.tokens, past=before,
         extra=token, gpu=gpu, given=given, head=False,
     )  # fmt: skip
     read = samples * (flops.language(text, given.prompt_tokens) + rows * flops.language(text, before))
@@ -101,7 +101,7 @@ def rollout(size: PainterSize, samples: int, gpus: int, gpu: Gpu, given: Assumpt
     ]
 
 
-def forward_flops(size: PainterSize, given: Assumptions) -> float:
+def forward_flops(size: GeneratorSize, given: Assumptions) -> float:
     """One scoring pass over a sample: chain and picture in one sequence, the unconditional row beside it."""
     text, rows = size.language, 2 if given.guided else 1
     length = given.prompt_tokens + given.chain_tokens + size.tokens - 1
@@ -109,7 +109,7 @@ def forward_flops(size: PainterSize, given: Assumptions) -> float:
     return rows * (flops.language(text, length) + flops.image_embedding(size, size.tokens - 1)) + heads
 
 
-def update(size: PainterSize, samples: int, gpu: Gpu, given: Assumptions) -> list[Phase]:
+def update(size: GeneratorSize, samples: int, gpu: Gpu, given: Assumptions) -> list[Phase]:
     """The passes over a rollout: reference, old scores where there are several updates, and the updates."""
     each = samples * forward_flops(size, given)
     before = (1 if given.reference else 0) + (1 if given.updates > 1 else 0)
@@ -117,12 +117,12 @@ def update(size: PainterSize, samples: int, gpu: Gpu, given: Assumptions) -> lis
     return [*scoring, reading("updates", given.updates * (1 + given.backward) * each, gpu, given.train_share)]
 
 
-def sampling_memory(size: PainterSize, samples: int, gpus: int, given: Assumptions) -> float:
+def sampling_memory(size: GeneratorSize, samples: int, gpus: int, given: Assumptions) -> float:
     """Bytes on one GPU while it samples: weights, and the caches of a tile's rows at full length."""
     rows = (2 if given.guided else 1) * min(given.tile, samples / gpus)
     length = given.prompt_tokens + given.chain_tokens + size.tokens
     cache = rows * length * flops.cache_bytes(size.language, given.weight_bytes)
-    return flops.painter_weights(size) * given.weight_bytes + cache
+    return flops.generator_weights(size) * given.weight_bytes + cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ def plan_judging(images: int, judge: str, judges: Sequence[str], gpu: str, gpus:
 
 
 def plan_training(
-    painter: str,
+    generator: str,
     judge: str,
     judges: Sequence[str],
     *,
@@ -210,7 +210,7 @@ def plan_training(
     Raises:
         UsageError: unknown names, prompts that cannot be divided over the GPUs, or what does not fit into one.
     """
-    size, machine, samples = painter_size(painter), given.gpu(gpu), prompts * group
+    size, machine, samples = generator_size(generator), given.gpu(gpu), prompts * group
     if prompts % gpus:
         raise UsageError(
             f"--prompts {prompts}: {gpus} GPUs need a multiple of their number, since a group stays on one"
@@ -225,14 +225,14 @@ def plan_training(
     judging = judge_pictures(samples, questions(judges, given), judge_size(judge), machine, given)
     step_s = sum(row.seconds for row in work) / gpus + sum(row.seconds for row in judging) / judge_gpus
     return Plan(
-        title=f"{steps:,} steps of GRPO on {painter}, {prompts} prompts with {group} samples, on {gpus} x {gpu}, "
+        title=f"{steps:,} steps of GRPO on {generator}, {prompts} prompts with {group} samples, on {gpus} x {gpu}, "
         f"judged by {', '.join(judges)} with {judge} on {judge_gpus} more",
         rows=[*work, *judging],
         steps=steps,
         seconds=steps * step_s,
         gpus=gpus + judge_gpus,
         bytes={
-            "policy's weights": flops.painter_weights(size) * given.weight_bytes,
+            "policy's weights": flops.generator_weights(size) * given.weight_bytes,
             "weights and caches while sampling, a GPU": memory,
             "judge's weights": flops.judge_weights(judge_size(judge)) * given.weight_bytes,
         },

@@ -60,7 +60,7 @@ class JudgeSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PainterSize:
+class GeneratorSize:
     """A Janus.
 
     Attributes:
@@ -97,12 +97,12 @@ DECODE_FLOPS = 570_121_519_104
 """Of a picture of 384 x 384 from Janus-Pro's picture tokenizer, either size."""
 
 
-def _janus(width: int, inner: int, layers: int, heads: int) -> PainterSize:
+def _janus(width: int, inner: int, layers: int, heads: int) -> GeneratorSize:
     language = Language(width=width, inner=inner, layers=layers, heads=heads, kv_heads=heads, vocabulary=102_400)
-    return PainterSize(language=language, decode_flops=DECODE_FLOPS)
+    return GeneratorSize(language=language, decode_flops=DECODE_FLOPS)
 
 
-PAINTERS = {"janus-pro-1b": _janus(2048, 5632, 24, 16), "janus-pro-7b": _janus(4096, 11_008, 30, 32)}
+GENERATORS = {"janus-pro-1b": _janus(2048, 5632, 24, 16), "janus-pro-7b": _janus(4096, 11_008, 30, 32)}
 
 
 def judge_size(name: str) -> JudgeSize:
@@ -110,9 +110,9 @@ def judge_size(name: str) -> JudgeSize:
     return _named(name, JUDGES, "--judge")
 
 
-def painter_size(name: str) -> PainterSize:
+def generator_size(name: str) -> GeneratorSize:
     """Raises UsageError for an unknown name, with the nearest."""
-    return _named(name, PAINTERS, "--train")
+    return _named(name, GENERATORS, "--train")
 
 
 def _named(name: str, known: dict[str, Size], option: str) -> Size:

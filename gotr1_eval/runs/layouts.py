@@ -164,7 +164,7 @@ def write_layout(layout: PictureLayout, plan: Sequence[Sample], made: Sequence[S
 
 
 def _put(source: Path, target: Path) -> None:
-    """Replace `target`; a picture painted anew has another inode, so that an old link must not stay."""
+    """Replace `target`; a picture generated anew has another inode, so that an old link must not stay."""
     partial = target.with_name(f".{target.stem[-12:]}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
     try:

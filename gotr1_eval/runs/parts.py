@@ -4,7 +4,7 @@
     part-00001.parquet   the next ...
 
 A row is a sample and everything that was judged of it. A part is written whole, and a reader finds the old file or the
-new one. Columns: id, prompt, category, generator (empty until the sample is painted), image; for each judge its value
+new one. Columns: id, prompt, category, generator (empty until the sample is generated), image; for each judge its value
 under its name and, where it has none, why under ``<name>/why``; and ``sample`` and ``judgments``, the very lines of
 samples.jsonl and judgments.jsonl, from which the part is read back.
 """
@@ -194,7 +194,7 @@ class PartFolder:
                 self.write(number, store.part, judges)
 
     def lines(self, number: int) -> Iterator[tuple[str, list[str]]]:
-        """The line of every painted sample of a part, and the lines of its judgments."""
+        """The line of every generated sample of a part, and the lines of its judgments."""
         columns = self._columns(number, "sample", "judgments", "generator")
         for sample, judgments, generator in zip(*columns.values(), strict=True):
             if generator is not None:

@@ -211,7 +211,7 @@ def unfold(values: Mapping[str, Any]) -> dict[str, Any]:
         if form.use is None:
             named = full.get(form.field)
             if named is None and full.get("images") is not None:
-                raise UsageError(f"{option(name)}: the pictures of --images are painted already")
+                raise UsageError(f"{option(name)}: the pictures of --images are made already")
             if named is None:
                 raise UsageError(f"{option(name)} is a setting of the {form.field}: name one with {option(form.field)}")
             spec = read_component(named, option(form.field)) if isinstance(named, str) else named

@@ -49,11 +49,11 @@ def make_samples(
     """
     texts = [read_text(prompt, "user") for prompt in prompts]
     written = [None if _is_missing(chain) else read_text(chain) for chain in chains]
-    painted = read_pictures(pictures)
-    if not len(texts) == len(written) == len(painted):
+    images = read_pictures(pictures)
+    if not len(texts) == len(written) == len(images):
         raise UsageError(
             f"expected as many chains and pictures as prompts, got {len(texts)} prompts, {len(written)} chains and "
-            f"{len(painted)} pictures"
+            f"{len(images)} pictures"
         )
     known = [{} for _ in texts] if facts is None else [read_facts(each) for each in facts]
     if len(known) != len(texts):
@@ -66,7 +66,7 @@ def make_samples(
             image=Path(picture) if isinstance(picture, str) else picture,
             meta=meta,
         )
-        for index, (prompt, chain, picture, meta) in enumerate(zip(texts, written, painted, known, strict=True))
+        for index, (prompt, chain, picture, meta) in enumerate(zip(texts, written, images, known, strict=True))
     ]
 
 
@@ -235,7 +235,7 @@ def _to_bytes(array: NDArray[Any], index: int) -> NDArray[np.uint8]:
     """Floats in [0, 1] as 0 to 255."""
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise UsageError(f"picture {index}: holds values that are no finite numbers; what painted it failed")
+        raise UsageError(f"picture {index}: holds values that are no finite numbers; what generated it failed")
     if low < -HALF_A_GREY or high > 1 + HALF_A_GREY:
         raise UsageError(
             f"picture {index}: expected values in [0, 1], got {low:.4g} to {high:.4g}; bring them there first, "

@@ -1,7 +1,7 @@
 """A reward set as a TRL reward function: ``GRPOTrainer(reward_funcs=TrlReward(rewards), ...)``.
 
 The total is the one reward; its factors are logged as metrics. An unscored sample gives None, which TRL leaves out.
-The completion is the chain; ``image`` is the picture painted for it (file or PIL picture), where there is one: a list
+The completion is the chain; ``image`` is the picture generated for it (file or PIL picture), where there is one: a list
 that the trainer's ``rollout_func`` returns beside the tokens. A dataset column of that name would be the model's input.
 """
 

@@ -24,7 +24,7 @@ from reports.agreement.study_folder import Dimension, Item, Rating, Study, write
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
-from tests.fakes import OraclePainter, ScriptedJudge
+from tests.fakes import OracleGenerator, ScriptedJudge
 
 HOSTILE = '<script>alert("x")</script> & | _$%'
 
@@ -48,7 +48,7 @@ def judged(tmp_path: Path) -> Path:
         Job(
             folder=tmp_path / "run",
             samples=plan,
-            pictures=GeneratedPictures(OraclePainter()),
+            pictures=GeneratedPictures(OracleGenerator()),
             rewards=RewardSet(judges),
             settings={"suite": "shapes"},
         )
@@ -225,7 +225,7 @@ def test_two_runs_of_two_judges_are_held_together(judged: Path, tmp_path: Path, 
         Job(
             folder=tmp_path / "b",
             samples=plan,
-            pictures=GeneratedPictures(OraclePainter()),
+            pictures=GeneratedPictures(OracleGenerator()),
             rewards=other,
             settings={"suite": "shapes"},
         )

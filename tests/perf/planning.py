@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaModel
 
-from gotr1_eval.models.janus.decoder import Decoder, Slots
+from gotr1_eval.models.janus.decoder import Decoder, KVCache
 from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import Assumptions, Gpu
 from gotr1_eval.planning.phases import writing
@@ -58,7 +58,7 @@ def read(model: Any, tokens: int, rounds: int) -> float:
 @torch.inference_mode()
 def write(model: Any, rows: int, rounds: int) -> float:
     """Seconds of `NEW` tokens in so many rows, after `PAST`."""
-    decoder = Decoder(model, Slots(model, rows, PAST + NEW), rows)
+    decoder = Decoder(model, KVCache(model, rows, PAST + NEW), rows)
     embedded = [torch.randn(PAST, SIZE.width) for _ in range(rows)]
     step_RD = torch.randn(rows, SIZE.width)
 

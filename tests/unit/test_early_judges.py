@@ -58,22 +58,22 @@ def test_the_rewards_are_the_same_bit_for_bit(tmp_path: Path):
 
 
 def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path, monkeypatch):
-    """The painter waits for the judge's server: it would wait for ever if nobody had begun to ask."""
+    """The generator waits for the judge's server: it would wait for ever if nobody had begun to ask."""
     asked = threading.Event()
     with faulty_server() as server:
         judges = rewards(server)
         server.text = lambda question: (asked.set() if ASKED in question else None) or score(question)
         run = trainer(tmp_path, RewardSet({"semantic": judges.judges["semantic"]}), judge_while_painting=True)
-        paint = grpo.paint
+        generate = grpo.generate
 
-        def slow_paint(*arguments, written, **options):
+        def slow_generate(*arguments, written, **options):
             def tell(samples):
                 written(samples)
                 assert asked.wait(5)
 
-            return paint(*arguments, written=tell, **options)
+            return generate(*arguments, written=tell, **options)
 
-        monkeypatch.setattr(grpo, "paint", slow_paint)
+        monkeypatch.setattr(grpo, "generate", slow_generate)
         run._judge(run._roll_out(0), Clock())
     assert asked.is_set()
 

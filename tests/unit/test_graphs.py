@@ -24,15 +24,15 @@ def without_collector():
 
 
 def test_no_cache_outlives_its_stage(tmp_path, monkeypatch, without_collector):
-    made: list[weakref.ref[sampling.Slots]] = []
+    made: list[weakref.ref[sampling.KVCache]] = []
 
-    class Counted(sampling.Slots):
+    class Counted(sampling.KVCache):
         def __init__(self, *args: object) -> None:
             assert not [one for one in made if one() is not None], "two caches at a time"
             super().__init__(*args)
             made.append(weakref.ref(self))
 
-    monkeypatch.setattr(sampling, "Slots", Counted)
+    monkeypatch.setattr(sampling, "KVCache", Counted)
     generator = JanusGenerator(Settings(ckpt=str(random_checkpoint(tmp_path)), chain_cap=6))
     for seed in range(3):
         generator.generate(["a red circle", "a blue square"], [seed, seed + 1])

@@ -20,18 +20,18 @@ from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPict
 from gotr1_eval.runs.store import read_samples, tiles
 from reports.run_data import load_run
 from reports.tables import summarise_run
-from tests.fakes import OraclePainter
+from tests.fakes import OracleGenerator
 
 SETTINGS = {"categories": ("color",), "images": 1, "limit": 2, "seed": 0}
 
 
-def start(folder: Path, pictures: Path | None = None, **changes: object) -> OraclePainter:
+def start(folder: Path, pictures: Path | None = None, **changes: object) -> OracleGenerator:
     """One start of a run with tiles of four; returns the generator, which knows what it was asked."""
     asked = SETTINGS | changes
     plan = plan_samples(
         ShapesSuite(), asked["categories"], images_per_prompt=asked["images"], limit=asked["limit"], seed=asked["seed"]
     )
-    generator = OraclePainter()
+    generator = OracleGenerator()
     painter = GeneratedPictures(generator) if pictures is None else FolderPictures(pictures, plan)
     named = {"categories": [*asked["categories"]], "images_per_prompt": asked["images"]}
     identity = {"suite": "shapes", **named, "limit": asked["limit"], "seed": asked["seed"]}

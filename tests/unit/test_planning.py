@@ -22,14 +22,14 @@ from gotr1_eval.planning.plan import judge_pictures, plan_judging, plan_training
 from gotr1_eval.planning.questions import Question, questions
 from gotr1_eval.planning.sizes import (
     DECODE_FLOPS,
+    GENERATORS,
     JUDGES,
-    PAINTERS,
+    GeneratorSize,
     JudgeSize,
     Language,
-    PainterSize,
     Tower,
+    generator_size,
     judge_size,
-    painter_size,
 )
 from tests.tiny_models import CODES, TOKENS, random_config, random_tokenizer
 from tests.tiny_vlms import save_tiny_qwen
@@ -57,9 +57,9 @@ def language_of(config: Any) -> Language:
 
 
 @pytest.fixture(scope="module")
-def janus() -> tuple[Any, PainterSize]:
+def janus() -> tuple[Any, GeneratorSize]:
     model = JanusForConditionalGeneration._from_config(random_config(random_tokenizer()), attn_implementation="eager")
-    size = PainterSize(language=language_of(model.config.text_config), codes=CODES, code_width=4, tokens=TOKENS)
+    size = GeneratorSize(language=language_of(model.config.text_config), codes=CODES, code_width=4, tokens=TOKENS)
     return model.eval(), size
 
 
@@ -136,8 +136,8 @@ def test_weights_of_the_released_sizes_are_the_published_counts():
     assert billions["qwen2.5-vl-7b"] == pytest.approx(8.29, rel=0.01)
     assert billions["qwen2.5-vl-32b"] == pytest.approx(33.5, rel=0.01)
     assert billions["qwen2.5-vl-72b"] == pytest.approx(73.4, rel=0.01)
-    assert flops.painter_weights(PAINTERS["janus-pro-7b"]) / 1e9 == pytest.approx(7.0, rel=0.05)
-    assert flops.painter_weights(PAINTERS["janus-pro-1b"]) / 1e9 == pytest.approx(1.7, rel=0.05)
+    assert flops.generator_weights(GENERATORS["janus-pro-7b"]) / 1e9 == pytest.approx(7.0, rel=0.05)
+    assert flops.generator_weights(GENERATORS["janus-pro-1b"]) / 1e9 == pytest.approx(1.7, rel=0.05)
 
 
 def test_phases_by_hand():
@@ -186,7 +186,7 @@ def test_what_cannot_be_planned_is_one_line():
     with pytest.raises(UsageError, match=r"--judge qwen2-vl-7b: sizes unknown; did you mean 'qwen2\.5-vl-7b'"):
         judge_size("qwen2-vl-7b")
     assert judge_size("Qwen/Qwen2.5-VL-7B-Instruct") is JUDGES["qwen2.5-vl-7b"]
-    assert painter_size("deepseek-ai/Janus-Pro-7B") is PAINTERS["janus-pro-7b"]
+    assert generator_size("deepseek-ai/Janus-Pro-7B") is GENERATORS["janus-pro-7b"]
     with pytest.raises(UsageError, match="--gpu tpu: unknown"):
         GIVEN.gpu("tpu")
     with pytest.raises(UsageError, match="--judges aesthetic: a plan knows what"):

@@ -45,15 +45,15 @@ def worst(one, two):
 @pytest.mark.parametrize("how", ["guided", "guided_detached"])
 def test_trainer_and_sampler_agree(checkpoint, rollout, how):
     found = scores(checkpoint, rollout.actions, image_logprob=how)
-    assert worst(found.text.log_probs_BS, rollout.actions.drawn_text_BL) <= 1e-4
-    assert worst(found.image.log_probs_BS, rollout.actions.drawn_image_BT) <= 1e-4
+    assert worst(found.text.log_probs_BS, rollout.actions.sampled_text_BL) <= 1e-4
+    assert worst(found.image.log_probs_BS, rollout.actions.sampled_image_BT) <= 1e-4
 
 
 def test_conditional_is_the_conditional_rows_own(checkpoint, rollout):
     found = scores(checkpoint, rollout.actions, image_logprob="conditional")
     alone = scores(checkpoint, rollout.actions, guidance=1.0)
     assert torch.equal(found.image.log_probs_BS, alone.image.log_probs_BS)
-    assert worst(found.image.log_probs_BS, rollout.actions.drawn_image_BT) > 0.1
+    assert worst(found.image.log_probs_BS, rollout.actions.sampled_image_BT) > 0.1
 
 
 def test_micro_batches_change_nothing(checkpoint, rollout):
@@ -76,7 +76,7 @@ def test_a_planted_error_is_seen(checkpoint, rollout, planted, monkeypatch):
     else:
         actions = replace(actions, image_BT=actions.image_BT.roll(1, dims=1))
     found = scores(checkpoint, actions, **changes)
-    assert worst(found.image.log_probs_BS, rollout.actions.drawn_image_BT) > 1e-2
+    assert worst(found.image.log_probs_BS, rollout.actions.sampled_image_BT) > 1e-2
 
 
 def test_only_sampled_tokens_are_actions(checkpoint, rollout):

@@ -23,7 +23,7 @@ from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import plan_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from rewards.reward_set import RewardSet
-from tests.fakes import OraclePainter, ScriptedJudge
+from tests.fakes import OracleGenerator, ScriptedJudge
 
 Z = stats.norm.ppf(0.975)
 
@@ -155,7 +155,7 @@ def pilot(tmp_path: Path) -> Path:
         Job(
             folder=tmp_path / "run",
             samples=plan,
-            pictures=GeneratedPictures(OraclePainter()),
+            pictures=GeneratedPictures(OracleGenerator()),
             rewards=rewards,
             settings={"suite": "shapes"},
         )

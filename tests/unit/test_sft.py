@@ -12,7 +12,7 @@ from gotr1_eval.models.sequences import left_pad, unconditional_row
 from tests.tiny_models import CODES, TOKENS, loaded_random, random_tokenizer
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.sft import Lesson, SftOptions, batch_losses, collate, lesson_order, token_loss, train_sft
+from training.sft import SftExample, SftOptions, batch_losses, collate, example_order, token_loss, train_sft
 from training.update import cosine_schedule
 
 
@@ -26,16 +26,16 @@ def policy():
 
 
 @pytest.fixture
-def lessons(special):
+def examples(special):
     generator = torch.Generator().manual_seed(0)
 
-    def lesson(prompt_length, chain_length):
+    def example(prompt_length, chain_length):
         ids = torch.randint(5, 200, (prompt_length + chain_length,), generator=generator).tolist()
         image = torch.randint(0, CODES, (TOKENS,), generator=generator).tolist()
         prompt = (special.bos, *ids[:prompt_length])
-        return Lesson(prompt, (*ids[prompt_length:], special.begin_of_image), tuple(image))
+        return SftExample(prompt, (*ids[prompt_length:], special.begin_of_image), tuple(image))
 
-    return [lesson(4, 6), lesson(2, 3), lesson(5, 1)]
+    return [example(4, 6), example(2, 3), example(5, 1)]
 
 
 def test_token_loss_by_hand():
@@ -55,15 +55,15 @@ def test_chunks_of_logits_change_no_loss_and_no_gradient():
         torch.testing.assert_close(torch.autograd.grad(loss, head.weight)[0], expected)
 
 
-def test_only_the_chain_is_learned(lessons, special):
-    batch = collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad)
-    for row, lesson in zip(range(3), lessons, strict=True):
-        assert batch.text.ids_BL[row][batch.chain_BL[row]].tolist() == list(lesson.chain)
+def test_only_the_chain_is_learned(examples, special):
+    batch = collate(examples, torch.zeros(3, dtype=torch.bool), special.pad)
+    for row, example in zip(range(3), examples, strict=True):
+        assert batch.text.ids_BL[row][batch.chain_BL[row]].tolist() == list(example.chain)
 
 
-def test_a_dropped_row_is_the_samplers_unconditional_row(lessons, special):
-    batch = collate(lessons, torch.tensor([False, True, True]), special.pad)
-    rows = [one.prompt + one.chain for one in lessons]
+def test_a_dropped_row_is_the_samplers_unconditional_row(examples, special):
+    batch = collate(examples, torch.tensor([False, True, True]), special.pad)
+    rows = [one.prompt + one.chain for one in examples]
     sampled = left_pad([*rows, *(unconditional_row(row, special.pad) for row in rows)], special.pad)
     assert torch.equal(batch.text.ids_BL[1:], sampled.ids_BL[4:])
     assert torch.equal(batch.text.mask_BL[1:], sampled.mask_BL[4:])
@@ -71,56 +71,56 @@ def test_a_dropped_row_is_the_samplers_unconditional_row(lessons, special):
     assert not batch.chain_BL[1:].any()
 
 
-def plain_losses(model, lesson):
-    """Cross-entropies of one lesson by one unpadded forward pass, token by token."""
-    text = torch.tensor([lesson.prompt + lesson.chain])
-    image = torch.tensor([lesson.image])
+def plain_losses(model, example):
+    """Cross-entropies of one example by one unpadded forward pass, token by token."""
+    text = torch.tensor([example.prompt + example.chain])
+    image = torch.tensor([example.image])
     embedded = torch.cat(
         [model.get_input_embeddings()(text), model.prepare_embeddings_for_image_generation(image)], dim=1
     )
     states = model.model.language_model(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]
     text_loss = image_loss = 0.0
-    for place, target in enumerate(lesson.chain, start=len(lesson.prompt)):
+    for place, target in enumerate(example.chain, start=len(example.prompt)):
         text_loss -= model.lm_head(states[place - 1]).log_softmax(-1)[target].item()
-    for place, target in enumerate(lesson.image, start=text.shape[1]):
+    for place, target in enumerate(example.image, start=text.shape[1]):
         image_loss -= model.model.generation_head(states[place - 1]).log_softmax(-1)[target].item()
     return text_loss, image_loss
 
 
 @torch.no_grad()
-def test_losses_equal_the_plain_ones(lessons, special):
+def test_losses_equal_the_plain_ones(examples, special):
     learner = policy()
-    tokens = sum(len(lesson.chain) for lesson in lessons)
-    losses = batch_losses(learner, collate(lessons, torch.zeros(3, dtype=torch.bool), special.pad), tokens, 3 * TOKENS)
-    texts, images = zip(*(plain_losses(learner.model, lesson) for lesson in lessons), strict=True)
-    assert losses.text.item() == pytest.approx(sum(texts) / sum(len(lesson.chain) for lesson in lessons), rel=1e-4)
+    tokens = sum(len(example.chain) for example in examples)
+    losses = batch_losses(learner, collate(examples, torch.zeros(3, dtype=torch.bool), special.pad), tokens, 3 * TOKENS)
+    texts, images = zip(*(plain_losses(learner.model, example) for example in examples), strict=True)
+    assert losses.text.item() == pytest.approx(sum(texts) / sum(len(example.chain) for example in examples), rel=1e-4)
     assert losses.image.item() == pytest.approx(sum(images) / (3 * TOKENS), rel=1e-4)
 
 
-def test_a_few_lessons_are_learned_by_heart(lessons):
+def test_a_few_lessons_are_learned_by_heart(examples):
     options = SftOptions(steps=60, batch_size=3, learning_rate=1e-2, warmup_steps=5, prompt_dropout=0.0)
-    history = train_sft(policy(), lessons, options)
+    history = train_sft(policy(), examples, options)
     assert history[-1][0] < history[0][0] / 5
     assert history[-1][1] < history[0][1] / 2
 
 
-def test_training_is_deterministic(lessons):
+def test_training_is_deterministic(examples):
     options = SftOptions(steps=4, batch_size=2, warmup_steps=2, prompt_dropout=0.5)
-    assert train_sft(policy(), lessons, options) == train_sft(policy(), lessons, options)
+    assert train_sft(policy(), examples, options) == train_sft(policy(), examples, options)
 
 
-def test_micro_batches_give_the_same_losses(lessons):
+def test_micro_batches_give_the_same_losses(examples):
     options = SftOptions(steps=3, batch_size=3, warmup_steps=1, prompt_dropout=0.3)
-    whole = train_sft(policy(), lessons, options)
+    whole = train_sft(policy(), examples, options)
     for size in (1, 2):
-        apart = train_sft(policy(), lessons, replace(options, micro_batch=size))
+        apart = train_sft(policy(), examples, replace(options, micro_batch=size))
         assert [loss for pair in apart for loss in pair] == pytest.approx(
             [loss for pair in whole for loss in pair], rel=1e-4
         )
 
 
 def test_every_lesson_comes_once_an_epoch():
-    order = lesson_order(list(range(50)), 4, torch.Generator().manual_seed(0))
+    order = example_order(list(range(50)), 4, torch.Generator().manual_seed(0))
     seen = []
     while len(seen) < 50:
         seen += next(order)

@@ -17,7 +17,7 @@ from tests.tiny_models import CODES, TOKENS, loaded_random
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
 from training.settings import SftSettings
-from training.sft_run import SftTrainer, read_lessons
+from training.sft_run import SftTrainer, read_examples
 
 
 @pytest.fixture
@@ -45,33 +45,33 @@ def write_data(tmp_path):
     return path
 
 
-def test_rows_become_lessons(tmp_path, policy, data):
-    lessons = read_lessons([data], policy, tmp_path / "kept.jsonl")
-    assert len(lessons) == 6
-    for lesson in lessons:
-        text = policy.tokenizer.decode(list(lesson.chain), skip_special_tokens=False)
+def test_rows_become_examples(tmp_path, policy, data):
+    examples = read_examples([data], policy, tmp_path / "kept.jsonl")
+    assert len(examples) == 6
+    for example in examples:
+        text = policy.tokenizer.decode(list(example.chain), skip_special_tokens=False)
         assert text in (f" A red circle.{BEGIN_OF_IMAGE}", f" x{BEGIN_OF_IMAGE}")
-        assert lesson.chain[-1] == policy.special.begin_of_image
-        assert len(lesson.image) == TOKENS
-    assert lessons[5].image == tuple(index % CODES for index in range(TOKENS))
+        assert example.chain[-1] == policy.special.begin_of_image
+        assert len(example.image) == TOKENS
+    assert examples[5].image == tuple(index % CODES for index in range(TOKENS))
 
 
 def test_pictures_are_encoded_once(tmp_path, policy, data, monkeypatch):
-    first = read_lessons([data], policy, tmp_path / "kept.jsonl")
+    first = read_examples([data], policy, tmp_path / "kept.jsonl")
     monkeypatch.setattr("training.sft_run.encode_pictures", lambda *given: pytest.fail("encoded again"))
-    assert read_lessons([data], policy, tmp_path / "kept.jsonl") == first
+    assert read_examples([data], policy, tmp_path / "kept.jsonl") == first
     Image.new("RGB", (9, 9), "red").save(tmp_path / "0.png")
     with pytest.raises(pytest.fail.Exception, match="encoded again"):
-        read_lessons([data], policy, tmp_path / "kept.jsonl")
+        read_examples([data], policy, tmp_path / "kept.jsonl")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_pictures_get_the_same_codes_in_half_precision(tmp_path, policy, data, dtype):
     """The codes are those of the weights as they are rounded, which float32 holds exactly."""
     policy.model.to(dtype)
-    half = read_lessons([data], policy, tmp_path / "half.jsonl")
+    half = read_examples([data], policy, tmp_path / "half.jsonl")
     policy.model.float()
-    assert half == read_lessons([data], policy, tmp_path / "full.jsonl")
+    assert half == read_examples([data], policy, tmp_path / "full.jsonl")
 
 
 def test_a_run_from_pictures_makes_its_folder(tmp_path, policy, data):
@@ -92,7 +92,7 @@ def test_parquet_is_read_alike(tmp_path, policy, data):
     rows = [json.loads(line) for line in data.read_text().splitlines()][:5]
     write_parquet(pd.DataFrame(rows), tmp_path / "data.parquet")
     kept = tmp_path / "kept.jsonl"
-    assert read_lessons([tmp_path / "data.parquet"], policy, kept) == read_lessons([data], policy, kept)[:5]
+    assert read_examples([tmp_path / "data.parquet"], policy, kept) == read_examples([data], policy, kept)[:5]
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_parquet_is_read_alike(tmp_path, policy, data):
 def test_a_bad_row_is_named(tmp_path, policy, row, words):
     (tmp_path / "x.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(DataError) as caught:
-        read_lessons([tmp_path / "x.jsonl"], policy, tmp_path / "kept.jsonl")
+        read_examples([tmp_path / "x.jsonl"], policy, tmp_path / "kept.jsonl")
     assert words in str(caught.value)
 
 
 def test_another_kind_of_file_is_refused(tmp_path, policy):
     with pytest.raises(UsageError, match=r"data: .*x\.txt: expected a table"):
-        read_lessons([tmp_path / "x.txt"], policy, tmp_path / "kept.jsonl")
+        read_examples([tmp_path / "x.txt"], policy, tmp_path / "kept.jsonl")
 
 
 def run(folder, data, steps, **changes):

@@ -19,14 +19,14 @@ from gotr1_eval.runs.store import read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run
 from rewards.reward_set import RewardSet
-from tests.fakes import OraclePainter
+from tests.fakes import OracleGenerator
 
 
 def paint(folder: Path, shard: Shard | None = None, rewards: RewardSet | None = None, limit: int = 5) -> Path:
     suite = ShapesSuite()
     plan = plan_samples(suite, ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
     rewards = rewards or RewardSet({})
-    painter = GeneratedPictures(OraclePainter())
+    painter = GeneratedPictures(OracleGenerator())
     return run_job(
         Job(folder=folder, samples=plan, pictures=painter, rewards=rewards, settings={"suite": "shapes"}, tile=3),
         shard=shard,
@@ -82,7 +82,7 @@ def test_shards_that_judged_pictures_of_elsewhere_merge_too(tmp_path):
         Job(
             folder=tmp_path / "made",
             samples=plan,
-            pictures=GeneratedPictures(OraclePainter()),
+            pictures=GeneratedPictures(OracleGenerator()),
             rewards=RewardSet({}),
             settings={},
             tile=2,

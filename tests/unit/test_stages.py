@@ -28,7 +28,7 @@ from gotr1_eval.runs.store import read_judgments, read_samples
 from reports.run_data import load_run
 from reports.tables import summarise_run, table_json
 from rewards.reward_set import RewardSet
-from tests.fakes import OraclePainter, ScriptedJudge
+from tests.fakes import OracleGenerator, ScriptedJudge
 
 SUITE = ShapesSuite()
 
@@ -47,7 +47,7 @@ def start(
     job = Job(
         folder=folder,
         samples=samples or plan(),
-        pictures=GeneratedPictures(painter or OraclePainter()),
+        pictures=GeneratedPictures(painter or OracleGenerator()),
         rewards=rewards,
         settings={"suite": "shapes"},
         tile=4,
@@ -84,7 +84,7 @@ def test_a_second_start_does_nothing(tmp_path: Path):
     start(tmp_path / "run", rewards)
     before = content(tmp_path / "run")
     size = (tmp_path / "run" / "judgments.jsonl").stat().st_size
-    painter = OraclePainter()
+    painter = OracleGenerator()
     start(tmp_path / "run", rewards, painter)
     assert painter.calls == []
     assert content(tmp_path / "run") == before
@@ -98,7 +98,7 @@ def test_a_partly_lost_tile_is_made_again_whole(tmp_path: Path):
     file = tmp_path / "run" / "samples.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:6]))
-    painter = OraclePainter()
+    painter = OracleGenerator()
     start(tmp_path / "run", rewards, painter)
     assert [len(call) for call in painter.calls] == [4, 4]
     assert content(tmp_path / "run") == before
@@ -159,7 +159,7 @@ def test_the_total_follows_a_retried_factor(tmp_path: Path):
 
 def test_more_judges_on_the_same_samples(tmp_path: Path):
     start(tmp_path / "run", Builder().reward_set("geometric"))
-    painter = OraclePainter()
+    painter = OracleGenerator()
     start(tmp_path / "run", Builder().reward_set("shapes"), painter)
     assert painter.calls == []
     run = load_run(tmp_path / "run")
@@ -184,7 +184,7 @@ def test_another_plan_needs_another_folder(tmp_path: Path):
 def test_pictures_from_a_folder(tmp_path: Path):
     samples = plan(limit=2, categories=("color",))
     (tmp_path / "samples").mkdir()
-    oracle = OraclePainter()
+    oracle = OracleGenerator()
     for number, sample in enumerate(samples[:3]):
         (made,) = oracle.generate([sample.prompt], [number])
         made.image.save(tmp_path / "samples" / f"{sample.prompt}_{number:06d}.png")
@@ -212,16 +212,16 @@ KILLED_RUN = """
 import sys
 from pathlib import Path
 from tests.unit.test_stages import plan, start
-from tests.fakes import OraclePainter
+from tests.fakes import OracleGenerator
 from gotr1_eval.build import Builder
-start(Path(sys.argv[1]), Builder().reward_set("shapes"), OraclePainter(0.02), plan(limit=8))
+start(Path(sys.argv[1]), Builder().reward_set("shapes"), OracleGenerator(0.02), plan(limit=8))
 """
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_like_an_unbroken_run(tmp_path: Path):
     rewards = Builder().reward_set("shapes")
-    start(tmp_path / "whole", rewards, OraclePainter(), plan(limit=8))
+    start(tmp_path / "whole", rewards, OracleGenerator(), plan(limit=8))
     rng = random.Random(0)
     kills = 0
     for _ in range(8):
@@ -235,7 +235,7 @@ def test_killed_at_random_moments_it_ends_like_an_unbroken_run(tmp_path: Path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert kills >= 2
-    start(tmp_path / "killed", rewards, OraclePainter(), plan(limit=8))
+    start(tmp_path / "killed", rewards, OracleGenerator(), plan(limit=8))
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
     for name in ("samples.jsonl", "judgments.jsonl"):
         lines = {folder: sum(1 for _ in read_rows(tmp_path / folder / name)) for folder in ("whole", "killed")}

@@ -87,11 +87,11 @@ def test_what_cannot_run_on_several_processes_says_so(tmp_path: Path, monkeypatc
     policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
     other = SimpleNamespace(num_processes=2, distributed_type=SimpleNamespace(value="DEEPSPEED"))
     with pytest.raises(UsageError, match="configured for DEEPSPEED"):
-        sharding.spread(policy, other)
+        sharding.shard_policy(policy, other)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     monkeypatch.setenv("FSDP_VERSION", "1")
     with pytest.raises(UsageError, match="fsdp_version: 2"):
-        sharding.spread(policy, other)
+        sharding.shard_policy(policy, other)
 
 
 @pytest.mark.parametrize(("name", "sharded"), [("ddp", False), ("fsdp2", True)])

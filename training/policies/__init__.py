@@ -23,7 +23,7 @@ gradient through the unconditional row; of the conditional row alone (as T2I-R1 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the tokens were drawn, and so how they must be scored."""
+    """How the tokens were sampled, and so how they must be scored."""
 
     guidance: float
     text_temperature: float = 1.0
@@ -44,15 +44,15 @@ class Actions:
         text: prompt and chain, ending with `<begin_of_image>`.
         chain_BL: bool: a token of the chain that was sampled. An appended `<begin_of_image>` and pads are no actions.
         image_BT: int64 image tokens; every one was sampled.
-        drawn_text_BL, drawn_image_BT: log-probabilities as the sampler saw them, 0 where no action is; by them the
+        sampled_text_BL, sampled_image_BT: log-probabilities as the sampler saw them, 0 where no action is; by them the
             trainer's drift is measured, and nothing else.
     """
 
     text: Padded
     chain_BL: Tensor
     image_BT: Tensor
-    drawn_text_BL: Tensor
-    drawn_image_BT: Tensor
+    sampled_text_BL: Tensor
+    sampled_image_BT: Tensor
 
     @classmethod
     def of(
@@ -60,7 +60,7 @@ class Actions:
         prompts: Sequence[Sequence[int]],
         chains: Sequence[SampledChain],
         image_BT: Tensor,
-        drawn_image_BT: Tensor,
+        sampled_image_BT: Tensor,
         pad: int,
     ) -> Actions:
         """Sequences as they were sampled; all tensors go where the image tokens are."""
@@ -70,10 +70,10 @@ class Actions:
         counts_B1 = torch.tensor([[len(chain.log_probs)] for chain in chains])
         place_L = torch.arange(length)[None, :]
         chain_BL = (place_L >= starts_B1) & (place_L < starts_B1 + counts_B1)
-        drawn_N = torch.tensor([value for chain in chains for value in chain.log_probs])
-        drawn_BL = torch.zeros(chain_BL.shape).masked_scatter(chain_BL, drawn_N)
+        sampled_N = torch.tensor([value for chain in chains for value in chain.log_probs])
+        sampled_BL = torch.zeros(chain_BL.shape).masked_scatter(chain_BL, sampled_N)
         device = image_BT.device
-        return cls(text.to(device), chain_BL.to(device), image_BT, drawn_BL.to(device), drawn_image_BT)
+        return cls(text.to(device), chain_BL.to(device), image_BT, sampled_BL.to(device), sampled_image_BT)
 
     def __len__(self) -> int:
         return len(self.image_BT)
@@ -87,8 +87,8 @@ class Actions:
             text,
             self.chain_BL[rows, -longest:],
             self.image_BT[rows],
-            self.drawn_text_BL[rows, -longest:],
-            self.drawn_image_BT[rows],
+            self.sampled_text_BL[rows, -longest:],
+            self.sampled_image_BT[rows],
         )
 
 
@@ -98,7 +98,7 @@ class SegmentScores:
 
     Attributes:
         log_probs_BS: of the sampled tokens.
-        entropy_BS: of the distributions they were drawn from, in nats, without gradient.
+        entropy_BS: of the distributions they were sampled from, in nats, without gradient.
         kl_BS: exact KL to the reference, where its states were given.
     """
 
@@ -125,14 +125,14 @@ class States:
 
 
 class Policy(nn.Module, ABC):
-    """A model that writes a chain and paints a picture, and scores such sequences with gradients.
+    """A model that writes a chain and generates a picture, and scores such sequences with gradients.
 
     It is one module, so that data parallelism sees one forward pass, and its parameters are the model's.
 
     Attributes:
         model: in transformers' layout, with its configuration and its weights.
         tokenizer: of the chains.
-        sampling: how tokens are drawn, and so how they are scored.
+        sampling: how tokens are sampled, and so how they are scored.
         pad: id that fills up text on the left.
     """
 

@@ -2,7 +2,7 @@
 
 One forward pass over prompt, chain and picture gives both segments: the language head reads the states before the
 chain's tokens, the image head those before the picture's, and neither is run anywhere else. A chain is scored at the
-temperature it was sampled with; a picture after guidance, since the distribution that painted it is
+temperature it was sampled with; a picture after guidance, since the distribution that it was sampled from is
 softmax((u + s (c - u)) / temperature).
 
 Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N chosen positions, V vocabulary or

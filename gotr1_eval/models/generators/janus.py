@@ -1,4 +1,4 @@
-"""Janus-Pro and GoT-R1: writes a reasoning chain and paints it, by a checkpoint on this machine."""
+"""Janus-Pro and GoT-R1: writes a reasoning chain and generates its picture, by a checkpoint on this machine."""
 
 from __future__ import annotations
 
@@ -123,10 +123,10 @@ class JanusGenerator:
         seeds = [seed for _, seed in pairs]
         rows = [encode_prompt(loaded.tokenizer, prompt, loaded.special) for prompt, _ in pairs]
         written = Choice(settings.text_temperature, settings.text_top_k, settings.text_top_p)
-        painted = Choice(settings.image_temperature, settings.image_top_k, settings.image_top_p)
+        picked = Choice(settings.image_temperature, settings.image_top_k, settings.image_top_p)
         chains = sample_chains(loaded.model, rows, seeds, loaded.special, cap=settings.chain_cap, choice=written)
         texts = [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)]
-        images = sample_images(loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=painted)
+        images = sample_images(loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=picked)
         pictures = decode_images(loaded.model, images.ids_BT).numpy()
         facts = {"image_tokens": images.ids_BT.shape[1], "sampled_together": len(pairs)}
         return [

@@ -1,12 +1,12 @@
 """The language model of a Janus with a cache of fixed size: rows of different lengths go on together.
 
-Each row lies flush left in its own slots of the cache and is masked behind its last token, so that a row's sums run
-over the same slots whatever its neighbours' lengths are. Equal to left-padded rows of transformers' own model, position
-for position (tests compare them); written out here because a CUDA graph needs a step without a growing cache, and
-because a step of a small model costs what its calls cost.
+Each row lies flush left in its own part of the KV cache and is masked behind its last token, so that a row's sums run
+over the same positions whatever its neighbours' lengths are. Equal to left-padded rows of transformers' own model,
+position for position (tests compare them); written out here because a CUDA graph needs a step without a growing cache,
+and because a step of a small model costs what its calls cost.
 
-Shape suffixes: R rows, L positions of a prefill, S slots, H heads, G heads of keys and values, D width, E width of a
-head.
+Shape suffixes: R rows, L positions of a prefill, S of the KV cache, H heads, G heads of keys and values, D width, E
+width of a head.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transformers.models.llama.modeling_llama import LlamaModel, apply_rotary_po
 from gotr1_eval.core.errors import UsageError
 
 SPAN, CPU_SPAN = 64, 16
-"""Attention reads the slots up to the longest row, rounded up to this many: few on the CPU, which waits for memory;
+"""Attention reads the cache up to the longest row, rounded up to this many: few on the CPU, which waits for memory;
 more on a GPU, which captures a graph for every span. Below 16 the CPU's sums run in another order, and last digits
 change."""
 PREFILL_TOKENS = 16_384
@@ -31,29 +31,29 @@ PREFILL_TOKENS = 16_384
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
-def rounded(slots: int, device: torch.device) -> int:
+def rounded(positions: int, device: torch.device) -> int:
     """The next multiple of the device's span."""
     span = CPU_SPAN if device.type == "cpu" else SPAN
-    return -(-slots // span) * span
+    return -(-positions // span) * span
 
 
-class Slots:
-    """Keys and values of every layer: [R, G, S, E] each, allocated once a stage.
+class KVCache:
+    """The KV cache: keys and values of every layer, [R, G, S, E] each, allocated once a stage.
 
     Raises:
         UsageError: the language model is no LLaMA.
     """
 
-    def __init__(self, language_model: Any, rows: int, slots: int) -> None:  # noqa: ANN401 - transformers is untyped
+    def __init__(self, language_model: Any, rows: int, positions: int) -> None:  # noqa: ANN401 - transformers is untyped
         if not isinstance(_bare(language_model), LlamaModel):
             raise UsageError(f"the sampler knows LLaMA as the language model, got {type(language_model).__name__}")
         config, weight = language_model.config, language_model.embed_tokens.weight
-        shape = (rows, config.num_key_value_heads, rounded(slots, weight.device), head_width(config))
+        shape = (rows, config.num_key_value_heads, rounded(positions, weight.device), head_width(config))
         self.keys, self.values = (
             [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(config.num_hidden_layers)]
             for _ in range(2)
         )
-        self.rows, self.slots = rows, shape[2]
+        self.rows, self.positions = rows, shape[2]
 
 
 def _bare(language_model: Any) -> Any:  # noqa: ANN401
@@ -67,14 +67,14 @@ def head_width(config: Any) -> int:  # noqa: ANN401
 
 
 class Decoder:
-    """The first rows of some slots, and how far each of them is filled."""
+    """The first rows of a KV cache, and how far each of them is filled."""
 
-    def __init__(self, language_model: Any, slots: Slots, rows: int) -> None:  # noqa: ANN401
+    def __init__(self, language_model: Any, cache: KVCache, rows: int) -> None:  # noqa: ANN401
         self._model = language_model
-        self._slots = slots
+        self._cache = cache
         self._device = language_model.embed_tokens.weight.device
         self._rows_R = torch.arange(rows, device=self._device)
-        self._places_S = torch.arange(slots.slots, device=self._device)
+        self._places_S = torch.arange(cache.positions, device=self._device)
         self.lengths_R = torch.zeros(rows, dtype=torch.int64, device=self._device)
 
     def prefill(self, embedded: Sequence[Tensor]) -> Tensor:
@@ -92,7 +92,7 @@ class Decoder:
             states[places] = self._prefill_together([embedded[index] for index in places], places)
         source = torch.tensor([first[id(row)] for row in embedded], device=self._device)
         if len(distinct) < len(embedded):
-            for cached_RGSE in (*self._slots.keys, *self._slots.values):
+            for cached_RGSE in (*self._cache.keys, *self._cache.values):
                 cached_RGSE[: len(embedded)] = cached_RGSE[source]
         self.lengths_R.copy_(torch.tensor([len(row) for row in embedded]))
         return states[source]
@@ -104,8 +104,8 @@ class Decoder:
         to_R = torch.tensor(places, device=self._device)
 
         def attend(layer: int, query_RHLE: Tensor, key_RGLE: Tensor, value_RGLE: Tensor) -> Tensor:
-            self._slots.keys[layer][to_R, :, :length] = key_RGLE
-            self._slots.values[layer][to_R, :, :length] = value_RGLE
+            self._cache.keys[layer][to_R, :, :length] = key_RGLE
+            self._cache.values[layer][to_R, :, :length] = value_RGLE
             return scaled_dot_product_attention(
                 query_RHLE, key_RGLE, value_RGLE, is_causal=True, enable_gqa=_grouped(query_RHLE, key_RGLE)
             )
@@ -120,14 +120,14 @@ class Decoder:
         Nothing here depends on the host, and no tensor changes its place: the step can be captured as a CUDA graph.
 
         Args:
-            span: slots that attention reads; more than the longest row has tokens.
+            span: positions that attention reads; more than the longest row has tokens.
         """
         visible_R1S = self._places_S[None, :span] <= self.lengths_R[:, None]
         mask_R11S = visible_R1S[:, None, None, :]
         rows = len(self._rows_R)
 
         def attend(layer: int, query_RHLE: Tensor, key_RGLE: Tensor, value_RGLE: Tensor) -> Tensor:
-            keys_RGSE, values_RGSE = self._slots.keys[layer][:rows], self._slots.values[layer][:rows]
+            keys_RGSE, values_RGSE = self._cache.keys[layer][:rows], self._cache.values[layer][:rows]
             keys_RGSE[self._rows_R, :, self.lengths_R] = key_RGLE[:, :, 0]
             values_RGSE[self._rows_R, :, self.lengths_R] = value_RGLE[:, :, 0]
             return scaled_dot_product_attention(

@@ -6,9 +6,9 @@
             as the picture has tokens
 
 Differences from the script: many prompts at once, noise by the sample's own seed (`noise`), logits in float32, each
-head where a token is drawn and nowhere else. A row's cache lies flush left and its noise is its own, so that a sample's
-tokens depend on its prompt, its seed and the number of rows, not on who its neighbours are. On a GPU a decode step,
-which reads all weights once and computes little, is replayed as a CUDA graph: without one the GPU waits for Python.
+head where a token is sampled and nowhere else. A row's KV cache lies flush left and its noise is its own, so that a
+sample's tokens depend on its prompt, its seed and the number of rows, not on who its neighbours are. On a GPU a decode
+step reads all weights once and computes little; it is replayed as a CUDA graph, else the GPU would wait for Python.
 
 Shape suffixes: B samples, R rows (B, or 2B with guidance: all conditional rows, then all unconditional ones),
 L text positions, S steps, T image tokens, V vocabulary or codebook, D width of the model.
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
-from gotr1_eval.models.janus.decoder import Decoder, Slots, rounded
+from gotr1_eval.models.janus.decoder import Decoder, KVCache, rounded
 from gotr1_eval.models.janus.noise import Stage, stream_keys
 from gotr1_eval.models.janus.sequence import SpecialIds
 from gotr1_eval.models.sequences import SampledChain, SampledImages, unconditional_row
@@ -44,7 +44,7 @@ class Replayed:
 
     Args:
         state: the tensors that a call changes and that the next one reads, all on one device. A cache of keys and
-            values need not be among them: a call writes the slot of its own position, and the first real call writes
+            values need not be among them: a call writes its own position of the cache, and the first real call writes
             it again.
     """
 
@@ -85,7 +85,7 @@ class Replayed:
 
 
 class _Drawing:
-    """One stage's tokens, drawn step by step.
+    """One stage's tokens, sampled step by step.
 
     Args:
         logits: from the states of the last tokens [R, D] to logits [B, V].
@@ -119,7 +119,7 @@ class _Drawing:
         self._step += 1
 
     def next(self, longest: int) -> None:
-        """Feed what was drawn last and draw again; `longest` is the length of the longest row with it."""
+        """Feed what was sampled last and sample again; `longest` is the length of the longest row with it."""
         self._replayed(self._go_on, rounded(longest, self._step.device))
 
     def _go_on(self, span: int) -> None:
@@ -141,17 +141,17 @@ def sample_chains(
     embed = model.get_input_embeddings()
     rows = {tuple(prompt): embed(torch.tensor(prompt, device=device)) for prompt in prompts}
     longest = max(map(len, prompts))
-    decoder = Decoder(language_model, Slots(language_model, len(prompts), longest + cap), len(prompts))
+    decoder = Decoder(language_model, KVCache(language_model, len(prompts), longest + cap), len(prompts))
     keys_B = stream_keys(seeds, Stage.CHAIN, device)
     drawing = _Drawing(decoder, model.lm_head, embed, keys_B, cap, choice)
     drawing.first(decoder.prefill([rows[tuple(prompt)] for prompt in prompts]))
-    drawn, look = 1, 1 if device.type == "cpu" else LOOK
-    while drawn < cap:
-        if drawn % look == 0 and (drawing.ids_BS[:, :drawn] == special.begin_of_image).any(dim=1).all():
+    sampled, look = 1, 1 if device.type == "cpu" else LOOK
+    while sampled < cap:
+        if sampled % look == 0 and (drawing.ids_BS[:, :sampled] == special.begin_of_image).any(dim=1).all():
             break
-        drawing.next(longest + drawn)
-        drawn += 1
-    ids, log_probs = drawing.ids_BS[:, :drawn].tolist(), drawing.log_probs_BS[:, :drawn].tolist()
+        drawing.next(longest + sampled)
+        sampled += 1
+    ids, log_probs = drawing.ids_BS[:, :sampled].tolist(), drawing.log_probs_BS[:, :sampled].tolist()
     chains = [_cut(row, told, special.begin_of_image) for row, told in zip(ids, log_probs, strict=True)]
     broken = sum(not all(map(math.isfinite, chain.log_probs)) for chain in chains)
     _check_finite(broken, len(chains), "the language head's logits", "chains", model.dtype)
@@ -162,7 +162,7 @@ def _check_finite(broken: int, count: int, what: str, of: str, dtype: torch.dtyp
     """Raises BackendError where a stage met NaN or infinity.
 
     Looked for once a stage, in what the stage leaves behind: a log-probability is NaN where any logit of its row is NaN
-    or plus infinity. Minus infinity alone is a token that is never drawn.
+    or plus infinity. Minus infinity alone is a token that is never sampled.
     """
     if broken:
         raise BackendError(
@@ -205,7 +205,7 @@ def sample_images(
     embedded = {row: embed(torch.tensor(row, device=device)) for row in rows}
     steps = model.config.vision_config.num_image_tokens
     longest = max(map(len, texts))
-    decoder = Decoder(language_model, Slots(language_model, len(rows), longest + steps), len(rows))
+    decoder = Decoder(language_model, KVCache(language_model, len(rows), longest + steps), len(rows))
 
     def logits(states_RD: Tensor) -> Tensor:
         logits_RV = model.model.generation_head(states_RD).float()
@@ -218,8 +218,8 @@ def sample_images(
     keys_B = stream_keys(seeds, Stage.IMAGE, device)
     drawing = _Drawing(decoder, logits, embed_image, keys_B, steps, choice)
     drawing.first(decoder.prefill([embedded[row] for row in rows]))
-    for drawn in range(1, steps):
-        drawing.next(longest + drawn)
+    for sampled in range(1, steps):
+        drawing.next(longest + sampled)
     broken = int((~drawing.log_probs_BS.isfinite()).any(dim=1).sum())
     _check_finite(broken, count, "the image head's logits", "pictures", model.dtype)
     return SampledImages(drawing.ids_BS, drawing.log_probs_BS)
