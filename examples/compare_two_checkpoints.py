@@ -2,8 +2,8 @@
 
     python examples/compare_two_checkpoints.py [A] [B]
 
-Without arguments the embedded tiny Janus is compared with itself under stronger guidance. Both paint the same held-out
-prompts of the shapes world from the same seeds, so that the comparison is paired. Started again, it goes on where it
+Without arguments the embedded tiny Janus is compared with itself under stronger guidance. Both take the same held-out
+prompts of the shapes world and the same seeds, so that the comparison is paired. Started again, it resumes where it
 stopped; runs and page are in runs/.
 """
 
@@ -24,16 +24,16 @@ from reports.run_data import RunData, load_run
 PLAN = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=6, seed=0)
 
 
-def paint_and_judge(name: str, ckpt: str, guidance: float) -> RunData:
+def generate_and_judge(name: str, ckpt: str, guidance: float) -> RunData:
     builder = Builder()
-    painter = GeneratedPictures(builder.generator({"use": "janus", "ckpt": ckpt, "guidance": guidance}))
+    pictures = GeneratedPictures(builder.generator({"use": "janus", "ckpt": ckpt, "guidance": guidance}))
     asked = {"suite": "shapes", "ckpt": ckpt, "guidance": guidance, "seed": 0}
     return load_run(
         run_job(
             Job(
                 folder=Path("runs", name),
                 samples=PLAN,
-                pictures=painter,
+                pictures=pictures,
                 rewards=builder.reward_set("shapes"),
                 settings=asked,
             )
@@ -42,7 +42,7 @@ def paint_and_judge(name: str, ckpt: str, guidance: float) -> RunData:
 
 
 first, second = sys.argv[1:3] or ("tiny-janus", "tiny-janus")
-runs = [paint_and_judge("a", first, 1.0), paint_and_judge("b", second, 2.0 if first == second else 1.0)]
+runs = [generate_and_judge("a", first, 1.0), generate_and_judge("b", second, 2.0 if first == second else 1.0)]
 comparison = compare_runs(*runs, judges=["total"])
 for category, difference in comparison.judges[0].rows.items():
     print(sentence(category, difference))

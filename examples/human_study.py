@@ -23,12 +23,12 @@ from reports.agreement.table_mapping import read_mapping_or_none
 folder = Path(tempfile.mkdtemp())
 builder = Builder()
 plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=8, seed=0)
-painter = GeneratedPictures(builder.generator({"use": "janus", "ckpt": "tiny-janus"}))
+pictures = GeneratedPictures(builder.generator({"use": "janus", "ckpt": "tiny-janus"}))
 run = run_job(
     Job(
         folder=folder / "run",
         samples=plan,
-        pictures=painter,
+        pictures=pictures,
         rewards=builder.reward_set("shapes"),
         settings={"suite": "shapes", "seed": 0},
     )

@@ -1,7 +1,7 @@
 """Use a reward set as the reward of TRL's GRPO trainer.
 
 Needs the extra `dev`. The model is of toy size with random weights, and the reward reads the chain that it writes:
-noise, which earns nothing. Yours is a real model. For judges of the picture let a `rollout_func` of TRL's paint, and
+noise, which earns nothing. Yours is a real model. For judges of the picture let a `rollout_func` of TRL's make it, and
 return the pictures beside the tokens as a list `image`; then any reward set will do. An unscored sample gives None,
 which TRL leaves out.
 """

@@ -146,10 +146,10 @@ def decode_floor(asked: argparse.Namespace, samples: int) -> str:
     row = [*encode_prompt(loaded.tokenizer, PROMPT, loaded.special), loaded.special.begin_of_image]
     steps = model.config.vision_config.num_image_tokens
 
-    def paint() -> None:
+    def generate() -> None:
         sample_images(model, [row] * samples, range(samples), loaded.special, guidance=GUIDANCE, choice=Choice())
 
-    took = seconds(paint, 1, device)
+    took = seconds(generate, 1, device)
     language = sum(each.numel() * each.element_size() for each in model.model.language_model.parameters())
     cache = 2 * samples * (len(row) + steps / 2) * cache_bytes_per_token(model)
     floor = (language + cache) / bandwidth

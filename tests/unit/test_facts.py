@@ -33,7 +33,7 @@ from training.judging import check_applies
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix, read_source
-from training.rollout import paint
+from training.rollout import generate
 from training.settings import GrpoSettings, PromptSource
 
 CAT = {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": "a cat"}
@@ -98,7 +98,7 @@ def test_a_rollout_hands_the_facts_to_its_judges_before_and_after_painting():
     told: list[Sample] = []
     prompts = [Prompt("a red circle", {"category": "color", "mine": [1, {"a": None}]}), Prompt("a blue square")]
     policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
-    rollout = paint(policy, prompts, [1, 2], chain_cap=6, tile=1, written=told.extend)
+    rollout = generate(policy, prompts, [1, 2], chain_cap=6, tile=1, written=told.extend)
     assert [sample.meta for sample in rollout.samples] == [prompt.facts for prompt in prompts]
     assert [sample.meta for sample in told] == [prompt.facts for prompt in prompts]
 

@@ -13,7 +13,7 @@ from tests.tiny_models import CODES, loaded_random, random_model
 from training.loss import exact_kl
 from training.policies import Sampling, States
 from training.policies.janus import JanusPolicy
-from training.rollout import paint
+from training.rollout import generate
 
 TEXTS = ["a red circle", "a blue square on the left of a green circle", "a dotted triangle", "two red circles"]
 PROMPTS = [Prompt(text) for text in TEXTS]
@@ -27,7 +27,7 @@ def checkpoint():
 
 @pytest.fixture(scope="module")
 def rollout(checkpoint):
-    found = paint(JanusPolicy(checkpoint, SAMPLING), PROMPTS, [1, 2, 3, 4], chain_cap=30, tile=3)
+    found = generate(JanusPolicy(checkpoint, SAMPLING), PROMPTS, [1, 2, 3, 4], chain_cap=30, tile=3)
     assert any(found.truncated)
     return found
 
