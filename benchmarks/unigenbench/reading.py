@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import own_turn
+from gotr1_eval.core.reading.reply import own_turn, refuse_refusal
 
 Lists = tuple[Any, Any]
 """(analysis, score) as they stand in the tags: mostly two lists."""
@@ -26,6 +26,8 @@ _ANALYSIS = re.compile(r"<analysis>(.*?)</analysis>", re.S)
 _SCORE = re.compile(r"<score>(.*?)</score>", re.S)
 _ANY_SCORE = re.compile(r"<score>(.*?)</score>", re.S | re.I)
 _CLOSING = re.compile(r"(?:\s|```|</\w+>|<analysis>.*?</analysis>)*", re.S | re.I)
+_FORM = re.compile(r"<(?:description|analysis|score)>", re.I)
+"""Here the form begins that was asked for."""
 _ENTRY = re.compile(r"[01](?:\.0)?")
 _LIST = re.compile(rf"\[\s*({_ENTRY.pattern}(?:\s*,\s*{_ENTRY.pattern})*)\s*,?\s*\]")
 
@@ -97,6 +99,8 @@ def read_verdicts(text: str, points: int, finish: str | None = None) -> list[boo
     matches = list(_ANY_SCORE.finditer(answer))
     if not matches or not _CLOSING.fullmatch(answer, matches[-1].end()):
         raise UnreadableReply("The answer must end with <score>...</score> and a list of 0 and 1 in it.")
+    begun = _FORM.search(answer)
+    refuse_refusal(answer, begun.start() if begun else 0)
     found = {match[1].strip() for match in matches}
     lists = [_LIST.fullmatch(one) for one in found]
     if len(lists) > 1 or lists[0] is None:
