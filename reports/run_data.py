@@ -53,6 +53,10 @@ class RunData:
         """What its judges remarked, each line once."""
         return list(dict.fromkeys(line for column in self.judges for line in column.remarks))
 
+    def column(self, factor: str) -> JudgeColumn | None:
+        """The judge of that column; None where it was not asked."""
+        return next((column for column in self.judges if column.factor == factor), None)
+
     def category(self, sample: Sample) -> str:
         """The sample's category, "all" where the run has none."""
         return str(sample.meta.get("category", "all"))

@@ -7,7 +7,7 @@ it was read from, so that reports show what failed and agreement is computed a q
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,6 +57,7 @@ class Procedure:
             end of the value, so that the picture is unscored.
         semantics: None where there is no official script to follow or to mend.
         facts: whatever else changes a value: digests of the wording, the version of the benchmark's own code.
+        remarks: what a reader of the numbers should know of a run's samples, a line each.
     """
 
     metric: str
@@ -71,6 +72,7 @@ class Procedure:
     unanswered: Unanswered = "left out"
     semantics: Semantics | None = None
     facts: Mapping[str, Json] = field(default_factory=dict)
+    remarks: Callable[[Iterable[Sample]], list[str]] = lambda samples: []
 
     def name(self, model: str) -> str:
         """The number's name: ``metric[model, mode, reader, dependency, aggregation, encoding, semantics]``."""
@@ -144,6 +146,10 @@ class ChecklistJudge:
             characters=sum(map(_length, requests)),
             answer_tokens_at_most=sum(1 if one.choices or one.first_tokens else one.max_tokens for one in requests),
         )
+
+    def remarks(self, samples: Iterable[Sample]) -> list[str]:
+        """See `gotr1_eval.core.protocols.Remarking`."""
+        return self.procedure.remarks(samples)
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample; `NOT_APPLICABLE` without the fact that the questions are made of."""

@@ -69,7 +69,7 @@ class GenEvalSuite:
     def write_official(self, run: Path) -> list[str]:
         """results.jsonl in the official form, and summary.json; nothing where the official judge was not asked."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == COLUMN), None)
+        column = judged.column(COLUMN)
         if column is None:
             return []
         results = write_results(list(judged.samples.values()), judged.outcomes[column.name], run / "results.jsonl")

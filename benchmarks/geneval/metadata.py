@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from gotr1_eval.core.coco import NAMES as CLASSES
 from gotr1_eval.core.coco import full_name
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.judging import object_fact
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import read_rows
 
@@ -53,15 +52,8 @@ class Task:
 
 
 def row_of(sample: Sample) -> dict[str, Json] | None:
-    """The sample's row of the metadata, None for prompts of other benchmarks.
-
-    A table of cells holds it as JSON: Arrow, for one, has no column for a relation beside a number.
-    """
-    row = sample.meta.get(FACTS)
-    if isinstance(row, str):
-        with suppress(ValueError):
-            row = json.loads(row)
-    return row if isinstance(row, dict) else None
+    """The sample's row of the metadata, None for prompts of other benchmarks."""
+    return object_fact(sample, FACTS)
 
 
 def read_tasks(path: Path) -> list[Task]:

@@ -68,7 +68,7 @@ class GenEval2Suite:
     def write_official(self, run: Path) -> list[str]:
         """tables.json, and score_lists.json in the official form where every question of every prompt has a score."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == COLUMN), None)
+        column = judged.column(COLUMN)
         if column is None:
             return []
         outcomes = judged.outcomes[column.name]

@@ -61,7 +61,7 @@ class LongTextSuite(PlainSuite):
     def write_official(self, run: Path) -> list[str]:
         """A file of results a language, as the official script writes it, and summary.json."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == OFFICIAL), None)
+        column = judged.column(OFFICIAL)
         if column is None:
             return []
         outcomes = judged.outcomes[column.name]

@@ -76,7 +76,7 @@ class CoReBenchSuite:
     def write_official(self, run: Path) -> list[str]:
         """A result file of the official script for each dimension, and summary.json over them."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == self.column), None)
+        column = judged.column(self.column)
         if column is None:
             return []
         outcomes = judged.outcomes[column.name]

@@ -11,6 +11,7 @@ from benchmarks.tiif.prompts import Item, read_items
 from benchmarks.tiif.tables import GROUPS, read_model, tabulate
 from benchmarks.tiif.text import read_text_results
 from gotr1_eval.core.checklist import questions_of, write_questions
+from gotr1_eval.core.judging import object_fact
 from gotr1_eval.core.outcome import Outcome
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json, Sample
@@ -79,7 +80,7 @@ class TiifSuite:
     def write_official(self, run: Path) -> list[str]:
         """The official script's verdict files in ``tiif/``, and summary.json; nothing where its judge was not asked."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == COLUMN), None)
+        column = judged.column(COLUMN)
         if column is None:
             return []
         written = 0
@@ -117,8 +118,8 @@ class TiifSuite:
 
 
 def _place_of(sample: Sample) -> Mapping[str, Json] | None:
-    place = sample.meta.get(PLACE)
-    return place if isinstance(place, dict) and {"index", "length"} <= place.keys() else None
+    place = object_fact(sample, PLACE) or {}
+    return place if {"index", "length"} <= place.keys() else None
 
 
 def _verdict_row(sample: Sample, outcome: Outcome | None) -> dict[str, Json] | None:

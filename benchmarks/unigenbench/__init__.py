@@ -75,7 +75,7 @@ class UniGenBenchSuite:
     def write_official(self, run: Path) -> list[str]:
         """For each list the result file of the official script and its sums; nothing where its judge was not asked."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == self.column), None)
+        column = judged.column(self.column)
         if column is None:
             return []
         lines = [column.name]

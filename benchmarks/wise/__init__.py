@@ -68,7 +68,7 @@ class WiseSuite:
     def write_official(self, run: Path) -> list[str]:
         """The score file of the official script and summary.json; nothing where the official judge was not asked."""
         judged = load_run(run)
-        column = next((column for column in judged.judges if column.factor == self.column), None)
+        column = judged.column(self.column)
         if column is None:
             return []
         outcomes = judged.outcomes[column.name]

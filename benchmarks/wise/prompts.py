@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.wise.protocols import Protocol
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.judging import object_fact
 from gotr1_eval.core.types import Json, Sample
 
 
@@ -33,14 +34,9 @@ def fact_name(protocol: Protocol) -> str:
 
 
 def fact_of(sample: Sample, protocol: Protocol) -> Mapping[str, Any] | None:
-    """The fact of a sample; also as JSON text, as a table's cell holds it. None for prompts of other benchmarks."""
-    fact = sample.meta.get(fact_name(protocol))
-    if isinstance(fact, str):
-        try:
-            fact = json.loads(fact)
-        except ValueError:
-            return None
-    return fact if isinstance(fact, dict) and {"prompt_id", "explanation"} <= fact.keys() else None
+    """The fact of a sample; None for prompts of other benchmarks."""
+    fact = object_fact(sample, fact_name(protocol)) or {}
+    return fact if {"prompt_id", "explanation"} <= fact.keys() else None
 
 
 def read_items(folder: Path, protocol: Protocol) -> dict[str, list[Item]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from gotr1_eval.core.errors import BackendError, GotR1Error, UsageError, one_line
 from gotr1_eval.core.outcome import Outcome, Unscored, Why, check_range
@@ -64,6 +67,18 @@ def check_facts(judges: Iterable[Judge], known: Collection[str]) -> None:
 def facts_of(samples: Iterable[Sample]) -> frozenset[str]:
     """The names of the facts that at least one of the samples has."""
     return frozenset(name for sample in samples for name, fact in sample.meta.items() if fact is not None)
+
+
+def object_fact(sample: Sample, name: str) -> dict[str, Any] | None:
+    """A sample's fact that is an object, None where it has none; a table of cells holds it as JSON text.
+
+    Arrow, for one, has no column for a text beside a number.
+    """
+    fact = sample.meta.get(name)
+    if isinstance(fact, str):
+        with suppress(ValueError, RecursionError):
+            fact = json.loads(fact)
+    return fact if isinstance(fact, dict) else None
 
 
 def _named(facts: Sequence[str]) -> str:

@@ -167,6 +167,8 @@ def test_a_run_from_pictures_to_files(tmp_path: Path, capsys: pytest.CaptureFixt
     command = ["bench", "unigenbench", "--categories", "en,en_long", "--images-per-prompt", "2", "--out", str(out)]
     assert run([*command, "--data", str(data), "--images", str(pictures), "--judge-model", str(model)]) == 0
     printed = capsys.readouterr().err
+    assert "note: prompt 509 is read with a comma that the authors' file lacks" in printed
+    assert "3 of 3 kinds of test points stand on fewer than 50 prompts (the fewest on 1)" in printed
     assert "our overall (share of all test points; the official script has none): 4/6" in printed
     rows = list(csv.DictReader((out / "unigenbench_en.csv").read_text().splitlines()))
     assert [row["index"] for row in rows] == ["0", "0", "7", "7"]
