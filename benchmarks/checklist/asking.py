@@ -315,7 +315,10 @@ def _undescribed(case: Case, reply: Unscored) -> list[Said] | Unscored:
 def _ask(
     vlm: Vlm, cases: Sequence[Case], requests: Sequence[Sequence[Request]], mode: Spoken
 ) -> list[list[Said] | Unscored]:
-    """Ask all requests together, and again those whose reply could not be read, as often as the mode says."""
+    """Ask all requests together, and again those whose reply could not be read, as often as the mode says.
+
+    A reply that was cut off before its answer began is asked for again only with more room: it would be cut off again.
+    """
     jobs = [
         (case, place, request) for case, each in zip(cases, requests, strict=True) for place, request in enumerate(each)
     ]
@@ -325,12 +328,15 @@ def _ask(
     for attempt in range(mode.attempts):
         sent = [mode.retry(jobs[job][2], attempt) if attempt else jobs[job][2] for job in open_]
         left = []
-        for job, reply in zip(open_, vlm.reply(sent) if sent else [], strict=True):
+        for job, request, reply in zip(open_, sent, vlm.reply(sent) if sent else [], strict=True):
             case, place, _ = jobs[job]
             width = 1 if isinstance(mode, OneByOne) else len(case.questions)
             if isinstance(reply, Unscored):
-                said = unanswered(replace(reply, replies=(*kept.get(job, ()), *reply.replies)))
+                kept[job] = (*kept.get(job, ()), *reply.replies)
+                said = unanswered(replace(reply, replies=kept[job]))
                 results[job] = said if isinstance(said, Unscored) else [said] * width
+                more_room = mode.retry(jobs[job][2], attempt + 1).max_tokens > request.max_tokens
+                left += [job] if reply.why is Why.TRUNCATED and more_room else []
                 continue
             kept[job] = (*kept.get(job, ()), reply)
             try:

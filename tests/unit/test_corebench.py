@@ -95,6 +95,20 @@ def test_empty_answers_are_asked_again_with_more_room(tmp_path: Path):
     assert len(requests) == 6
 
 
+def test_a_thought_that_was_cut_off_is_given_more_room(tmp_path: Path):
+    def answer(request: Request) -> Any:
+        if request.max_tokens < 2048:
+            cut = Reply(text="", model="m", finish="length", thought="is there a")
+            return Unscored(why=Why.TRUNCATED, detail="cut off", replies=(cut,))
+        return Reply(text="yes", model="m", thought="there is")
+
+    outcome, requests = judged(tmp_path, answer, model="Qwen3-VL-8B-Thinking")
+    assert isinstance(outcome, Score)
+    assert outcome.value == 1.0
+    assert [request.max_tokens for request in requests] == [512, 512, 2048, 2048]
+    assert [reply.thought for reply in outcome.replies] == ["is there a", "there is"] * 2
+
+
 def test_a_thinking_judge_answers_behind_the_tag_or_apart(tmp_path: Path):
     assert [thinks(name) for name in ("Qwen3-VL-8B-Thinking", "Qwen3.5-9B", "Qwen3_5_9B", "Qwen3-VL-8B-Instruct")] == [
         True,
