@@ -67,15 +67,16 @@ def _group(run: RunData, protocol: str, own: Mapping[str, float | None], faults:
 
 
 def _cells(run: RunData, table: Table) -> dict[str, tuple[str, str]]:
-    """Official metric -> (judge, row) of the table where its mean stands."""
+    """Official metric -> (judge, row) of the table where its mean stands; headlines after the categories."""
     cells: dict[str, tuple[str, str]] = {}
+    headlines: dict[str, tuple[str, str]] = {}
     for category, judge, name in _official(run):
         cells[category] = judge, category
         if (overall := name.benchmark.mean_of_categories) and TASK_MEAN in table.rows:
-            cells[overall] = judge, TASK_MEAN
+            headlines[overall] = judge, TASK_MEAN
         if (overall := name.mean_of_pictures) and ALL in table.rows:
-            cells[overall] = judge, ALL
-    return cells
+            headlines[overall] = judge, ALL
+    return cells | headlines
 
 
 def _faults(run: RunData, table: Table) -> dict[str, list[str]]:

@@ -277,6 +277,27 @@ def test_genevals_overall_needs_all_tasks(short_lists: None, tmp_path: Path):
     assert part.faults[OVERALL] == ["without counting, colors, position, color_attr"]
 
 
+def test_a_headline_may_be_the_mean_of_all_pictures_and_protocols_share_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    verified = STATED["wise"].metrics["wise_verified"]
+    digests = {name: digest([f"{name} {number}" for number in range(3)]) for name in verified.categories}
+    with_lists(monkeypatch, {name: PromptList(prompts=3, digest=value) for name, value in digests.items()})
+    name = metric_name("wise_verified", [maker.names[0] for maker in verified.made_with], "reference")
+
+    def answer(sample: Sample) -> Outcome:
+        return Score(value=float(sample.meta["category"] == "culture"))
+
+    judges = {"w": ScriptedJudge(answer, name=name)}
+    (whole,) = judged(tmp_path / "a", Lists("wise", verified.categories), judges, images_per_prompt=1)
+    assert whole.protocol == "WISE Verified"
+    assert whole.own["overall"] == pytest.approx(1 / 6)
+    assert whole.comparable == [*verified.categories, "overall"]
+    assert {row.model: row.values["overall"] for row in whole.rows}["Janus-Pro-7B"] == 0.334
+    (part,) = judged(tmp_path / "b", Lists("wise", ("culture", "time")), judges, images_per_prompt=1)
+    assert part.faults["overall"] == ["without space, biology, physics, chemistry"]
+
+
 def test_other_runs_have_no_peers(tmp_path: Path):
     assert judged(tmp_path / "run", Lists("shapes", ("spatial",)), {"s": always("geometric", 0.5, ("spatial",))}) == []
 
