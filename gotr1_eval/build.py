@@ -40,7 +40,7 @@ from gotr1_eval.core.protocols import (
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.downloading import without_downloads
 from gotr1_eval.models.vlms.cached import CachedVlm
-from gotr1_eval.settings import Settings, read_settings, read_toml
+from gotr1_eval.settings import Settings, read_component, read_settings, read_toml
 from rewards.grounders import DetectorGrounder, PrecomputedGrounder, VlmGrounder, VlmGrounderSettings
 from rewards.reward_set import RewardSet, assemble, read_reward_set
 
@@ -263,8 +263,9 @@ def read_judge_model(text: str, reply_cache: Path | None = None) -> dict[str, Js
 
     Args:
         text: a checkpoint folder, a repository on the Hugging Face hub, servers and their model,
-            ``http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-7B-Instruct`` (several addresses with commas between them), or
-            a ``.toml`` file with the settings of a language-vision model.
+            ``http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-7B-Instruct`` (several addresses with commas between them), a
+            ``.toml`` file with the settings of a language-vision model, or a plug-in, ``name,setting=value,...``, where
+            no folder has that name.
         reply_cache: file in which replies are kept; None keeps none.
 
     Raises:
@@ -282,6 +283,8 @@ def read_judge_model(text: str, reply_cache: Path | None = None) -> dict[str, Js
             )
         urls: list[Json] = [url.strip() for url in servers.split(",")]
         spec = {"use": "openai_compatible", "base_url": urls if len(urls) > 1 else urls[0], "model": model}
+    elif text.partition(",")[0] in VLMS.list() and not Path(text).exists():
+        spec = read_component(text, "--judge-model")
     else:
         spec = {"use": "qwen" if _is_qwen(text) else "transformers_auto", "model": text}
     if spec["use"] == "openai_compatible" and (family := _box_family(str(spec.get("model", "")))):

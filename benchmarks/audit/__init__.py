@@ -1,10 +1,11 @@
-"""An audit of judges: cases with known answers, in six parts, and a report card with a grade per part.
+"""An audit of judges: cases with known answers, in seven parts, and a report card with a grade per part.
 
     spatial       plans whose relation is true, false or ambiguous by construction; drawn against written boxes
     metamorphic   changes that must turn the verdict, and changes that must not touch it
     semantic      one fault at a time in the words of a chain
     grounding     scenes and composed pictures with known boxes; phantoms; coordinate frames
     prompt-image  one picture under its true prompt and under three false ones
+    questions     one question about a picture, with the answer that is right and with one that is wrong
     robustness    orders, flattery, other files, the same sample again; and the share unscored in every part
 
 Departure from what people call a benchmark: nothing here says how good a judge is on real pictures, only that
@@ -20,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.audit import grounding, metamorphic, prompt_image, robustness, semantic, spatial
+from benchmarks.audit import grounding, metamorphic, prompt_image, questions, robustness, semantic, spatial
 from benchmarks.audit.card import Card, grade_run
 from benchmarks.audit.cases import SUITE, Looks, Planned, plan_part
 from benchmarks.audit.examined import VARIANT, VARIANT_SETTINGS, Examined
@@ -35,7 +36,9 @@ from rewards.reward_set import RewardSet
 
 VERSION = 1
 """Counted up whenever a sample of the plan, or a known answer, changes."""
-PARTS = (spatial.PART, metamorphic.PART, semantic.PART, grounding.PART, prompt_image.PART, robustness.PART)
+PARTS = (
+    spatial.PART, metamorphic.PART, semantic.PART, grounding.PART, prompt_image.PART, questions.PART, robustness.PART,
+)  # fmt: skip
 SIZES: Mapping[str, int] = {"small": 8, "medium": 40, "large": 160}
 """Cases of each part for each kind of judge."""
 

@@ -145,7 +145,7 @@ def grade_run(run: RunData, parts: Sequence[Part], looks: Mapping[str, Looks]) -
 def _scale(outcomes: Mapping[str, Outcome], looks: Looks, range_: Sequence[float]) -> Scale:
     values = [outcome.value for outcome in outcomes.values() if isinstance(outcome, Score)]
     spread = max(values) - min(values) if values else 0.0
-    verdict = (range_[0] + range_[1]) / 2 if looks is Looks.PLAN else None
+    verdict = (range_[0] + range_[1]) / 2 if looks in (Looks.PLAN, Looks.QUESTIONS) else None
     return Scale(verdict, spread / STEPS + 1e-9)
 
 

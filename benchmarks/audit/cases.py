@@ -31,6 +31,8 @@ class Looks(StrEnum):
     """The boxes of the chain, and the picture."""
     PICTURE = "picture"
     """Prompt, and the picture."""
+    QUESTIONS = "questions"
+    """The prompt's own questions (the fact `questions`), and the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,14 @@ class Variant:
     Attributes:
         picture: draws the picture; None for samples without one.
         free: the prompt is worded freely, so that a judge of a fixed language may say that it cannot read it.
+        facts: of the prompt, for judges that need some.
     """
 
     prompt: str
     chain: str | None = None
     picture: Callable[[], Image.Image] | None = None
     free: bool = False
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ def plan_part(part: Part, seed: int, count: int) -> list[Planned]:
                 "role": role,
                 "free": variant.free,
                 "facts": dict(case.facts),
+                **variant.facts,
             }
             name = sample_id(SUITE, part.name, index, place)
             planned.append(Planned(Sample(id=name, prompt=variant.prompt, chain=variant.chain, meta=meta), variant))

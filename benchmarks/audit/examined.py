@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.audit.cases import Looks
+from gotr1_eval.core.checklist import QUESTIONS
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.protocols import Judge, LooksAt
@@ -36,7 +37,7 @@ class Examined:
     def __init__(self, judge: Judge, looks: Looks, parts: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.judged = judge
         self.looks = looks
-        self.looks_at: LooksAt = looks.value
+        self.looks_at = cast(LooksAt, Looks.PICTURE.value if looks is Looks.QUESTIONS else looks.value)
         self.parts = parts
         self.name = judge.name
         self.range = judge.range
@@ -72,11 +73,13 @@ class Examined:
 
 
 def looks_at(judge: Judge, given: str | None) -> Looks:
-    """What the judge looks at: as its own field `looks_at` says, or else as given.
+    """What the judge looks at: questions where it needs them, what its own field `looks_at` says, or else as given.
 
     Raises:
         UsageError: neither tells.
     """
+    if QUESTIONS in judge.needs:
+        return Looks.QUESTIONS
     known = [looks.value for looks in Looks]
     named = judge.looks_at or given
     if named not in known:

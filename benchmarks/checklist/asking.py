@@ -19,19 +19,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from gotr1_eval.core.checklist import Question, Verdict
+from gotr1_eval.core.checklist import NUMBERS, Question, Verdict
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Answers, Request, Vlm
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
-
-NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], start=1
-    )
-}
-"""The words for counts, and their digits."""
 
 
 def forms_of(answers: Sequence[str]) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.checklist.asking import NUMBERS
-from gotr1_eval.core.checklist import Question
+from gotr1_eval.core.checklist import NUMBERS, Question
 
 NOUNS = {
     name: plural or f"{name}s"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checklist.asking import NUMBERS, forms_of
+from benchmarks.checklist.asking import forms_of
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from gotr1_eval.core.checklist import ChecklistError, Question
+from gotr1_eval.core.checklist import NUMBERS, ChecklistError, Question
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import read_rows

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.plain_suite import PlainSuite
+from gotr1_eval.core.checklist import QUESTIONS, write_questions
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
+from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
+from gotr1_eval.shapes.questions import statement_questions
 
 
 class Settings(StrictSettings):
@@ -31,6 +34,11 @@ class ShapesSuite(PlainSuite):
     def prompts(self, category: str) -> Sequence[str]:
         """The category's prompts of this split."""
         return prompts(category, self.split)
+
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """The prompt's questions under ``questions``; their answers follow from what is drawn."""
+        statement = read_prompt(self.prompts(category)[prompt_index])
+        return {QUESTIONS: write_questions(statement_questions(statement))} if statement is not None else {}
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """The detector of drawn shapes."""

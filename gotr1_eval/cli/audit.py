@@ -29,7 +29,7 @@ def audit(
     ],
     judge_model: JudgeModel = None,
     looks_at: Annotated[
-        Literal["prose", "plan", "grounding", "picture"] | None,
+        Literal["prose", "plan", "grounding", "picture", "questions"] | None,
         typer.Option("--looks-at", help="What the judges look at, for those that do not say it themselves."),
     ] = None,
     size: Annotated[

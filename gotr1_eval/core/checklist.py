@@ -21,6 +21,11 @@ from gotr1_eval.core.types import Json, Sample
 
 QUESTIONS = "questions"
 """The fact of a prompt (a key of `Sample.meta`) that holds its checklist."""
+NUMBERS = {
+    "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10",
+}  # fmt: skip
+"""The words for counts, and their digits."""
 Verdict = float | None
 Dependency = Literal["none", "direct", "transitive"]
 Within = Literal["mean", "geometric_mean", "weighted", "all"]

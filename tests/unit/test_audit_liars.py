@@ -31,12 +31,14 @@ HONEST: Mapping[Looks, Mapping[str, object]] = {
     Looks.PLAN: {"use": "geometric"},
     Looks.GROUNDING: {"use": "reasoning_image", "grounder": {"use": "shapes"}},
     Looks.PICTURE: {"use": "shapes_prompt_image"},
+    Looks.QUESTIONS: {"use": "checklist", "vlm": {"use": "shapes"}},
 }
 ASKED = {
     Looks.PROSE: {"semantic", "robustness"},
     Looks.PLAN: {"spatial", "metamorphic", "robustness"},
     Looks.GROUNDING: {"metamorphic", "grounding", "robustness"},
     Looks.PICTURE: {"metamorphic", "prompt-image", "robustness"},
+    Looks.QUESTIONS: {"questions", "robustness"},
 }
 BLIND = (Looks.PLAN, Looks.GROUNDING, Looks.PICTURE)
 """The kinds of judge that have positions to be blind to."""
