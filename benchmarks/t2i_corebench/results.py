@@ -167,7 +167,9 @@ def read_results(path: Path, prompts: Mapping[str, tuple[str, Sequence[str]]] | 
     Raises:
         DataError: it is no such file; or pictures of several judges would be mixed.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = [file for file in sorted(path.glob("*.json")) if dimension_of(file.stem) in DIMENSIONS]
     judges = {file.stem.removeprefix(f"{dimension_of(file.stem)}-") for file in files}
     if len(judges) > 1:
         raise DataError(f"result files of several judges ({', '.join(sorted(judges))}); name one file a dimension",

@@ -45,12 +45,12 @@ class ScoreFile:
 
 
 def read_scores(path: Path, protocol: Protocol) -> ScoreFile:
-    """The marks of a score file, or of all ``*.jsonl`` of a folder: the official scripts write one a subject area.
+    """The marks of a score file, or of all ``*scores*.jsonl`` of a folder: the official scripts write three.
 
     Raises:
         DataError: it cannot be read, or none of its rows is a row of this protocol.
     """
-    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    files = sorted(path.glob("*scores*.jsonl")) if path.is_dir() else [path]
     try:
         lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

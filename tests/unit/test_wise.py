@@ -149,7 +149,7 @@ def test_a_run_from_pictures_to_files(
     assert len(summary["missing_ids"]) == 998
     category = "culture" if protocol == "verified" else "legacy_culture"
     assert summary["categories"] == {category: {"mean": pytest.approx(0.5), "pictures": 2}}
-    assert run(["bench", suite, "--results", str(out / "wise_scores.jsonl")]) == 0
+    assert run(["bench", suite, "--results", str(out)]) == 0
     told = capsys.readouterr()
     assert f"{category:<18} = 0.5000 (2 pictures)" in told.out
     assert "998 of 1,000 ids have no row" in told.err
