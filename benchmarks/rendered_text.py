@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from gotr1_eval.core.statistics.intervals import Interval, prompt_bootstrap
 
 _LETTERS = "\u4e00-\u9fa5a-zA-Z0-9àâäéèêëîïôöùûüçÀÂÄÉÈÊËÎÏÔÖÙÛÜÇ"
@@ -32,10 +34,14 @@ def unspaced(text: str) -> str:
     return _OTHER_OR_BLANK.sub("", text)
 
 
-def any_letters(text: str, *, blanks: bool) -> str:
-    """Letters and digits of every script, composed, without upper case; white space as single blanks, or none."""
-    composed = unicodedata.normalize("NFC", text).casefold()
-    kept = "".join(one for one in composed if one.isalnum() or one.isspace())
+def any_letters(text: str, *, blanks: bool, fold: bool) -> str:
+    """Letters and digits of every script, composed; white space as single blanks, or none.
+
+    Args:
+        fold: upper case is taken for lower case.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    kept = "".join(one for one in (composed.casefold() if fold else composed) if one.isalnum() or one.isspace())
     return (" " if blanks else "").join(kept.split())
 
 
@@ -58,6 +64,23 @@ def match(wanted: Sequence[str] | str, read: Iterable[str]) -> Match:
     missing = there - Counter(read)
     unmatched = tuple(missing.elements())
     return Match(len(wanted) - len(unmatched), len(wanted), unmatched)
+
+
+def has_chinese(text: str) -> bool:
+    """Whether a character of the Chinese block is in it."""
+    return any("\u4e00" <= one <= "\u9fff" for one in text)
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Levenshtein's distance: the fewest insertions, deletions and replacements of a character."""
+    letters = np.array([ord(letter) for letter in other], dtype=np.int64)
+    steps = np.arange(len(other) + 1)
+    row = steps
+    for place, letter in enumerate(one, start=1):
+        replaced = np.minimum(row[1:] + 1, row[:-1] + (letters != ord(letter)))
+        # An insertion goes on from the cell to the left: each cell is the least of those before it and the way there.
+        row = np.minimum.accumulate(np.concatenate([[place], replaced]) - steps) + steps
+    return int(row[-1])
 
 
 def micro_interval(by_prompt: Sequence[Sequence[Match]]) -> Interval:

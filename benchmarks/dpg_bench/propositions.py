@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.semantics import Semantics
-from gotr1_eval.core.checklist import ChecklistError, Question
+from gotr1_eval.core.checklist import ChecklistError, Question, parents_first
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.types import Json
 
@@ -174,17 +174,4 @@ def questions_of(item: Item, semantics: Semantics) -> tuple[Question, ...]:
         Question(id=str(number), text=one.question, parents=one.parents, tag=one.category)
         for number, one in by_id.items()
     ]
-    return tuple(questions if semantics == "reference" else _parents_first(questions))
-
-
-def _parents_first(questions: Sequence[Question]) -> list[Question]:
-    """The questions, each behind its parents and otherwise in their order; those of a circle stay at the end."""
-    names = {question.id for question in questions}
-    ordered: list[Question] = []
-    waiting = list(questions)
-    while waiting:
-        there = {question.id for question in ordered}
-        free = next((one for one in waiting if not (names & {*one.parents}) - there), waiting[0])
-        ordered.append(free)
-        waiting.remove(free)
-    return ordered
+    return tuple(questions if semantics == "reference" else parents_first(questions))

@@ -31,7 +31,7 @@ def normalise(text: str, language: Language, semantics: Semantics) -> str:
     `corrected` keeps the letters of every script and ignores case in Chinese texts, too.
     """
     if semantics == "corrected":
-        return any_letters(text, blanks=language == "en")
+        return any_letters(text, blanks=language == "en", fold=True)
     return spaced(text).lower() if language == "en" else unspaced(text)
 
 

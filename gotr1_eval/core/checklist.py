@@ -179,6 +179,23 @@ def apply_dependency(
     return counted
 
 
+def parents_first(questions: Sequence[Question]) -> list[Question]:
+    """The questions, each behind its parents and otherwise in their order, so that a rule in their order is whole.
+
+    Of questions that depend on each other in a circle the first one goes on.
+    """
+    names = {question.id for question in questions}
+    ordered: list[Question] = []
+    there: set[str] = set()
+    waiting = list(questions)
+    while waiting:
+        free = next((one for one in waiting if not (names & {*one.parents}) - there), waiting[0])
+        waiting.remove(free)
+        ordered.append(free)
+        there.add(free.id)
+    return ordered
+
+
 def within_picture(questions: Sequence[Question], verdicts: Sequence[Verdict], rule: Within) -> Verdict:
     """The picture's value in [0, 1] over its answered questions; None where that is not known.
 

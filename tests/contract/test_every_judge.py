@@ -30,6 +30,8 @@ SPECS: dict[str, dict[str, Any]] = {
     "numeracy": {"detector": EYES, "data": "LISTS"},
     "three_in_one": {"yes_no": EYES, "detector": EYES, "encoder": "tests.plugins.fake_encoder", "data": "LISTS"},
     "dpg": {"yes_no": EYES},
+    "oneig_alignment": {"vlm": VLM, "data": "LISTS"},
+    "oneig_text": {"ocr": "tests.plugins.fake_ocr"},
     "longtext": {"ocr": "tests.plugins.fake_ocr"},
     "dpg_vlm": {"vlm": VLM},
     "geneval": {"detector": EYES, "encoder": "tests.plugins.fake_encoder"},
@@ -79,6 +81,7 @@ def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
         'def soft_tifa(): "{} One word!".format(1)\ndef vqa_score(): "Is it {}?".format(1)\n'
     )
     (tmp_path / "complex_val_action.txt").write_text("a circle rolls\n")
+    (tmp_path / "inference.py").write_text('def infer_semantic(question):\n    return {"text": f"{question}!"}\n')
     for write in (write_wise, write_unigenbench, write_corebench, write_tiif):
         write(tmp_path)
     spec = {key: str(tmp_path) if value == "LISTS" else value for key, value in SPECS.get(request.param, {}).items()}
@@ -130,7 +133,12 @@ def samples(tmp_path: Path) -> list[Sample]:
             "dpg": {"item_id": "a", "propositions": [{"id": 1}]},
             "longtext": {"language": "en", "prompt_id": 1, "text": [1]},
         },
-        {"longtext": {"language": "en", "prompt_id": 1, "text": ["255 0", "!"]}},
+        {
+            "longtext": {"language": "en", "prompt_id": 1, "text": ["255 0", "!"]},
+            "oneig_alignment": {"class": "anime", "id": "0", "questions": {"1": "A cup?"}, "dependency": {"1": [7]}},
+            "oneig_text": {"class": "text", "id": "0", "language": "zh", "gold": "['255']"},
+        },
+        {"oneig_alignment": {"questions": {"2": "A cup?"}}, "oneig_text": {"language": "en", "gold": None}},
         {
             "t2i_corebench": [{"text": "Is there a cup?"}],
             "tiif_questions": [{"text": "Is there a cup?"}],

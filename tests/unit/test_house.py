@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("gotr1_eval", "rewards", "reports", "training", "benchmarks")
 OWN = tuple(f"benchmarks/{path.parent.name}/" for path in sorted((ROOT / "benchmarks").glob("*/data.toml")))
 """The folders of benchmarks that somebody else publishes."""
-BENCHMARK = re.compile(r"geneval|compbench|unigenbench|corebench|tiif|dpg|longtext|(?<![a-z_-])wise(?![a-z ])", re.I)
+BENCHMARK = re.compile(
+    r"geneval|compbench|unigenbench|corebench|tiif|dpg|longtext|oneig|(?<![a-z_-])wise(?![a-z ])", re.I
+)
 REMAINING = {
     "gotr1_eval/cli/app.py",
     "gotr1_eval/cli/bench.py",

@@ -1,0 +1,1 @@
+"""OneIG-Bench's alignment and text, each a column of its own."""
