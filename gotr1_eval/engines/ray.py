@@ -22,7 +22,7 @@ from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, cluster, fitting_tile, judges_fault
 from gotr1_eval.engines.recipe import Recipe
 from gotr1_eval.runs.description import expected_of, run_setup
-from gotr1_eval.runs.job import TILE, Job, grown_at, plan_run, tile_of
+from gotr1_eval.runs.job import TILE, Job, grown_at, list_samples, tile_of
 from gotr1_eval.runs.part_work import lay_out, number_of_parts, part_size, write_view
 from gotr1_eval.runs.parts import PartFolder, PartStore, parts_of
 from gotr1_eval.runs.stages import Progress, Work
@@ -86,22 +86,22 @@ class RayEngine:
         with cluster() as ray:
             _check_room(ray.cluster_resources(), self._pools(ray, recipe))
             tile = job.tile or tile_of(folder) or self._fitting_tile(ray, recipe)
-            plan = plan_run(job, folder, tile)
-            parts, size = self._parts(folder, plan.facts.count, tile, generates=recipe.generates)
-            setup = run_setup(plan.facts, job.pictures.name, rewards, samples=job.samples, request=job.request)
+            listed = list_samples(job, folder, tile)
+            parts, size = self._parts(folder, listed.facts.count, tile, generates=recipe.generates)
+            setup = run_setup(listed.facts, job.pictures.name, rewards, samples=job.samples, request=job.request)
             setup |= {"parts": {"place": parts.place, "samples": size}}
-            info = RunInfo(identity=plan.identity, setup=setup)
-            grows = plan.there if parts_of(folder) is not None else None
-            with RunStore.open(folder, grows or info, plan.grown_from) as store:
+            info = RunInfo(identity=listed.identity, setup=setup)
+            grows = listed.there if parts_of(folder) is not None else None
+            with RunStore.open(folder, grows or info, listed.grown_from) as store:
                 if grows is not None:
                     _check_laid_out(grows, parts, size)
                 count = lay_out(
-                    parts, plan.samples, plan.facts.count, size, rewards.makers, plan.anew, rows=grows is None
+                    parts, listed.samples, listed.facts.count, size, rewards.makers, listed.anew, rows=grows is None
                 )
                 # Only now, so that a start that is killed leaves the run as it was.
                 store.describe(info)
                 self._check_judges(ray, recipe, parts, Work(pictures=None, rewards=rewards, tile=tile, retry=job.retry))
-                progress.start("judge" if rewards.judges else "generate", plan.facts.count, 0)
+                progress.start("judge" if rewards.judges else "generate", listed.facts.count, 0)
                 work = PoolWork(recipe, parts, rewards.makers, tile, tuple(job.retry), Path.cwd())
                 for samples in self._stream(ray, count, work):
                     progress.advance(samples)

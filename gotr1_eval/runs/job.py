@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
+class RunSamples:
     """The samples of a run in the order in which tiles are cut, and what run.json is to say of them.
 
     Attributes:
@@ -80,7 +80,7 @@ class RunPlan:
         return None if self.there is None else self.there.identity
 
 
-def plan_run(job: Job, folder: Path, tile: int, shard: Shard | None = None) -> RunPlan:
+def list_samples(job: Job, folder: Path, tile: int, shard: Shard | None = None) -> RunSamples:
     """Look at the samples once, and at what the folder holds.
 
     Args:
@@ -101,21 +101,21 @@ def plan_run(job: Job, folder: Path, tile: int, shard: Shard | None = None) -> R
         taken = shard.take(list(job.samples), tile)
         # A part of a run stands on the whole run's prompts: merged, it is that run.
         facts = replace(survey(taken), prompts=facts.prompts)
-        return RunPlan(samples=taken, facts=facts, identity={**identity, "shard": str(shard)})
+        return RunSamples(samples=taken, facts=facts, identity={**identity, "shard": str(shard)})
     if not (folder / "run.json").exists():
-        return RunPlan(samples=job.samples, facts=facts, identity=identity)
+        return RunSamples(samples=job.samples, facts=facts, identity=identity)
     there = read_info(folder)
     if there.identity == redacted_json(identity):
-        return RunPlan(samples=job.samples, facts=facts, identity=identity)
+        return RunSamples(samples=job.samples, facts=facts, identity=identity)
     if (before := grown_at(there.identity)) and {**there.identity} == {**identity, GROWN: [*before]}:
         samples = _in_order(job.samples, folder, identity)
-        return RunPlan(samples=samples, facts=facts, identity=there.identity)
+        return RunSamples(samples=samples, facts=facts, identity=there.identity)
     if not _grows(there, identity, job, facts.count):
-        return RunPlan(samples=job.samples, facts=facts, identity=identity)
+        return RunSamples(samples=job.samples, facts=facts, identity=identity)
     held = sum(expected_of(there).values()) if parts_of(folder) is not None else len(read_samples(folder))
     samples = _in_order(job.samples, folder, identity)
     identity[GROWN] = [*dict.fromkeys([*before, held])]
-    return RunPlan(samples=samples, facts=facts, identity=identity, there=there)
+    return RunSamples(samples=samples, facts=facts, identity=identity, there=there)
 
 
 def tile_of(folder: Path) -> int | None:

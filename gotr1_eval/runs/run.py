@@ -8,7 +8,7 @@ from pathlib import Path
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.description import run_setup
-from gotr1_eval.runs.job import TILE, Job, plan_run, tile_of
+from gotr1_eval.runs.job import TILE, Job, list_samples, tile_of
 from gotr1_eval.runs.part_work import bring_view_up_to_date
 from gotr1_eval.runs.shards import Shard
 from gotr1_eval.runs.stages import Progress, Work, work_on
@@ -38,24 +38,24 @@ def run_job(
     folder = job.folder if shard is None else shard.folder(job.folder)
     tile = job.tile or tile_of(folder) or job.pictures.fitting_tile(TILE)
     missing = bring_view_up_to_date(folder)
-    plan = plan_run(job, folder, tile, shard)
-    if plan.anew and missing:
+    listed = list_samples(job, folder, tile, shard)
+    if listed.anew and missing:
         raise UsageError(
             f"{folder} has grown in parts, of which {missing} samples are not made yet; go on with --engine ray"
         )
     work = Work(pictures=job.pictures, rewards=job.rewards, tile=tile, retry=job.retry)
-    planned = list(plan.samples)
+    planned = list(listed.samples)
 
     def info(samples: Sequence[Sample] = ()) -> RunInfo:
-        setup = run_setup(plan.facts, job.pictures.name, job.rewards, request=job.request, samples=samples)
-        return RunInfo(identity=plan.identity, setup=setup)
+        setup = run_setup(listed.facts, job.pictures.name, job.rewards, request=job.request, samples=samples)
+        return RunInfo(identity=listed.identity, setup=setup)
 
     def describe(samples: Sequence[Sample]) -> None:
         """What a file says about pictures can be held against the pictures only now that they are there."""
         store.describe(info(samples if shard is None else ()))
 
-    with RunStore.open(folder, info(), plan.grown_from) as store:
+    with RunStore.open(folder, info(), listed.grown_from) as store:
         if job.rewards.judges and not work.judged(store, planned):
             ready()
-        work_on(store, planned, work, anew=plan.anew, progress=progress, generated=describe)
+        work_on(store, planned, work, anew=listed.anew, progress=progress, generated=describe)
     return folder
