@@ -95,6 +95,16 @@ def test_batched_answers_equal_single_ones(build, kind, share):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_two_pictures_give_two_answers(build, kind):
+    """Some releases of transformers take features of pictures under a name of their own and swallow every other."""
+    first, second, none = build(kind).reply(
+        [Request(prompt="red?", images=seen, choices=DIGITS) for seen in ((A,), (B,), ())]
+    )
+    for one, other in ((first, second), (first, none), (second, none)):
+        assert not np.allclose(one.choice_log_probs, other.choice_log_probs, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_decoding_equals_transformers_generate(build, kind):
     vlm = build(kind)
     request = Request(prompt="Is a red circle left of a blue square?", images=(A,), max_tokens=8)

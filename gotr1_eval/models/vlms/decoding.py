@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from gotr1_eval.models.vlms.forms import Walk
-from gotr1_eval.models.vlms.pictures import Picture, merge_pictures
+from gotr1_eval.models.vlms.pictures import Picture, embedded
 from gotr1_eval.models.vlms.rows import Row, pad_left, shared_beginnings
 
 
@@ -67,13 +66,13 @@ def read_rows(model: Any, rows: Sequence[Row], pictures: Mapping[str, Picture], 
     groups = shared_beginnings(rows) if share else []
     if not share or len(groups) == len(rows):
         whole = pad_left([(row.ids, row.positions_AL) for row in rows], device)
-        seen = merge_pictures([pictures[key] for row in rows for key in row.pictures])
+        seen = [pictures[key] for row in rows for key in row.pictures]
         output = _forward(model, whole.ids_BL, whole.mask_BL, whole.positions_ABL, pictures=seen)
         mask_BL, axes = whole.mask_BL, whole.positions_ABL.shape[0]
     else:
         leaders = [(rows[group.members[0]], group.length) for group in groups]
         begun = pad_left([(row.ids[:end], row.positions_AL[:, :end]) for row, end in leaders], device)
-        seen = merge_pictures([pictures[key] for row, _ in leaders for key in row.pictures])
+        seen = [pictures[key] for row, _ in leaders for key in row.pictures]
         cache = _forward(model, begun.ids_BL, begun.mask_BL, begun.positions_ABL, pictures=seen).past_key_values
         group_of = {member: place for place, group in enumerate(groups) for member in group.members}
         group_B = torch.tensor([group_of[place] for place in range(len(rows))], device=device)
@@ -186,18 +185,27 @@ def _forward(
     positions_ABL: torch.Tensor,
     *,
     cache: Any = None,  # noqa: ANN401
-    pictures: SimpleNamespace | None = None,
+    pictures: Sequence[Picture] = (),
     every_logit: bool = False,
 ) -> Any:  # noqa: ANN401
-    return model(
-        input_ids=ids_BL,
-        attention_mask=mask_BL,
-        position_ids=positions_ABL if positions_ABL.shape[0] > 1 else positions_ABL[0],
-        past_key_values=cache,
-        mm_encoder_outputs=None if pictures is None else {"image": pictures},
-        use_cache=True,
-        logits_to_keep=0 if every_logit else 1,
+    given = {
+        "attention_mask": mask_BL,
+        "position_ids": positions_ABL if positions_ABL.shape[0] > 1 else positions_ABL[0],
+        "past_key_values": cache,
+        "use_cache": True,
+    }
+    kept = 0 if every_logit else 1
+    if not pictures:
+        return model(input_ids=ids_BL, logits_to_keep=kept, **given)
+    embeds_BLD, seen_BL, deep = embedded(model, ids_BL, pictures)
+    if not deep:
+        return model(inputs_embeds=embeds_BLD, logits_to_keep=kept, **given)
+    # The whole class would take features for several layers together with the picture's pixels only.
+    output = model.model.language_model(
+        inputs_embeds=embeds_BLD, visual_pos_masks=seen_BL, deepstack_visual_embeds=deep, **given
     )
+    output.logits = model.lm_head(output.last_hidden_state[:, -kept:])
+    return output
 
 
 def _log_probs(logits: torch.Tensor) -> torch.Tensor:

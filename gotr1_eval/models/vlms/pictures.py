@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -28,15 +27,35 @@ class Picture:
     deep: tuple[tuple[torch.Tensor, ...], ...] = ()
 
 
-def merge_pictures(pictures: Sequence[Picture]) -> SimpleNamespace | None:
-    """Features in the form in which transformers' models take what they have encoded before."""
-    if not pictures:
-        return None
+def read_features(encoded: Any) -> Picture:  # noqa: ANN401
+    """What a model's `get_image_features` returned; up to release 5.17 a layer's features are one tensor."""
+    deep = getattr(encoded, "deepstack_features", None) or ()
+    layers = ((layer,) if isinstance(layer, torch.Tensor) else tuple(layer) for layer in deep)
+    return Picture(tuple(encoded.pooler_output), tuple(layers))
+
+
+def embedded(
+    model: Any,  # noqa: ANN401
+    ids_BL: torch.Tensor,
+    pictures: Sequence[Picture],
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Tokens with the pictures' features in their places, as transformers' classes put them there.
+
+    By hand, since the classes take features that were encoded before under a name that came after release 5.17; earlier
+    ones swallow the name, and the model answers without having seen anything.
+
+    Returns:
+        (embeddings [B, L, width], bool [B, L] where a picture's token stands, features [such tokens, width] for each
+        of the layers that get some besides).
+    """
+    seen_BL = ids_BL == model.config.image_token_id
+    embeds_BLD: torch.Tensor = model.get_input_embeddings()(ids_BL)
+    features = torch.cat([part for picture in pictures for part in picture.tokens]).to(embeds_BLD)
+    if len(features) != (places := int(seen_BL.sum())):
+        raise ValueError(f"{len(features)} features of pictures for {places} places")  # masked_scatter would not tell
     layers = zip(*(picture.deep for picture in pictures), strict=True)
-    return SimpleNamespace(
-        pooler_output=[part for picture in pictures for part in picture.tokens],
-        deepstack_features=[[part for parts in layer for part in parts] for layer in layers],
-    )
+    deep = [torch.cat([part for parts in layer for part in parts]).to(embeds_BLD) for layer in layers]
+    return embeds_BLD.masked_scatter(seen_BL.unsqueeze(-1), features), seen_BL, deep
 
 
 def picture_key(image: Image.Image) -> str:

@@ -23,7 +23,7 @@ from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import load_whole, read_model_type, read_tokenizer
 from gotr1_eval.models.vlms.local import Loaded, LocalSettings, LocalVlm, stop_tokens
-from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, token_positions
+from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, read_features, token_positions
 from gotr1_eval.models.vlms.rows import Row
 
 
@@ -203,8 +203,7 @@ class QwenVlm(LocalVlm):
         seen = self.loaded.model.get_image_features(
             prepared["pixel_values"], prepared["image_grid_thw"], return_dict=True
         )
-        deep = getattr(seen, "deepstack_features", None) or ()
-        return Picture(tuple(seen.pooler_output), tuple(tuple(layer) for layer in deep))
+        return read_features(seen)
 
 
 def build(settings: Settings, workshop: Workshop) -> QwenVlm:

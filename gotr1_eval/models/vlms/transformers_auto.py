@@ -15,7 +15,7 @@ from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import load_whole, read_model_type
 from gotr1_eval.models.vlms.local import Loaded, LocalSettings, LocalVlm, stop_tokens
-from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, token_positions
+from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, read_features, token_positions
 from gotr1_eval.models.vlms.rows import Row
 
 _TEXT = {"input_ids", "attention_mask", "mm_token_type_ids"}
@@ -139,8 +139,7 @@ class AutoVlm(LocalVlm):
             for name, tensor in given.items()
         }
         seen = self.loaded.model.get_image_features(**ready, return_dict=True)
-        deep = getattr(seen, "deepstack_features", None) or ()
-        return Picture(tuple(seen.pooler_output), tuple(tuple(layer) for layer in deep))
+        return read_features(seen)
 
 
 def build(settings: Settings, workshop: Workshop) -> AutoVlm:
