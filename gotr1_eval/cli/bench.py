@@ -131,10 +131,34 @@ def _default(field: FieldInfo) -> str | bool:
     return False if field.is_required() or value is None or value == () else str(value)
 
 
+def _list_benchmarks(wanted: bool) -> None:
+    """Shows the benchmarks and stops, before a suite is missed."""
+    from gotr1_eval.cli.bench_list import show_benchmarks
+
+    if wanted:
+        show_benchmarks()
+        raise typer.Exit
+
+
+ListAll = Annotated[
+    bool,
+    typer.Option("--list", is_eager=True, callback=_list_benchmarks, help="Show every benchmark, and what it lacks."),
+]
+
+
 def run_suite(
-    request: RunRequest, *, results: Results = None, dry_run: DryRun = False, as_json: AsJson = False
+    request: RunRequest,
+    *,
+    results: Results = None,
+    dry_run: DryRun = False,
+    list_all: ListAll = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Make and judge the pictures of a benchmark, and write the report."""
+    """Make and judge the pictures of a benchmark, and write the report.
+
+    Args:
+        list_all: was acted on before the request was read.
+    """
     from gotr1_eval.bench import foresee, prepare_bench
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import show_estimate
