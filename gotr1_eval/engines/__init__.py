@@ -50,7 +50,7 @@ def open_engine(spec: Mapping[str, Json], builder: Builder, shard: str | None = 
 
     Args:
         builder: what built the judges and the generator that the engine will be given.
-        shard: the part that --shard names; an engine of several processes takes none.
+        shard: what --shard names; an engine of several processes takes none.
 
     Raises:
         UsageError: an unknown engine or setting, or a package that is not installed.

@@ -99,7 +99,7 @@ def list_samples(job: Job, folder: Path, tile: int, shard: Shard | None = None) 
     }
     if shard is not None:
         taken = shard.take(list(job.samples), tile)
-        # A part of a run stands on the whole run's prompts: merged, it is that run.
+        # A shard of a run stands on the whole run's prompts: merged, it is that run.
         facts = replace(survey(taken), prompts=facts.prompts)
         return RunSamples(samples=taken, facts=facts, identity={**identity, "shard": str(shard)})
     if not (folder / "run.json").exists():

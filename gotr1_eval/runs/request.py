@@ -135,7 +135,7 @@ class RunRequest(JudgingRequest):
         default="reference", description="Official metrics as their scripts compute them, bug for bug, or corrected."
     )
     shard: str | None = Field(
-        default=None, description="Only this part of the run, such as 1/4; `gotr1-eval merge` puts the parts together."
+        default=None, description="Only this shard of the run, such as 1/4; `gotr1-eval merge` puts shards together."
     )
 
     @model_validator(mode="before")

@@ -25,7 +25,7 @@ def run_job(
     """Generate and judge every sample of the job in its run folder; resumes what is there.
 
     Args:
-        shard: only this part of the samples, in a folder of its own.
+        shard: only these of the samples, in a folder of their own.
         ready: raises when the judges' models cannot answer; called before anything is generated, where anything is
             left to judge.
 

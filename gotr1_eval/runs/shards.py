@@ -24,7 +24,7 @@ _FOLDER = re.compile(r"\.shard-(\d+)-of-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` parts, counted from 1."""
+    """One of `count` shards, counted from 1."""
 
     number: int
     count: int

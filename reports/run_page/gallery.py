@@ -22,7 +22,7 @@ from gotr1_eval.files.pictures import PictureError, picture_name
 from gotr1_eval.files.writing import write_atomically
 from reports.run_data import RunData
 from reports.run_page.sample_details import Frame, SampleDetails, Verdict, chain_defects, sample_details, why_in_words
-from reports.run_page.sample_ranks import Standings
+from reports.run_page.sample_ranks import SampleRanks
 from reports.shell import script_json
 from reports.thumbnails import SmallPicture, shrink
 
@@ -40,7 +40,7 @@ LONGEST = 6000
 """Characters of one chain, note or reply that a page shows; the run folder has the rest."""
 
 
-def gallery_rows(run: RunData, standings: Standings, shown: Sequence[int], reasons: Sequence[str]) -> dict[str, Any]:
+def gallery_rows(run: RunData, ranked: SampleRanks, shown: Sequence[int], reasons: Sequence[str]) -> dict[str, Any]:
     """The columns that are filtered and sorted by, of the samples that are shown, as lists of equal length."""
     samples = list(run.samples.values())
     chosen = [samples[place] for place in shown]
@@ -57,11 +57,11 @@ def gallery_rows(run: RunData, standings: Standings, shown: Sequence[int], reaso
             "prompt": [shortened(sample.prompt, 600) for sample in chosen],
             "category": [categories.index(run.category(sample)) for sample in chosen],
             "defects": [[names.index(name) for name in found] for found in defects],
-            "scores": [_numbers(standings.values[column.name], shown) for column in run.judges],
+            "scores": [_numbers(ranked.values[column.name], shown) for column in run.judges],
             "outcomes": [
                 [_outcome(run.outcomes[column.name].get(sample.id)) for sample in chosen] for column in run.judges
             ],
-            "disagreement": _numbers(standings.disagreement, shown),
+            "disagreement": _numbers(ranked.disagreement, shown),
             "reason": list(reasons),
         },
     }

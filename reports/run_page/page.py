@@ -13,8 +13,8 @@ from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import gallery, plots, score_table, training
-from reports.run_page.sample_ranks import Standings, chosen_samples, find_standings
-from reports.run_page.score_table import landmarks
+from reports.run_page.sample_ranks import SampleRanks, chosen_samples, rank_samples
+from reports.run_page.score_table import published_scores
 from reports.tables import SUMS, Table
 
 EMBEDDED = 200
@@ -45,10 +45,10 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
     Args:
         beside: a folder for the samples that the page does not hold; None leaves them out.
     """
-    standings = find_standings(run)
-    data = _gallery_data(run, standings, beside)
+    ranked = rank_samples(run)
+    data = _gallery_data(run, ranked, beside)
     peers = peers_of(run, table)
-    published = landmarks(run, peers)
+    published = published_scores(run, peers)
     judges = score_table.judge_rows(table, published)
     trained_in = training.training_folder(run.folder)
     return shell.render(
@@ -67,24 +67,24 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         peers=peers,
         fault_lines=score_table.fault_lines,
         ceilings=ceiling_lines(run),
-        distributions=plots.distributions(run, standings),
-        correlations=plots.correlations(run, standings),
-        lengths=plots.chain_lengths(run, standings),
+        distributions=plots.distributions(run, ranked),
+        correlations=plots.correlations(run, ranked),
+        lengths=plots.chain_lengths(run, ranked),
         curves=training.training_curves(trained_in) if trained_in is not None else [],
         data=data,
         selection=_selection(run, len(data["details"]), data["beside"] is not None),
     )
 
 
-def _gallery_data(run: RunData, standings: Standings, beside: Path | None) -> dict[str, Any]:
+def _gallery_data(run: RunData, ranked: SampleRanks, beside: Path | None) -> dict[str, Any]:
     """What the gallery's script reads; writes the folder beside the page where one is wanted and needed."""
-    chosen = chosen_samples(standings, EMBEDDED)
+    chosen = chosen_samples(ranked, EMBEDDED)
     details = gallery.embedded(run, chosen)
     rest = [place for place in range(len(run.samples)) if place not in details] if beside else []
     if beside is not None and rest:
         gallery.write_beside(run, rest, beside)
     shown = sorted([*details, *rest])
-    rows = gallery.gallery_rows(run, standings, shown, [chosen.get(place, "") for place in shown])
+    rows = gallery.gallery_rows(run, ranked, shown, [chosen.get(place, "") for place in shown])
     return rows | {
         "details": {row: details[place] for row, place in enumerate(shown) if place in details},
         "beside": beside.name if beside is not None and rest else None,

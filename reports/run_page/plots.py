@@ -12,7 +12,7 @@ from gotr1_eval.core.statistics.intervals import prompt_analytic
 from gotr1_eval.core.types import Sample
 from reports import svg
 from reports.run_data import JudgeColumn, RunData
-from reports.run_page.sample_ranks import Standings, shared_correlation
+from reports.run_page.sample_ranks import SampleRanks, shared_correlation
 from reports.run_page.score_table import bar_axis
 
 Floats = NDArray[np.float64]
@@ -31,11 +31,11 @@ class Plot:
     drawing: str
 
 
-def distributions(run: RunData, standings: Standings) -> list[Plot]:
+def distributions(run: RunData, ranked: SampleRanks) -> list[Plot]:
     """A histogram a judge, of those that scored anything."""
     found = []
     for column in run.judges:
-        values = standings.values[column.name]
+        values = ranked.values[column.name]
         values = values[~np.isnan(values)]
         if len(values):
             found.append(Plot(words(column.factor), f"{column.name}, n={len(values)}", _histogram(column, values)))
@@ -62,10 +62,10 @@ def _histogram(column: JudgeColumn, values: Floats) -> str:
     return svg.picture(330, 152, name, svg.frame(x, y, most=4), *bars, marker)
 
 
-def correlations(run: RunData, standings: Standings) -> Plot | None:
+def correlations(run: RunData, ranked: SampleRanks) -> Plot | None:
     """Spearman's rho of every two judges as a table of tiles; None where no two have any."""
     found = {
-        (a.name, b.name): shared_correlation(standings.values[a.name], standings.values[b.name])
+        (a.name, b.name): shared_correlation(ranked.values[a.name], ranked.values[b.name])
         for place, a in enumerate(run.judges)
         for b in run.judges[place + 1 :]
     }
@@ -113,14 +113,14 @@ def _cut(name: str, most: int = 19) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def chain_lengths(run: RunData, standings: Standings) -> list[Plot]:
+def chain_lengths(run: RunData, ranked: SampleRanks) -> list[Plot]:
     """Score against chain length, a plot a judge; none without chains."""
     samples = list(run.samples.values())
     unit, lengths = _lengths(samples)
     prompts = [sample.id.rpartition("/")[0] for sample in samples]
     plots = []
     for column in run.judges:
-        values = standings.values[column.name]
+        values = ranked.values[column.name]
         both = ~np.isnan(lengths) & ~np.isnan(values)
         if both.sum() < 3 or np.ptp(lengths[both]) == 0:
             continue

@@ -19,24 +19,24 @@ from reports.run_data import RunData
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class SampleRanks:
     """One entry a sample, in the run's order; NaN where there is none.
 
     Attributes:
         values: judge name -> its scores.
-        standing: the sample's rank in [0, 1] by the total, or by its mean rank over judges where there is no total.
+        overall: the sample's rank in [0, 1] by the total, or by its mean rank over judges where there is no total.
         disagreement: the largest difference of its ranks by two judges, in [0, 1]; the total is no judge.
         unscored: whether a judge that should have scored it did not.
     """
 
     values: dict[str, Floats]
-    standing: Floats
+    overall: Floats
     disagreement: Floats
     unscored: NDArray[np.bool_]
 
 
-def find_standings(run: RunData) -> Standings:
-    """The standings of all samples of a run."""
+def rank_samples(run: RunData) -> SampleRanks:
+    """The ranks of all samples of a run."""
     values = {column.name: _values(run, column.name) for column in run.judges}
     ranks = {name: shares_below(of_judge) for name, of_judge in values.items()}
     single = [ranks[column.name] for column in run.judges if column.factor != "total"]
@@ -50,9 +50,9 @@ def find_standings(run: RunData) -> Standings:
     spread = np.where(there, judged, -np.inf).max(axis=0, initial=0.0) - np.where(there, judged, np.inf).min(
         axis=0, initial=1.0
     )
-    return Standings(
+    return SampleRanks(
         values,
-        standing=np.where(count > 0, mean, np.nan) if total is None else total,
+        overall=np.where(count > 0, mean, np.nan) if total is None else total,
         disagreement=np.where(count > 1, spread, np.nan),
         unscored=np.array([_unscored(run, identity) for identity in run.samples], dtype=bool),
     )
@@ -74,20 +74,20 @@ def _unscored(run: RunData, identity: str) -> bool:
     return any(isinstance(outcome, Unscored) and outcome.why is not Why.NOT_APPLICABLE for outcome in outcomes)
 
 
-def chosen_samples(standings: Standings, most: int, seed: int = 0) -> dict[int, str]:
+def chosen_samples(ranked: SampleRanks, most: int, seed: int = 0) -> dict[int, str]:
     """At most so many samples, each with the reason why it was chosen; all of them, without one, when they fit.
 
     The worst, the best and those most disagreed on take a quarter each, up to a tenth goes to what a judge left
     unscored, and the rest is drawn at random. In turn, so that the first samples of the choice hold some of each.
     """
-    number = len(standings.standing)
+    number = len(ranked.overall)
     if number <= most:
         return dict.fromkeys(range(number), "")
     lists = {
-        "unscored": _first(np.flatnonzero(standings.unscored), most // 10),
-        "worst": _first(_sorted(standings.standing), most // 4),
-        "best": _first(_sorted(-standings.standing), most // 4),
-        "disagreed on": _first(_sorted(-standings.disagreement), most // 4),
+        "unscored": _first(np.flatnonzero(ranked.unscored), most // 10),
+        "worst": _first(_sorted(ranked.overall), most // 4),
+        "best": _first(_sorted(-ranked.overall), most // 4),
+        "disagreed on": _first(_sorted(-ranked.disagreement), most // 4),
         "random": list(map(int, np.random.default_rng(seed).permutation(number))),
     }
     chosen: dict[int, str] = {}

@@ -135,7 +135,7 @@ Published = Mapping[tuple[str, str], Sequence[PublishedScore]]
 """(judge, row of the table) -> published scores, for cells that have any."""
 
 
-def landmarks(run: RunData, groups: Sequence[Peers]) -> Published:
+def published_scores(run: RunData, groups: Sequence[Peers]) -> Published:
     """The families' published scores, where the run's is comparable.
 
     Of two protocols the first that has the metric counts, so that no cell mixes them.

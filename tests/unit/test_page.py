@@ -20,7 +20,7 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from reports.published.peers import peers_of
 from reports.run_data import load_run
 from reports.run_page.page import render_page, write_page
-from reports.run_page.score_table import PublishedScore, judge_rows, landmarks, overview
+from reports.run_page.score_table import PublishedScore, judge_rows, overview, published_scores
 from reports.tables import summarise_run
 from tests.report_runs import varied_run, write_run
 
@@ -244,9 +244,9 @@ def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytes
     assert "Not comparable: color; its prompts are not recorded" in page
     assert "not applicable to spatial" in page
     assert "reference: as the official scripts compute" in page
-    assert landmarks(run, peers_of(run, table)) == {}
+    assert published_scores(run, peers_of(run, table)) == {}
     monkeypatch.setattr("reports.published.peers.list_fault", lambda run, benchmark, metric: "")
-    beside = landmarks(run, peers_of(run, table))
+    beside = published_scores(run, peers_of(run, table))
     [models] = beside.values()
     assert list(beside) == [("attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]", "color")]
     assert [model.label for model in models if model.source] == [models[0].label]
