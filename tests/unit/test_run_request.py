@@ -57,7 +57,7 @@ def test_short_forms_are_written_out():
         ({"ckpt": "a", "generator": "janus,ckpt=b"}, "give either --ckpt or --generator"),
         ({"detections": "a", "detector": "shapes"}, "give either --detections or --detector"),
         ({"guidance": 2.0}, "--guidance is a setting of the generator: name one with --generator"),
-        ({"guidance": 2.0, "images": "p"}, "--guidance: the pictures of --images are painted already"),
+        ({"guidance": 2.0, "images": "p"}, "--guidance: the pictures of --images are made already"),
         ({"generator": "janus,ckpt"}, "expected name,setting=value,... and got 'ckpt'"),
         ({"retry": "unreadible"}, "--retry: no reason named 'unreadible'; did you mean 'unreadable'"),
         ({"reply_cache": "f"}, "--reply-cache keeps the replies of the model that --judge-model names"),
