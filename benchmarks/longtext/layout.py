@@ -24,14 +24,21 @@ def official_order(names: Iterable[str], prompt_ids: Collection[int]) -> list[tu
         UsageError: a name that begins with no number, or with that of no prompt; the script ends there.
     """
     found = []
-    for name in sorted(name for name in names if name.endswith(".png")):
-        head = name.split("_" if "_" in name else ".", 1)[0]
-        if not head.strip().isdecimal() or int(head) not in prompt_ids:
+    for name in sorted(name for name in names if name.endswith(".png") and not name.startswith(".")):
+        prompt_id = _number(name.split("_" if "_" in name else ".", 1)[0])
+        if prompt_id is None or prompt_id not in prompt_ids:
             raise UsageError(
                 f"{one_line(name, 80)}: expected <prompt id>.png or <prompt id>_<number>.png, with the id of a prompt"
             )
-        found.append((name, int(head)))
+        found.append((name, prompt_id))
     return found
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 class LongTextLayout:

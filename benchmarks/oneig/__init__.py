@@ -9,8 +9,7 @@ from pathlib import Path
 
 from benchmarks.checklist.results import checked_pictures
 from benchmarks.oneig.grids import MODEL, OfficialGrids, read_size
-from benchmarks.oneig.judges.oneig_text import gold_of
-from benchmarks.oneig.prompts import ALIGNMENT, OF_LANGUAGE, TEXT, Item, category_of, read_items
+from benchmarks.oneig.prompts import ALIGNMENT, OF_LANGUAGE, TEXT, Item, category_of, gold_of, read_items
 from benchmarks.oneig.results import read_table, sum_up_model
 from benchmarks.oneig.texts import Language, PromptTexts, sum_up
 from benchmarks.plain_suite import PlainSuite

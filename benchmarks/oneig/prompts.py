@@ -150,3 +150,11 @@ def questions_of(fact: Json, semantics: Semantics) -> tuple[Question, ...]:
     if {question.id for question in questions} != {str(number + 1) for number in range(len(questions))}:
         raise ChecklistError("the ids of its questions are not 1 to their number: the script ends with KeyError")
     return tuple(questions)
+
+
+def gold_of(fact: Json) -> str | None:
+    """The wanted text of a fact of a text; None where it is another one."""
+    if not isinstance(fact, dict) or fact.get("language") not in _PROMPTS:
+        return None
+    gold = fact.get("gold")
+    return gold if isinstance(gold, str) else None

@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.vqa import mplug
 from gotr1_eval.models.vqa.mplug import MplugVqa, padded
 from tests.conftest import shared_files, shared_parameters
@@ -53,11 +52,11 @@ class Half:
         return self.built[config]
 
     def pictures(self) -> list[Image.Image]:
-        """As the official pipeline converts them: colours under transparency, no turning by EXIF."""
+        """As they lie in their files, of every mode and not turned by EXIF."""
         opened = []
         for one in self.meta["pictures"]:
             with Image.open(self.path.parent / one["file"]) as picture:
-                opened.append(to_rgb(picture, "dropped").copy())
+                opened.append(picture.copy())
         return opened
 
     def vector(self, *names: object) -> np.ndarray:

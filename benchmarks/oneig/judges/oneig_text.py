@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.oneig.grids import encoding, read_size
-from benchmarks.oneig.prompts import TEXT
-from benchmarks.oneig.texts import CAPS, TOKENS, answer_tokens, compare, text_score
+from benchmarks.oneig.prompts import TEXT, gold_of
+from benchmarks.oneig.texts import TOKENS, answer_tokens, compare, text_score
 from benchmarks.semantics import Semantics
 from benchmarks.text_judge import TextJudge, TextMetric, official_readers
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import Workshop
-from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import require_data
 from gotr1_eval.files.wording import SourceFile
 from gotr1_eval.settings import Component
@@ -52,18 +52,6 @@ def build(settings: Settings, workshop: Workshop) -> TextJudge:
     )
     readers = official_readers(workshop, settings.ocr, request, "OneIG", TOKENS)
     return TextJudge(metric, readers, lambda sample: answer_tokens(gold_of(sample.meta[TEXT]) or ""))
-
-
-def gold_of(fact: Json) -> str | None:
-    """The wanted text of a fact; None where it is none."""
-    gold = fact.get("gold") if isinstance(fact, Mapping) else None
-    return gold if isinstance(gold, str) and fact_language(fact) is not None else None
-
-
-def fact_language(fact: Any) -> str | None:  # noqa: ANN401 - a fact of any shape
-    """Its language; None where it is none."""
-    language = fact.get("language") if isinstance(fact, Mapping) else None
-    return language if language in CAPS else None
 
 
 def _outcome(fact: Any, read: Sequence[str], semantics: Semantics) -> Outcome:  # noqa: ANN401

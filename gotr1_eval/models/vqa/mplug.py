@@ -20,8 +20,7 @@ from pydantic import Field
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop
-from gotr1_eval.files.official_files import official_file, require_file
-from gotr1_eval.files.pictures import to_rgb
+from gotr1_eval.files.official_files import how_to_get, official_file, require_file
 from gotr1_eval.models.checkpoint import files_digest
 from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.models.preprocessing import normalise, to_floats
@@ -93,7 +92,10 @@ class MplugVqa(LocalModel[Loaded]):
             return require_file(official_file(OFFICIAL_KEY), "mplug: the weights", None).parent
         folder = self._settings.model.expanduser()
         if not folder.is_dir():
-            raise UsageError(f"no mPLUG folder at {folder}; expected ModelScope's, with {WEIGHTS} and {CONFIG}")
+            raise UsageError(
+                f"no mPLUG folder at {folder}; expected ModelScope's, with {WEIGHTS} and {CONFIG}: "
+                f"{how_to_get(official_file(OFFICIAL_KEY))}"
+            )
         return folder
 
     @cached_property
@@ -196,10 +198,10 @@ class MplugVqa(LocalModel[Loaded]):
 def prepare(picture: Image.Image, side: int) -> torch.Tensor:
     """float32 [3, side, side]: squashed to a square, bicubic by Pillow, in CLIP's units.
 
-    Source: modelscope ``preprocessors/multi_modal.py``. There the alpha channel is dropped, here a picture with
-    transparency is laid over white; a benchmark's `reference` hands over RGB.
+    As modelscope's ``preprocessors/multi_modal.py`` does: a picture of another mode is converted to RGB first, and what
+    a judge opens is RGB already, with white behind transparency.
     """
-    return normalise(to_floats(to_rgb(picture).resize((side, side), Image.Resampling.BICUBIC)))
+    return normalise(to_floats(picture.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)))
 
 
 def padded(rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
