@@ -26,6 +26,7 @@ from reports.run_data import load_run
 from reports.run_page.page import write_page
 from reports.tables import ALL, summarise_run
 from rewards.reward_set import RewardSet
+from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
 from training.judging import Offloading, check_applies
 from training.metrics import Report
@@ -135,16 +136,20 @@ def prepare_sft(settings: SftSettings, folder: Path, report: Report = lambda met
 def _watched(
     builder: Builder, settings: GrpoSettings, rewards: RewardSet, judge_model: Mapping[str, Json] | None
 ) -> RewardSet | None:
-    if not settings.watch:
-        return None
-    watched = {name: builder.judge(builder.with_model(spec, judge_model)) for name, spec in settings.watch.items()}
     trained = {judge.name for judge in rewards.judges.values()}
+    if isinstance(settings.watch, str):
+        members = builder.reward_set(settings.watch, judge_model, idle_model=True).judges
+        watched = {name: judge for name, judge in members.items() if judge.name not in trained}
+    else:
+        watched = {name: builder.judge(builder.with_model(spec, judge_model)) for name, spec in settings.watch.items()}
     for name, judge in watched.items():
         if judge.name in trained:
             raise UsageError(
                 f"watch: {name!r} is {judge.name}, a part of the reward; a watched judge is never trained on"
             )
-    return RewardSet(watched)
+        if name in (*rewards.judges, TOTAL):
+            raise UsageError(f"watch: {name!r} is what the reward calls another judge; give it another name")
+    return RewardSet(watched) if watched else None
 
 
 def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:

@@ -26,7 +26,7 @@ from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.shared_pictures import shared_pictures
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml
-from rewards.total import Total, TotalSettings
+from rewards.total import TOTAL, Total, TotalSettings
 
 Judged = Callable[[str, Sequence[Outcome], float], None]
 """Takes a factor, its outcomes, one a sample, and the seconds that its judge took."""
@@ -70,7 +70,7 @@ class RewardSet:
             UsageError: several judges and no total.
         """
         if self.total is not None:
-            return "total"
+            return TOTAL
         if len(self.judges) != 1:
             raise UsageError(f"a reward set of {len(self.judges)} judges needs a total to be one reward")
         return next(iter(self.judges))
@@ -99,7 +99,7 @@ class RewardSet:
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         if self.total is None:
             return rows
-        return [{**row, "total": self.total.combine(row)} for row in rows]
+        return [{**row, TOTAL: self.total.combine(row)} for row in rows]
 
 
 def shipped_sets() -> dict[str, str]:
@@ -138,7 +138,7 @@ def assemble(settings: RewardSetSettings, judges: Mapping[str, Judge]) -> Reward
     """
     by_name: dict[str, str] = {}
     for factor, judge in judges.items():
-        if factor == "total":
+        if factor == TOTAL:
             raise UsageError("a judge cannot be called 'total', which is the name of the reward set's own result")
         if judge.name in by_name:
             twins = f"{by_name[judge.name]!r} and {factor!r}"

@@ -35,6 +35,10 @@ _NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 _OVER = re.compile(rf"over\({_NUMBER}\)")
 _AFFINE = re.compile(rf"affine\({_NUMBER},{_NUMBER}\)")
 VERSION = 2
+TOTAL = "total"
+"""What a reward set calls its total among its factors."""
+RAW = ", raw"
+"""Ends the name of the part that holds what a map was given."""
 JudgeFacts = tuple[tuple[float, float], bool]
 """A judge's range, and whether it may not apply to a prompt."""
 
@@ -170,7 +174,7 @@ class Total:
             return raw
         absent = ", ".join(name for name in self.rule.factors if name not in raw)
         values = self._mapped(raw)
-        parts = values | {f"{name}, raw": raw[name] for name in raw if name in self.maps}
+        parts = values | {f"{name}{RAW}": raw[name] for name in raw if name in self.maps}
         note = f"does not apply: {absent}" if absent else ""
         return Score(value=self.rule.combine(values), parts=parts, note=note)
 

@@ -51,12 +51,15 @@ from training.accelerating import fail_together, start_accelerator
 from training.advantage import Advantages, group_advantages
 from training.judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
 from training.metrics import (
+    GROUPS,
     Clock,
     Judged,
     Metrics,
     Report,
     forget_after,
     group_counts,
+    group_rewards,
+    group_spreads,
     judged_samples,
     rollout_metrics,
     speed_metrics,
@@ -130,6 +133,7 @@ class GrpoTrainer:
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
         self.saved = 0
+        self.spreads: list[float] = []
 
     def train(self) -> int:
         """Run until the last step or until `stopping` is set; returns the number of steps done.
@@ -183,7 +187,9 @@ class GrpoTrainer:
             updated = self._update(step, rollout, advantages.values_PG[mine], advantages.learned_PG[mine])
         judged: list[Judged] = gather_object(judged_samples(rollout, rows, watched))
         self.watch.see([sample.row[self.headline] for sample in judged])
-        metrics = rollout_metrics(judged, group_counts(advantages))
+        within = group_rewards(judged, self.headline, self.settings.samples_per_prompt)
+        self.spreads = group_spreads(within)
+        metrics = rollout_metrics(judged, group_counts(advantages), within)
         return {**metrics, **updated, **speed_metrics(judged, rollout, clock.seconds)}
 
     def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
@@ -271,6 +277,7 @@ class GrpoTrainer:
         if self.accelerator.is_main_process:
             metrics = {**metrics, **self.trends.see(metrics)}
             append_rows(self.folder / "metrics.jsonl", [metrics])
+            append_rows(self.folder / GROUPS, [{"step": metrics["step"], "spreads": self.spreads}])
             self.accelerator.log(dict(metrics), step=int(metrics["step"]))
             self.report(dict(metrics))
 

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -20,9 +21,12 @@ from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.files.jsonl import cut_torn_line, dump, read_rows
 from gotr1_eval.files.writing import write_atomically
+from rewards.total import RAW, TOTAL
 from training.advantage import Advantages
 from training.rollout import Rollout
 
+GROUPS = "groups.jsonl"
+"""A line a step: the spreads of the reward within its groups."""
 Metrics = dict[str, float]
 Report = Callable[[Metrics], None]
 
@@ -69,19 +73,64 @@ def judged_samples(
     return [Judged(row, beside, sample.chain or "", count, cut) for sample, row, beside, count, cut in facts]
 
 
-def rollout_metrics(judged: Sequence[Judged], groups: Counter[str]) -> Metrics:
-    """Of the rollout of all processes: each factor, the groups dropped, the chains and what they plan."""
+def rollout_metrics(judged: Sequence[Judged], groups: Counter[str], within: Sequence[Sequence[float]] = ()) -> Metrics:
+    """Of the rollout of all processes: each factor, the groups dropped, the chains and what they plan.
+
+    Args:
+        within: the rewards of each group, as of `group_rewards`.
+    """
     metrics: Metrics = {}
     for factor in judged[0].row:
         metrics |= _factor(f"reward/{factor}", [sample.row[factor] for sample in judged])
     for factor in judged[0].watched:
         metrics |= _factor(f"watched/{factor}", [sample.watched[factor] for sample in judged])
     return metrics | {
+        **_saturation([sample.row.get(TOTAL) for sample in judged]),
+        **_within(within),
         **{f"groups/{name}": count for name, count in groups.items()},
         "chain/tokens": statistics.fmean(sample.tokens for sample in judged),
         "chain/truncated": sum(sample.truncated for sample in judged) / len(judged),
         **_plans([sample.chain for sample in judged]),
     }
+
+
+def group_rewards(judged: Sequence[Judged], headline: str, group: int) -> list[list[float]]:
+    """The scored rewards of each group of two or more; samples of a group stand together."""
+    outcomes = [sample.row[headline] for sample in judged]
+    parts = [outcomes[start : start + group] for start in range(0, len(outcomes), group)]
+    scored = [[outcome.value for outcome in part if isinstance(outcome, Score)] for part in parts]
+    return [values for values in scored if len(values) > 1]
+
+
+def group_spreads(within: Sequence[Sequence[float]]) -> list[float]:
+    """The standard deviation of the rewards of each group (with n - 1), which advantages are divided by."""
+    return [statistics.stdev(values) for values in within]
+
+
+def _within(within: Sequence[Sequence[float]]) -> Metrics:
+    """The mean spread of the rewards within groups, and the share of pairs of a group that tie."""
+    if not within:
+        return {}
+    pairs = [one == other for values in within for one, other in combinations(values, 2)]
+    return {
+        "within_groups/spread": statistics.fmean(group_spreads(within)),
+        "within_groups/ties": sum(pairs) / len(pairs),
+    }
+
+
+def _saturation(totals: Sequence[Outcome | None]) -> Metrics:
+    """Of every factor with a map the share of samples that its low and its high end cut off or just reach.
+
+    A total tells a mapped factor by keeping what came in, as the part ``<factor>, raw``.
+    """
+    parts = [total.parts for total in totals if isinstance(total, Score)]
+    factors = dict.fromkeys(name.removesuffix(RAW) for each in parts for name in each if name.endswith(RAW))
+    metrics: Metrics = {}
+    for factor in factors:
+        values = [each[factor] for each in parts if factor in each]
+        metrics[f"maps/{factor}/low"] = values.count(0.0) / len(values)
+        metrics[f"maps/{factor}/high"] = values.count(1.0) / len(values)
+    return metrics
 
 
 def group_counts(advantages: Advantages) -> Counter[str]:
@@ -126,7 +175,7 @@ def speed_metrics(judged: Sequence[Judged], rollout: Rollout, seconds: Mapping[s
 
 def forget_after(folder: Path, done: int) -> None:
     """Drop what a killed run measured after the step that it goes on from: those steps will be made again."""
-    for name in ("metrics.jsonl", "evaluations.jsonl"):
+    for name in ("metrics.jsonl", "evaluations.jsonl", GROUPS):
         path = folder / name
         if path.exists():
             rows = [row for _, row in read_rows(path)]

@@ -181,8 +181,9 @@ class GrpoSettings(TrainSettings):
         judge_while_painting: judges that read the chain alone and ask a server begin before the pictures are there;
             the rewards are the same.
         offload_judges: the judges' models in this process leave the policy's GPU while it samples and learns.
-        watch: judges by name that are scored but never trained on, as in a reward set:
-            ``watch = { layout = "geometric" }``; ``judge_model`` is theirs, too.
+        watch: judges that are scored but never trained on: by name as in a reward set,
+            ``watch = { layout = "geometric" }``, or a reward set, ``watch = "panel"``, without the members that the
+            reward is made of; ``judge_model`` is theirs, too.
         updates: passes over a rollout.
         micro_batch: sequences of one forward pass of the update.
         beta: weight of the KL to where the policy started; 0 computes none.
@@ -200,7 +201,7 @@ class GrpoSettings(TrainSettings):
     judge_model: str | None = None
     judge_while_painting: bool = False
     offload_judges: bool = False
-    watch: dict[str, Component] = Field(default_factory=dict)
+    watch: str | dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingSettings = SamplingSettings()
     steps: PositiveInt = 1000
     prompts_per_step: PositiveInt = 8

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.files.jsonl import read_rows
 from gotr1_eval.files.writing import write_atomically
 from reports import shell, svg
 from reports.run_page.plots import Plot
+from reports.run_page.retest_noise import RetestNoise, retest_noise
 
 SETTINGS = "training.json"
-METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
+METRICS, EVALUATIONS, GROUPS = "metrics.jsonl", "evaluations.jsonl", "groups.jsonl"
+ENDS = 10
+"""Steps at the beginning and at the end whose means are set against each other where nothing was held out."""
 SHOWN: dict[str, tuple[str, str]] = {
     "Unscored": ("reward/", "/unscored"),
     "Watched, never trained on": ("watched/", "/mean"),
@@ -24,10 +28,54 @@ SHOWN: dict[str, tuple[str, str]] = {
     "Entropy": ("", "/entropy"),
     "KL to the first policy": ("", "/kl"),
     "Clipped": ("", "/clipped"),
+    "At an end of its map, share of samples": ("maps/", ""),
     "Supervised loss": ("", "/loss"),
 }
 """Caption -> beginning and end of the metrics that share a plot."""
-SINGLE = {"chain/tokens": "Chain length, tokens", "plan/area": "Area of a planned box", "grad_norm": "Gradient norm"}
+SINGLE = {
+    "within_groups/spread": "Spread of the reward within a group",
+    "within_groups/ties": "Ties within a group, share of pairs",
+    "chain/tokens": "Chain length, tokens",
+    "plan/area": "Area of a planned box",
+    "grad_norm": "Gradient norm",
+}
+
+
+Direction = Literal["up", "down", "not apart", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """How a factor moved from the first to the last measurement.
+
+    Attributes:
+        trained: the reward is made of it; otherwise it is only watched.
+        first, last: None in an empty column.
+        direction: up or down where the two intervals do not meet, or the last mean where there is no interval lies
+            beyond the first; else not apart.
+    """
+
+    factor: str
+    trained: bool
+    first: HeldOut | None
+    last: HeldOut | None
+
+    @property
+    def direction(self) -> Direction:
+        """See the class."""
+        if self.first is None or self.last is None:
+            return "empty"
+        if _top(self.first) < _bottom(self.last):
+            return "up"
+        return "down" if _top(self.last) < _bottom(self.first) else "not apart"
+
+
+def _top(dot: HeldOut) -> float:
+    return dot.mean if dot.high is None else dot.high
+
+
+def _bottom(dot: HeldOut) -> float:
+    return dot.mean if dot.low is None else dot.low
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +114,9 @@ def write_training_page(folder: Path) -> Path:
         curves=training_curves(folder),
         factors=sorted(by_factor, key=lambda factor: factor != "total"),
         evaluations=rows,
+        movements=movements(folder),
+        noise=retest_noise(folder / "evaluations"),
+        ends=ENDS,
         shapes=settings.get("ckpt") == "tiny-janus",
     )
     path = folder / "report.html"
@@ -83,6 +134,51 @@ def _settings(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"expected a JSON object, got {type(found).__name__}", path=path)
     return found
+
+
+def movements(folder: Path) -> list[Movement]:
+    """Every factor from the first to the last held-out evaluation, what is trained on before what is only watched.
+
+    Where there are not two evaluations, the means over the first and the last `ENDS` steps' training prompts, without
+    intervals.
+    """
+    rows, held_out = _read(folder / METRICS), _read(folder / EVALUATIONS)
+    names = dict.fromkeys(name for row in rows for name in row)
+    factors = {
+        name.split("/")[1]: name.startswith("reward/")
+        for name in names
+        if name.startswith(("reward/", "watched/")) and name.endswith("/unscored")
+    }
+    dots = held_out_means(folder)
+    found = []
+    for factor, trained in factors.items():
+        role = "reward" if trained else "watched"
+        line = dots.get(factor, []) if len(held_out) > 1 else _ends(rows, f"{role}/{factor}")
+        first, last = (line[0], line[-1]) if len(line) > 1 else (None, None)
+        found.append(Movement(factor, trained, first, last))
+    return sorted(found, key=lambda each: (not each.trained, each.factor != "total"))
+
+
+def _ends(rows: Sequence[Mapping[str, Any]], name: str) -> list[HeldOut]:
+    """The mean over the first steps and over the last ones; none where too few steps are done."""
+    points = _points(rows, f"{name}/mean")
+    if len(points) < 2 * ENDS:
+        return []
+    return [
+        HeldOut(part[-1][0], statistics.fmean(value for _, value in part), None, None)
+        for part in (points[:ENDS], points[-ENDS:])
+    ]
+
+
+def groups_below_noise(folder: Path, noise: RetestNoise | None) -> list[tuple[float, float]]:
+    """(step, share of its groups whose rewards are spread by less than the noise); none where it is not known."""
+    if noise is None:
+        return []
+    rows = [row for row in _read(folder / GROUPS) if row["spreads"]]
+    return [
+        (float(row["step"]), sum(spread < noise.deviation for spread in row["spreads"]) / len(row["spreads"]))
+        for row in rows
+    ]
 
 
 Series = Mapping[str, Sequence[tuple[float, float]]]
@@ -121,6 +217,9 @@ def training_curves(folder: Path) -> list[Plot]:
         series = {name.removeprefix(start).removesuffix(end) or name: _points(rows, name) for name in chosen}
         plots += [_plot(caption, series)] if series else []
     plots += [_plot(caption, {caption: _points(rows, name)}) for name, caption in SINGLE.items() if name in names]
+    if shares := groups_below_noise(folder, retest_noise(folder / "evaluations")):
+        caption = "Groups decided by less than the judges' noise, share"
+        plots.append(_plot(caption, {caption: shares}))
     return plots
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from collections import Counter
@@ -19,10 +20,11 @@ from gotr1_eval.models.generators.janus import Settings as JanusSettings
 from gotr1_eval.models.generators.janus import build
 from gotr1_eval.models.janus.loading import load_checkpoint
 from rewards.reward_set import RewardSet
+from rewards.total import RAW
 from tests.grpo_runs import ChecksumJudge, gradients, launcher, settings, trainer
 from tests.tiny_models import loaded_random, random_checkpoint
 from training.judging import UnscoredWatch, judge_patiently
-from training.metrics import Judged, rollout_metrics
+from training.metrics import Judged, group_rewards, group_spreads, rollout_metrics
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import PromptSource
@@ -298,3 +300,25 @@ def test_prompts_depend_on_seed_and_step_alone(tmp_path):
 def test_settings_that_cannot_train_are_refused(changes, word):
     with pytest.raises(ValueError, match=word):
         settings(**changes)
+
+
+def mapped(value: float, raw: float, other: float) -> Judged:
+    """A sample with a total of two factors, one of which a map brought to `value`."""
+    total = Score(value=value * other, parts={"a": value, f"a{RAW}": raw, "b": other})
+    return Judged({"total": total}, {}, chain="", tokens=1, truncated=False)
+
+
+def test_ends_of_maps_ties_and_spreads_within_groups_are_told():
+    """Two groups of three: 0, 1, 1 and 0.5, 0.5, unscored."""
+    rows = [mapped(0.0, -2.0, 0.4), mapped(1.0, 3.0, 1.0), mapped(1.0, 1.0, 1.0), mapped(0.5, 0.5, 1.0)]
+    rows += [rows[-1], Judged({"total": Unscored(why=Why.BACKEND)}, {}, chain="", tokens=1, truncated=False)]
+    within = group_rewards(rows, "total", 3)
+    assert within == [[0.0, 1.0, 1.0], [0.5, 0.5]]
+    assert group_spreads(within) == [pytest.approx(math.sqrt(1 / 3)), 0.0]
+    metrics = rollout_metrics(rows, Counter(), within)
+    assert metrics["within_groups/spread"] == pytest.approx(math.sqrt(1 / 3) / 2)
+    assert metrics["within_groups/ties"] == 2 / 4
+    assert {name: value for name, value in metrics.items() if name.startswith("maps/")} == {
+        "maps/a/low": 1 / 5, "maps/a/high": 2 / 5
+    }  # fmt: skip
+    assert "within_groups/ties" not in rollout_metrics(rows, Counter(), [])

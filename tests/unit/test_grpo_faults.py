@@ -136,6 +136,23 @@ def test_watched_judges_have_settings_of_their_own(tmp_path):
         prepared("model", chain="semantic")
 
 
+def test_the_panel_is_watched_without_what_is_trained_on(tmp_path, monkeypatch):
+    """Members without weights are watched as empty columns; the settings name the set, whatever the machine has."""
+    monkeypatch.setenv("GOTR1_EVAL_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "watched.toml").write_text(
+        'absent = "empty"\n[judges]\nimage_reward = "image_reward"\nshown = "shapes_prompt_image"\n'
+        'boxes = { use = "reasoning_image", grounder = "shapes" }\n'
+    )
+    settings = {**SMALL, "rewards": "shapes_prompt_image", "watch": str(tmp_path / "watched.toml")}
+    trainer = prepare_grpo(GrpoSettings.model_validate(settings), tmp_path / "run")
+    assert [*trainer.watched.judges] == ["image_reward", "boxes"]
+    assert '"watch": "' in (tmp_path / "run" / "training.json").read_text()
+    clash = {**SMALL, "rewards": "shapes_prompt_image", "watch": {"shapes_prompt_image": "geometric"}}
+    with pytest.raises(UsageError, match="give it another name"):
+        prepare_grpo(GrpoSettings.model_validate(clash), tmp_path / "clash")
+
+
 def test_time_is_told_by_part(tmp_path):
     metrics = trainer(tmp_path).step(0)
     parts = {"chain", "image", "decode", "judge", "watch", "update"}

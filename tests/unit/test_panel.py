@@ -17,7 +17,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import read_rows
 from rewards.reward_set import read_reward_set
 from tests.tiny_clip import random_clip_folder
-from tests.unit.test_reward_models import image_reward_file
+from tests.tiny_reward_models import image_reward_file
 
 MEMBERS = [
     "pick_score[PickScore_v1]", "image_reward[ImageReward-v1.0]",

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.encoders import hps
-from gotr1_eval.models.reward_models import _hps_v3_files, hps_v3, image_reward, laion_aesthetic, pick_score
-from gotr1_eval.models.reward_models._affine_head import head_shapes
-from gotr1_eval.models.reward_models._image_reward_files import expected_shapes, tower_configs
+from gotr1_eval.models.reward_models import image_reward, laion_aesthetic, pick_score
 from rewards.total import read_map
 from tests.tiny_clip import clip_encoder, random_clip_folder, write_checkpoint
-from tests.tiny_vlms import save_tiny_qwen
+from tests.tiny_reward_models import head_file, hps_v3_model, image_reward_file
 
 FAKE = "tests.plugins.fake_reward_model"
 
@@ -71,19 +67,6 @@ def test_pick_score_takes_the_middle_as_transformers_does_and_leaves_prompts_alo
     assert [o.value for o in together] == pytest.approx([o.value for o in alone], abs=1e-5)  # type: ignore[union-attr]
 
 
-def image_reward_file(path: Path) -> dict[str, torch.Tensor]:
-    towers = tower_configs(
-        image_width=16, image_layers=1, image_hidden=32, image_heads=2, patch=16, grid=14, text_width=16, text_layers=1,
-        text_hidden=32, text_heads=2, vocabulary=10, positions=40,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    tensors = {name: torch.randn(shape) * 0.1 for name, shape in expected_shapes(*towers).items()}
-    torch.save(tensors, path)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
-    (path.parent / "vocab.txt").write_text("\n".join(words))
-    return tensors
-
-
 def image_reward_model(path: Path, **settings: Any) -> image_reward.ImageReward:
     heads = {"image_heads": 2, "text_heads": 2, "device": "cpu"} | settings
     return image_reward.ImageReward(image_reward.Settings(weights=path, **heads))
@@ -128,12 +111,6 @@ def test_positions_that_old_files_hold_are_no_weights(tmp_path: Path):
         image_reward_model(path, text_heads=3).loaded  # noqa: B018
 
 
-def head_file(path: Path, seed: int = 0) -> Path:
-    torch.manual_seed(seed)
-    torch.save({name: torch.randn(shape) for name, shape in head_shapes(768).items()}, path)
-    return path
-
-
 def test_heads_that_go_by_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GOTR1_EVAL_WEIGHTS", str(tmp_path))
     encoder = clip_encoder(random_clip_folder(tmp_path / "clip-tiny"))
@@ -175,26 +152,6 @@ def test_other_projects_scales_are_maps():
     with pytest.raises(UsageError, match="above 0"):
         read_map("over(0)")
     assert isinstance(Score(value=scale(22.1)), Score)
-
-
-WORDS = "INSTRUCTION = 'Rate {text_prompt} of 10.'\nprompt_with_special_token = ' Answer: <|Reward|> END'\n"
-
-
-def hps_v3_model(folder: Path, change: Any = lambda tensors: None, **settings: Any) -> hps_v3.HpsV3:
-    """A tiny HPSv3 of its true classes, with files as its authors keep them."""
-    save_tiny_qwen(folder, "qwen2_vl")
-    with zipfile.ZipFile(folder / "hpsv3.whl", "w") as wheel:
-        wheel.writestr("hpsv3/dataset/data_collator_qwen.py", WORDS)
-    config = _hps_v3_files.read_config(folder)
-    config.text_config.vocab_size = len(_hps_v3_files.load_tokenizer(folder))
-    torch.manual_seed(0)
-    tensors = {name: torch.randn(shape) * 0.2 for name, shape in _hps_v3_files.expected_shapes(config).items()}
-    change(tensors)
-    save_file(tensors, folder / "HPSv3.safetensors")
-    files = {"weights": folder / "HPSv3.safetensors", "base": str(folder), "package": folder / "hpsv3.whl"}
-    model = hps_v3.HpsV3(hps_v3.Settings(**{**files, "device": "cpu"} | settings))
-    model.pixels = 16 * 28 * 28
-    return model
 
 
 def test_hps_v3_rates_pictures_of_any_shape_in_batches_as_alone(tmp_path: Path):

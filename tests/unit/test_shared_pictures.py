@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,20 @@ from tests.tiny_clip import random_clip_folder
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that Pillow opens, in order."""
-    names: list[str] = []
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The files that Pillow opens, in order, by their numbers on the disk."""
+    numbers: list[int] = []
     real = Image.open
 
     def count(file, *arguments, **settings):  # type: ignore[no-untyped-def]
-        names.append(str(file.name))
+        numbers.append(os.fstat(file.fileno()).st_ino)
         return real(file, *arguments, **settings)
 
     monkeypatch.setattr(pictures.Image, "open", count)
-    return names
+    return numbers
 
 
-def test_a_file_is_opened_once_within_and_each_time_outside(tmp_path: Path, opened: list[str]):
+def test_a_file_is_opened_once_within_and_each_time_outside(tmp_path: Path, opened: list[int]):
     Image.new("RGBA", (3, 2), (255, 0, 0, 0)).save(path := tmp_path / "a.png")
     with shared_pictures(), shared_pictures():
         assert open_picture(path) is open_picture(path)
@@ -73,7 +74,7 @@ def test_what_is_made_is_remembered_by_picture_and_name_and_forgotten_at_the_end
     assert once(red, "y", lambda: 8) == 8
 
 
-def test_judges_of_a_set_share_the_file_and_the_encoder_s_one_look(tmp_path: Path, opened: list[str]):
+def test_judges_of_a_set_share_the_file_and_the_encoder_s_one_look(tmp_path: Path, opened: list[int]):
     folder = random_clip_folder(tmp_path / "clip")
     encoder = clip.ClipModelEncoder(clip.Settings(model=str(folder), device="cpu"))
     samples = []
@@ -86,5 +87,5 @@ def test_judges_of_a_set_share_the_file_and_the_encoder_s_one_look(tmp_path: Pat
     both = RewardSet({"one": CosineJudge("one", encoder), "two": CosineJudge("two", encoder)})
     rows = both.judge(samples)
     assert looks == [3]
-    assert len(opened) == 3
+    assert len(opened) == len(set(opened)) == 3
     assert [row["one"] for row in rows] == [row["two"] for row in rows]

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from gotr1_eval import score
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.files.jsonl import append_rows
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.files.jsonl import append_rows, read_rows
+from gotr1_eval.runs.judgments import Judgment, judgment_row
 from reports.run_data import load_run
 from reports.run_page.page import render_page
-from reports.run_page.training import is_training, thinned, training_curves, training_folder, write_training_page
+from reports.run_page.retest_noise import retest_noise
+from reports.run_page.training import (
+    HeldOut,
+    groups_below_noise,
+    is_training,
+    movements,
+    thinned,
+    training_curves,
+    training_folder,
+    write_training_page,
+)
 from reports.tables import summarise_run
 from tests.report_runs import varied_run
 
@@ -62,7 +77,7 @@ def test_the_page_holds_every_evaluation_and_the_settings(tmp_path: Path):
     folder = write_training(tmp_path / "grpo")
     assert is_training(folder)
     page = write_training_page(folder).read_text("utf-8")
-    assert page.count("0.100 – 0.300") == 2
+    assert page.count("0.100 – 0.300") == 4  # in both tables
     assert "<b>0.200</b>" in page
     assert '"note": "<b>"' not in page
     assert "not a result" not in page
@@ -95,3 +110,85 @@ def test_long_lines_are_thinned_by_means():
     assert len(short) == 300
     assert short[0] == (10.5, 0.5)
     assert thinned(line[:300]) == line[:300]
+
+
+TOTAL = '[total]\nrule = "weighted"\nweights = { liked = 2.0 }\nmaps = { liked = "affine(0,1)" }\n'
+
+
+def judged_twice(folder: Path, total: str, delta: float) -> None:
+    """A run of one judge that was asked again, and then gave each of two samples so much less."""
+    table, rewards = folder.parent / "table.jsonl", folder.parent / "rewards.toml"
+    table.parent.mkdir(parents=True)
+    for name in ("red", "green"):
+        Image.new("RGB", (8, 8), name).save(table.with_name(f"{name}.png"))
+        append_rows(table, [{"prompt": f"a {name} thing", "image": f"{name}.png"}])
+    judge = '{ use = "pick_score", model = "tests.plugins.fake_reward_model" }'
+    rewards.write_text(f"[judges]\nliked = {judge}\n{total}")
+    score(source=str(table), judges=str(rewards), out=folder)
+    run = load_run(folder)
+    column = run.judges[0]
+    for sample, outcome in run.outcomes[column.name].items():
+        assert isinstance(outcome, Score)
+        again = Score(value=outcome.value - delta)
+        row = Judgment(sample=sample, judge=column.name, fingerprint=column.fingerprint, repeat=1, outcome=again)
+        append_rows(folder / "judgments.jsonl", [judgment_row(row)])
+
+
+def with_watched(folder: Path) -> Path:
+    """A run that is evaluated twice: the reward rises, one watched judge falls, one stays, one has no weights."""
+    write_training(folder)
+    rows = [row for _, row in read_rows(folder / "metrics.jsonl")]
+    shares = {f"watched/{name}/unscored": 0.0 for name in ("falls", "stays", "absent")}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps({**row, **shares}) + "\n" for row in rows))
+    means = {"total": (0.2, 0.6), "falls": (20.0, 18.0), "stays": (5.0, 5.05)}
+    evaluations = [
+        {
+            "step": step,
+            "absent/scored": 0,
+            **{f"{name}/mean": pair[at] for name, pair in means.items()},
+            **{f"{name}/low": pair[at] - 0.1 for name, pair in means.items()},
+            **{f"{name}/high": pair[at] + 0.1 for name, pair in means.items()},
+        }
+        for at, step in enumerate((0, 12))
+    ]
+    (folder / "evaluations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in evaluations))
+    return folder
+
+
+def test_the_table_sets_the_reward_beside_what_it_was_not_trained_on(tmp_path: Path):
+    moved = {each.factor: each for each in movements(with_watched(tmp_path / "grpo"))}
+    assert next(iter(moved)) == "total"
+    assert {name: each.direction for name, each in moved.items()} == {
+        "total": "up", "falls": "down", "stays": "not apart", "absent": "empty"
+    }  # fmt: skip
+    assert moved["total"].trained
+    assert not moved["falls"].trained
+    page = write_training_page(tmp_path / "grpo").read_text("utf-8")
+    assert "Trained reward and the judges beside it" in page
+    assert "<td>watched</td>" in page
+    assert "gotr1-eval retest grpo/evaluations/step-000000" in page
+
+
+def test_without_two_evaluations_the_ends_of_the_training_are_compared(tmp_path: Path):
+    folder = write_training(tmp_path / "grpo", steps=20)
+    (folder / "evaluations.jsonl").unlink()
+    (total,) = movements(folder)
+    assert total.first == HeldOut(10.0, pytest.approx(5.5 / 20), None, None)
+    assert total.direction == "up"
+
+
+@pytest.mark.parametrize(("total", "deviation"), [("", 0.2), (TOTAL, 0.4)])
+def test_groups_decided_by_chance_are_counted_once_the_judges_were_asked_again(
+    tmp_path: Path, total: str, deviation: float
+):
+    """Two scores of a sample that differ by d have a standard deviation of d over the root of 2."""
+    folder = write_training(tmp_path / "grpo")
+    append_rows(folder / "groups.jsonl", [{"step": 1, "spreads": [0.001, 0.5, 0.9, 0.002]}, {"step": 2, "spreads": []}])
+    assert retest_noise(folder / "evaluations") is None
+    assert groups_below_noise(folder, None) == []
+    judged_twice(folder / "evaluations" / "step-000000", total, 0.2)
+    noise = retest_noise(folder / "evaluations")
+    assert noise is not None
+    assert (noise.deviation, noise.samples) == (pytest.approx(deviation / math.sqrt(2)), 2)
+    assert groups_below_noise(folder, noise) == [(1.0, 0.5)]
+    assert "Groups decided by less than the judges" in write_training_page(folder).read_text("utf-8")
