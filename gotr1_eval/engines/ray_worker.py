@@ -111,7 +111,7 @@ class PoolWork:
 
     Attributes:
         judges: name and fingerprint of every judge that a part has columns of.
-        home: the folder that relative paths of settings start from.
+        home: the driver's working directory, from which relative paths of settings start.
     """
 
     recipe: Recipe

@@ -228,6 +228,7 @@ def test_a_broken_part_is_named(tmp_path: Path):
         ({"use": "ray", "workers": 0}, None, "setting 'workers': Input should be greater than or equal to 1, got 0"),
         ({"use": "ray", "worker_gpus": -1}, None, "setting 'worker_gpus'"),
         ({"use": "ray", "wrokers": 2}, None, "unknown setting 'wrokers'; did you mean 'workers'"),
+        ({"use": "ray", "painters": 2}, None, "--engine ray: the setting painters= is called generators= now"),
         ({"use": "ray"}, "1/4", "--shard 1/4: --engine ray divides the run"),
     ],
 )
