@@ -24,7 +24,7 @@ from reports.run_data import load_run
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 OFFICIAL = "official_longtext"
-JUDGE = "Qwen/Qwen2.5-VL-7B-Instruct"
+OFFICIAL_READER = "qwen25-vl-7b"
 
 
 class Settings(StrictSettings):
@@ -56,7 +56,7 @@ class LongTextSuite(PlainSuite):
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """Qwen2.5-VL-7B-Instruct, which the scripts ask to read."""
-        return {"ocr": {"use": "vlm", "model": JUDGE}}
+        return {"ocr": {"use": "vlm", "model": file(OFFICIAL_READER)}}
 
     def write_official(self, run: Path) -> list[str]:
         """A file of results a language, as the official script writes it, and summary.json."""

@@ -26,7 +26,7 @@ from gotr1_eval.settings import Settings as StrictSettings
 from reports.run_data import RunData, load_run
 
 OFFICIAL_ALIGNMENT, OFFICIAL_TEXT = "official_alignment", "official_text"
-JUDGE = "Qwen/Qwen2.5-VL-7B-Instruct"
+OFFICIAL_READER = "qwen25-vl-7b"
 _PICTURES = 4
 
 
@@ -87,7 +87,7 @@ class OneIgSuite(PlainSuite):
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
         """Qwen2.5-VL-7B-Instruct, which reads texts; as the judge of alignment it is named by ``--judge-model``."""
-        return {"ocr": {"use": "vlm", "model": JUDGE}} if self._class_of[category] == "text" else {}
+        return {"ocr": {"use": "vlm", "model": file(OFFICIAL_READER)}} if self._class_of[category] == "text" else {}
 
     def write_official(self, run: Path) -> list[str]:
         """summary.json with alignment and text apart, of those that were judged."""
