@@ -14,72 +14,95 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gotr1_eval.core.checklist import Question, Verdict
+from gotr1_eval.core.checklist import NUMBERS, Question, Verdict
 from gotr1_eval.core.outcome import Reply, Why
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.reading.reply import answer_part
 
 _YES_NO = {"yes": 1.0, "no": 0.0}
+_NUMBER_OF = {**NUMBERS, "zero": "0", "none": "0"}
 _ONE_WORD = re.compile(r"[\w-]+")
 _FIRST_WORD = re.compile(r"[\W_]*([\w-]+)")
 _GOES_ON = {"yes": re.compile(r"\s*(?:/|or\b)", re.I), "no": re.compile(r"\s*(?:/|or\b)|\.?\d|[ \t]+\w", re.I)}
 """After a first word that is then no verdict: "yes or no", "No.1 is red", "no cat is to be seen"."""
+_OTHER = {"yes": re.compile(r"\bno\b(?![ \t]+\w)", re.I), "no": re.compile(r"\byes\b", re.I)}
+"""What takes a verdict back when it stands anywhere in the answer; the "no" of "no dog" does not."""
+_UNSURE = frozenset(
+    {"unsure", "unknown", "unclear", "uncertain", "undetermined", "maybe", "perhaps", "possibly", "sorry", "cannot"}
+)
 _ORNAMENT = " \t\r\n*_`\"'.!"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.):])\s*")
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.S)
 
 
 def strict_word(reply: Reply, question: Question) -> float:
-    """1 where the whole reply is one of the expected answers, 0 where it is another word; any case, final full stop.
+    """1 where the whole reply is one of the expected answers, 0 where it is another answer; any case, final full stop.
 
-    To a question that expects yes or no another word is yes or no.
+    Another answer to a question that expects yes or no is yes or no, to one that expects a number a number.
 
     Raises:
         UnreadableReply: it is anything else.
     """
-    return _judged(reply.text.strip().removesuffix(".").lower(), question, reply.text)
+    said = reply.text.strip().removesuffix(".").lower()
+    if not _is_answer(said, _expected(question)):
+        raise _no_answer(reply.text, question)
+    return float(said in _expected(question))
 
 
 def lenient_word(reply: Reply, question: Question) -> float:
     """The same for the first word of the answer, or a last line that holds one word alone.
 
     Raises:
-        UnreadableReply: neither is a verdict, or they are different ones; "yes or no" and "no cat is there" are none.
+        UnreadableReply: neither is a verdict, they are different ones, or other words take it back; "yes or no", "no
+            cat is there" and "three or four" are none.
     """
     text = answer_part(reply.text, finish=reply.finish).strip()
-    said = []
-    if first := _FIRST_WORD.match(text):
-        word = first[1].lower()
-        if not (word in _GOES_ON and _GOES_ON[word].match(text, first.end())):
-            said.append(word)
-    said.append(text.rpartition("\n")[2].strip(_ORNAMENT).lower())
+    said = {text.rpartition("\n")[2].strip(_ORNAMENT).lower()}
+    if (first := _FIRST_WORD.match(text)) and not _goes_on(first[1].lower(), text, first.end()):
+        said.add(first[1].lower())
     expected = _expected(question)
-    verdicts = {word in expected for word in said if word in expected or _is_wrong(word, expected, text)}
-    if len(verdicts) != 1:
-        raise UnreadableReply(
-            f"Expected {' or '.join(sorted(expected | _opposite(expected)))}, and got {_shown(text)}."
-        )
+    answers = {word for word in said if _is_answer(word, expected)}
+    verdicts = {word in expected for word in answers}
+    if len(verdicts) != 1 or any(_is_taken_back(word, text) for word in answers):
+        raise _no_answer(text, question)
     return float(verdicts.pop())
 
 
-def _judged(said: str, question: Question, text: str) -> float:
-    expected = _expected(question)
+def _goes_on(word: str, text: str, end: int) -> bool:
+    return word in _GOES_ON and _GOES_ON[word].match(text, end) is not None
+
+
+def _is_taken_back(word: str, text: str) -> bool:
+    """Whether the text holds another answer beside the word."""
+    if word in _YES_NO:
+        return _OTHER[word].search(text) is not None
+    numbers = {_number(one) for one in _ONE_WORD.findall(text.lower()) if _is_number(one)}
+    return _is_number(word) and numbers != {_number(word)}
+
+
+def _is_answer(said: str, expected: frozenset[str]) -> bool:
+    """Whether a word answers the question at all, rightly or wrongly."""
     if said in expected:
-        return 1.0
-    if _is_wrong(said, expected, text):
-        return 0.0
-    raise UnreadableReply(f"Expected {' or '.join(sorted(expected | _opposite(expected)))}, and got {_shown(text)}.")
-
-
-def _is_wrong(said: str, expected: frozenset[str], text: str) -> bool:
-    """Whether a word that is not expected is an answer all the same."""
+        return True
     if expected & set(_YES_NO):
         return said in _YES_NO
-    return _ONE_WORD.fullmatch(said) is not None and _ONE_WORD.fullmatch(text.strip(_ORNAMENT)) is not None
+    if any(map(_is_number, expected)):
+        return _is_number(said)
+    return _ONE_WORD.fullmatch(said) is not None and said not in _UNSURE and said not in _YES_NO
 
 
-def _opposite(expected: frozenset[str]) -> frozenset[str]:
-    return frozenset(_YES_NO) if expected & set(_YES_NO) else frozenset({"another word"})
+def _is_number(word: str) -> bool:
+    return word in _NUMBER_OF or word.isdecimal()
+
+
+def _number(word: str) -> str:
+    return _NUMBER_OF.get(word, word)
+
+
+def _no_answer(text: str, question: Question) -> UnreadableReply:
+    expected = sorted(_expected(question))
+    wanted = "yes or no" if set(expected) & set(_YES_NO) else f"{' or '.join(expected)}, or another such word"
+    return UnreadableReply(f"Expected {wanted}, and got {_shown(text)}.")
 
 
 def strict_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:

@@ -86,7 +86,7 @@ def test_one_question_a_call_keeps_every_verdict_with_its_reply():
         ("3", "count", None, None),
     ]
     assert [outcome.replies[one.replies[0]].text for one in outcome.questions] == ["No", "yes.", "I think so"]
-    assert outcome.questions[2].why == "Expected no or yes, and got 'I think so'."
+    assert outcome.questions[2].why == "Expected yes or no, and got 'I think so'."
 
 
 def test_verdicts_survive_the_disk():
@@ -272,6 +272,7 @@ def test_calls_are_foreseen():
 
 YES = Question(id="1", text="?")
 THREE = Question(id="2", text="?", answers=("three", "3"))
+RED = Question(id="3", text="?", answers=("red",))
 UNREADABLE = None
 
 
@@ -290,7 +291,17 @@ UNREADABLE = None
         ("No cat is to be seen, yes", YES, UNREADABLE, UNREADABLE),
         ("maybe", YES, UNREADABLE, UNREADABLE),
         ("", YES, UNREADABLE, UNREADABLE),
+        ("Yes, a cat and no dog.", YES, UNREADABLE, 1.0),
+        ("Yes... wait, no.", YES, UNREADABLE, UNREADABLE),
+        ("No. Or yes?", YES, UNREADABLE, UNREADABLE),
         ("Three", THREE, 1.0, 1.0),
+        ("Three cups.", THREE, UNREADABLE, 1.0),
+        ("Three or four", THREE, UNREADABLE, UNREADABLE),
+        ("unsure", THREE, UNREADABLE, UNREADABLE),
+        ("yes", THREE, UNREADABLE, UNREADABLE),
+        ("red", RED, 1.0, 1.0),
+        ("Blue.", RED, 0.0, 0.0),
+        ("unclear", RED, UNREADABLE, UNREADABLE),
         ("3", THREE, 1.0, 1.0),
         ("four", THREE, 0.0, 0.0),
         ("I see four of them", THREE, UNREADABLE, UNREADABLE),
