@@ -125,11 +125,11 @@ def test_a_shared_prefix_changes_nothing(data: Path, checkpoint: Path, semantics
     ]
     judge = build(Settings(vlm={"use": "qwen", "model": str(checkpoint)}, semantics=semantics, data=data), Builder())
     lengths: list[tuple[int, ...]] = []
-    model = judge.vlm.loaded.model  # type: ignore[attr-defined]
+    model = judge.vlm.loaded.model.model.language_model  # type: ignore[attr-defined]
     forward = model.forward
 
     def counted(*given: Any, **named: Any) -> Any:
-        lengths.append(tuple(named["input_ids"].shape))
+        lengths.append(tuple(named["inputs_embeds"].shape[:2]))
         return forward(*given, **named)
 
     monkeypatch.setattr(model, "forward", counted)
