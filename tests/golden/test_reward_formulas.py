@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,17 +118,19 @@ def test_unified_reward_s_marks(path: Path, read_shared: Reading):
             read += 1
             assert all(1 <= value <= 5 for value in marks.values())
             # Bold lines and full-width colons send that reader into its fallback, the first three numbers.
-            assert marks == theirs or "**" in case["reply"] or "：" in case["reply"], case
+            assert marks == theirs or "**" in case["reply"] or not case["reply"].isascii(), case
         elif sound:
-            doubtful = any(sign in case["reply"] for sign in (",", "**", "：")) or repeats(case["reply"])
-            assert doubtful, case
-        if final is not None:
-            assert final == case["flow_grpo_final_score"] or "Final Score" not in case["reply"], case
+            assert doubtful(case["reply"]), case
+        if final is not None and case["flow_grpo_final_score"]:
+            assert final == case["flow_grpo_final_score"], case
     assert read >= 5
 
 
-def repeats(reply: str) -> bool:
-    return any(reply.lower().count(axis) > 1 for axis in AXES)
+def doubtful(reply: str) -> bool:
+    """A mark twice, a number that goes on, a refusal: read by others as if nothing were."""
+    twice = any(reply.lower().count(axis) > 1 for axis in AXES)
+    goes_on = re.search(r"\d[^\s\d.;]", reply.replace("(1-5)", ""))
+    return bool(twice or goes_on or re.search(r"\*\*|：|cannot|can't|unable|sorry", reply))
 
 
 def marks_or_none(reply: str) -> dict[str, float] | None:
