@@ -1,9 +1,10 @@
-"""The asking modes: from the questions of pictures to requests, and from replies to verdicts.
+"""The asking modes in which a model answers in words: from questions to requests, and from replies to verdicts.
 
-    FirstTokens      the probability that the answer begins with one of the listed tokens; nothing is decoded
     OneByOne         one question a call
     AllAtOnce        all questions of a picture in one call
     DescribeFirst    the model describes the picture, and is asked in the same conversation (by either of the two above)
+
+`benchmarks.checklist.first_tokens` has the mode in which it answers by probabilities.
 
 What is asked is the benchmark's: each mode is given functions that write requests (without pictures, which are added
 here) and read replies.
@@ -11,36 +12,17 @@ here) and read replies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
 from PIL import Image
 
-from gotr1_eval.core.checklist import NUMBERS, Question, Verdict
+from gotr1_eval.core.checklist import Question, Verdict
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Answers, Request, Vlm
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
-
-
-def forms_of(answers: Sequence[str]) -> tuple[str, ...]:
-    """The texts with which a right answer may begin: the words as they are and capitalised, each also behind a blank.
-
-    A count is also its digits, without a blank, which is a token of its own in many vocabularies.
-    """
-    words = [answer.lower() for answer in answers]
-    digits = [NUMBERS[word] for word in words if word in NUMBERS]
-    spelled = [form for word in words for form in (word, word.capitalize(), f" {word}", f" {word.capitalize()}")]
-    return tuple(dict.fromkeys((*spelled, *digits)))
-
-
-def spelled_words(question: Question) -> Question:
-    """The question with the digits of a count among the words that answer it."""
-    digits = (NUMBERS[answer.lower()] for answer in question.answers if answer.lower() in NUMBERS)
-    return replace(question, answers=(*question.answers, *digits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,75 +84,6 @@ Retry = Callable[[Request, int], Request]
 def again(request: Request, times: int) -> Request:
     """The same question once more, never from a cache, and with another seed where it is sampled."""
     return replace(request, repeat=times)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstTokens:
-    """One question a call; its verdict is the summed probability of the tokens that begin a right answer.
-
-    Attributes:
-        forms: of a question, the texts whose first tokens are summed, each token once.
-        instead_of: of a question, the forms of all answers over which the probability is renormalised; None for none.
-        single: probabilities are rounded to float32, as PyTorch's softmax gives them: below 7e-46 they are 0.
-    """
-
-    write: WriteOne
-    forms: Callable[[Question], tuple[str, ...]]
-    instead_of: Callable[[Question], tuple[str, ...]] | None = None
-    single: bool = False
-    answers: Answers = "choices"
-
-    @property
-    def name(self) -> str:
-        """``first tokens``, and over what they are renormalised."""
-        return "first tokens" if self.instead_of is None else "first tokens renormalised"
-
-    def requests(self, case: Case) -> list[Request]:
-        """One a question."""
-        return [self._request(case, question) for question in case.questions]
-
-    def _request(self, case: Case, question: Question) -> Request:
-        others = self.instead_of(question) if self.instead_of is not None else ()
-        forms = tuple(dict.fromkeys((*self.forms(question), *others)))
-        return replace(self.write(case, question), images=(case.picture,), first_tokens=forms)
-
-    def ask(self, vlm: Vlm, cases: Sequence[Case]) -> list[list[Said] | Unscored]:
-        """See `Asking`; nothing can be unreadable."""
-        requests = [self.requests(case) for case in cases]
-        replies = iter(vlm.reply([request for each in requests for request in each]) if requests else ())
-        return [
-            whole([self._said(question, next(replies)) for question in case.questions]) for case in cases
-        ]  # fmt: skip
-
-    def _said(self, question: Question, reply: Reply | Unscored) -> Said | Unscored:
-        if isinstance(reply, Unscored):
-            return unanswered(reply)
-        if not reply.first_tokens:
-            return Said(verdict=None, replies=(reply,), why="the model told no probabilities")
-        forms = set(self.forms(question))
-        low, high = self._bounds(reply, forms)
-        if self.instead_of is not None:
-            other_low, other_high = self._bounds(reply, set(self.instead_of(question)) - forms)
-            low, high = _share(low, other_high), _share(high, other_low)
-        bounds = None if reply.unlisted is None else (low, high)
-        return Said(verdict=low, bounds=bounds, replies=(reply,))
-
-    def _bounds(self, reply: Reply, forms: set[str]) -> tuple[float, float]:
-        """The least and the greatest that the probabilities of the forms may come to."""
-        there = {form: log_prob for form, log_prob in reply.first_tokens.items() if form in forms}
-        listed = [self._probability(log_prob) for log_prob in there.values() if log_prob is not None]
-        found = min(math.fsum(listed), 1.0)
-        if reply.unlisted is None:
-            return found, found
-        return found, min(found + (len(there) - len(listed)) * math.exp(reply.unlisted), 1.0)
-
-    def _probability(self, log_prob: float) -> float:
-        probability = math.exp(log_prob)
-        return float(np.float32(probability)) if self.single else probability
-
-
-def _share(part: float, rest: float) -> float:
-    return part / (part + rest) if part else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,43 +217,63 @@ def _undescribed(case: Case, reply: Unscored) -> list[Said] | Unscored:
     return whole([unanswered(reply)] * len(case.questions))
 
 
+@dataclass(slots=True)
+class _Job:
+    """One request on its way: what was replied so far, and what came of the questions that it asks."""
+
+    mode: Spoken
+    case: Case
+    place: int
+    request: Request
+    replies: tuple[Reply, ...] = ()
+    result: list[Said] | Unscored = field(default_factory=list)
+
+    def sent(self, attempt: int) -> Request:
+        """The request of the first attempt (0), or of a later one."""
+        return self.mode.retry(self.request, attempt) if attempt else self.request
+
+    def take(self, reply: Reply | Unscored, attempt: int) -> bool:
+        """Keep what an attempt brought; whether the request should be sent again.
+
+        A reply that was cut off before its answer began is asked for again only with more room: it would be cut off
+        again.
+        """
+        if isinstance(reply, Unscored):
+            self.replies = (*self.replies, *reply.replies)
+            said = unanswered(replace(reply, replies=self.replies))
+            self.result = said if isinstance(said, Unscored) else [said] * self._width
+            return reply.why is Why.TRUNCATED and self.sent(attempt + 1).max_tokens > self.sent(attempt).max_tokens
+        self.replies = (*self.replies, reply)
+        try:
+            verdicts = self.mode.read_reply(self.case, self.place, reply)
+        except UnreadableReply as fault:
+            self.result = [Said(verdict=None, replies=self.replies, why=str(fault))] * self._width
+            return True
+        self.result = [
+            Said(verdict=one, replies=self.replies, why="" if one is not None else "no verdict on it")
+            for one in verdicts
+        ]
+        return False
+
+    @property
+    def _width(self) -> int:
+        """How many questions the request asks."""
+        return 1 if isinstance(self.mode, OneByOne) else len(self.case.questions)
+
+
 def _ask(
     vlm: Vlm, cases: Sequence[Case], requests: Sequence[Sequence[Request]], mode: Spoken
 ) -> list[list[Said] | Unscored]:
-    """Ask all requests together, and again those whose reply could not be read, as often as the mode says.
-
-    A reply that was cut off before its answer began is asked for again only with more room: it would be cut off again.
-    """
+    """Ask all requests together, and again those whose reply could not be read, as often as the mode says."""
     jobs = [
-        (case, place, request) for case, each in zip(cases, requests, strict=True) for place, request in enumerate(each)
+        [_Job(mode, case, place, request) for place, request in enumerate(each)]
+        for case, each in zip(cases, requests, strict=True)
     ]
-    results: dict[int, list[Said] | Unscored] = {}
-    kept: dict[int, tuple[Reply, ...]] = {}
-    open_ = list(range(len(jobs)))
+    waiting = [job for each in jobs for job in each]
     for attempt in range(mode.attempts):
-        sent = [mode.retry(jobs[job][2], attempt) if attempt else jobs[job][2] for job in open_]
-        left = []
-        for job, request, reply in zip(open_, sent, vlm.reply(sent) if sent else [], strict=True):
-            case, place, _ = jobs[job]
-            width = 1 if isinstance(mode, OneByOne) else len(case.questions)
-            if isinstance(reply, Unscored):
-                kept[job] = (*kept.get(job, ()), *reply.replies)
-                said = unanswered(replace(reply, replies=kept[job]))
-                results[job] = said if isinstance(said, Unscored) else [said] * width
-                more_room = mode.retry(jobs[job][2], attempt + 1).max_tokens > request.max_tokens
-                left += [job] if reply.why is Why.TRUNCATED and more_room else []
-                continue
-            kept[job] = (*kept.get(job, ()), reply)
-            try:
-                verdicts = mode.read_reply(case, place, reply)
-                results[job] = [Said(verdict=one, replies=kept[job], why="" if one is not None else "no verdict on it")
-                                for one in verdicts]  # fmt: skip
-            except UnreadableReply as fault:
-                results[job] = [Said(verdict=None, replies=kept[job], why=str(fault))] * width
-                left.append(job)
-        open_ = left
-    found = iter(results[job] for job in range(len(jobs)))
-    return [_joined([next(found) for _ in each]) for each in requests]
+        replies = vlm.reply([job.sent(attempt) for job in waiting]) if waiting else []
+        waiting = [job for job, reply in zip(waiting, replies, strict=True) if job.take(reply, attempt)]
+    return [_joined([job.result for job in each]) for each in jobs]
 
 
 def _joined(parts: Sequence[list[Said] | Unscored]) -> list[Said] | Unscored:

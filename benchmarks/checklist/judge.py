@@ -165,7 +165,7 @@ class ChecklistJudge:
         return [
             each if isinstance(each, Unscored) else self._outcome(each, [next(found) for _ in each])
             for each in prepared
-        ]  # fmt: skip
+        ]
 
     def _cases(self, sample: Sample) -> list[Case] | Unscored:
         """What the model is shown of a sample and asked about it."""

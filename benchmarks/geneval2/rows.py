@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checklist.asking import forms_of
+from benchmarks.checklist.first_tokens import forms_of
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.checklist import NUMBERS, ChecklistError, Question
 from gotr1_eval.core.errors import DataError

@@ -202,8 +202,8 @@ def within_picture(questions: Sequence[Question], verdicts: Sequence[Verdict], r
     `all` is 0 as soon as one verdict is below 1, and otherwise not known while a question is unanswered; `weighted` is
     not known where the answered questions weigh nothing.
     """
-    answered = [(question.weight, verdict) for question, verdict in zip(questions, verdicts, strict=True)
-                if verdict is not None]  # fmt: skip
+    pairs = zip(questions, verdicts, strict=True)
+    answered = [(question.weight, verdict) for question, verdict in pairs if verdict is not None]
     values = [verdict for _, verdict in answered]
     if rule == "all":
         return 0.0 if any(value < 1 for value in values) else 1.0 if values and len(values) == len(verdicts) else None

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.checklist.asking import AllAtOnce, Case, DescribeFirst, FirstTokens, OneByOne
+from benchmarks.checklist.asking import AllAtOnce, Case, DescribeFirst, OneByOne
 from benchmarks.checklist.encoding import Grid, Jpeg
+from benchmarks.checklist.first_tokens import FirstTokens
 from benchmarks.checklist.judge import ChecklistJudge, Procedure
 from benchmarks.checklist.reading import (
     lenient_json,

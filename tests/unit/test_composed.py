@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.checklist.asking import forms_of
+from benchmarks.checklist.first_tokens import forms_of
 from benchmarks.composed import CATEGORIES, ComposedSuite, Settings
 from benchmarks.composed.templates import NOUNS, Group, Parts, compose
 from gotr1_eval.build import Builder

@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from benchmarks.checklist.asking import AllAtOnce, Asking, Case, FirstTokens, OneByOne, forms_of, spelled_words
+from benchmarks.checklist.asking import AllAtOnce, Asking, Case, OneByOne
 from benchmarks.checklist.encoding import AsItIs, Jpeg
+from benchmarks.checklist.first_tokens import FirstTokens, forms_of, spelled_words
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
 from benchmarks.checklist.reading import lenient_json, lenient_word, strict_json, strict_word
 from gotr1_eval.core.checklist import QUESTIONS, Dependency, Question, Within

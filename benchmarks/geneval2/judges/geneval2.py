@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.checklist.asking import Asking, Case, FirstTokens, OneByOne, spelled_words
+from benchmarks.checklist.asking import Asking, Case, OneByOne
+from benchmarks.checklist.first_tokens import FirstTokens, spelled_words
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
 from benchmarks.checklist.reading import lenient_word
 from benchmarks.geneval2.rows import (
