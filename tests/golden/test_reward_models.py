@@ -308,14 +308,23 @@ def hps_v3_config(sizes: Mapping[str, Any], special: Mapping[str, int]) -> Qwen2
 
 
 @pytest.mark.parametrize("path", shared_parameters("golden/models/hpsv3/manifest_full.json"))
-def test_every_tensor_of_hps_v3_is_accounted_for(path: Path, read_shared: Callable[[Path], str]):
+def test_every_tensor_of_hps_v3_is_accounted_for(path: Path, read_shared: Callable[[Path], str], tmp_path: Path):
+    """With a configuration in the form in which Qwen2-VL-7B-Instruct is published, its text's numbers on top."""
     manifest = {name: tuple(shape) for name, shape in json.loads(read_shared(path)).items()}
-    sizes = {
-        "vocab": 151658, "hidden": 3584, "inter": 18944, "layers": 28, "heads": 28, "kv": 4, "mrope": [16, 24, 24],
-        "vd": 32, "vw": 1280, "vh": 16,
+    vision = {"depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "hidden_size": 3584, "patch_size": 14}
+    published = {
+        "model_type": "qwen2_vl", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+        "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064, "rms_norm_eps": 1e-06,
+        "rope_theta": 1000000.0, "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},
+        "image_token_id": 151655, "video_token_id": 151656, "vision_start_token_id": 151652,
+        "vision_end_token_id": 151653, "bos_token_id": 151643, "eos_token_id": 151645, "vision_config": vision,
     }  # fmt: skip
-    marks = {"image": 151655, "video": 151656, "vision_start": 151652, "vision_end": 151653}
-    assert _hps_v3_files.expected_shapes(hps_v3_config(sizes, marks)) == manifest
+    (tmp_path / "config.json").write_text(json.dumps(published))
+    config = _hps_v3_files.read_config(tmp_path)
+    config.text_config.vocab_size = 151658
+    assert _hps_v3_files.expected_shapes(config) == manifest
+    assert config.text_config.rope_parameters["mrope_section"] == [16, 24, 24]
+    assert config.text_config.rope_parameters["rope_theta"] == 1000000.0
 
 
 WHEEL = "hpsv3-1.0.0-py3-none-any.whl"

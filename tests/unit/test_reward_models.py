@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError
@@ -70,6 +72,17 @@ def test_pick_score_takes_the_middle_as_transformers_does_and_leaves_prompts_alo
 def image_reward_model(path: Path, **settings: Any) -> image_reward.ImageReward:
     heads = {"image_heads": 2, "text_heads": 2, "device": "cpu"} | settings
     return image_reward.ImageReward(image_reward.Settings(weights=path, **heads))
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"),
+    [("RGB", (300, 205)), ("RGBA", (97, 260)), ("P", (230, 233)), ("L", (227, 224)), ("LA", (224, 227))],
+)
+def test_pick_score_s_pictures_are_those_of_transformers_processor(mode: str, size: tuple[int, int]):
+    noise = np.random.default_rng(0).integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
+    picture = Image.fromarray(noise).convert(mode)
+    theirs = CLIPImageProcessorPil()(picture.convert("RGB"), return_tensors="np")["pixel_values"][0]
+    np.testing.assert_allclose(pick_score.fit_and_crop(picture, 224), theirs, atol=1e-6)
 
 
 def test_image_reward_rates_in_batches_as_alone(tmp_path: Path):
