@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,7 +37,7 @@ class FirstTokens:
     """One question a call; its verdict is the summed probability of the tokens that begin a right answer.
 
     Attributes:
-        forms: of a question, the texts whose first tokens are summed, each token once.
+        forms: of a question, the texts whose first tokens are summed; a text that is listed twice counts twice.
         instead_of: of a question, the forms of all answers over which the probability is renormalised; None for none.
         single: probabilities are rounded to float32, as PyTorch's softmax gives them: below 7e-46 they are 0.
     """
@@ -72,22 +73,24 @@ class FirstTokens:
             return unanswered(reply)
         if not reply.first_tokens:
             return Said(verdict=None, replies=(reply,), why="the model told no probabilities")
-        forms = set(self.forms(question))
+        forms = Counter(self.forms(question))
         low, high = self._bounds(reply, forms)
         if self.instead_of is not None:
-            other_low, other_high = self._bounds(reply, set(self.instead_of(question)) - forms)
+            others = Counter(form for form in set(self.instead_of(question)) if form not in forms)
+            other_low, other_high = self._bounds(reply, others)
             low, high = _share(low, other_high), _share(high, other_low)
         bounds = None if reply.unlisted is None else (low, high)
         return Said(verdict=low, bounds=bounds, replies=(reply,))
 
-    def _bounds(self, reply: Reply, forms: set[str]) -> tuple[float, float]:
+    def _bounds(self, reply: Reply, forms: Counter[str]) -> tuple[float, float]:
         """The least and the greatest that the probabilities of the forms may come to."""
         there = {form: log_prob for form, log_prob in reply.first_tokens.items() if form in forms}
-        listed = [self._probability(log_prob) for log_prob in there.values() if log_prob is not None]
+        listed = [forms[form] * self._probability(log_prob) for form, log_prob in there.items() if log_prob is not None]
         found = min(math.fsum(listed), 1.0)
         if reply.unlisted is None:
             return found, found
-        return found, min(found + (len(there) - len(listed)) * math.exp(reply.unlisted), 1.0)
+        open_ = sum(forms[form] for form, log_prob in there.items() if log_prob is None)
+        return found, min(found + open_ * math.exp(reply.unlisted), 1.0)
 
     def _probability(self, log_prob: float) -> float:
         probability = math.exp(log_prob)

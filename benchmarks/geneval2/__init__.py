@@ -92,11 +92,14 @@ class GenEval2Suite:
         return whole and all(score is not None for each in scores for score in each)
 
     def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
-        """The tables of a file that the script wrote: a score for every question of every prompt, in the file's order.
+        """The tables of a file that the script wrote, or of a run's folder with one.
+
+        It holds a score for every question of every prompt, in the order of the prompts.
 
         Raises:
             DataError: it holds something else, or as many lists as other prompts have.
         """
+        path = path / SCORE_LISTS if path.is_dir() else path
         scores, rows = read_scores(path), self.rows
         if len(scores) != len(rows):
             raise DataError(f"expected the scores of {len(rows)} prompts, got {len(scores)}", path=path)

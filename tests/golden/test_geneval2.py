@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from benchmarks.geneval2.judges.geneval2 import Method, soft_tifa
-from benchmarks.geneval2.rows import ATOMS, DATA, FACTS, SKILLS, Row, Wording, read_file, read_row
+from benchmarks.geneval2.rows import ATOMS, DATA, FACTS, SKILLS, Row, Wording, forms, read_file, read_row
 from benchmarks.geneval2.scores import tables
 from gotr1_eval.core.checklist import Question, within_picture
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored
@@ -27,6 +27,7 @@ GOLDEN = shared_parameters("golden/checklists/geneval2_*.jsonl")
 VOCABULARY = 151_936
 WORDING = Wording("{} One word!", 'Is it "{}"?')
 _LOGITS = torch.empty(VOCABULARY)
+YES = Question(id="prompt", text="?", answers=("Yes",))
 PICTURE = Image.new("RGB", (8, 8))
 QWEN = {
     "Yes": (9454, 9693, 9834, 7414),
@@ -52,14 +53,14 @@ def listed(vector: Vector) -> list[float]:
 
 def judged(method: Method, row: Row, vectors: Sequence[Vector]) -> Outcome:
     """What the judge makes of a picture whose questions are answered by these vectors."""
-    answers = iter(vectors)
+    pairs = zip(vectors, [YES] if method == "vqascore" else row.questions, strict=True)
 
     def answer(request: Request) -> Reply:
-        vector = next(answers)
+        vector, question = next(pairs)
         if not request.first_tokens:
             return Reply(text=vector["pred"], model="m", finish="length")
-        log_probs = zip(request.first_tokens, listed(vector), strict=True)
-        return Reply(text="", model="m", first_tokens=dict(log_probs))
+        log_probs = dict(zip(forms(question, "reference"), listed(vector), strict=True))
+        return Reply(text="", model="m", first_tokens={form: log_probs[form] for form in request.first_tokens})
 
     judge = soft_tifa(ScriptedVlm(answer), WORDING, method=method, semantics="reference", renormalised=False, model="m")
     (outcome,) = judge.judge([Sample(id="s", prompt=row.prompt, image=PICTURE, meta={FACTS: dict(row.fact)})])

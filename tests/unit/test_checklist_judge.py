@@ -190,6 +190,13 @@ def test_first_tokens_are_summed():
     assert "lowest" not in scored(outcome).parts
 
 
+def test_a_form_that_is_listed_twice_counts_twice():
+    asking = replace(FIRST, forms=lambda question: ("Yes", "yes", "Yes"))
+    outcome, vlm = judged(lambda request: tokens({"Yes": 0.25, "yes": 0.125}), asking)
+    assert scored(outcome).value == pytest.approx(0.625)
+    assert vlm.requests[0].first_tokens == ("Yes", "yes")
+
+
 def test_first_tokens_over_all_answers():
     asking = replace(FIRST, instead_of=lambda question: ("Yes", "No"))
     outcome, vlm = judged(lambda request: tokens({"Yes": 0.2, "yes": 0.1, "No": 0.1}), asking)

@@ -26,13 +26,11 @@ from gotr1_eval.models.local_model import LocalModel
 from gotr1_eval.models.vlms.decoding import Sampling, decode, read_rows, score_choices
 from gotr1_eval.models.vlms.forms import FormCompiler, Walk
 from gotr1_eval.models.vlms.pictures import Picture
-from gotr1_eval.models.vlms.rows import Row
+from gotr1_eval.models.vlms.rows import Row, batches
 from gotr1_eval.models.vlms.stepwise import exclusive
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 1
-MOST_TOGETHER = 4
-"""Times the batch size: so many questions about one picture may go together where nothing is decoded."""
 _THOUGHT = re.compile(r"</?(?:seed:)?think(?:ing)?>|◁/?think▷|\[/?THINK\]|<\|channel\|>", re.I)
 log = logging.getLogger(__name__)
 
@@ -295,36 +293,6 @@ class LocalVlm(LocalModel[Loaded]):
         if len(self._kept) > self._settings.pictures_kept:
             self._kept.popitem(last=False)
         return picture
-
-
-def batches(requests: Sequence[Request], size: int) -> list[list[int]]:
-    """Places of the requests that go through the model together: about `size`, all of one kind.
-
-    Questions whose answer is read off the first prediction (choices, first tokens) stay with the others about the same
-    picture, so that it is read once for all of them; only more than `MOST_TOGETHER` times `size` of them are split.
-    """
-    kinds: dict[tuple[bool, bool], list[list[int]]] = {}
-    for place, request in enumerate(requests):
-        scored = bool(request.choices or request.first_tokens)
-        groups = kinds.setdefault((scored, bool(request.first_tokens)), [])
-        if scored and request.images and groups and _shows_the_same(requests[groups[-1][-1]], request):
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    made: list[list[int]] = []
-    for groups in kinds.values():
-        made.append([])
-        for group in groups:
-            for start in range(0, len(group), MOST_TOGETHER * size):
-                part = group[start : start + MOST_TOGETHER * size]
-                if made[-1] and len(made[-1]) + len(part) > size:
-                    made.append([])
-                made[-1] += part
-    return made
-
-
-def _shows_the_same(first: Request, second: Request) -> bool:
-    return list(map(id, first.images)) == list(map(id, second.images))
 
 
 def _shortage(error: RuntimeError) -> str:

@@ -1,4 +1,4 @@
-"""Rows of tokens, and how rows of unequal length become one batch.
+"""Rows of tokens, how rows of unequal length become one batch, and which requests go together.
 
 Axes: B rows of a batch, C groups of rows with a common beginning, L tokens, A axes of a token's position (1, or 3 for
 models that count time, height and width apart).
@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 import torch
 
+from gotr1_eval.core.protocols import Request
+
 SHORTEST_SHARED = 16
 """Common beginnings of fewer tokens cost more to handle apart than they save."""
+MOST_TOGETHER = 4
+"""Times the batch size: so many questions about one picture may go together where nothing is decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,3 +113,33 @@ def _join(rows: Sequence[Row], group: Shared, place: int, shortest: int) -> Shar
     if first.pictures != row.pictures or length < max(shortest, half, row.pictures_end):
         return None
     return Shared((*group.members, place), length)
+
+
+def batches(requests: Sequence[Request], size: int) -> list[list[int]]:
+    """Places of the requests that go through the model together: about `size`, all of one kind.
+
+    Questions whose answer is read off the first prediction (choices, first tokens) stay with the others about the same
+    picture, so that it is read once for all of them; only more than `MOST_TOGETHER` times `size` of them are split.
+    """
+    kinds: dict[tuple[bool, bool], list[list[int]]] = {}
+    for place, request in enumerate(requests):
+        scored = bool(request.choices or request.first_tokens)
+        groups = kinds.setdefault((scored, bool(request.first_tokens)), [])
+        if scored and request.images and groups and _shows_the_same(requests[groups[-1][-1]], request):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    made: list[list[int]] = []
+    for groups in kinds.values():
+        made.append([])
+        for group in groups:
+            for start in range(0, len(group), MOST_TOGETHER * size):
+                part = group[start : start + MOST_TOGETHER * size]
+                if made[-1] and len(made[-1]) + len(part) > size:
+                    made.append([])
+                made[-1] += part
+    return made
+
+
+def _shows_the_same(first: Request, second: Request) -> bool:
+    return list(map(id, first.images)) == list(map(id, second.images))
