@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Files of tests side by side, on as many cores as there are up to four; the longest, tests/e2e, come first by their name.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast check format clean
+.PHONY: demo test test-fast test-lowest check format clean
 
 demo: .venv/.installed
 	$(BIN)/gotr1-eval demo
@@ -14,6 +14,10 @@ test: .venv/.installed-dev
 
 test-fast: .venv/.installed-dev
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
+
+# The oldest transformers that the package takes, and what belongs to it.
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python -m pytest $(SIDE_BY_SIDE)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
@@ -26,7 +30,7 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-lowest build *.egg-info
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,4 +39,14 @@ clean:
 
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# torch comes first, from the index that the machine knows; packages of CUDA would mean that another torch took its place.
+.venv-lowest/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-lowest
+	sed -E 's/^transformers==.*/transformers==5.10.2/; s/^huggingface_hub==.*/huggingface_hub==1.33.0/; s/^tokenizers==.*/tokenizers==0.22.2/' \
+		constraints.txt > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt torch
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[dev]'
+	! .venv-lowest/bin/python -m pip list --format=freeze | grep -i '^nvidia'
 	touch $@

@@ -176,10 +176,14 @@ def load_whole(
     Raises:
         DataError: a weight is missing, is of another shape than config.json says, or belongs to no part of the model.
     """
+    # Up to release 5.17 a head that is tied by the text model's part of config.json counted as missing.
+    text = read_config_json(folder).get("text_config")
+    tied = {"tie_word_embeddings": True} if isinstance(text, dict) and text.get("tie_word_embeddings") else {}
     try:
         with quiet():
             model, info = model_class.from_pretrained(
                 folder,
+                **tied,
                 dtype=dtype,
                 attn_implementation=attention,
                 local_files_only=True,

@@ -167,8 +167,14 @@ def test_hostile_names_are_read(checkpoint: Path):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_runs(checkpoint: Path, dtype: str):
-    assert detector(checkpoint, dtype=dtype).detect(IMAGES[:2], LABELS[:2])
+def test_half_precision_runs_or_says_from_which_release_it_does(
+    checkpoint: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+):
+    if not grounding_dino.RELEASE.startswith(("5.10.", "5.15.")):
+        assert detector(checkpoint, dtype=dtype).detect(IMAGES[:2], LABELS[:2])
+    monkeypatch.setattr(grounding_dino, "RELEASE", "5.16.1")
+    with pytest.raises(UsageError, match=f"dtype {dtype}: .* from transformers 5.17 on, and this is 5.16.1"):
+        detector(checkpoint, dtype=dtype)
 
 
 def test_memory_halves_the_batch(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
@@ -185,7 +191,8 @@ def test_memory_halves_the_batch(checkpoint: Path, monkeypatch: pytest.MonkeyPat
         assert_close(one, other)
 
 
-def test_fingerprint(checkpoint: Path, tmp_path: Path):
+def test_fingerprint(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grounding_dino, "RELEASE", "5.23.0")
     first = detector(checkpoint).fingerprint
     assert first == detector(checkpoint, batch_size=7).fingerprint
     others = [{"box_threshold": 0.1}, {"text_threshold": 0.1}, {"dtype": "float16"}]

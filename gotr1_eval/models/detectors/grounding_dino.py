@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,10 @@ VERSION = 1
 _ATTENTION = {"": "eager", "text_config": "sdpa", "backbone_config": "sdpa"}
 """The text part must not be `eager`: its mask is of booleans, which that implementation adds to the logits as 1 and 0,
 and names then see one another and the padding. The model itself knows `eager` only."""
+
+RELEASE = version("transformers")
+_HALF_PRECISION = (5, 17)
+"""The release of transformers from which the model's attention takes half precision."""
 
 
 class Settings(StrictSettings):
@@ -91,8 +96,13 @@ class GroundingDinoDetector(LocalModel[Loaded]):
     open_vocabulary = True
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError when there is no such device."""
+        """Raises UsageError when there is no such device, or no half precision in the installed transformers."""
         super().__init__(device=settings.device, dtype=settings.dtype, batch_size=settings.batch_size)
+        if settings.dtype != "float32" and tuple(map(int, RELEASE.split(".")[:2])) < _HALF_PRECISION:
+            raise UsageError(
+                f"dtype {settings.dtype}: Grounding DINO runs in half precision from transformers 5.17 on, and this is "
+                f"{RELEASE}; use dtype float32"
+            )
         self._settings = settings
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from tokenizers import BertWordPieceTokenizer
+from tokenizers.models import WordPiece
 from transformers import PreTrainedTokenizerFast
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
@@ -61,7 +62,7 @@ def read_pieces(path: Path) -> Any:  # noqa: ANN401 - transformers is untyped
     try:
         if path.suffix == ".json":
             return PreTrainedTokenizerFast(tokenizer_file=str(path), clean_up_tokenization_spaces=False)
-        backend = BertWordPieceTokenizer(str(path), lowercase=True)
+        backend = BertWordPieceTokenizer(WordPiece.read_file(str(path)), lowercase=True)
         return PreTrainedTokenizerFast(tokenizer_object=backend._tokenizer, clean_up_tokenization_spaces=False)
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for a damaged file
         raise DataError(f"not a tokenizer file: {one_line(error)}", path=path) from None
