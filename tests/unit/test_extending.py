@@ -73,7 +73,7 @@ def lamps_run(suite: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     out = capsys.readouterr().out
     assert "published under Lamps" in out
     assert re.search(r"this run +0\.75 +0\.75 +0\.75", out)  # white, grey; black, grey: 1 and .5, twice
-    assert re.search(r"Somebody-1B \[1\] +0\.61 +0\.67 +0\.73", out)
+    assert re.search(r"Somebody-1B \[1\] +0\.61 +0\.73 +0\.67", out)
     assert run([*options, "--judges", "my_package.brightness", "--out", str(folder / "both")]) == 0
 
 
