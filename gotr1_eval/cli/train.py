@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,12 +109,12 @@ def _stop_politely(trainer: GrpoTrainer | SftTrainer) -> None:
 
 
 _SHOWN = {
-    "held out/total/mean": "held-out total",
-    "held out/total/low": "from",
-    "held out/total/high": "to",
-    "reward/total/mean": "total",
-    "reward/total/trend": "trend",
-    "reward/total/unscored": "unscored",
+    "held out/{0}/mean": "held-out {0}",
+    "held out/{0}/low": "from",
+    "held out/{0}/high": "to",
+    "reward/{0}/mean": "{0}",
+    "reward/{0}/trend": "trend",
+    "reward/{0}/unscored": "unscored",
     "groups/learned": "groups",
     "chain/tokens": "chain tokens",
     "text/clipped": "clipped text",
@@ -140,10 +140,11 @@ def _line(metrics: dict[str, float]) -> str:
     """
     from training.trend import alarms
 
+    headline = _headline(metrics)
     told = [
-        f"{label} {metrics[name]:{'+' if label == 'trend' else ''}.3g}"
+        f"{label.format(headline)} {metrics[key]:{'+' if label == 'trend' else ''}.3g}"
         for name, label in _SHOWN.items()
-        if name in metrics
+        if (key := name.format(headline)) in metrics
     ]
     warned = [
         f"warning: the reward rises while {judge} falls, which is not trained on; the samples will tell whether the "
@@ -151,6 +152,14 @@ def _line(metrics: dict[str, float]) -> str:
         for judge in alarms(metrics)
     ]
     return "\n".join([f"step {metrics['step']:.0f}: " + ", ".join(told), *warned])
+
+
+def _headline(metrics: Mapping[str, float]) -> str:
+    """The total, or what else the set of rewards is headed by."""
+    means = [
+        name.split("/")[1] for name in metrics if name.startswith(("held out/", "reward/")) and name.endswith("/mean")
+    ]
+    return next(iter(sorted(means, key=lambda factor: factor != "total")), "total")
 
 
 _UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
