@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gotr1_eval.build import Builder, read_judge_model
-from gotr1_eval.core.errors import RunError, UsageError
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.judging import check_facts
 from gotr1_eval.core.protocols import Generator
 from gotr1_eval.core.secrets import redacted_json
@@ -98,8 +98,8 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     """A trainer that goes on where the folder's run stopped.
 
     Raises:
-        UsageError: the settings cannot be met, a watched judge is trained on, or the reward is not for such prompts.
-        RunError: the folder holds a run with other settings.
+        UsageError: the settings cannot be met, a watched judge is trained on, the reward is not for such prompts, or
+            the folder holds a run with other settings.
     """
     _check_claim(folder, settings)
     builder = Builder()
@@ -160,7 +160,7 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
         theirs["prompts"] = [_as_now(source) for source in theirs["prompts"]]
     for key, value in redacted_json(json.loads(settings.model_dump_json())).items():
         if theirs and key not in _FREE and theirs.get(key) != value:
-            raise RunError(
+            raise UsageError(
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "
                 "or give the same settings to go on"
             )

@@ -81,7 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        question = next(turn for turn in body["messages"] if turn["role"] == "user")["content"][-1]["text"]
+        asked = next(turn for turn in body["messages"] if turn["role"] == "user")["content"]
+        question = [part["text"] for part in asked if part["type"] == "text"][-1]
         server = self.server
         with server.lock:
             server.bodies.append(body)

@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -86,9 +87,8 @@ class Registry:
                 source = path / "__init__.py" if path.is_dir() else path
                 if source.suffix != ".py" or not source.is_file() or path.name.startswith("_"):
                     continue
-                tree = ast.parse(source.read_text(encoding="utf-8"))
-                if any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
-                    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+                summary = _summary(source, source.stat().st_mtime_ns)
+                if summary is not None:
                     found.setdefault(path.stem, (f"{package}.{path.stem}", source, summary))
         return found
 
@@ -102,6 +102,15 @@ class Registry:
                     continue
                 for within in sorted(folder.glob(f"*/{child}/__init__.py")):
                     yield f"{parent}.{within.parts[-3]}.{child}", within.parent
+
+
+@cache
+def _summary(source: Path, changed: int) -> str | None:
+    """First line of a module's docstring; None where it is no plug-in. Parsed once for as long as it is unchanged."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
+        return None
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def _locations(package: str) -> list[Path]:

@@ -66,7 +66,7 @@ def test_killed_and_started_again_it_ends_the_same(whole: tuple[Path, str], tmp_
     run = tmp_path / "run"
     rng = random.Random(1)
     kills = 0
-    for _ in range(4):
+    for _ in range(3):
         process = subprocess.Popen(
             [str(SCRIPT), *SHAPES, "--out", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

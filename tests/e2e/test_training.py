@@ -6,15 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import SCRIPT, start
+
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(sys.executable).with_name("gotr1-eval")
 CONFIG = Path(__file__).parents[2] / "configs/shapes.toml"
 SMALL = ["steps=3", "prompts_per_step=2", "samples_per_prompt=4", "sampling.chain_cap=40", "evaluation.every=3"]
 SMALL += ["evaluation.prompts_per_category=1", "save_every=1"]
@@ -47,12 +47,11 @@ def test_a_stop_signal_saves_and_the_same_command_goes_on(tmp_path: Path):
     assert [row["step"] for row in held_out] == [0, 3]
     assert (tmp_path / "cut/evaluations/step-000003/report.html").exists()
 
-    other = subprocess.run(command(tmp_path / "cut", "seed=1"), capture_output=True, text=True, check=False)
-    assert other.returncode != 0
+    other = start(*command(tmp_path / "cut", "seed=1")[1:], cwd=tmp_path)
+    assert other.returncode == 2
     assert "holds a run with seed = 0, now 1" in other.stderr
     checkpoint = tmp_path / "cut/checkpoints/step-000003"
     options = ["--suite", "shapes", "--limit", "1", "--categories", "color", "--out", str(tmp_path / "run")]
-    painted = subprocess.run(
-        [str(SCRIPT), "compbench", "--ckpt", str(checkpoint), *options], capture_output=True, text=True, check=True
-    )
-    assert "report:" in painted.stderr
+    generated = start("compbench", "--ckpt", checkpoint, *options, cwd=tmp_path)
+    assert generated.returncode == 0
+    assert "report:" in generated.stderr

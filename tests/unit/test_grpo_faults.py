@@ -120,7 +120,7 @@ def test_a_folder_is_claimed_by_settings_that_can_be_met(tmp_path):
     prepared()
     prepared(keep=7, judge_patience=1.0)
     assert json.loads((tmp_path / "training.json").read_text())["keep"] == 7
-    with pytest.raises(RunError, match="holds a run with seed = 0, now 1"):
+    with pytest.raises(UsageError, match="holds a run with seed = 0, now 1"):
         prepared(seed=1)
 
 

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.forms import marks_form
 from gotr1_eval.core.outcome import Reply, Score, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Sample
-from rewards import prompt_image, semantic
+from rewards import prompt_image, rubric, semantic
 from rewards.prompt_image import PromptImageJudge
 from rewards.semantic import DIMENSIONS, SemanticJudge
 from tests.fakes import ScriptedVlm
@@ -58,6 +59,8 @@ def test_what_is_asked_for_is_the_answers_form_wherever_the_model_can_be_held_to
         assert isinstance(outcome.parts["score"], float)
     assert held.requests[0].form == marks_form(("score",), range(11), ("description", "caption", "reasoning"))
     assert free.requests[0].form is None
+    look = '{"description": "...", "caption": "...", "reasoning": "...", "score": <0 to 10>}'
+    assert f"Answer with one JSON object and nothing after it: {look}" in free.requests[0].prompt
     marks = [half / 2 for half in range(21)]
     assert chain_judge(HeldVlm(str)).form == marks_form(DIMENSIONS, marks)
     expected = picture_judge(HeldVlm(str), mode="expected")
@@ -95,6 +98,25 @@ def test_the_judge_is_another_when_anything_changes_that_a_score_depends_on(tmp_
     assert prompt_image.Settings(vlm={}, samples=2).samples == 2
 
 
+def test_a_new_reader_or_form_is_another_judge_where_it_is_used(monkeypatch: pytest.MonkeyPatch):
+    def fingerprints() -> tuple[str, str]:
+        return picture_judge(ScriptedVlm(str)).fingerprint, picture_judge(HeldVlm(str)).fingerprint
+
+    free, held = fingerprints()
+    monkeypatch.setattr(rubric, "READER_VERSION", rubric.READER_VERSION + 1)
+    read_anew, still_held = fingerprints()
+    assert (read_anew != free, still_held == held) == (True, True)
+    monkeypatch.setattr(rubric, "FORMS_VERSION", rubric.FORMS_VERSION + 1)
+    assert fingerprints()[1] != held
+
+
+def test_an_expectation_needs_a_model_that_tells_probabilities():
+    mute = ScriptedVlm(str, scores_choices=False)
+    assert picture_judge(mute, mode="sampled").answers == "free"
+    with pytest.raises(UsageError, match=r"mode 'expected' needs log-probabilities, which scripted does not return"):
+        picture_judge(mute, mode="expected")
+
+
 def test_the_expectation_is_over_what_lies_on_the_scale():
     (outcome,) = picture_judge(ScriptedVlm(spread_over(0, 0.2, 0.4)), mode="expected").judge([PICTURE])
     assert isinstance(outcome, Score)
@@ -107,6 +129,15 @@ def test_the_expectation_is_over_what_lies_on_the_scale():
     assert less.why is Why.UNREADABLE
     assert "49% of the probability for 'score'" in less.detail
     assert len(less.replies) == 1
+    (rounded,) = picture_judge(ScriptedVlm(spread_over(0.5000001, 0.5)), mode="expected").judge([PICTURE])
+    assert isinstance(rounded, Score)
+    assert rounded.parts["inside score"] == 1
+    failed = Unscored(why=Why.BACKEND, detail="gone")
+    say = spread_over(1)
+    vlm = ScriptedVlm(lambda request: failed if "clarity" in request.answer_prefix else say(request))
+    (lost,) = chain_judge(vlm, mode="expected").judge([CHAIN])
+    assert isinstance(lost, Unscored)
+    assert (lost.why, len(lost.replies)) == (Why.BACKEND, 3), "what was paid for is kept"
 
 
 def test_each_dimension_is_asked_alone_behind_the_beginning_of_its_answer():
