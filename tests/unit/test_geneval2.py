@@ -26,6 +26,7 @@ from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Sample
 from gotr1_eval.models.vlms import qwen
 from gotr1_eval.runs.layouts import write_layout
+from rewards.reward_set import RewardSet
 from tests.faulty_server import faulty_server
 from tests.tiny_vlms import save_tiny_qwen
 
@@ -257,3 +258,36 @@ def test_it_runs_from_python(data: Path, checkpoint: Path, pictures: Path, tmp_p
         suite="geneval2", data=data, images=pictures, judge_model=str(checkpoint), limit=1, out=tmp_path / "run"
     )
     assert len(frames.judgments) == 2
+
+
+def test_judges_of_three_benchmarks_read_each_picture_once_for_each_model(
+    data: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """GenEval, GenEval 2 and DPG-Bench's questions on the same 24 files: one decoding, one encoding by the model."""
+    vlm = {"use": "qwen", "model": str(checkpoint)}
+    builder = Builder()
+    eyes = {"detector": "tests.plugins.fake_eyes", "encoder": "tests.plugins.fake_encoder"}
+    judges = {
+        "geneval": builder.judge({"use": "geneval", **eyes}),
+        "geneval2": builder.judge({"use": "geneval2", "vlm": vlm, "data": str(data)}),
+        "dpg": builder.judge({"use": "dpg_vlm", "vlm": vlm}),
+    }
+    asked = Row(0, *(PROMPTS[1][key] for key in ("prompt", "atom_count", "vqa_list", "skills")))
+    question = {"id": 1, "dependency": "0", "kind": "entity - whole (dog)", "question": "Is there a dog?"}
+    facts = {
+        "geneval": {"tag": "single_object", "include": [{"class": "dog", "count": 1}], "prompt": "a dog and a bus"},
+        FACTS: asked.fact,
+        "dpg": {"item_id": "a", "propositions": [question]},
+    }
+    samples = []
+    for place in range(24):
+        noise = np.random.default_rng(place).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path := tmp_path / f"{place}.png")
+        samples.append(Sample(id=str(place), prompt="a dog and a bus", image=path, meta=facts))
+    encoded, opened, encode, read = [], [], qwen.QwenVlm._encode, Image.open
+    monkeypatch.setattr(qwen.QwenVlm, "_encode", lambda model, image: encoded.append(image) or encode(model, image))
+    monkeypatch.setattr(Image, "open", lambda file, *rest, **more: opened.append(file) or read(file, *rest, **more))
+    rows = RewardSet(judges).judge(samples)
+    assert all(isinstance(row[name], Score) for row in rows for name in ("geneval", "geneval2"))
+    assert all(row["dpg"].replies for row in rows), "the random model was asked, whatever it said"
+    assert (len(encoded), len(opened)) == (24, 24)
