@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -34,6 +35,13 @@ def shared_parameters(pattern: str) -> list[object]:
         reason = f"no {pattern} under {SHARED} (set GOTR1_SHARED)"
         return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="absent")]
     return [pytest.param(path, id=path.name) for path in files]
+
+
+def rows(text: str, kind: str | None = None) -> list[dict[str, Any]]:
+    """The objects of a shared file of JSON lines, of one type where a file has several; there is at least one."""
+    found = [row for row in map(json.loads, text.splitlines()) if kind is None or row["type"] == kind]
+    assert found, kind
+    return found
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ here) and read replies.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -87,8 +88,8 @@ def again(request: Request, times: int) -> Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneByOne:
-    """One question a call, and one verdict a reply.
+class Spoken(ABC):
+    """A mode in which the model answers in words.
 
     Attributes:
         reader: what `read` is called in the name of a metric: ``strict``, ``lenient``, a script's name.
@@ -96,12 +97,35 @@ class OneByOne:
         retry: what is sent then.
     """
 
-    write: WriteOne
-    read: ReadOne
     reader: str
     attempts: int = 1
     retry: Retry = again
     answers: Answers = "free"
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """See `Asking`."""
+
+    @abstractmethod
+    def requests(self, case: Case) -> list[Request]:
+        """See `Asking`."""
+
+    @abstractmethod
+    def read_reply(self, case: Case, place: int, reply: Reply) -> list[Verdict]:
+        """The verdicts that the reply to the request at that place holds; raises UnreadableReply without any."""
+
+    def ask(self, vlm: Vlm, cases: Sequence[Case]) -> list[list[Said] | Unscored]:
+        """See `Asking`."""
+        return _ask(vlm, cases, [self.requests(case) for case in cases], self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneByOne(Spoken):
+    """One question a call, and one verdict a reply."""
+
+    write: WriteOne
+    read: ReadOne
 
     @property
     def name(self) -> str:
@@ -116,21 +140,13 @@ class OneByOne:
         """The verdict that the reply to the request at that place holds."""
         return [self.read(reply, case.questions[place])]
 
-    def ask(self, vlm: Vlm, cases: Sequence[Case]) -> list[list[Said] | Unscored]:
-        """See `Asking`."""
-        return _ask(vlm, cases, [self.requests(case) for case in cases], self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllAtOnce:
-    """All questions of a picture in one call; attributes as of `OneByOne`."""
+class AllAtOnce(Spoken):
+    """All questions of a picture in one call."""
 
     write: WriteAll
     read: ReadAll
-    reader: str
-    attempts: int = 1
-    retry: Retry = again
-    answers: Answers = "free"
 
     @property
     def name(self) -> str:
@@ -151,14 +167,6 @@ class AllAtOnce:
         if len(verdicts) != len(case.questions):
             raise UnreadableReply(f"Expected {len(case.questions)} verdicts, and got {len(verdicts)}.")
         return verdicts
-
-    def ask(self, vlm: Vlm, cases: Sequence[Case]) -> list[list[Said] | Unscored]:
-        """See `Asking`."""
-        return _ask(vlm, cases, [self.requests(case) for case in cases], self)
-
-
-Spoken = OneByOne | AllAtOnce
-"""The modes in which the model answers in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from PIL import Image
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import open_picture
+from gotr1_eval.runs.stated_places import stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,7 @@ class GridPlaces:
         paths: dict[str, Path] = {}
         cells: dict[str, int] = {}
         for sample in samples:
-            place = self.place(sample)
-            if place is None:
-                raise UsageError(f"{sample.id}: no place in {self.benchmark}'s layout; only its own prompts have one")
+            place = stated(self.place(sample), sample, self.benchmark)
             cells[place] = cells.get(place, 0) + 1
             if cells[place] > self.columns * self.rows:
                 raise UsageError(

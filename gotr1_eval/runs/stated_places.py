@@ -56,9 +56,7 @@ class StatedPlaces:
         paths: dict[str, Path] = {}
         taken: dict[str, str] = {}
         for sample in samples:
-            place = self.place(sample)
-            if place is None:
-                raise UsageError(f"{sample.id}: no place in {self.benchmark}'s layout; only its own prompts have one")
+            place = stated(self.place(sample), sample, self.benchmark)
             if (other := taken.setdefault(place, sample.id)) != sample.id:
                 raise UsageError(f"{sample.id}: {self.benchmark}'s layout has {place} for {other} already")
             paths[sample.id] = Path(place)
@@ -81,6 +79,13 @@ class StatedPlaces:
                 "so on"
             )
         return Matched(found, tuple(_remarks(folder, found, plan, wanted)))
+
+
+def stated(place: str | None, sample: Sample, benchmark: str) -> str:
+    """The place that a benchmark's layout states for a sample; raises UsageError where it states none."""
+    if place is None:
+        raise UsageError(f"{sample.id}: no place in {benchmark}'s layout; only its own prompts have one")
+    return place
 
 
 def _at(place: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,12 @@ from benchmarks.t2i_corebench.reading import (
 )
 from benchmarks.t2i_corebench.results import kept_verdict, picture_id, prompt_key
 from gotr1_eval.core.reading import UnreadableReply
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 
 Read = Callable[[Path], str]
 Row = dict[str, Any]
 GOLDEN = shared_parameters("golden/checklists/corebench_*.jsonl")
 ROUNDS = 3
-
-
-def rows(text: str, kind: str) -> list[Row]:
-    found = [row for line in text.splitlines() if (row := json.loads(line))["type"] == kind]
-    assert found
-    return found
 
 
 def answered(judge: str, replies: Sequence[str | None]) -> tuple[Verdict | None, int, bool]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,12 @@ from benchmarks.dpg_bench.totals import File, total
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Sample
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 from tests.fakes import ScriptedVlm
 
 FILES = shared_parameters("golden/checklists/dpg_*.jsonl")
 COLOURS = [(200, 30, 30), (30, 160, 40), (40, 40, 210), (230, 230, 230)]
 Read = Callable[[Path], str]
-
-
-def rows(text: str, kind: str) -> Iterator[dict[str, Any]]:
-    found = [row for row in map(json.loads, text.splitlines()) if row["type"] == kind]
-    assert found, kind
-    yield from found
 
 
 def lines(csv: Sequence[Sequence[Any]]) -> list[dict[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from benchmarks.geneval.verdict import coloured_clauses, cut_out, judge_picture
 from benchmarks.pixels import Seen
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.files.pictures import open_picture
-from tests.conftest import SHARED, shared_parameters
+from tests.conftest import SHARED, rows, shared_parameters
 
 Read = Callable[[Path], str]
 OPTIONS = {
@@ -26,10 +25,6 @@ OPTIONS = {
     "max_overlap": "max_overlap",
     "position_threshold": "position",
 }
-
-
-def rows(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def options(given: dict[str, str]) -> Options:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.relations import read_relations
 from gotr1_eval.core.types import Box, Sample
 from rewards.geometric import GeometricJudge
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 
 CANVAS = 512
 """Pixels a side of the layouts' canvas."""
@@ -34,10 +33,6 @@ def verdict(prompt: str, objects: list[tuple[str, Box]]) -> bool:
     (outcome,) = GeometricJudge().judge([Sample(id="s", prompt=prompt, chain=write_chain(objects))])
     assert isinstance(outcome, Score), (prompt, outcome)
     return outcome.value >= 0.5
-
-
-def rows(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("path", shared_parameters("data/layouts/compbench_2dspatial*.jsonl"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,16 +11,10 @@ from benchmarks.longtext.layout import official_order
 from benchmarks.longtext.texts import clean, compare, normalise, text_accuracy
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.core.errors import UsageError
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 
 FILES = shared_parameters("golden/checklists/longtext_*.jsonl")
 Read = Callable[[Path], str]
-
-
-def rows(text: str, kind: str) -> Iterator[dict[str, Any]]:
-    found = [row for row in map(json.loads, text.splitlines()) if row["type"] == kind]
-    assert found, kind
-    yield from found
 
 
 @pytest.mark.parametrize("path", FILES)

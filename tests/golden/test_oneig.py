@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from gotr1_eval.build import Builder
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Judge, Request
 from gotr1_eval.core.types import Sample
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 from tests.fakes import ScriptedVlm
 
 FILES = shared_parameters("golden/checklists/oneig_*.jsonl")
@@ -28,12 +27,6 @@ COLOURS = [(200, 30, 30), (30, 160, 40), (40, 40, 210), (230, 230, 230), (120, 1
            (250, 200, 0), (90, 60, 30)]  # fmt: skip
 SCRIPT = 'class I:\n    def infer_semantic(self, question):\n        return {"text": f"{question}|asked"}\n'
 Read = Callable[[Path], str]
-
-
-def rows(text: str, kind: str) -> Iterator[dict[str, Any]]:
-    found = [row for row in map(json.loads, text.splitlines()) if row["type"] == kind]
-    assert found, kind
-    yield from found
 
 
 def paint(size: Sequence[int], columns: int, lines: int, black: Sequence[int], offset: int = 0) -> Image.Image:

@@ -31,14 +31,10 @@ from benchmarks.t2i_compbench.spatial_prompts import (
 from gotr1_eval.core.coco import NAMES, coco_name
 from gotr1_eval.core.perception import Token
 from reports.published.benchmark import known_benchmarks
-from tests.conftest import SHARED, shared_parameters
+from tests.conftest import SHARED, rows, shared_parameters
 
 Read = Callable[[Path], str]
 PROMPTS = SHARED / "data/t2i_compbench"
-
-
-def rows(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def box(corners: list[float]) -> PixelBox:

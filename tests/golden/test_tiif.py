@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,11 @@ from benchmarks.tiif.reading import read_lines
 from benchmarks.tiif.tables import GROUPS, Table, tabulate
 from benchmarks.tiif.text import edit_distance, gned, recall
 from gotr1_eval.core.reading import UnreadableReply
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 
 Read = Callable[[Path], str]
 Row = dict[str, Any]
 GOLDEN = shared_parameters("golden/checklists/tiif_*.jsonl")
-
-
-def rows(text: str, kind: str) -> list[Row]:
-    found = [row for line in text.splitlines() if (row := json.loads(line))["type"] == kind]
-    assert found
-    return found
 
 
 @pytest.mark.parametrize("path", GOLDEN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,17 +23,11 @@ from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import public_data
 from tests.board_files import Shop, write_unigenbench
-from tests.conftest import SHARED, shared_parameters
+from tests.conftest import SHARED, rows, shared_parameters
 
 Read = Callable[[Path], str]
 Row = dict[str, Any]
 GOLDEN = shared_parameters("golden/checklists/unigenbench_*.jsonl")
-
-
-def rows(text: str, kind: str) -> list[Row]:
-    found = [row for line in text.splitlines() if (row := json.loads(line))["type"] == kind]
-    assert found
-    return found
 
 
 def add_up_rows(rows: list[tuple[list[str], list[bool] | None]]) -> Summary:

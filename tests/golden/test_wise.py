@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,11 @@ from gotr1_eval.core.outcome import Reply, Score
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Sample
 from tests.board_files import Shop, write_wise
-from tests.conftest import shared_parameters
+from tests.conftest import rows, shared_parameters
 
 Read = Callable[[Path], str]
 Row = dict[str, Any]
 GOLDEN = shared_parameters("golden/checklists/wise_*.jsonl")
-
-
-def rows(text: str, kind: str) -> list[Row]:
-    found = [row for line in text.splitlines() if (row := json.loads(line))["type"] == kind]
-    assert found
-    return found
 
 
 @pytest.mark.parametrize("path", GOLDEN)
