@@ -6,7 +6,7 @@ The held-out evaluation is an ordinary benchmark run with a report of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.judging import check_facts
-from gotr1_eval.core.protocols import Generator
+from gotr1_eval.core.protocols import Generator, Remarking
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
@@ -28,7 +28,7 @@ from reports.tables import ALL, summarise_run
 from rewards.reward_set import RewardSet
 from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
-from training.judging import Offloading, check_applies
+from training.judging import Offloading, check_applies, prompt_samples
 from training.metrics import Report
 from training.policies import Sampling
 from training.policies.janus import read_policy
@@ -94,8 +94,17 @@ class HeldOutEvaluation:
         return measured
 
 
-def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda metrics: None) -> GrpoTrainer:
+def prepare_grpo(
+    settings: GrpoSettings,
+    folder: Path,
+    report: Report = lambda metrics: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> GrpoTrainer:
     """A trainer that goes on where the folder's run stopped.
+
+    Args:
+        note: is told a line for everything that the judges remark about the first prompts, such as a watched judge
+            without weights, whose column stays empty.
 
     Raises:
         UsageError: the settings cannot be met, a watched judge is trained on, the reward is not for such prompts, or
@@ -110,7 +119,8 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
     for judged in filter(None, (rewards, watched)):
         check_facts(judged.judges.values(), mix.facts)
     first = [prompt for step in range(_ASKED) for prompt in mix.step(step, settings.prompts_per_step)]
-    check_applies(rewards, list({id(prompt): prompt for prompt in first}.values()))
+    asked = list({id(prompt): prompt for prompt in first}.values())
+    check_applies(rewards, asked)
     evaluate = None
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
@@ -121,6 +131,11 @@ def prepare_grpo(settings: GrpoSettings, folder: Path, report: Report = lambda m
         settings, folder, policy, rewards, mix, watched=watched, evaluate=evaluate, judging=judging, report=report
     )
     _claim(folder, settings)
+    if trainer.accelerator.is_main_process:
+        judges = [judge for judged in filter(None, (rewards, watched)) for judge in judged.judges.values()]
+        for judge in judges:
+            for line in judge.remarks(prompt_samples(asked)) if isinstance(judge, Remarking) else ():
+                note(line)
     return trainer
 
 

@@ -109,7 +109,7 @@ def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:
         UsageError: no factor of the reward applies to any of the prompts.
     """
     factors = [rewards.headline] if rewards.total is None else rewards.total.rule.factors
-    samples = [Sample(id=str(at), prompt=prompt.text, meta=prompt.facts) for at, prompt in enumerate(prompts)]
+    samples = prompt_samples(prompts)
     detail = ""
     for judge in (rewards.judges[factor] for factor in factors):
         outcomes = judge_batch(judge, samples) if judge.may_not_apply else []
@@ -121,6 +121,11 @@ def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:
         f"the reward applies to none of the first {len(samples)} prompts ({detail}): train on prompts that it is for, "
         "or take a judge that reads the prompt's text"
     )
+
+
+def prompt_samples(prompts: Sequence[Prompt]) -> list[Sample]:
+    """Samples of prompts alone, for questions to a judge that need neither chain nor picture."""
+    return [Sample(id=str(at), prompt=prompt.text, meta=prompt.facts) for at, prompt in enumerate(prompts)]
 
 
 class UnscoredWatch:

@@ -42,7 +42,10 @@ def grpo(config: Config, out: Out, changes: Set = None) -> None:
 
     settings = read_settings(GrpoSettings, with_changes(read_toml(config), changes or ()), where=str(config))
     trainer = prepare_grpo(
-        settings, out, report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True)
+        settings,
+        out,
+        report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True),
+        note=lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True),
     )
     _stop_politely(trainer)
     done = trainer.train()

@@ -145,8 +145,11 @@ def test_the_panel_is_watched_without_what_is_trained_on(tmp_path, monkeypatch):
         'boxes = { use = "reasoning_image", grounder = "shapes" }\n'
     )
     settings = {**SMALL, "rewards": "shapes_prompt_image", "watch": str(tmp_path / "watched.toml")}
-    trainer = prepare_grpo(GrpoSettings.model_validate(settings), tmp_path / "run")
+    notes: list[str] = []
+    trainer = prepare_grpo(GrpoSettings.model_validate(settings), tmp_path / "run", note=notes.append)
     assert [*trainer.watched.judges] == ["image_reward", "boxes"]
+    assert len(notes) == 1
+    assert notes[0].startswith("image_reward[ImageReward-v1.0] is an empty column: ")
     assert '"watch": "' in (tmp_path / "run" / "training.json").read_text()
     clash = {**SMALL, "rewards": "shapes_prompt_image", "watch": {"shapes_prompt_image": "geometric"}}
     with pytest.raises(UsageError, match="give it another name"):
