@@ -20,7 +20,7 @@ PixelBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PixelDetection:
     """A detection in pixels: what, how surely, where; and its mask, bool [height, width] of the picture, or None."""
 
     label: str
@@ -29,11 +29,11 @@ class Seen:
     mask: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
 
-def to_pixels(detections: Iterable[Detection], frame: tuple[int, int]) -> list[Seen]:
+def to_pixels(detections: Iterable[Detection], frame: tuple[int, int]) -> list[PixelDetection]:
     """The detections in pixels of a frame of (width, height), in the detector's order."""
     width, height = frame
     return [
-        Seen(found.label, found.score, _pixels(found.box.corners, (width, height, width, height)), found.mask)
+        PixelDetection(found.label, found.score, _pixels(found.box.corners, (width, height, width, height)), found.mask)
         for found in detections
     ]
 

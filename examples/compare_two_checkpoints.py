@@ -14,14 +14,14 @@ from benchmarks.shapes import ShapesSuite
 from gotr1_eval import Builder
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
-from reports.comparison.document import sentence
 from reports.comparison.page import write_page
 from reports.comparison.paired import compare_runs
+from reports.comparison.tables import sentence
 from reports.run_data import RunData, load_run
 
-PLAN = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=6, seed=0)
+PLAN = list_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=6, seed=0)
 
 
 def generate_and_judge(name: str, ckpt: str, guidance: float) -> RunData:

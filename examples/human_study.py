@@ -12,7 +12,7 @@ from benchmarks.shapes import ShapesSuite
 from gotr1_eval import Builder
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from gotr1_eval.study import make_study
 from reports.agreement.analysis import ALL, Options, analyse
@@ -22,7 +22,7 @@ from reports.agreement.table_mapping import read_mapping_or_none
 
 folder = Path(tempfile.mkdtemp())
 builder = Builder()
-plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=8, seed=0)
+plan = list_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=1, limit=8, seed=0)
 pictures = GeneratedPictures(builder.generator({"use": "janus", "ckpt": "tiny-janus"}))
 run = run_job(
     Job(

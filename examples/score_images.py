@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.layout import Fault, scene_for
+from gotr1_eval.shapes.statements import read_prompt
 
 PROMPT = "a red circle on the left of a blue square"
 folder = Path(tempfile.mkdtemp())

@@ -34,7 +34,7 @@ _PUBLIC = {
     "analyse_run": "gotr1_eval.analysis",
     "score_images": "gotr1_eval.scoring",
     "score_samples": "gotr1_eval.scoring",
-    "load_run": "reports.frames",
+    "load_run": "reports.dataframes",
     "plot_scores": "reports.notebook_figures",
     "plot_distributions": "reports.notebook_figures",
     "plot_factors": "reports.notebook_figures",

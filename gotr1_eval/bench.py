@@ -24,7 +24,7 @@ from gotr1_eval.runs.estimate import Estimate, estimate
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.request import JudgingRequest, RunRequest, ScoreRequest
-from gotr1_eval.runs.samples import chosen_categories, plan_samples
+from gotr1_eval.runs.samples import chosen_categories, list_samples
 from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPictures, PictureSource
 from gotr1_eval.runs.stages import Progress, Silent
 from gotr1_eval.settings import read_component, read_settings
@@ -32,7 +32,7 @@ from rewards.inputs import refuse_without_plan
 from rewards.reward_set import RewardSet
 
 if TYPE_CHECKING:
-    from reports.frames import RunFrames
+    from reports.dataframes import RunFrames
     from reports.run_report import Digest
 
 R = TypeVar("R", bound=JudgingRequest)
@@ -139,7 +139,7 @@ def suite_spec(suite: str, data: Path | None = None) -> dict[str, Json]:
 
 def planned_samples(request: RunRequest, suite: Suite) -> list[Sample]:
     """Every sample that the request asks for, without chain and picture yet."""
-    return plan_samples(
+    return list_samples(
         suite,
         chosen_categories(suite, request.categories),
         images_per_prompt=request.images_per_prompt or suite.images_per_prompt,
@@ -243,7 +243,7 @@ def score(request: ScoreRequest | None = None, **settings: Any) -> RunFrames:  #
 
 
 def _finished(prepare: Callable[[R, Builder], Prepared], request: R) -> RunFrames:
-    from reports.frames import load_run
+    from reports.dataframes import load_run
 
     builder = Builder()
     prepared = prepare(request, builder)

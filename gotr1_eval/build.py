@@ -183,7 +183,7 @@ class Builder:
             low, high = judge.range
             return self.judge(
                 {
-                    "use": "gotr1_eval.absent", "name": judge.name, "lowest": low, "highest": high,
+                    "use": "gotr1_eval.absent_judge", "name": judge.name, "lowest": low, "highest": high,
                     "looks_at": judge.looks_at, "reason": str(error),
                 }
             )  # fmt: skip

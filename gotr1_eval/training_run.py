@@ -20,19 +20,19 @@ from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import load_run
 from reports.run_page.page import write_page
-from reports.tables import ALL, summarise_run
+from reports.run_summary import ALL, summarise_run
 from rewards.reward_set import RewardSet
 from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
-from training.judging import Offloading, check_applies, prompt_samples
 from training.metrics import Report
 from training.policies import Sampling
 from training.policies.janus import read_policy
 from training.prompt_sets import PromptMix
+from training.reward_judging import Offloading, check_applies, prompt_samples
 from training.settings import EvaluationSettings, GrpoSettings, PromptSource, SftSettings
 from training.sft_run import SftTrainer
 
@@ -41,7 +41,7 @@ SEED = 0
 _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
 _FREE = {
-    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_painting", "offload_judges",
+    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_generating", "offload_judges",
 }  # fmt: skip
 """Settings that may change from one start to the next: none of them changes what a step does."""
 
@@ -58,7 +58,7 @@ class HeldOutEvaluation:
         self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet, tile: int
     ) -> None:
         suite = builder.suite(settings.suite)
-        self._plan = plan_samples(
+        self._plan = list_samples(
             suite, suite.categories, images_per_prompt=1, limit=settings.prompts_per_category, seed=SEED
         )
         self._suite, self._folder, self._rewards, self._tile = suite.name, folder, rewards, tile

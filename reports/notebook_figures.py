@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.frames import RunFrames
+from reports.dataframes import RunFrames
 
 _COLOURS = ("#2c56c4", "#b3531a", "#1c7c54", "#8c3fa8", "#9a7500", "#a8324e")
 

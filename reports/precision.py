@@ -9,7 +9,7 @@ from gotr1_eval.core.statistics.precision import Components, PrecisionPlan, plan
 from gotr1_eval.core.statistics.summary import scored_groups
 from gotr1_eval.core.types import Json
 from reports.run_data import JudgeColumn, RunData
-from reports.tables import ALL, judged_samples, row_tasks
+from reports.run_summary import ALL, judged_samples, row_tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

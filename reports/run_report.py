@@ -19,10 +19,10 @@ from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.summary import Summary, kind, summarise_groups
 from gotr1_eval.runs.parts import Part, PartFolder, parts_of
 from gotr1_eval.runs.store import read_info
-from reports.export import remark_lines, unscored_lines, write_scores
 from reports.run_data import JudgeColumn, RunData, assemble_run, load_run
 from reports.run_page.page import write_page
-from reports.tables import Table, judged_samples, row_tasks, summarise_run
+from reports.run_summary import Table, judged_samples, row_tasks, summarise_run
+from reports.score_export import remark_lines, unscored_lines, write_scores
 
 KEPT = 2000
 """Most samples that the page is made of."""

@@ -23,7 +23,7 @@ from gotr1_eval.core.types import Box, Detection, Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.asking import Answer, ask_all
-from rewards.inputs import IN_MEMORY, require_sighting
+from rewards.inputs import IN_MEMORY, require_detections
 from rewards.prompt_file import PromptFile
 
 VERSION = 2
@@ -82,12 +82,12 @@ class PrecomputedGrounder:
         return self.known.remarks(files if len(files) == len(samples) else [])
 
     def _look_up(self, sample: Sample, names: Sequence[str]) -> Grounding | Unscored:
-        sighting = require_sighting(self.known, sample)
-        if isinstance(sighting, Unscored):
-            return sighting
+        in_picture = require_detections(self.known, sample)
+        if isinstance(in_picture, Unscored):
+            return in_picture
         found: list[Detection] = []
         for name in names:
-            matches = [(seen, _means(name, seen.label)) for seen in sighting.detections]
+            matches = [(seen, _means(name, seen.label)) for seen in in_picture.detections]
             mine = [replace(seen, label=name) for seen, match in matches if match in _MEANT]
             unsure = next((seen.label for seen, match in matches if match is Match.UNSURE), None)
             if not mine and unsure is not None:

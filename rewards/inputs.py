@@ -15,7 +15,7 @@ from PIL import Image
 from gotr1_eval.core.chain import NOTATIONS, Chain, parse_chain
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from gotr1_eval.core.perception import FileDetector, Sighting
+from gotr1_eval.core.perception import FileDetector, PictureDetections
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, open_picture, open_stored, picture_name, picture_size
@@ -76,7 +76,7 @@ def _opened(sample: Sample, opened: Callable[[Path | Image.Image], Image.Image])
         return Unscored(why=Why.NO_INPUT, detail=f"{picture_name(sample.image)}: {error}")
 
 
-def require_sighting(detector: FileDetector, sample: Sample) -> Sighting | Unscored:
+def require_detections(detector: FileDetector, sample: Sample) -> PictureDetections | Unscored:
     """What a file says about the sample's picture, which must be there and begin like a picture; else `NO_INPUT`.
 
     A frame that lies on its side against the picture (a camera's orientation, followed by one and not the other) would
@@ -91,11 +91,11 @@ def require_sighting(detector: FileDetector, sample: Sample) -> Sighting | Unsco
         size = picture_size(sample.image)
     except PictureError as error:
         return Unscored(why=Why.NO_INPUT, detail=f"{name}: {error}")
-    sighting = detector.look_up(sample.image)
-    if sighting is None:
+    in_picture = detector.look_up(sample.image)
+    if in_picture is None:
         return Unscored(why=Why.NO_INPUT, detail=f"{name}: no row of detections for this picture")
-    if sighting.size == size[::-1] != size:
-        (width, height), (own_width, own_height) = sighting.size, size
+    if in_picture.size == size[::-1] != size:
+        (width, height), (own_width, own_height) = in_picture.size, size
         turned = f"a frame of {width}x{height} lies on its side against this picture of {own_width}x{own_height}"
         return Unscored(why=Why.NO_INPUT, detail=f"{name}: {turned}; give boxes of the upright picture")
-    return sighting
+    return in_picture

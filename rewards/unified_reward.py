@@ -26,9 +26,9 @@ from gotr1_eval.core.protocols import Answers, LooksAt, Request, Vlm, Workshop
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.reading.reply import answer_part, nothing_found, refuse_refusal
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.authors_wording import SourceFile, Template
 from gotr1_eval.files.official_files import official_file, require_file
 from gotr1_eval.files.pictures import through_jpeg
-from gotr1_eval.files.wording import SourceFile, Template
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.inputs import require_stored_picture

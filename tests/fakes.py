@@ -12,8 +12,8 @@ from gotr1_eval.core.outcome import Outcome, Reply, Unscored
 from gotr1_eval.core.protocols import Generated, Grounding, LooksAt, Request
 from gotr1_eval.core.types import Detection, Sample
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.layout import scene_for, write_scene_chain
+from gotr1_eval.shapes.statements import read_prompt
 
 
 class OracleGenerator:

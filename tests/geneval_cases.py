@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 
 from benchmarks.geneval.judges.geneval import GenEvalJudge
-from benchmarks.geneval.metadata import COLOURS
+from benchmarks.geneval.prompts import COLOURS
 from benchmarks.semantics import Semantics
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.types import Box, Detection, Sample

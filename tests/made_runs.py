@@ -11,7 +11,7 @@ from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import RunData, load_run
 from rewards.reward_set import RewardSet
@@ -36,7 +36,7 @@ def made_run(
         judges: factor -> what its judge says of each sample.
         rule: of the total, where there is one.
     """
-    plan = plan_samples(ShapesSuite(), categories, images_per_prompt=images, limit=prompts, seed=0)
+    plan = list_samples(ShapesSuite(), categories, images_per_prompt=images, limit=prompts, seed=0)
     live = {factor: ScriptedJudge(answer, name=factor) for factor, answer in judges.items()}
     facts = {factor: (judge.range, judge.may_not_apply) for factor, judge in live.items()}
     total = Total(TotalSettings(rule=rule), facts) if rule is not None else None

@@ -46,10 +46,9 @@ from torch import Tensor
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from rewards.reward_set import RewardSet
-from training import checkpoint as checkpoints
+from training import run_checkpoints as checkpoints
 from training.accelerating import fail_together, start_accelerator
 from training.advantage import Advantages, group_advantages
-from training.judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
 from training.metrics import (
     GROUPS,
     Clock,
@@ -67,6 +66,7 @@ from training.metrics import (
 )
 from training.policies import Policy
 from training.prompt_sets import PromptMix
+from training.reward_judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
 from training.rollout import PolicyGenerator, Rollout, generate, group_seeds, rewards_of
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
@@ -95,7 +95,7 @@ class GrpoTrainer:
         prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
         evaluate: called every `settings.evaluation.every` steps, and before the first.
-        judging: entered while judges are asked; see `training.judging`.
+        judging: entered while judges are asked; see `training.reward_judging`.
 
     Raises:
         UsageError: the prompts of a step cannot be divided over the processes.
@@ -128,7 +128,7 @@ class GrpoTrainer:
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
         )
-        self.early = EarlyJudges(rewards) if settings.judge_while_painting else None
+        self.early = EarlyJudges(rewards) if settings.judge_while_generating else None
         self.trends = TrendWatch(self.headline)
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False

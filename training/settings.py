@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
@@ -178,7 +178,7 @@ class GrpoSettings(TrainSettings):
         ckpt: where the policy starts.
         rewards: a reward set, or one judge; its headline is what is maximised.
         judge_model: of judges that ask one; as `--judge-model`.
-        judge_while_painting: judges that read the chain alone and ask a server begin before the pictures are there;
+        judge_while_generating: judges that read the chain alone and ask a server begin before the pictures are there;
             the rewards are the same.
         offload_judges: the judges' models in this process leave the policy's GPU while it samples and learns.
         watch: judges that are scored but never trained on: by name as in a reward set,
@@ -199,7 +199,9 @@ class GrpoSettings(TrainSettings):
     rewards: str
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
-    judge_while_painting: bool = False
+    judge_while_generating: bool = Field(
+        False, validation_alias=AliasChoices("judge_while_generating", "judge_while_painting")
+    )
     offload_judges: bool = False
     watch: str | dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingSettings = SamplingSettings()

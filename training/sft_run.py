@@ -24,7 +24,7 @@ from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.tables import read_table
-from training import checkpoint as checkpoints
+from training import run_checkpoints as checkpoints
 from training.accelerating import start_accelerator
 from training.metrics import Report
 from training.policies import Policy

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from gotr1_eval.core.geometry import gap
 from gotr1_eval.core.types import Box
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import Statement, read_prompt
 from gotr1_eval.shapes.layout import Fault, random_scene, scene_for, write_scene_chain
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from gotr1_eval.shapes.scene import GRID, Scene
+from gotr1_eval.shapes.statements import Statement, read_prompt
 
 FAULT_RATE = 0.15
 """How often each `Fault` strikes a scene, independently of the others: plan and picture then miss the prompt."""

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from benchmarks.audit.cases import Case, Check, Looks, Part, Variant, higher
 from benchmarks.audit.scenes import PLAIN_COLOURS, Scenery, painted, scenery
-from gotr1_eval.shapes.language import Stated, Statement, write_prompt
 from gotr1_eval.shapes.scene import SHAPES
+from gotr1_eval.shapes.statements import Stated, Statement, write_prompt
 
 
 def make(seed: str, count: int) -> list[Case]:

@@ -14,7 +14,6 @@ from benchmarks.audit.cases import Case, Check, Looks, Part, Variant, is_no, is_
 from benchmarks.audit.scenes import PLAIN_COLOURS, WRITING_ROW, absent_name, painted, scenery
 from gotr1_eval.core.checklist import QUESTIONS, Question, write_questions
 from gotr1_eval.core.types import Json
-from gotr1_eval.shapes.language import Stated, Statement, write_prompt
 from gotr1_eval.shapes.layout import place
 from gotr1_eval.shapes.questions import (
     attribute_question,
@@ -24,6 +23,7 @@ from gotr1_eval.shapes.questions import (
     relation_question,
 )
 from gotr1_eval.shapes.scene import SHAPES, Kind, Scene, read_kind
+from gotr1_eval.shapes.statements import Stated, Statement, write_prompt
 
 TRUE = ("object", "attribute", "count", "relation", "absent, expects no")
 FALSE = ("absent object", "swapped attribute", "count off by one", "denied relation")

@@ -13,9 +13,9 @@ from gotr1_eval.core.chain import BEGIN_OF_IMAGE, write_chain
 from gotr1_eval.core.geometry import Relation, intersection
 from gotr1_eval.core.types import Box
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import Stated, Statement, write_prompt
 from gotr1_eval.shapes.layout import place, scene_for
 from gotr1_eval.shapes.scene import COLOURS, GRID, SHAPES, Kind, Placed, Scene
+from gotr1_eval.shapes.statements import Stated, Statement, write_prompt
 
 SIDE = 256
 """Pixels of a picture: small, and yet readable for a language-vision model."""

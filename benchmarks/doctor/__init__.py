@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.doctor.asked import asked_checks
 from benchmarks.doctor.checks import Examination, examine
 from benchmarks.doctor.depth import depth_checks
 from benchmarks.doctor.detectors import detector_checks
 from benchmarks.doctor.encoders import encoder_checks
 from benchmarks.doctor.ocr import ocr_checks
 from benchmarks.doctor.phrases import phrase_checks
-from benchmarks.doctor.yes_no import yes_no_checks
+from benchmarks.doctor.yes_no import asked_checks, yes_no_checks
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
 

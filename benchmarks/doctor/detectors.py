@@ -32,15 +32,15 @@ MARGIN = 0.02
 """Mean score of the things by which clear drawings must be ahead of spoilt ones."""
 MOST_STRAYS = 0.05
 """Share of the detections that may lie at a threshold and fall to either side of it."""
-Found = list[list[Detection]]
+Answers = list[list[Detection]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
+class WorldAnswers:
     """What a detector made of a world: its answers, or why there are none, and which things it found."""
 
     world: World
-    answers: Found
+    answers: Answers
     found: tuple[Thing, ...]
     unknown: str = ""
 
@@ -64,7 +64,7 @@ class Sightings:
         return f"{counts} ({self.unknown})" if self.unknown else f"{counts} ({self.seen} detections)"
 
 
-def detect(detector: Detector, pictures: Sequence[Image.Image], names: Sequence[str] | None = None) -> Found:
+def detect(detector: Detector, pictures: Sequence[Image.Image], names: Sequence[str] | None = None) -> Answers:
     """What it finds in each picture: of the names, or of everything.
 
     Raises:
@@ -77,16 +77,16 @@ def detect(detector: Detector, pictures: Sequence[Image.Image], names: Sequence[
     return found
 
 
-def look(detector: Detector, world: World) -> Sightings:
+def look(detector: Detector, world: World) -> WorldAnswers:
     """Ask a detector for all of a world's names in each of its drawings."""
     pictures = [drawing.picture for drawing in world.drawings]
     try:
-        return read_sightings(world, detect(detector, pictures, world.names))
+        return match_answers(world, detect(detector, pictures, world.names))
     except LabelError:
-        return Sightings(world, [[] for _ in pictures], (), "names it does not know")
+        return WorldAnswers(world, [[] for _ in pictures], (), "names it does not know")
 
 
-def read_sightings(world: World, answers: Found) -> Sightings:
+def match_answers(world: World, answers: Answers) -> WorldAnswers:
     """Which things were found, by a detector that was asked for their names or for everything."""
     found = tuple(
         thing
@@ -94,7 +94,7 @@ def read_sightings(world: World, answers: Found) -> Sightings:
         for thing in drawing.things
         if _is_found(thing, [one for one in detections if one.label in world.names])
     )
-    return Sightings(world, answers, found)
+    return WorldAnswers(world, answers, found)
 
 
 def _is_found(thing: Thing, detections: Sequence[Detection]) -> bool:
@@ -105,7 +105,7 @@ def _is_found(thing: Thing, detections: Sequence[Detection]) -> bool:
 def detector_checks(detector: Detector) -> Iterator[Check]:
     """Drawings of both worlds, one of which must be half found, and found better than spoilt ones; then the form."""
     looks = [look(detector, world) for world in (everyday(), shapes())]
-    best = max(looks, key=lambda sightings: sightings.share)
+    best = max(looks, key=lambda world_answers: world_answers.share)
     yield from with_clearness(
         detector, best.world, [seen(looks)], answer_checks(detector, best.world, _strangers(best))
     )
@@ -134,7 +134,7 @@ def prefers_clear(detector: Detector, world: World) -> Check:
     return clear_beats_spoilt(pictures, lambda shown: _sureness(world, detect(detector, shown, world.names)), MARGIN)
 
 
-def _sureness(world: World, answers: Found) -> float:
+def _sureness(world: World, answers: Answers) -> float:
     """Mean score of the surest right detection of each thing, 0 for one that is not found."""
     scores = [
         max((one.score for one in seen if one.label == thing.name and iou(one.box, thing.box) >= OVERLAP), default=0.0)
@@ -144,16 +144,16 @@ def _sureness(world: World, answers: Found) -> float:
     return sum(scores) / len(scores)
 
 
-def seen(looks: Sequence[Sightings]) -> Check:
+def seen(looks: Sequence[WorldAnswers]) -> Check:
     """That it finds half of one world at least."""
-    best = max(looks, key=lambda sightings: sightings.share)
+    best = max(looks, key=lambda world_answers: world_answers.share)
     detail = ", ".join(map(str, looks))
     if best.share >= LEAST_FOUND:
         return Check("sees drawings", True, detail)
-    if all(sightings.unknown for sightings in looks):
+    if all(world_answers.unknown for world_answers in looks):
         told = "its names are of neither world"
     else:
-        told = "under half of either world" if any(sightings.seen for sightings in looks) else "it sees nothing"
+        told = "under half of either world" if any(world_answers.seen for world_answers in looks) else "it sees nothing"
     return Check("sees drawings", False, f"{told}: {detail}")
 
 
@@ -172,14 +172,14 @@ def answer_checks(detector: Detector, world: World, faults: Sequence[str] = ()) 
     yield _batch(batch, [ask([picture])[0] for picture in pictures])
 
 
-def _question(detector: Detector, picture: Image.Image, world: World) -> Callable[[Sequence[Image.Image]], Found]:
+def _question(detector: Detector, picture: Image.Image, world: World) -> Callable[[Sequence[Image.Image]], Answers]:
     """How to ask for everything; those that must be told are asked for the world's names."""
     if detector.open_vocabulary:
         return lambda pictures: detect(detector, pictures, world.names)
     return lambda pictures: detect(detector, pictures)
 
 
-def _faults(found: Found, pictures: Sequence[Image.Image]) -> list[str]:
+def _faults(found: Answers, pictures: Sequence[Image.Image]) -> list[str]:
     faults = []
     for detections, picture in zip(found, pictures, strict=True):
         scores = np.array([one.score for one in detections])
@@ -193,13 +193,13 @@ def _faults(found: Found, pictures: Sequence[Image.Image]) -> list[str]:
     return faults
 
 
-def _strangers(sightings: Sightings) -> list[str]:
+def _strangers(world_answers: WorldAnswers) -> list[str]:
     """Labels that nobody asked for."""
-    strange = {one.label for found in sightings.answers for one in found} - set(sightings.world.names)
+    strange = {one.label for found in world_answers.answers for one in found} - set(world_answers.world.names)
     return [f"labels that were not asked for: {', '.join(sorted(strange)[:3])}"] if strange else []
 
 
-def _batch(batch: Found, singles: Found) -> Check:
+def _batch(batch: Answers, singles: Answers) -> Check:
     """Nearly every detection of the one has its like in the other."""
     pairs = list(zip(batch, singles, strict=True))
     strays = sum(

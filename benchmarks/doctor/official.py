@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.doctor.checks import Check, Examination, checks_json, examine
-from benchmarks.doctor.detectors import Sightings, answer_checks, detect, read_sightings, seen, with_clearness
+from benchmarks.doctor.detectors import WorldAnswers, answer_checks, detect, match_answers, seen, with_clearness
 from benchmarks.doctor.drawings import World, everyday
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.perception import FromFile, TensorCount
@@ -60,7 +60,7 @@ class Report:
     tensors: TensorCount | None = None
     load_seconds: float | None = None
     seconds_a_picture: float | None = None
-    sightings: Sightings | None = None
+    world_answers: WorldAnswers | None = None
 
     @property
     def passed(self) -> bool:
@@ -70,9 +70,9 @@ class Report:
     @property
     def found(self) -> list[tuple[str, tuple[int, int], Detection]]:
         """(drawing, its size, detection) in the drawings' order, best first."""
-        if self.sightings is None:
+        if self.world_answers is None:
             return []
-        pairs = zip(self.sightings.world.drawings, self.sightings.answers, strict=True)
+        pairs = zip(self.world_answers.world.drawings, self.world_answers.answers, strict=True)
         return [(drawing.name, drawing.picture.size, one) for drawing, found in pairs for one in found]
 
 
@@ -146,8 +146,8 @@ def _checks(detector: Detector, report: Report, file: OfficialFile, world: World
     start = time.perf_counter()
     answers = detect(detector, [drawing.picture for drawing in world.drawings])
     report.seconds_a_picture = (time.perf_counter() - start) / len(world.drawings)
-    report.sightings = read_sightings(world, answers)
-    yield from with_clearness(detector, world, [seen([report.sightings])], answer_checks(detector, world))
+    report.world_answers = match_answers(world, answers)
+    yield from with_clearness(detector, world, [seen([report.world_answers])], answer_checks(detector, world))
 
 
 def _identity(file: OfficialFile) -> str:

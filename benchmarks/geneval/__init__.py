@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.geneval.metadata import FACTS, TAGS, Task, read_tasks
+from benchmarks.geneval.prompts import FACTS, TAGS, Task, read_tasks
 from benchmarks.geneval.results import gap_lines, read_results, summarise_results, write_results
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.geneval.metadata import CLASSES
-from benchmarks.pixels import Seen
+from benchmarks.geneval.prompts import CLASSES
+from benchmarks.pixels import PixelDetection
 from benchmarks.semantics import Semantics
 from gotr1_eval.core.coco import full_name
 
@@ -44,7 +44,7 @@ DEFAULTS = Options()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CountedObject:
     """An object: box in pixels, score, and its mask (None without)."""
 
     box: FloatBox
@@ -53,13 +53,13 @@ class Found:
 
 
 def select_objects(
-    seen: Sequence[Seen], *, counting: bool, options: Options = DEFAULTS, semantics: Semantics = "reference"
-) -> dict[str, list[Found]]:
+    seen: Sequence[PixelDetection], *, counting: bool, options: Options = DEFAULTS, semantics: Semantics = "reference"
+) -> dict[str, list[CountedObject]]:
     """The objects of a picture by class, in the classes' order, the most certain first; classes without any left out.
 
     Detections of equal score come in numpy's order for `reference`, and in the detector's for `corrected`.
     """
-    by_class: dict[str, list[Seen]] = {}
+    by_class: dict[str, list[PixelDetection]] = {}
     for found in seen:
         by_class.setdefault(full_name(found.label), []).append(found)
     threshold = options.counting_threshold if counting else options.threshold
@@ -78,17 +78,19 @@ def _class_index(name: str) -> int:
     return _INDEX.get(name, len(_INDEX))
 
 
-def _most_certain(seen: Sequence[Seen], threshold: float, most: int, semantics: Semantics) -> list[Found]:
+def _most_certain(
+    seen: Sequence[PixelDetection], threshold: float, most: int, semantics: Semantics
+) -> list[CountedObject]:
     scores = np.array([found.score for found in seen], dtype=np.float32)
     order = np.argsort(scores)[::-1] if semantics == "reference" else np.argsort(-scores, kind="stable")
     above = [int(index) for index in order if scores[index] > np.float32(threshold)][:most]
-    return [Found(np.array(seen[i].box, dtype=np.float32), float(scores[i]), seen[i].mask) for i in above]
+    return [CountedObject(np.array(seen[i].box, dtype=np.float32), float(scores[i]), seen[i].mask) for i in above]
 
 
-def _without_overlaps(objects: list[Found], max_overlap: float) -> list[Found]:
+def _without_overlaps(objects: list[CountedObject], max_overlap: float) -> list[CountedObject]:
     if max_overlap == 1:
         return objects
-    kept: list[Found] = []
+    kept: list[CountedObject] = []
     for found in objects:
         if all(box_iou(found.box, other.box) < max_overlap for other in kept):
             kept.append(found)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.geneval.metadata import TAGS, Task, row_of
+from benchmarks.geneval.prompts import TAGS, Task, row_of
 from gotr1_eval.core.errors import one_line
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.statistics.intervals import Groups, Interval, inside, overall_bootstrap, overall_seeds

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.geneval.metadata import COLOURS, Clause, Task
-from benchmarks.geneval.objects import DEFAULTS, Found, Options, relations
+from benchmarks.geneval.objects import DEFAULTS, CountedObject, Options, relations
+from benchmarks.geneval.prompts import COLOURS, Clause, Task
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.protocols import Encoder
 
 BACKGROUND = "#999"
 TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
-Objects = Mapping[str, Sequence[Found]]
+Objects = Mapping[str, Sequence[CountedObject]]
 
 
-def cut_out(picture: Image.Image, found: Found, semantics: Semantics = "reference") -> Image.Image:
+def cut_out(picture: Image.Image, found: CountedObject, semantics: Semantics = "reference") -> Image.Image:
     """The object alone: grey around its mask, cut along its box rounded to pixels; black beyond the picture's border.
 
     Args:
@@ -104,7 +104,7 @@ def judge_picture(
         colours: for each clause of `coloured_clauses` the colours of its first `count` objects.
     """
     faults: list[str] = []
-    groups: list[Sequence[Found] | None] = []
+    groups: list[Sequence[CountedObject] | None] = []
     for index, clause in enumerate(task.include):
         found = list(objects.get(clause.name, ()))[: clause.count]
         fault = _fault(clause, found, colours.get(index, ()), groups, options)
@@ -120,9 +120,9 @@ def judge_picture(
 
 def _fault(
     clause: Clause,
-    found: Sequence[Found],
+    found: Sequence[CountedObject],
     colours: Sequence[str],
-    groups: Sequence[Sequence[Found] | None],
+    groups: Sequence[Sequence[CountedObject] | None],
     options: Options,
 ) -> str:
     """What is wrong with the objects of a clause: their number, else their colour, else their place; empty if

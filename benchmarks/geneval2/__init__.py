@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.geneval2.layout import PromptMap
-from benchmarks.geneval2.rows import ATOMS, DATA, FACTS, Row, read_file, row_of
-from benchmarks.geneval2.scores import Scores, Tables, read_scores, tables, write_scores
+from benchmarks.geneval2.prompts import ATOMS, DATA, FACTS, Row, read_file, row_of
+from benchmarks.geneval2.results import Scores, Tables, read_scores, tables, write_scores
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json

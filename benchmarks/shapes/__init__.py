@@ -9,9 +9,9 @@ from gotr1_eval.core.checklist import QUESTIONS, write_questions
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import Settings as StrictSettings
-from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.prompts import CATEGORIES, Split, prompts
 from gotr1_eval.shapes.questions import statement_questions
+from gotr1_eval.shapes.statements import read_prompt
 
 
 class Settings(StrictSettings):

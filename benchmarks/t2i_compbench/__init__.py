@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchmarks.official import looks_with
 from benchmarks.plain_suite import PlainSuite
-from benchmarks.t2i_compbench.prompt_lists import read_prompts
+from benchmarks.t2i_compbench.prompts import read_prompts
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import OfficialMetric, Workshop
 from gotr1_eval.core.types import Json

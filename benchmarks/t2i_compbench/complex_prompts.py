@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.semantics import Semantics
-from benchmarks.t2i_compbench.prompt_lists import read_prompts
+from benchmarks.t2i_compbench.prompts import read_prompts
 from gotr1_eval.core.perception import Token
 
 Part = Literal["attribute", "spatial", "action"]

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from benchmarks.pixels import Seen, to_pixels
+from benchmarks.pixels import PixelDetection, to_pixels
 from benchmarks.semantics import Semantics
 from gotr1_eval.core.coco import coco_name
-from gotr1_eval.core.perception import Sighting
+from gotr1_eval.core.perception import PictureDetections
 
 PEOPLE = {"girl": "person", "boy": "person", "man": "person", "woman": "person"}
 """Names that the official scripts look for as a person."""
@@ -36,14 +36,14 @@ SYNONYMS = {
 """`corrected`: what else in UniDet's vocabulary is the object; the rest of a prompt's objects are a label's name."""
 
 
-def seen_in(sighting: Sighting, frame: tuple[int, int]) -> list[Seen]:
+def seen_in(in_picture: PictureDetections, frame: tuple[int, int]) -> list[PixelDetection]:
     """What was found, in pixels of a frame of (width, height), under COCO's own names where GenEval has others.
 
     This benchmark's prompts say "mouse" and "keyboard"; no label of UniDet's is one of GenEval's three names.
     """
     return [
         replace(found, label=coco_name(found.label)) if coco_name(found.label) != found.label else found
-        for found in to_pixels(sighting.detections, frame)
+        for found in to_pixels(in_picture.detections, frame)
     ]
 
 
@@ -58,15 +58,15 @@ def fits_in_part(name: str, label: str, semantics: Semantics) -> bool:
 
 
 def _is_one_of(name: str, label: str) -> bool:
-    return bool(find_all(name, [Seen(coco_name(label), 1.0, (0, 0, 1, 1))]))
+    return bool(find_all(name, [PixelDetection(coco_name(label), 1.0, (0, 0, 1, 1))]))
 
 
-def first_exact(name: str, seen: Sequence[Seen]) -> Seen | None:
+def first_exact(name: str, seen: Sequence[PixelDetection]) -> PixelDetection | None:
     """The first detection whose whole label is the name."""
     return next((found for found in seen if found.label == name), None)
 
 
-def find_all(name: str, seen: Sequence[Seen]) -> list[Seen]:
+def find_all(name: str, seen: Sequence[PixelDetection]) -> list[PixelDetection]:
     """`corrected`: every detection that one of its label's names makes the object, most certain first."""
     folded = PEOPLE.get(name.lower(), name.lower())
     wanted = {folded} | SYNONYMS.get(folded, set())

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.pixels import PixelBox, Seen
+from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.t2i_compbench.frame import center, iou
 from benchmarks.t2i_compbench.labels import PEOPLE, find_all, first_exact
@@ -33,14 +33,18 @@ LEAST = 0.5
 """Lower scores count as 0."""
 
 
+Pair = tuple[PixelDetection | None, PixelDetection | None]
+"""What was found of a prompt's first object, and of its second."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpatialScore:
     """A picture's score, and what it is made of: the two boxes that were compared (None: not found) and the relation's
     credit."""
 
     value: float
-    first: Seen | None
-    second: Seen | None
+    first: PixelDetection | None
+    second: PixelDetection | None
     relation: float
 
 
@@ -95,7 +99,10 @@ def _offset(first: PixelBox, second: PixelBox) -> tuple[float, float]:
 
 
 def score_2d(
-    word: str | None, objects: tuple[str, str] | None, seen: Sequence[Seen], semantics: Semantics = "reference"
+    word: str | None,
+    objects: tuple[str, str] | None,
+    seen: Sequence[PixelDetection],
+    semantics: Semantics = "reference",
 ) -> SpatialScore:
     """The score of one picture, in [0, 1].
 
@@ -117,12 +124,12 @@ def score_2d(
     return SpatialScore(0.0 if value < LEAST else value, first, second, relation)
 
 
-def _find_pair(objects: tuple[str, str], seen: Sequence[Seen]) -> tuple[Seen | None, Seen | None]:
+def _find_pair(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
     first, second = (first_exact(PEOPLE.get(name, name), seen) for name in objects)
     return first, second
 
 
-def _find_corrected(objects: tuple[str, str], seen: Sequence[Seen]) -> tuple[Seen | None, Seen | None]:
+def _find_corrected(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
     """The best detection of each; of one name twice the two best, each box used once."""
     first = next(iter(find_all(objects[0], seen)), None)
     second = next((found for found in find_all(objects[1], seen) if found is not first), None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.official import ASKED, served
-from benchmarks.t2i_corebench.judging import FACT, KEY, key_of
+from benchmarks.t2i_corebench.asking import FACT, KEY, key_of
 from benchmarks.t2i_corebench.prompts import Item, read_items
 from benchmarks.t2i_corebench.reading import OfficialPath, dimension_mean, verdict_of
 from benchmarks.t2i_corebench.results import (

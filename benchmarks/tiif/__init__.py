@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.tiif.judging import FACT, PLACE
+from benchmarks.tiif.asking import FACT, PLACE
 from benchmarks.tiif.prompts import Item, read_items
-from benchmarks.tiif.tables import GROUPS, read_model, tabulate
-from benchmarks.tiif.text import read_text_results
+from benchmarks.tiif.texts import read_text_results
+from benchmarks.tiif.totals import GROUPS, read_model, tabulate
 from gotr1_eval.core.checklist import questions_of, write_questions
 from gotr1_eval.core.judging import object_fact
 from gotr1_eval.core.outcome import Outcome

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.official import ASKED, served
-from benchmarks.unigenbench.judging import FACT, OfficialPath, fact_of
+from benchmarks.unigenbench.asking import FACT, OfficialPath, fact_of
 from benchmarks.unigenbench.prompts import LISTS, Item, language_of, read_items
 from benchmarks.unigenbench.results import Picture, add_up, read_results, result_json, results_csv
 from gotr1_eval.core.outcome import Outcome

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.files.wording import SourceFile
+from gotr1_eval.files.authors_wording import SourceFile
 
 _OPENING, _CLOSING = "\N{LEFT CORNER BRACKET}", "\N{RIGHT CORNER BRACKET}"
 _SLOTS = ("prompt", "testpoint", "explanation", "test_explanation")

@@ -18,7 +18,7 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.official_files import STATED as WEIGHTS
 from gotr1_eval.files.official_files import find_interchangeable, known_files, weights_folder
 from gotr1_eval.files.public_data import PublicData, known_data
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from rewards.reward_set import read_reward_set
 
 _ANSWERER: dict[str, Json] = {"use": "shapes"}
@@ -71,7 +71,7 @@ def _listed(suite: Suite, data: PublicData | None, builder: Builder) -> Listed:
 def _samples(suite: Suite) -> list[Sample] | None:
     """A sample a prompt; None where the prompts are not there."""
     try:
-        return plan_samples(suite, suite.categories, images_per_prompt=1, limit=None, seed=0)
+        return list_samples(suite, suite.categories, images_per_prompt=1, limit=None, seed=0)
     except GotR1Error:
         return None
 

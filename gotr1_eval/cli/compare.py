@@ -44,9 +44,9 @@ def compare(
     """
     from gotr1_eval.cli.finish import command_line
     from gotr1_eval.cli.terminal import err, out
-    from reports.comparison.document import comparison_document
     from reports.comparison.page import write_page
     from reports.comparison.paired import compare_runs
+    from reports.comparison.tables import comparison_document
     from reports.documents import check_endings, write_document
     from reports.run_data import load_run
 
@@ -76,7 +76,7 @@ def compare(
 def _show(comparison: Comparison) -> None:
     """Sentences, and the prompts that moved the most."""
     from gotr1_eval.cli.terminal import out
-    from reports.comparison.document import counts, sentence, warnings
+    from reports.comparison.tables import counts, sentence, warnings
 
     out.print(f"{comparison.b} against {comparison.a}", style="bold", markup=False)
     for judge in comparison.judges:

@@ -31,7 +31,7 @@ def phrases(
     text that CLIP reads. Other words may differ without effect.
     """
     from benchmarks.t2i_compbench import CATEGORIES
-    from benchmarks.t2i_compbench.prompt_lists import read_prompts
+    from benchmarks.t2i_compbench.prompts import read_prompts
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import out
     from gotr1_eval.files.public_data import require_data

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.runs.estimate import Estimate
-from reports.tables import Table, table_json
+from reports.run_summary import Table, table_json
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

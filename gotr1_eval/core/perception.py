@@ -17,7 +17,7 @@ from gotr1_eval.core.types import AskedCalls, Box, Detection
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class PictureDetections:
     """What was found in a picture, in the detector's order, and the (width, height) in pixels that it answered in."""
 
     detections: tuple[Detection, ...]
@@ -41,7 +41,7 @@ class FileDetector(Protocol):
         """
         ...
 
-    def look_up(self, file: Path) -> Sighting | None:
+    def look_up(self, file: Path) -> PictureDetections | None:
         """What was found in the file; None where that is not known."""
         ...
 

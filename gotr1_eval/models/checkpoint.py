@@ -211,10 +211,10 @@ def weight_faults(info: Mapping[str, Any]) -> str:
         "unexpected": info["unexpected_keys"],
         "of another shape than config.json says": [entry[0] for entry in info["mismatched_keys"]],
     }
-    return "; ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in found.items() if keys)
+    return "; ".join(f"{len(keys)} {kind} ({first_names(keys)})" for kind, keys in found.items() if keys)
 
 
-def some(keys: Iterable[str]) -> str:
+def first_names(keys: Iterable[str]) -> str:
     """The first names of a list that may be a thousand long."""
     names = sorted(keys)
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -237,7 +237,7 @@ def check_finite(model: Any, path: Path) -> None:  # noqa: ANN401 - transformers
     broken = [name for name, each in zip(names, sound, strict=True) if not each]
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(names)} weights are not finite (NaN or infinity): {some(broken)}", path=path
+            f"{len(broken)} of {len(names)} weights are not finite (NaN or infinity): {first_names(broken)}", path=path
         )
 
 

@@ -26,7 +26,7 @@ def chosen_categories(suite: Suite, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in suite.categories if not wanted or name in wanted)
 
 
-def plan_samples(
+def list_samples(
     suite: Suite, categories: Sequence[str], *, images_per_prompt: int, limit: int | None, seed: int
 ) -> list[Sample]:
     """Every sample of a run, without chain and picture yet, in the order in which they are made.

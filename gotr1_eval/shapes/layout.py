@@ -8,8 +8,8 @@ from enum import StrEnum
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE, write_object
 from gotr1_eval.core.geometry import Relation, direction_score, gap
 from gotr1_eval.core.types import Box
-from gotr1_eval.shapes.language import RELATION_PHRASES, Statement
 from gotr1_eval.shapes.scene import COLOURS, GRID, SHAPES, TEXTURES, Kind, Placed, Scene
+from gotr1_eval.shapes.statements import RELATION_PHRASES, Statement
 
 CLEAR_DIRECTION = 0.7
 """Least `direction_score` of a drawn relation: clearly on the named side, not on the diagonal."""

@@ -13,8 +13,8 @@ from itertools import permutations, product
 from typing import Literal
 
 from gotr1_eval.core.geometry import Relation
-from gotr1_eval.shapes.language import RELATION_PHRASES, Stated, Statement, write_prompt
 from gotr1_eval.shapes.scene import COLOURS, SHAPES, TEXTURES, Kind
+from gotr1_eval.shapes.statements import RELATION_PHRASES, Stated, Statement, write_prompt
 
 Split = Literal["train", "val"]
 CATEGORIES = ("color", "shape", "texture", "spatial", "numeracy", "complex")

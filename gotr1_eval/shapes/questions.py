@@ -16,8 +16,8 @@ from gotr1_eval.core.checklist import NUMBERS, Question
 from gotr1_eval.core.geometry import Relation, relation_score
 from gotr1_eval.core.types import Box
 from gotr1_eval.shapes.detecting import find_objects
-from gotr1_eval.shapes.language import RELATION_PHRASES, Stated, Statement
 from gotr1_eval.shapes.scene import Kind, read_kind
+from gotr1_eval.shapes.statements import RELATION_PHRASES, Stated, Statement
 
 HOLDS = 0.5
 """Least `relation_score` of a relation that holds, as T2I-CompBench's verdict has it."""

@@ -22,7 +22,7 @@ _ANSWERS = {"left of": "left", "right of": "right", "above": "above", "below": "
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CellContent:
     """What a cell holds.
 
     Attributes:
@@ -46,7 +46,7 @@ class UnreadableCellError(ValueError):
     """A cell holds something else than the mapping says; the message says what was expected and what came."""
 
 
-def read_marks(spec: Value, row: Row, missing: Sequence[str]) -> Iterator[Found]:
+def read_marks(spec: Value, row: Row, missing: Sequence[str]) -> Iterator[CellContent]:
     """The marks of a row's cell or cells; one that cannot be read is left out, and its fault says why.
 
     Raises:
@@ -54,22 +54,24 @@ def read_marks(spec: Value, row: Row, missing: Sequence[str]) -> Iterator[Found]
     """
     if spec.rule is not None:
         verdict = answers_hold(spec.rule, row)
-        yield Found("", None, float(verdict))
+        yield CellContent("", None, float(verdict))
         return
     for column in spec.column:
         part = column if len(spec.column) > 1 else ""
         cell = row.cell(column)
         try:
-            found = [Found(part, None, None)] if _is_missing(cell, missing) else _read_cell(spec, part, column, cell)
+            found = (
+                [CellContent(part, None, None)] if _is_missing(cell, missing) else _read_cell(spec, part, column, cell)
+            )
         except UnreadableCellError as error:
-            found = [Found(part, None, None, fault=str(error), unreadable=True)]
+            found = [CellContent(part, None, None, fault=str(error), unreadable=True)]
         yield from found
 
 
-def _read_cell(spec: Value, part: str, column: str, cell: Any) -> list[Found]:  # noqa: ANN401 (a foreign cell)
+def _read_cell(spec: Value, part: str, column: str, cell: Any) -> list[CellContent]:  # noqa: ANN401 (a foreign cell)
     if spec.members:
         chosen = _words(spec, column, cell)
-        return [Found(f"{part}/{word}", None, float(word in chosen)) for word in spec.members]
+        return [CellContent(f"{part}/{word}", None, float(word in chosen)) for word in spec.members]
     if spec.raters:
         numbers = [_number(spec, column, one) for one in _elements(column, cell)]
         return [_scaled(spec, part, rater, number) for rater, number in enumerate(numbers)]
@@ -81,11 +83,11 @@ def pair_name(row: Row, pair: Pair) -> str:
     return " vs ".join(sorted(_sides(row, pair)))
 
 
-def read_verdict(row: Row, pair: Pair, missing: Sequence[str]) -> Found:
+def read_verdict(row: Row, pair: Pair, missing: Sequence[str]) -> CellContent:
     """Who won, as `Pair` says; a word that means nobody is left out."""
     cell = row.cell(pair.verdict)
     if _is_missing(cell, missing):
-        return Found("", None, None)
+        return CellContent("", None, None)
     first, second = _sides(row, pair)
     word = str(cell).strip()
     if word in (first, second):
@@ -97,8 +99,8 @@ def read_verdict(row: Row, pair: Pair, missing: Sequence[str]) -> Found:
     else:
         known = ", ".join((*pair.wins, *pair.loses, *pair.ties))
         fault = f"expected the better item or one of {known} under {pair.verdict!r}, got {word!r}"
-        return Found("", None, None, fault=fault, unreadable=True)
-    return Found("", None, won if first <= second else 1.0 - won)
+        return CellContent("", None, None, fault=fault, unreadable=True)
+    return CellContent("", None, won if first <= second else 1.0 - won)
 
 
 def _sides(row: Row, pair: Pair) -> tuple[str, str]:
@@ -179,17 +181,17 @@ def _number(spec: Value, column: str, cell: Any) -> float:  # noqa: ANN401 (a fo
     return number
 
 
-def _scaled(spec: Value, part: str, rater: int | None, mark: Mark) -> Found:
+def _scaled(spec: Value, part: str, rater: int | None, mark: Mark) -> CellContent:
     if isinstance(mark, str) or (spec.low is None and spec.high is None):
-        return Found(part, rater, mark)
+        return CellContent(part, rater, mark)
     low = -math.inf if spec.low is None else spec.low
     high = math.inf if spec.high is None else spec.high
     if low <= mark <= high:
-        return Found(part, rater, mark)
+        return CellContent(part, rater, mark)
     slack = TOLERANCE * (high - low if math.isfinite(high - low) else 1.0)
     if low - slack <= mark <= high + slack:
-        return Found(part, rater, min(max(mark, low), high), clipped=True)
-    return Found(part, rater, None, fault=f"{mark:g} is off the scale {low:g} to {high:g}")
+        return CellContent(part, rater, min(max(mark, low), high), clipped=True)
+    return CellContent(part, rater, None, fault=f"{mark:g} is off the scale {low:g} to {high:g}")
 
 
 def answers_hold(rule: ObjectsRule, row: Row) -> bool:

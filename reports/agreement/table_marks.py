@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reports.agreement.marks import ItemFacts, Marks, Unit
-from reports.agreement.table_cells import Found, pair_name, read_marks, read_verdict, reduce
+from reports.agreement.table_cells import CellContent, pair_name, read_marks, read_verdict, reduce
 from reports.agreement.table_mapping import ANY, Derived, Questions, TableMapping, Value
 from reports.agreement.table_rows import FILE, Row, table_rows, wanted
 
@@ -188,7 +188,7 @@ class Said:
     unit: Unit
     who: str
     repeat: int
-    found: Found
+    found: CellContent
 
 
 def aggregated(said: Sequence[Said], questions: Questions | None, counts: Counter[str]) -> list[Said]:

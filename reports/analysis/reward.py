@@ -16,7 +16,7 @@ from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.statistics.summary import Summary, summarise
 from gotr1_eval.core.types import Json, Sample
 from reports.run_data import RunData
-from reports.tables import ALL, summarise_run
+from reports.run_summary import ALL, summarise_run
 
 TOTAL = "total"
 DRAWS = 1000

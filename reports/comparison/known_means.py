@@ -26,7 +26,7 @@ from reports.published.benchmark import benchmark_of
 from reports.published.metrics import read_name
 from reports.published.peers import Peers, peers_of
 from reports.run_data import JudgeColumn, RunData
-from reports.tables import TASK_MEAN, summarise_run
+from reports.run_summary import TASK_MEAN, summarise_run
 
 CAVEAT = (
     "unpaired: of the other side only means are known; their own noise, prompts and settings are not, and are not "

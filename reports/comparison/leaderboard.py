@@ -18,7 +18,7 @@ from reports.comparison.ranks import belongs, ranks, scores_of
 from reports.documents import Cell, Document, Grid, Record
 from reports.origins import Origin, footer, origin, run_labels
 from reports.run_data import RunData
-from reports.tables import SUMS, summarise_run
+from reports.run_summary import SUMS, summarise_run
 
 EACH = "one metric a category"
 """Title of the board of metrics that are each made for a single category."""

@@ -10,8 +10,8 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, picture_name
 from gotr1_eval.files.writing import write_atomically
 from reports import shell, svg
-from reports.comparison.document import counts, sentence, warnings
 from reports.comparison.paired import Comparison, Difference, JudgeComparison, Moved
+from reports.comparison.tables import counts, sentence, warnings
 from reports.origins import footer, origin, run_labels
 from reports.run_data import RunData
 from reports.thumbnails import SmallPicture, shrink

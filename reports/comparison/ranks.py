@@ -17,7 +17,7 @@ from gotr1_eval.core.statistics.intervals import clustered_mean
 from gotr1_eval.core.statistics.significance import LEVEL, holm, sign_flip_p, student_p
 from gotr1_eval.core.types import Sample
 from reports.run_data import RunData
-from reports.tables import SUMS, TASK_MEAN
+from reports.run_summary import SUMS, TASK_MEAN
 
 Values = Mapping[str, float]
 """Sample id -> score. Ids that differ in the part behind the last slash are pictures of one prompt."""

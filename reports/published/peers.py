@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.published.benchmark import Benchmark, Peer, benchmark_of, folder_of, published
 from reports.published.metrics import MetricName, read_name
 from reports.run_data import RunData
-from reports.tables import ALL, TASK_MEAN, Table
+from reports.run_summary import ALL, TASK_MEAN, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

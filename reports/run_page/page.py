@@ -15,7 +15,7 @@ from reports.run_data import RunData
 from reports.run_page import gallery, plots, score_table, training
 from reports.run_page.sample_ranks import SampleRanks, chosen_samples, rank_samples
 from reports.run_page.score_table import published_scores
-from reports.tables import SUMS, Table
+from reports.run_summary import SUMS, Table
 
 EMBEDDED = 200
 """Samples whose details and pictures the page itself holds."""

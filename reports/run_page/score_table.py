@@ -11,7 +11,7 @@ from reports import svg
 from reports.published.metrics import read_name
 from reports.published.peers import Peers
 from reports.run_data import JudgeColumn, RunData
-from reports.tables import SUMS, TASK_MEAN, Table
+from reports.run_summary import SUMS, TASK_MEAN, Table
 
 WIDTH, HEIGHT = 170, 18
 FAMILIES = ("Janus-Pro-", "GoT-R1-")

@@ -17,7 +17,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from gotr1_eval.runs.store import read_judgments
 from reports.agreement.study_folder import Dimension, Item, Rating, Study, write_ratings, write_study
@@ -42,7 +42,7 @@ def verdict(sample: Sample) -> Outcome:
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Path:
-    plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
+    plan = list_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
     judges = {"looks": ScriptedJudge(verdict, name="looks[m]"), HOSTILE: ScriptedJudge(verdict, name=HOSTILE)}
     run_job(
         Job(
@@ -154,7 +154,7 @@ def test_the_page_in_a_browser(judged: Path, study: Path, tmp_path: Path):
 
 @pytest.mark.slow
 def test_retest_asks_again_and_never_a_cache(tmp_path: Path, capsys: Any):
-    plan = plan_samples(ShapesSuite(), ("color",), images_per_prompt=1, limit=3, seed=0)
+    plan = list_samples(ShapesSuite(), ("color",), images_per_prompt=1, limit=3, seed=0)
     (tmp_path / "m.jsonl").write_text(
         "".join(json.dumps({"prompt": sample.prompt, "chain": "a cat (0,0),(9,9)"}) + "\n" for sample in plan)
     )
@@ -219,7 +219,7 @@ def test_calibrate_names_what_is_wrong(judged: Path, study: Path, tmp_path: Path
 
 
 def test_two_runs_of_two_judges_are_held_together(judged: Path, tmp_path: Path, ask: Asked):
-    plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
+    plan = list_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=20, seed=0)
     other = RewardSet({"other": ScriptedJudge(lambda sample: Score(value=lot(sample.id)), name="other")})
     run_job(
         Job(

@@ -12,8 +12,8 @@ from PIL import Image
 from benchmarks.checklist.asking import OneByOne
 from benchmarks.checklist.judge import ChecklistJudge
 from benchmarks.dpg_bench import answered_file
+from benchmarks.dpg_bench.asking import is_yes, procedure
 from benchmarks.dpg_bench.crops import OfficialCrops
-from benchmarks.dpg_bench.judging import is_yes, procedure
 from benchmarks.dpg_bench.propositions import FACT, Item, make_items
 from benchmarks.dpg_bench.results import item_name
 from benchmarks.dpg_bench.totals import File, total

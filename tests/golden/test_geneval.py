@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.geneval.metadata import CLASSES, read_task, read_tasks
-from benchmarks.geneval.objects import DEFAULTS, Found, Options, box_iou, relations, select_objects
+from benchmarks.geneval.objects import DEFAULTS, CountedObject, Options, box_iou, relations, select_objects
+from benchmarks.geneval.prompts import CLASSES, read_task, read_tasks
 from benchmarks.geneval.verdict import coloured_clauses, cut_out, judge_picture
-from benchmarks.pixels import Seen
+from benchmarks.pixels import PixelDetection
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.files.pictures import open_picture
 from tests.conftest import SHARED, rows, shared_parameters
@@ -39,7 +39,7 @@ def test_verdicts_and_reasons(path: Path, read_shared: Read):
         task, chosen = read_task(row["metadata"]), options(row["options"])
         # The score of a detection is told apart by its place, which the mask carries here.
         seen = [
-            Seen(name, found[4], (found[0], found[1], found[2], found[3]), np.array([place]))
+            PixelDetection(name, found[4], (found[0], found[1], found[2], found[3]), np.array([place]))
             for name, all_found in row["detections"].items()
             for place, found in enumerate(all_found)
         ]
@@ -90,7 +90,7 @@ def test_cut_out_objects(path: Path, read_shared: Read):
             continue
         key = f"{Path(row['image']).stem}_obj{row['obj']}"
         mask = arrays[f"{key}_mask"] if row["has_mask"] else None
-        found = Found(arrays[f"{key}_box"][:4], 1.0, mask)
+        found = CountedObject(arrays[f"{key}_box"][:4], 1.0, mask)
         picture = open_picture(path.with_name(row["image"]), transparency="dropped")
         if 0 in row["crop_size_wh"]:
             with pytest.raises(UndefinedScoreError):

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from benchmarks.geneval2.judges.geneval2 import Method, soft_tifa
-from benchmarks.geneval2.rows import ATOMS, DATA, FACTS, SKILLS, Row, Wording, forms, read_file, read_row
-from benchmarks.geneval2.scores import tables
+from benchmarks.geneval2.prompts import ATOMS, DATA, FACTS, SKILLS, Row, Wording, forms, read_file, read_row
+from benchmarks.geneval2.results import tables
 from gotr1_eval.core.checklist import Question, within_picture
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored
 from gotr1_eval.core.protocols import Request

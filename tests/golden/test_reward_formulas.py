@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.geneval.judges.geneval_reward import reward_of
-from benchmarks.geneval.metadata import read_task
 from benchmarks.geneval.objects import select_objects
+from benchmarks.geneval.prompts import read_task
 from benchmarks.geneval.verdict import coloured_clauses, judge_picture
-from benchmarks.pixels import Seen
+from benchmarks.pixels import PixelDetection
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.perception import TextLine, Transcript
 from gotr1_eval.core.reading import UnreadableReply
@@ -35,7 +35,7 @@ def test_geneval_s_rewards(path: Path, read_shared: Reading):
     for case in json.loads(read_shared(path)):
         task = read_task({"prompt": "", **case})
         seen = [
-            Seen(name, score, tuple(corners))
+            PixelDetection(name, score, tuple(corners))
             for name, found in case["detections"].items()
             for *corners, score, _ in found
         ]
@@ -185,7 +185,7 @@ def test_by_hand_a_wrong_place_costs_half_a_term_or_a_whole_one():
     task = read_task(
         {"tag": "position", "prompt": "", "include": [clause("cat", 1), clause("dog", 1, position=["below", 0])]}
     )
-    seen = [Seen("cat", 0.9, (40.0, 60.0, 60.0, 80.0)), Seen("dog", 0.9, (40.0, 0.0, 60.0, 20.0))]
+    seen = [PixelDetection("cat", 0.9, (40.0, 60.0, 60.0, 80.0)), PixelDetection("dog", 0.9, (40.0, 0.0, 60.0, 20.0))]
     objects = select_objects(seen, counting=False)
     assert reward_of(task, objects, {}, wrong_place_twice=True).terms == (1, 1, 0, 1)
     assert reward_of(task, objects, {}, wrong_place_twice=False).terms == (1, 1, 0)

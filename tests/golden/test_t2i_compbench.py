@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.pixels import PixelBox, Seen
+from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import UndefinedScoreError
 from benchmarks.t2i_compbench.attributes import attribute_questions, attribute_score
 from benchmarks.t2i_compbench.complex_prompts import PARTS, complex_score, read_kinds
@@ -19,7 +19,7 @@ from benchmarks.t2i_compbench.judges.numeracy import ALIASES, same_object, score
 from benchmarks.t2i_compbench.judges.spatial_3d import relation_3d, score_3d
 from benchmarks.t2i_compbench.labels import PEOPLE
 from benchmarks.t2i_compbench.numeracy_prompts import read_counts, read_vocabulary
-from benchmarks.t2i_compbench.prompt_lists import read_prompts
+from benchmarks.t2i_compbench.prompts import read_prompts
 from benchmarks.t2i_compbench.spatial_2d import relation_2d, score_2d
 from benchmarks.t2i_compbench.spatial_prompts import (
     WORDS_2D,
@@ -42,8 +42,8 @@ def box(corners: list[float]) -> PixelBox:
     return x1, y1, x2, y2
 
 
-def seen(row: dict[str, Any]) -> list[Seen]:
-    return [Seen(found["label"], found["score"], box(found["box"])) for found in row["detections"]]
+def seen(row: dict[str, Any]) -> list[PixelDetection]:
+    return [PixelDetection(found["label"], found["score"], box(found["box"])) for found in row["detections"]]
 
 
 def tokens(row: dict[str, Any]) -> list[Token]:

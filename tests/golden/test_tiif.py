@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.tiif.reading import read_lines
-from benchmarks.tiif.tables import GROUPS, Table, tabulate
-from benchmarks.tiif.text import edit_distance, gned, recall
+from benchmarks.tiif.texts import edit_distance, gned, recall
+from benchmarks.tiif.totals import GROUPS, Table, tabulate
 from gotr1_eval.core.reading import UnreadableReply
 from tests.conftest import rows, shared_parameters
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.semantics import UndefinedScoreError
-from benchmarks.unigenbench.judging import FACT, UniGenBenchSettings, build_judge
+from benchmarks.unigenbench.asking import FACT, UniGenBenchSettings, build_judge
 from benchmarks.unigenbench.prompts import LISTS, read_items
 from benchmarks.unigenbench.reading import count_lists, official_verdicts, parse_reply, read_verdicts
 from benchmarks.unigenbench.results import Picture, Summary, add_up

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.wise.judging import WiseSettings, build_judge
+from benchmarks.wise.asking import WiseSettings, build_judge
 from benchmarks.wise.prompts import fact_name
 from benchmarks.wise.protocols import LEGACY, PROTOCOLS, SUBJECTS, Protocol
 from benchmarks.wise.reading import BAGEL_MISSING, read_bagel, read_legacy, read_verified, strip_thoughts

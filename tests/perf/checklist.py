@@ -20,7 +20,7 @@ from PIL import Image
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from benchmarks.geneval2.judges.geneval2 import soft_tifa
-from benchmarks.geneval2.rows import FACTS, Row, Wording, forms
+from benchmarks.geneval2.prompts import FACTS, Row, Wording, forms
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Sample

@@ -27,7 +27,7 @@ from gotr1_eval.models.detectors._mask2former_openmmlab import swin_small
 from gotr1_eval.models.detectors._mask2former_pictures import Frame, frame_of
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector, Settings
 
-Found = list[tuple[int, float, tuple[int, int, int, int]]]
+Answers = list[tuple[int, float, tuple[int, int, int, int]]]
 ABOVE = 0.3
 
 
@@ -66,7 +66,7 @@ def some_logits(sure: int, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
     return classes, 5 * interpolate(coarse, size, mode="bilinear")[:, 0]
 
 
-def all_first(classes: torch.Tensor, masks: torch.Tensor, frame: Frame) -> Found:
+def all_first(classes: torch.Tensor, masks: torch.Tensor, frame: Frame) -> Answers:
     """mmdet's way: every row's mask to the picture's size, then scores, then the threshold."""
     chances, pairs = classes.softmax(-1)[:, :-1].flatten().topk(100)
     full = interpolate(masks[None], frame.padded[::-1], mode="bilinear")[0]
@@ -83,12 +83,12 @@ def all_first(classes: torch.Tensor, masks: torch.Tensor, frame: Frame) -> Found
     ]
 
 
-def passing_only(classes: torch.Tensor, masks: torch.Tensor, frame: Frame) -> Found:
+def passing_only(classes: torch.Tensor, masks: torch.Tensor, frame: Frame) -> Answers:
     rows = read_instances(classes, masks, frame, above=ABOVE)
     return [(row.place, row.score, row.box) for row in rows]
 
 
-def read_logits(way: str, sure: int, side: int, rounds: int) -> tuple[float, float, Found]:
+def read_logits(way: str, sure: int, side: int, rounds: int) -> tuple[float, float, Answers]:
     frame = frame_of((side, side))
     classes, masks = some_logits(sure, frame)
     read = {"all 100 first": all_first, "ours": passing_only}[way]

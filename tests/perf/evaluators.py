@@ -29,8 +29,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.geneval.metadata import COLOURS
-from benchmarks.geneval.objects import Found
+from benchmarks.geneval.objects import CountedObject
+from benchmarks.geneval.prompts import COLOURS
 from benchmarks.geneval.verdict import ColourNamer, cut_out
 from benchmarks.t2i_compbench.attributes import attribute_score
 from benchmarks.t2i_compbench.judges.blip_vqa import BlipVqaJudge
@@ -186,14 +186,14 @@ def measure_spatial(folder: Path, paths: Sequence[Path], rounds: int) -> tuple[d
     return measure({"script": script, "ours": lambda: values(judge.judge(asked))}, rounds), name
 
 
-Case = tuple[str, Image.Image, Found]
+Case = tuple[str, Image.Image, CountedObject]
 """Class, picture, object."""
 
 
 class Crops(Dataset[tuple[torch.Tensor, int]]):
     """The objects of one class of one picture."""
 
-    def __init__(self, picture: Image.Image, objects: Sequence[Found], encoder: ClipModelEncoder) -> None:
+    def __init__(self, picture: Image.Image, objects: Sequence[CountedObject], encoder: ClipModelEncoder) -> None:
         self.picture, self.objects, self.encoder = picture, objects, encoder
 
     def __len__(self) -> int:
@@ -230,7 +230,7 @@ def measure_colours(folder: Path, paths: Sequence[Path], rounds: int) -> dict[st
     encoder = ClipModelEncoder(settings)
     mask = np.zeros((512, 512), dtype=np.bool_)
     mask[100:400, 120:380] = True
-    one = Found(np.array([120, 100, 380, 400], dtype=np.float32), 0.9, mask)
+    one = CountedObject(np.array([120, 100, 380, 400], dtype=np.float32), 0.9, mask)
     cases = [(NOUNS[place % len(NOUNS)], open_picture(path), one) for place, path in enumerate(paths)]
     namer = ColourNamer(encoder)
 

@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from gotr1_eval.core.forms import boxes_form, marks_form, read_form
-from gotr1_eval.models.vlms.forms import FormCompiler
+from gotr1_eval.models.vlms.constrained_decoding import FormCompiler
 from tests.tiny_vlms import MARKS, digit_tokenizer
 
 FORMS = {

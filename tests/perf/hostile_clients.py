@@ -40,7 +40,7 @@ Client = Callable[[int], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Seen:
+class Observed:
     """What honest clients saw."""
 
     seconds: list[float] = field(default_factory=list)
@@ -187,7 +187,7 @@ async def attack(client: Client, port: int, until: float) -> None:
         await asyncio.sleep(0.02)
 
 
-async def be_honest(port: int, until: float, seen: Seen, image: str) -> None:
+async def be_honest(port: int, until: float, seen: Observed, image: str) -> None:
     request = score_request(*[row(image=image)] * 8)
     while time.monotonic() < until:
         begun = time.monotonic()
@@ -229,7 +229,7 @@ def attacks(port: int, seconds: float, count: int) -> None:
     asyncio.run(run())
 
 
-def measure(seconds: float, hostile: int, honest: int) -> tuple[Seen, float, float, int | None]:
+def measure(seconds: float, hostile: int, honest: int) -> tuple[Observed, float, float, int | None]:
     """(what honest clients saw, the slowest /health in seconds, most memory in bytes, how the server ended)."""
     command = [sys.executable, "-m", "gotr1_eval", "serve", "--judges", "geometric", "--port", "0"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
@@ -237,7 +237,7 @@ def measure(seconds: float, hostile: int, honest: int) -> tuple[Seen, float, flo
         try:
             said = re.search(r"127\.0\.0\.1:(\d+)", first_line(server))
             assert said is not None
-            port, seen, slowest = int(said[1]), Seen(), [0.0]
+            port, seen, slowest = int(said[1]), Observed(), [0.0]
             options = ["--port", str(port), "--seconds", str(seconds), "--hostile", str(hostile)]
             attack = [sys.executable, "-m", "tests.perf.hostile_clients", *options]
             with subprocess.Popen(attack, stdout=subprocess.PIPE, text=True) as attackers:

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from gotr1_eval.core.statistics.summary import Summary
 from reports.run_data import load_run
-from reports.tables import ALL, summarise_run
+from reports.run_summary import ALL, summarise_run
 
 FACTORS = ("semantic", "spatial", "reasoning_image", "prompt_image", "total")
 CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")

@@ -28,7 +28,7 @@ from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
 from reports.run_data import load_run
 from reports.run_page.page import write_page
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.browser import started_browser
 from tests.report_runs import write_run
 

@@ -20,7 +20,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.shapes.detecting import ShapesDetector
-from gotr1_eval.shapes.language import read_prompt
+from gotr1_eval.shapes.statements import read_prompt
 from rewards.inputs import require_picture
 from tests.fakes import ScriptedJudge
 

@@ -16,9 +16,9 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.sources import GivenPictures
-from reports.comparison.document import comparison_document
 from reports.comparison.page import render_page, write_page
 from reports.comparison.paired import compare_runs
+from reports.comparison.tables import comparison_document
 from reports.documents import csv_text, markdown
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet

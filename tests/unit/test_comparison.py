@@ -15,8 +15,8 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.statistics.significance import holm, sign_flip_p
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.store import RunInfo
-from reports.comparison.document import sentence
 from reports.comparison.paired import compare_pairs, compare_runs
+from reports.comparison.tables import sentence
 from reports.run_data import JudgeColumn, RunData
 
 

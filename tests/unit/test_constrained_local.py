@@ -21,7 +21,7 @@ from gotr1_eval.core.outcome import Reply, Score, Unscored, Why
 from gotr1_eval.core.protocols import Asking, Request
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.models.vlms import qwen, transformers_auto
-from gotr1_eval.models.vlms.local import LocalVlm
+from gotr1_eval.models.vlms.in_process import LocalVlm
 from tests.tiny_vlms import save_tiny_llava, save_tiny_qwen
 
 MARKS = marks_form(["score", "other"], [0, 0.5, 1, 10])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.t2i_corebench.judging import FACT, CoReBenchSettings, build_judge
+from benchmarks.t2i_corebench.asking import FACT, CoReBenchSettings, build_judge
 from benchmarks.t2i_corebench.reading import thinks
 from benchmarks.t2i_corebench.results import DIMENSIONS, Picture, summarise
 from gotr1_eval.cli.app import run

@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.doctor import examine_model
 from benchmarks.doctor.checks import Check, examine
 from benchmarks.doctor.depth import depth_checks, rooms
-from benchmarks.doctor.detectors import detector_checks, look, read_sightings
+from benchmarks.doctor.detectors import detector_checks, look, match_answers
 from benchmarks.doctor.drawings import _SCENES, World, _draw, everyday, shapes
 from benchmarks.doctor.encoders import encoder_checks
 from benchmarks.doctor.phrases import phrase_checks
@@ -31,7 +31,7 @@ from gotr1_eval.core.perception import Parse, Token
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.models.phrases.builtin import BuiltinPhrases
 
-Found = list[list[Detection]]
+Answers = list[list[Detection]]
 
 
 def failed(checks: Iterator[Check]) -> list[str]:
@@ -44,11 +44,11 @@ class Seer:
     name, fingerprint = "seer", "seer-1"
     open_vocabulary = False
 
-    def __init__(self, world: World, spoil: Callable[[Found, int], Found] = lambda found, call: found) -> None:
+    def __init__(self, world: World, spoil: Callable[[Answers, int], Answers] = lambda found, call: found) -> None:
         self.world, self.spoil, self.calls = world, spoil, 0
         self.known = {drawing.picture.tobytes(): drawing for drawing in world.drawings}
 
-    def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Found:
+    def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Answers:
         if labels is not None and not set(labels[0]) <= set(self.world.names):
             raise LabelError("no such name")
         self.calls += 1
@@ -59,7 +59,7 @@ class Seer:
         return self.spoil(found, self.calls)
 
 
-def each(change: Callable[[Detection], Detection]) -> Callable[[Found, int], Found]:
+def each(change: Callable[[Detection], Detection]) -> Callable[[Answers, int], Answers]:
     return lambda found, call: [[change(one) for one in seen] for seen in found]
 
 
@@ -70,7 +70,7 @@ def moved(one: Detection, by: float) -> Detection:
 ALL_SHEET = Box(0, 0, 1, 1)
 SIGHT, SOUND, TWICE, BATCH = "sees drawings", "answers are sound", "same twice", "batch equals single"
 CLEAR = "clear beats spoilt"
-DETECTOR_FAULTS: dict[str, tuple[Callable[[Found, int], Found], list[str]]] = {
+DETECTOR_FAULTS: dict[str, tuple[Callable[[Answers, int], Answers], list[str]]] = {
     "none": (lambda found, call: found, []),
     "nearly blind": (lambda found, call: [seen[:1] if i < 4 else [] for i, seen in enumerate(found)], [SIGHT]),
     "sees everything everywhere": (
@@ -115,7 +115,7 @@ class Matcher:
     def __init__(self, prepare: Callable[[Any], Any], reach: float) -> None:
         self.prepare, self.reach = prepare, reach
 
-    def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Found:
+    def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Answers:
         if labels is not None and not set(labels[0]) <= set(everyday().names):
             raise LabelError("no such name")
         return [self._seen(image) for image in images]
@@ -162,7 +162,7 @@ def test_a_detector_that_nothing_can_spoil_is_not_believed():
         return (green - green.mean()) / green.std()
 
     class Blind(Seer):
-        def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Found:
+        def detect(self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None) -> Answers:
             return super().detect([min(self.drawn, key=lambda one: self.apart(one, image)) for image in images], labels)
 
         drawn = tuple(drawing.picture for drawing in everyday().drawings)
@@ -187,12 +187,12 @@ def test_a_detector_that_sees_nothing_is_told_so():
 def test_half_of_the_shapes_world_is_enough(missed: int):
     """Nine things: five are half, four are not."""
 
-    def spoil(found: Found, call: int) -> Found:
+    def spoil(found: Answers, call: int) -> Answers:
         hidden = {id(one) for one in [one for seen in found for one in seen][:missed]}
         return [[one for one in seen if id(one) not in hidden] for seen in found]
 
-    sightings = look(Seer(shapes(), spoil), shapes())
-    assert len(sightings.found) == 9 - missed
+    world_answers = look(Seer(shapes(), spoil), shapes())
+    assert len(world_answers.found) == 9 - missed
     assert (SIGHT in failed(detector_checks(Seer(shapes(), spoil)))) == (missed > 4)
 
 
@@ -203,7 +203,7 @@ def test_the_surest_name_at_a_place_counts():
         Detection(name, sign.box, 0.7 + i / 10) for i, name in enumerate((sign.name, "tv", "fence"))
     )
     for seen, found in (([right, other, foreign], ()), ([right, foreign], (sign,)), ([foreign], ())):
-        assert read_sightings(everyday(), [seen, [], [], [], []]).found == found
+        assert match_answers(everyday(), [seen, [], [], [], []]).found == found
 
 
 def test_everything_fills_its_box():
@@ -362,7 +362,7 @@ def test_planted_faults_of_phrase_sources():
 
 
 def test_a_crash_keeps_what_was_checked_before():
-    def die(found: Found, call: int) -> Found:
+    def die(found: Answers, call: int) -> Answers:
         if call == 2:
             raise RuntimeError("device-side\nassert")
         return found

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.doctor import detectors, examine_model
 from benchmarks.doctor.checks import Check
-from benchmarks.doctor.detectors import Sightings
+from benchmarks.doctor.detectors import WorldAnswers
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import RunError
@@ -186,7 +186,7 @@ def test_the_table_and_its_verdict(folder: Path, capsys: pytest.CaptureFixture[s
     assert "unidet-r50, reference  FAILED" in text
     assert hashlib.sha256((folder / "Unified_learned_OCIM_R50_6x+2x.pth").read_bytes()).hexdigest() in text
     assert "more; --json has them all" in text
-    monkeypatch.setattr(Sightings, "share", property(lambda sightings: 0.9))
+    monkeypatch.setattr(WorldAnswers, "share", property(lambda world_answers: 0.9))
     # Random weights see spoilt drawings no worse, and these few labels lack some of the drawn things.
     monkeypatch.setattr(detectors, "clear_beats_spoilt", lambda *_: Check("clear beats spoilt", passed=True, detail=""))
     assert run(arguments) == 0

@@ -17,8 +17,8 @@ from rewards.reward_set import RewardSet
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.grpo_runs import ChecksumJudge, trainer
 from training import grpo
-from training.judging import EarlyJudges
 from training.metrics import Clock
+from training.reward_judging import EarlyJudges
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def test_the_rewards_are_the_same_bit_for_bit(tmp_path: Path):
         judges = rewards(server)
         for early in (False, True):
             run = trainer(
-                tmp_path / str(early), RewardSet({"semantic": judges.judges["semantic"]}), judge_while_painting=early
+                tmp_path / str(early), RewardSet({"semantic": judges.judges["semantic"]}), judge_while_generating=early
             )
             rollout = run._roll_out(0)
             rows, _ = run._judge(rollout, Clock())
@@ -63,7 +63,7 @@ def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path
     with faulty_server() as server:
         judges = rewards(server)
         server.text = lambda question: (asked.set() if ASKED in question else None) or score(question)
-        run = trainer(tmp_path, RewardSet({"semantic": judges.judges["semantic"]}), judge_while_painting=True)
+        run = trainer(tmp_path, RewardSet({"semantic": judges.judges["semantic"]}), judge_while_generating=True)
         generate = grpo.generate
 
         def slow_generate(*arguments, written, **options):

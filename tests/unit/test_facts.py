@@ -18,7 +18,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.judging import check_facts
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Box, Prompt, Sample
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.training_run import prepare_grpo
 from gotr1_eval.web.reward_requests import Limits
 from gotr1_eval.web.reward_server import create_app
@@ -29,10 +29,10 @@ from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
 from tests.grpo_runs import settings
 from tests.tiny_models import loaded_random
-from training.judging import check_applies
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix, read_source
+from training.reward_judging import check_applies
 from training.rollout import generate
 from training.settings import GrpoSettings, PromptSource
 
@@ -127,7 +127,7 @@ def test_the_columns_of_a_prompt_file_are_facts_in_runs_and_training(tmp_path: P
         "a cat", {"category": "x", "note": 3, "given image_index": 7, "given image_url": "http://127.0.0.1:1/"}
     )
     suite = Builder().suite({"use": "prompt_file", "file": str(file)})
-    (sample,) = plan_samples(suite, ["x"], images_per_prompt=1, limit=None, seed=0)
+    (sample,) = list_samples(suite, ["x"], images_per_prompt=1, limit=None, seed=0)
     assert sample.meta == {**prompt.facts, "prompt_index": 0, "image_index": 0}
 
 

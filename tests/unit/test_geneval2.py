@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.geneval2 import GenEval2Suite
 from benchmarks.geneval2.judges.geneval2 import Settings, build
 from benchmarks.geneval2.layout import PromptMap
-from benchmarks.geneval2.rows import FACTS, Row, alternatives, forms, listed_words, read_wording
+from benchmarks.geneval2.prompts import FACTS, Row, alternatives, forms, listed_words, read_wording
 from gotr1_eval import run_benchmark
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run

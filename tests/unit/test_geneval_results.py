@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.geneval.metadata import read_task
+from benchmarks.geneval.prompts import read_task
 from benchmarks.geneval.results import gap_lines, read_results
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError

@@ -19,9 +19,9 @@ from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.sources import GivenPictures
-from reports.export import write_scores
-from reports.frames import load_run
+from reports.dataframes import load_run
 from reports.run_data import load_run as load_data
+from reports.score_export import write_scores
 
 
 def judged(source: Path | str, run: Path, judges: str = "shapes_prompt_image") -> Path:

@@ -15,11 +15,11 @@ from gotr1_eval.files.jsonl import read_rows
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPictures
 from gotr1_eval.runs.store import read_samples, tiles
 from reports.run_data import load_run
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.fakes import OracleGenerator
 
 SETTINGS = {"categories": ("color",), "images": 1, "limit": 2, "seed": 0}
@@ -28,7 +28,7 @@ SETTINGS = {"categories": ("color",), "images": 1, "limit": 2, "seed": 0}
 def start(folder: Path, pictures: Path | None = None, **changes: object) -> OracleGenerator:
     """One start of a run with tiles of four; returns the generator, which knows what it was asked."""
     asked = SETTINGS | changes
-    plan = plan_samples(
+    plan = list_samples(
         ShapesSuite(), asked["categories"], images_per_prompt=asked["images"], limit=asked["limit"], seed=asked["seed"]
     )
     generator = OracleGenerator()

@@ -23,10 +23,10 @@ from rewards.reward_set import RewardSet
 from rewards.total import RAW
 from tests.grpo_runs import ChecksumJudge, gradients, launcher, settings, trainer
 from tests.tiny_models import loaded_random, random_checkpoint
-from training.judging import UnscoredWatch, judge_patiently
 from training.metrics import Judged, group_rewards, group_spreads, rollout_metrics
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
+from training.reward_judging import UnscoredWatch, judge_patiently
 from training.settings import PromptSource
 
 pytestmark = pytest.mark.slow

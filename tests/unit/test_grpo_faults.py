@@ -15,7 +15,7 @@ from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.training_run import prepare_grpo
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, trainer
-from training.judging import check_applies
+from training.reward_judging import check_applies
 from training.settings import GrpoSettings
 
 pytestmark = pytest.mark.slow

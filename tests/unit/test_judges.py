@@ -14,9 +14,9 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.layout import Fault, scene_for, write_scene_chain
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
+from gotr1_eval.shapes.statements import read_prompt
 from rewards.geometric import GeometricJudge
 from rewards.inputs import refuse_without_plan
 from rewards.reasoning_image import ReasoningImageJudge, Settings, build

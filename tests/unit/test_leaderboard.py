@@ -16,7 +16,7 @@ from reports.comparison.leaderboard import EACH, board_json, leaderboard, leader
 from reports.comparison.ranks import compare_two, ranks
 from reports.documents import csv_text, markdown
 from reports.run_data import load_run
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.made_runs import made_run, scattered
 
 

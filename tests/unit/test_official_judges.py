@@ -13,7 +13,7 @@ from benchmarks.geneval import GenEvalSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Json, Sample
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 
 EYES = "tests.plugins.fake_eyes"
 ENCODER = "tests.plugins.fake_encoder"
@@ -212,7 +212,7 @@ def test_the_suite_carries_its_metadata(tmp_path: Path):
     ]
     (tmp_path / "evaluation_metadata.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     suite = GenEvalSuite(tmp_path)
-    plan = plan_samples(suite, suite.categories, images_per_prompt=2, limit=None, seed=0)
+    plan = list_samples(suite, suite.categories, images_per_prompt=2, limit=None, seed=0)
     assert [(sample.id, sample.prompt) for sample in plan[:3]] == [
         ("geneval/counting/00000/0", "two cats"),
         ("geneval/counting/00000/1", "two cats"),

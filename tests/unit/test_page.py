@@ -21,7 +21,7 @@ from reports.published.peers import peers_of
 from reports.run_data import load_run
 from reports.run_page.page import render_page, write_page
 from reports.run_page.score_table import PublishedScore, judge_rows, overview, published_scores
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.report_runs import varied_run, write_run
 
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=1">"\'&amp;{{ 7*7 }}--><!--]]>'

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from reports.run_data import load_run
 from reports.run_page.page import write_page
 from reports.run_page.training import write_training_page
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
 from tests.report_runs import varied_run
 from tests.unit.test_page import HOSTILE, write_hostile_run

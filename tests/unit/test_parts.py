@@ -27,9 +27,9 @@ from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments
 from reports import run_report
-from reports.export import remark_lines, unscored_lines
 from reports.run_data import load_run
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
+from reports.score_export import remark_lines, unscored_lines
 from rewards.reward_set import RewardSet
 from tests.run_rows import picture_manifest, run_rows
 

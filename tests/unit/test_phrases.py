@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.t2i_compbench.prompt_lists import read_prompts
+from benchmarks.t2i_compbench.prompts import read_prompts
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, WORDS_3D, first_and_last_noun
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run

@@ -20,7 +20,7 @@ from gotr1_eval.core.statistics.precision import Components, plan_precision, var
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from rewards.reward_set import RewardSet
 from tests.fakes import OracleGenerator, ScriptedJudge
@@ -143,7 +143,7 @@ def test_a_mean_of_tasks_as_simulated():
 @pytest.fixture
 def pilot(tmp_path: Path) -> Path:
     """Color scores vary by prompt alone, spatial ones by picture alone: 0, 1, 0, 1, ..."""
-    plan = plan_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=6, seed=0)
+    plan = list_samples(ShapesSuite(), ("color", "spatial"), images_per_prompt=2, limit=6, seed=0)
 
     def answer(sample: Sample) -> Outcome:
         prompt, image = sample.meta["prompt_index"], sample.meta["image_index"]

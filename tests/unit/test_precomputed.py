@@ -36,10 +36,10 @@ def detector(folder: Path, *rows: object) -> PrecomputedDetector:
 def test_a_picture_is_known_by_the_end_of_its_path(tmp_path: Path):
     known = detector(tmp_path, ROW, {**ROW, "image": str(tmp_path / "b" / "0.png"), "detections": []})
     assert known.name == "unidet"
-    sighting = known.look_up(tmp_path / "a" / "0.png")
-    assert sighting is not None
-    assert sighting.size == (64, 48)
-    assert [found.label for found in sighting.detections] == ["cat"]
+    in_picture = known.look_up(tmp_path / "a" / "0.png")
+    assert in_picture is not None
+    assert in_picture.size == (64, 48)
+    assert [found.label for found in in_picture.detections] == ["cat"]
     nothing = known.look_up(tmp_path / "b" / "0.png")
     assert nothing is not None
     assert nothing.detections == ()
@@ -59,9 +59,9 @@ def test_float32_pixels_come_back_exactly(tmp_path: Path):
         rows.append({"image": f"{place}.png", "detector": "d", "width": width, "height": height, "detections": [found]})
     known = detector(tmp_path, *rows)
     for row in rows:
-        sighting = known.look_up(tmp_path / row["image"])
-        assert sighting is not None
-        assert list(to_pixels(sighting.detections, sighting.size)[0].box) == row["detections"][0]["box"]
+        in_picture = known.look_up(tmp_path / row["image"])
+        assert in_picture is not None
+        assert list(to_pixels(in_picture.detections, in_picture.size)[0].box) == row["detections"][0]["box"]
 
 
 def test_one_row_cannot_mean_two_pictures(tmp_path: Path):
@@ -125,9 +125,9 @@ def test_boxes_over_their_frame_are_cut_off_and_counted(tmp_path: Path):
     }  # fmt: skip
     found = [{"label": label, "box": box, "score": 0.5} for label, box in boxes.items()]
     known = detector(tmp_path, {**ROW, "detections": found}, {**ROW, "image": "b.png", "detections": [CAT]})
-    sighting = known.look_up(tmp_path / "a" / "0.png")
-    assert sighting is not None
-    assert {seen.label: seen.box.corners for seen in sighting.detections} == {
+    in_picture = known.look_up(tmp_path / "a" / "0.png")
+    assert in_picture is not None
+    assert {seen.label: seen.box.corners for seen in in_picture.detections} == {
         "within": (1 / 64, 1 / 48, 1, 1), "rounded": (0, 0, 1, 20 / 48), "over": (0, 10 / 48, 30 / 64, 1),
         "a pixel left": (0, 0, 0.4 / 64, 0.3 / 48),
     }  # fmt: skip

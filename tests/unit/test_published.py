@@ -19,14 +19,14 @@ from gotr1_eval.core.plugins import BENCHMARKS
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import PromptDigest, plan_samples
+from gotr1_eval.runs.samples import PromptDigest, list_samples
 from reports.published import benchmark
 from reports.published.benchmark import Benchmark, Peer, PromptList, known_benchmarks
 from reports.published.metrics import ceiling, read_name
 from reports.published.peers import Peers, ceiling_lines, peers_of
 from reports.run_data import load_run
 from reports.run_page.page import render_page
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from rewards.reward_set import RewardSet
 from tests.conftest import SHARED, shared_parameters
 from tests.fakes import ScriptedJudge
@@ -107,7 +107,7 @@ def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def judged(folder: Path, suite: Lists, judges: Mapping[str, ScriptedJudge], **asked: int) -> list[Peers]:
     images = asked.setdefault("images_per_prompt", 10)
-    plan = plan_samples(suite, suite.categories, images_per_prompt=images, limit=asked.get("limit"), seed=0)  # type: ignore[arg-type]
+    plan = list_samples(suite, suite.categories, images_per_prompt=images, limit=asked.get("limit"), seed=0)  # type: ignore[arg-type]
     run_job(
         Job(
             folder=folder,

@@ -22,7 +22,7 @@ from gotr1_eval.core.errors import GotR1Error, UsageError
 from gotr1_eval.engines import open_engine
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures, GivenPictures
 from gotr1_eval.runs.stages import Silent
 from gotr1_eval.runs.store import read_info, read_judgments, read_samples
@@ -139,7 +139,7 @@ def wait_until_gone(marker: str) -> None:
 
 def generate_and_judge(engine: str, folder: Path, judges: str | None, limit: int = 2, **settings: Any) -> Path:
     """Pictures of the tiny Janus, four a tile."""
-    plan = plan_samples(ShapesSuite(), ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
+    plan = list_samples(ShapesSuite(), ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
     builder = Builder()
     generator = builder.generator({"use": "janus", "ckpt": "tiny-janus", "guidance": 2.0, "chain_cap": 60})
     job = Job(

@@ -25,8 +25,8 @@ from gotr1_eval.runs.judgments import Judgment, judgment_row
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import read_judgments
-from reports.export import write_scores
 from reports.run_data import load_run
+from reports.score_export import write_scores
 from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
 from tests.faulty_server import faulty_server

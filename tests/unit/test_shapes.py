@@ -14,10 +14,10 @@ from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.types import Box
 from gotr1_eval.shapes.detecting import ShapesDetector, find_objects
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import Stated, Statement, read_prompt, write_prompt
 from gotr1_eval.shapes.layout import Fault, random_scene, scene_for, write_scene_chain
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from gotr1_eval.shapes.scene import Kind, Placed, Scene, read_kind
+from gotr1_eval.shapes.statements import Stated, Statement, read_prompt, write_prompt
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

@@ -23,10 +23,10 @@ from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.models.vlms import shapes
 from gotr1_eval.shapes.drawing import draw_scene
-from gotr1_eval.shapes.language import read_prompt
 from gotr1_eval.shapes.layout import Fault, scene_for
 from gotr1_eval.shapes.questions import answer_question, statement_questions
 from gotr1_eval.shapes.scene import Kind, Placed, Scene
+from gotr1_eval.shapes.statements import read_prompt
 from tests.fakes import OracleGenerator, ScriptedJudge
 
 SCENE = Scene(

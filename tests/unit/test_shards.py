@@ -12,19 +12,19 @@ from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.layouts import NumberedNames, write_layout
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import plan_samples
+from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.shards import Shard, merge, read_shard
 from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures
 from gotr1_eval.runs.store import read_samples
 from reports.run_data import load_run
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from rewards.reward_set import RewardSet
 from tests.fakes import OracleGenerator
 
 
 def paint(folder: Path, shard: Shard | None = None, rewards: RewardSet | None = None, limit: int = 5) -> Path:
     suite = ShapesSuite()
-    plan = plan_samples(suite, ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
+    plan = list_samples(suite, ["color", "spatial"], images_per_prompt=2, limit=limit, seed=0)
     rewards = rewards or RewardSet({})
     painter = GeneratedPictures(OracleGenerator())
     return run_job(
@@ -34,7 +34,7 @@ def paint(folder: Path, shard: Shard | None = None, rewards: RewardSet | None = 
 
 
 def test_shards_are_whole_tiles_and_all_of_the_plan():
-    plan = plan_samples(ShapesSuite(), ["color"], images_per_prompt=2, limit=5, seed=0)
+    plan = list_samples(ShapesSuite(), ["color"], images_per_prompt=2, limit=5, seed=0)
     parts = [Shard(number, 3).take(plan, 4) for number in (1, 2, 3)]
     assert [len(part) for part in parts] == [4, 4, 2]
     assert [sample for part in parts for sample in part] == plan
@@ -77,7 +77,7 @@ def test_judged_shards_merge_too(tmp_path):
 def test_shards_that_judged_pictures_of_elsewhere_merge_too(tmp_path):
     """Such shards have no folder of pictures of their own."""
     suite = ShapesSuite()
-    plan = plan_samples(suite, ["color"], images_per_prompt=1, limit=4, seed=0)
+    plan = list_samples(suite, ["color"], images_per_prompt=1, limit=4, seed=0)
     made = run_job(
         Job(
             folder=tmp_path / "made",

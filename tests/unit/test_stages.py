@@ -22,11 +22,11 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import read_rows
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
-from gotr1_eval.runs.samples import chosen_categories, plan_samples
+from gotr1_eval.runs.samples import chosen_categories, list_samples
 from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures
 from gotr1_eval.runs.store import read_judgments, read_samples
 from reports.run_data import load_run
-from reports.tables import summarise_run, table_json
+from reports.run_summary import summarise_run, table_json
 from rewards.reward_set import RewardSet
 from tests.fakes import OracleGenerator, ScriptedJudge
 
@@ -34,7 +34,7 @@ SUITE = ShapesSuite()
 
 
 def plan(limit: int = 3, categories: tuple[str, ...] = ("color", "spatial"), images: int = 2) -> list[Sample]:
-    return plan_samples(SUITE, categories, images_per_prompt=images, limit=limit, seed=0)
+    return list_samples(SUITE, categories, images_per_prompt=images, limit=limit, seed=0)
 
 
 def start(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.tiif.judging import FACT, TiifSettings, build_judge
+from benchmarks.tiif.asking import FACT, TiifSettings, build_judge
 from benchmarks.tiif.reading import read_certainly
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError

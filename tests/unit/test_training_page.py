@@ -27,7 +27,7 @@ from reports.run_page.training import (
     training_folder,
     write_training_page,
 )
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.report_runs import varied_run
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.checklist.encoding import through_jpeg
-from benchmarks.unigenbench.judging import FACT, UniGenBenchSettings, build_judge
+from benchmarks.unigenbench.asking import FACT, UniGenBenchSettings, build_judge
 from benchmarks.unigenbench.prompts import read_items
 from benchmarks.unigenbench.reading import read_verdicts
 from benchmarks.unigenbench.results import Picture, add_up

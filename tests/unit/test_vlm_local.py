@@ -20,7 +20,7 @@ from gotr1_eval.core.errors import BackendError, DataError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.models.vlms import qwen, transformers_auto
-from gotr1_eval.models.vlms.local import LocalVlm
+from gotr1_eval.models.vlms.in_process import LocalVlm
 from gotr1_eval.models.vlms.qwen import chat_text
 from gotr1_eval.models.vlms.rows import Row, batches, shared_beginnings
 from tests.tiny_vlms import save_tiny_llava, save_tiny_qwen

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.wise.judging import WiseSettings, build_judge
+from benchmarks.wise.asking import WiseSettings, build_judge
 from benchmarks.wise.prompts import fact_name
 from benchmarks.wise.protocols import LEGACY, PROTOCOLS, VERIFIED, Protocol
 from benchmarks.wise.reading import read_certainly

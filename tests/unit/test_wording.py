@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.files.authors_wording import SourceFile, Template
 from gotr1_eval.files.public_data import git_blob, hash_fault
-from gotr1_eval.files.wording import SourceFile, Template
 
 SOURCE = '''
 import package_that_is_nowhere

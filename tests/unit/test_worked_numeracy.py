@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.pixels import PixelBox, Seen
+from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.t2i_compbench.judges.numeracy import same_object, score_numeracy
 from benchmarks.t2i_compbench.numeracy_prompts import Vocabulary, read_counts
@@ -49,13 +49,15 @@ BOX: PixelBox = (0, 0, 99, 99)  # 100 x 100 pixels: both ends count
 ONE_CAT_TWO_DOGS = "one cat and two dogs"
 
 
-def apart(*labels: str) -> list[Seen]:
+def apart(*labels: str) -> list[PixelDetection]:
     """One object of each label, side by side."""
-    return [Seen(label, 0.5, (200.0 * place, 0, 200.0 * place + 99, 99)) for place, label in enumerate(labels)]
+    return [
+        PixelDetection(label, 0.5, (200.0 * place, 0, 200.0 * place + 99, 99)) for place, label in enumerate(labels)
+    ]
 
 
-def over(*boxes: PixelBox, label: str = "dog") -> list[Seen]:
-    return [Seen(label, 0.5, box) for box in boxes]
+def over(*boxes: PixelBox, label: str = "dog") -> list[PixelDetection]:
+    return [PixelDetection(label, 0.5, box) for box in boxes]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Case:
     """A prompt, what was seen in the detector's order, and the score (or the crash) under both semantics."""
 
     prompt: str
-    seen: list[Seen]
+    seen: list[PixelDetection]
     reference: float | str
     corrected: float | str
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from benchmarks.pixels import PixelBox, Seen
+from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from benchmarks.t2i_compbench.judges.spatial_3d import Depths, score_3d
 from benchmarks.t2i_compbench.spatial_2d import score_2d
@@ -29,12 +29,12 @@ def at(x: float, y: float, side: float = 100) -> PixelBox:
     return x - side / 2, y - side / 2, x + side / 2, y + side / 2
 
 
-def cat(box: PixelBox, score: float = 0.8) -> Seen:
-    return Seen("cat", score, box)
+def cat(box: PixelBox, score: float = 0.8) -> PixelDetection:
+    return PixelDetection("cat", score, box)
 
 
-def dog(box: PixelBox, score: float = 0.6) -> Seen:
-    return Seen("dog", score, box)
+def dog(box: PixelBox, score: float = 0.6) -> PixelDetection:
+    return PixelDetection("dog", score, box)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Case:
     """A relation word, what was seen in the detector's order, and the score (or the crash) under both semantics."""
 
     word: str | None
-    seen: list[Seen]
+    seen: list[PixelDetection]
     reference: float | str
     corrected: float | str
     objects: tuple[str, str] | None = CAT_DOG
@@ -99,13 +99,13 @@ PLANE = {
     # One box is twice the same: dx = 0, 0.2 + 0.2; two boxes: 0.2 + 0.15 + 0.5
     "one noun twice": Case("on the left of", [cat(LEFT), cat(RIGHT, 0.6)], 0.0, 0.85, objects=("cat", "cat")),
     "a girl is looked for as a person": Case(
-        "on the left of", [Seen("person", 0.8, LEFT), dog(RIGHT)], 0.85, 0.85, objects=("girl", "dog")
+        "on the left of", [PixelDetection("person", 0.8, LEFT), dog(RIGHT)], 0.85, 0.85, objects=("girl", "dog")
     ),
     "a girl by her own label": Case(
-        "on the left of", [Seen("girl", 0.8, LEFT), dog(RIGHT)], 0.0, 0.85, objects=("girl", "dog")
+        "on the left of", [PixelDetection("girl", 0.8, LEFT), dog(RIGHT)], 0.0, 0.85, objects=("girl", "dog")
     ),
     "a label of two names": Case(
-        "on the left of", [Seen("cattle, cow", 0.8, LEFT), dog(RIGHT)], 0.0, 0.85, objects=("cow", "dog")
+        "on the left of", [PixelDetection("cattle, cow", 0.8, LEFT), dog(RIGHT)], 0.0, 0.85, objects=("cow", "dog")
     ),
     # The union of two points is 0.
     "boxes without area": Case("on the left of", [cat((10, 10, 10, 10)), dog((20, 10, 20, 10))], CRASH, 0.85),
@@ -172,7 +172,7 @@ DEPTH = {
     ),
     # 0.25 * 0.8 + 0.15 + credit, or the dog alone: 0.25 * 0.6
     "a car in a carpet": Case(
-        "behind", [Seen("carpet", 0.8, FAR), dog(NEAR)], 0.35 + HALF, 0.15, objects=("car", "dog")
+        "behind", [PixelDetection("carpet", 0.8, FAR), dog(NEAR)], 0.35 + HALF, 0.15, objects=("car", "dog")
     ),
     # The second cat is the last before a dog shows: 0.25 * 0.5 + 0.15 + credit. The best one is in front of the dog.
     "the last match before the other": Case(
@@ -183,7 +183,7 @@ DEPTH = {
     "boxes without area": Case("behind", [cat((3, 3, 3, 3)), dog((5, 5, 5, 5))], CRASH, 0.35),
     "a word that is none": Case(None, [cat(FAR), dog(NEAR)], 0.35, 0.35),
     "a woman is a person": Case(
-        "behind", [Seen("person", 0.8, FAR), dog(NEAR)], 0.35 + HALF, 0.35 + HALF, objects=("woman", "dog")
+        "behind", [PixelDetection("person", 0.8, FAR), dog(NEAR)], 0.35 + HALF, 0.35 + HALF, objects=("woman", "dog")
     ),
 }
 

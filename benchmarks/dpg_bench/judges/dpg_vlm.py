@@ -7,8 +7,8 @@ from pydantic import Field
 from benchmarks.checklist.asking import OneByOne
 from benchmarks.checklist.judge import ChecklistJudge, model_label
 from benchmarks.checklist.reading import lenient_word
+from benchmarks.dpg_bench.asking import procedure
 from benchmarks.dpg_bench.crops import CELLS
-from benchmarks.dpg_bench.judging import procedure
 from benchmarks.semantics import Semantics
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.settings import Component

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from benchmarks.geneval.metadata import CLASSES, Task, read_task, row_of
-from benchmarks.geneval.objects import Found, select_objects
+from benchmarks.detection_source import DetectionSource, counted, open_all
+from benchmarks.geneval.objects import CountedObject, select_objects
+from benchmarks.geneval.prompts import CLASSES, Task, read_task, row_of
 from benchmarks.geneval.verdict import ColourNamer, coloured_clauses, cut_out, judge_picture
 from benchmarks.official import metric_name, undefined, where_it_applies
 from benchmarks.pixels import to_pixels
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.sight import Sight, counted, open_all
 from gotr1_eval.core.coco import full_name
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.perception import Sighting
+from gotr1_eval.core.perception import PictureDetections
 from gotr1_eval.core.protocols import Detector, Encoder, LooksAt, Workshop
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Component
@@ -44,7 +44,7 @@ class Case:
 
     task: Task
     size: tuple[int, int]
-    objects: Mapping[str, Sequence[Found]]
+    objects: Mapping[str, Sequence[CountedObject]]
     cuts: Mapping[int, Sequence[Image.Image]]
     unmasked: int
 
@@ -63,7 +63,7 @@ class GenEvalJudge:
     model_calls = 0
 
     def __init__(self, detector: Detector, encoder: Encoder | None, semantics: Semantics) -> None:
-        self.sight = Sight(detector)
+        self.source = DetectionSource(detector)
         self.encoder = encoder
         self.namer = ColourNamer(encoder) if encoder is not None else None
         self.semantics: Semantics = semantics
@@ -72,7 +72,7 @@ class GenEvalJudge:
     @property
     def fingerprint(self) -> str:
         """Of the models' and the settings."""
-        parts = [self.sight.fingerprint, self.encoder.fingerprint if self.encoder else ""]
+        parts = [self.source.fingerprint, self.encoder.fingerprint if self.encoder else ""]
         return fingerprint({"judge": self.name, "version": VERSION, "of": [*parts]})
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -88,26 +88,28 @@ class GenEvalJudge:
         """
         whole = list(samples)
         asked = Counter(name for task in map(_task, filter(row_of, whole)) for name in _names(task))
-        lines = self.sight.file_remarks(whole)
+        lines = self.source.file_remarks(whole)
         labels = Counter[str]()
-        for label, count in self.sight.labels.items():
+        for label, count in self.source.labels.items():
             labels[full_name(label)] += count
         if foreign := {name: n for name, n in asked.items() if name not in CLASSES and name not in labels}:
-            lines.append(f"{self.sight.name}: prompts ask for what is none of GenEval's 80 classes: {counted(foreign)}")
+            lines.append(
+                f"{self.source.name}: prompts ask for what is none of GenEval's 80 classes: {counted(foreign)}"
+            )
         if foreign := {label: n for label, n in labels.items() if label not in CLASSES and label not in asked}:
             told = counted(foreign)
-            lines.append(f"{self.sight.name}: labels that are none of GenEval's 80 classes count for nothing: {told}")
+            lines.append(f"{self.source.name}: labels that are none of GenEval's 80 classes count for nothing: {told}")
         return lines
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         tasks = [_task(sample) for sample in samples]
-        needed = [not self.sight.knows_files or self._may_ask_colours(task) for task in tasks]
+        needed = [not self.source.knows_files or self._may_ask_colours(task) for task in tasks]
         # GenEval's own reader drops transparency.
         opened = iter(open_all([s for s, need in zip(samples, needed, strict=True) if need], transparency="dropped"))
         pictures = [next(opened) if need else None for need in needed]
         live = [picture for picture in pictures if picture is not None]
-        sightings = self.sight.see(samples, [_names(task) for task in tasks], live)
-        cases = [self._case(*row) for row in zip(tasks, sightings, pictures, strict=True)]
+        per_picture = self.source.detections(samples, [_names(task) for task in tasks], live)
+        cases = [self._case(*row) for row in zip(tasks, per_picture, pictures, strict=True)]
         colours = iter(self._colours([case for case in cases if not isinstance(case, Unscored)]))
         return [case if isinstance(case, Unscored) else self.outcome(case, next(colours)) for case in cases]
 
@@ -116,26 +118,26 @@ class GenEvalJudge:
         return asks and self.namer is not None
 
     def _case(
-        self, task: Task | Unscored, sighting: Sighting | Unscored, picture: Image.Image | Unscored | None
+        self, task: Task | Unscored, in_picture: PictureDetections | Unscored, picture: Image.Image | Unscored | None
     ) -> Case | Unscored:
         if isinstance(task, Unscored):
             return task
-        if isinstance(sighting, Unscored):
-            return sighting
+        if isinstance(in_picture, Unscored):
+            return in_picture
         if isinstance(picture, Unscored):
             return picture
-        seen = to_pixels(sighting.detections, sighting.size)
+        seen = to_pixels(in_picture.detections, in_picture.size)
         objects = select_objects(seen, counting=task.tag == "counting", semantics=self.semantics)
         found = {
             index: objects[task.include[index].name][: task.include[index].count]
             for index in coloured_clauses(task, objects)
         }
-        cuts = self._cut(found, picture, sighting.size) if found else {}
+        cuts = self._cut(found, picture, in_picture.size) if found else {}
         unmasked = sum(one.mask is None for group in found.values() for one in group)
-        return cuts if isinstance(cuts, Unscored) else Case(task, sighting.size, objects, cuts, unmasked)
+        return cuts if isinstance(cuts, Unscored) else Case(task, in_picture.size, objects, cuts, unmasked)
 
     def _cut(
-        self, found: Mapping[int, Sequence[Found]], picture: Image.Image | None, size: tuple[int, int]
+        self, found: Mapping[int, Sequence[CountedObject]], picture: Image.Image | None, size: tuple[int, int]
     ) -> Mapping[int, Sequence[Image.Image]] | Unscored:
         """The objects of each clause, cut out of the picture."""
         if picture is None or self.namer is None:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.geneval.judges.geneval import Case, GenEvalJudge
-from benchmarks.geneval.metadata import Clause, Task
-from benchmarks.geneval.objects import DEFAULTS, Found, relations
+from benchmarks.geneval.objects import DEFAULTS, CountedObject, relations
+from benchmarks.geneval.prompts import Clause, Task
 from benchmarks.geneval.verdict import Objects
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Score
@@ -93,7 +93,7 @@ def reward_of(task: Task, objects: Objects, colours: Colours, *, wrong_place_twi
         wrong_place_twice: a place that is wrong adds a 1 behind its 0.
     """
     terms: list[float] = []
-    groups: list[Sequence[Found] | None] = []
+    groups: list[Sequence[CountedObject] | None] = []
     for index, clause in enumerate(task.include):
         found = objects.get(clause.name, ())
         added, matched = _clause_terms(clause, found, colours.get(index, ()), groups, wrong_place_twice)
@@ -104,9 +104,9 @@ def reward_of(task: Task, objects: Objects, colours: Colours, *, wrong_place_twi
 
 def _clause_terms(
     clause: Clause,
-    found: Sequence[Found],
+    found: Sequence[CountedObject],
     colours: Sequence[str],
-    groups: Sequence[Sequence[Found] | None],
+    groups: Sequence[Sequence[CountedObject] | None],
     wrong_place_twice: bool,
 ) -> tuple[list[float], bool]:
     """What a clause adds to the terms, and whether its objects are as asked."""

@@ -10,7 +10,7 @@ from benchmarks.checklist.asking import Asking, Case, OneByOne
 from benchmarks.checklist.first_tokens import FirstTokens, spelled_words
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
 from benchmarks.checklist.reading import lenient_word
-from benchmarks.geneval2.rows import (
+from benchmarks.geneval2.prompts import (
     FACTS,
     Wording,
     alternatives,

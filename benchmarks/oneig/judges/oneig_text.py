@@ -15,8 +15,8 @@ from benchmarks.text_judge import TextJudge, TextMetric, official_readers
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.authors_wording import SourceFile
 from gotr1_eval.files.public_data import require_data
-from gotr1_eval.files.wording import SourceFile
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

@@ -22,8 +22,8 @@ from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Settings as StrictSettings
 from gotr1_eval.shapes import detecting
-from gotr1_eval.shapes.language import Statement, read_prompt
 from gotr1_eval.shapes.scene import Kind, plain_name
+from gotr1_eval.shapes.statements import Statement, read_prompt
 from rewards.inputs import require_picture
 
 VERSION = 1

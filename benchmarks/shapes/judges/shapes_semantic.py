@@ -24,8 +24,8 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.settings import Settings as StrictSettings
-from gotr1_eval.shapes.language import RELATION_PHRASES, Statement, read_prompt
 from gotr1_eval.shapes.scene import SHAPES, Kind, read_kind
+from gotr1_eval.shapes.statements import RELATION_PHRASES, Statement, read_prompt
 
 VERSION = 3
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from pydantic import Field
 
+from benchmarks.detection_source import DetectionSource
 from benchmarks.official import metric_name, undefined, within
-from benchmarks.pixels import PixelBox, Seen
+from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.sight import Sight
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import object_remarks
 from benchmarks.t2i_compbench.labels import PEOPLE, find_all, fits_in_part, seen_in
 from benchmarks.t2i_compbench.numeracy_prompts import Count, Vocabulary, read_counts, read_vocabulary
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
-from gotr1_eval.core.perception import Phrases, Sighting
+from gotr1_eval.core.perception import Phrases, PictureDetections
 from gotr1_eval.core.protocols import Detector, LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.public_data import require_data
@@ -60,9 +60,9 @@ def _area(box: PixelBox) -> float:
     return (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
 
 
-def without_duplicates(seen: Sequence[Seen]) -> list[Seen]:
+def without_duplicates(seen: Sequence[PixelDetection]) -> list[PixelDetection]:
     """The detections, in order, without those that repeat an earlier one of the same label."""
-    kept: list[Seen] = []
+    kept: list[PixelDetection] = []
     for found in seen:
         if not any(found.label == other.label and same_object(other.box, found.box) for other in kept):
             kept.append(found)
@@ -70,7 +70,7 @@ def without_duplicates(seen: Sequence[Seen]) -> list[Seen]:
 
 
 def score_numeracy(
-    prompt: str, counts: Sequence[Count], seen: Sequence[Seen], semantics: Semantics = "reference"
+    prompt: str, counts: Sequence[Count], seen: Sequence[PixelDetection], semantics: Semantics = "reference"
 ) -> NumeracyScore:
     """The score of one picture, in [0, 1].
 
@@ -114,7 +114,7 @@ def _reference(labels: list[str], counts: Sequence[Count]) -> tuple[float, list[
     return value, counted
 
 
-def _corrected(counts: Sequence[Count], kept: Sequence[Seen]) -> NumeracyScore:
+def _corrected(counts: Sequence[Count], kept: Sequence[PixelDetection]) -> NumeracyScore:
     """Labels are taken apart into names, and none is renamed."""
     weight = 1 / len(counts)
     counted = tuple(len(find_all(count.name, kept)) for count in counts)
@@ -147,7 +147,7 @@ class NumeracyJudge:
     model_calls = 0
 
     def __init__(self, detector: Detector, data: Path, phrases: Phrases, semantics: Semantics) -> None:
-        self.sight = Sight(detector)
+        self.source = DetectionSource(detector)
         self.data = data
         self.phrases = phrases
         self.semantics: Semantics = semantics
@@ -162,7 +162,7 @@ class NumeracyJudge:
     def fingerprint(self) -> str:
         """Of the detector's, the parser's, the vocabulary and the settings."""
         words = [*self.vocabulary.singulars, *self.vocabulary.plurals]
-        parts = [self.sight.fingerprint, self.phrases.fingerprint]
+        parts = [self.source.fingerprint, self.phrases.fingerprint]
         return fingerprint({"judge": self.name, "version": VERSION, "of": [*parts], "words": [*words]})
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -172,7 +172,7 @@ class NumeracyJudge:
     def remarks(self, samples: Iterable[Sample]) -> list[str]:
         """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
         return object_remarks(
-            self.sight, CATEGORIES, samples, self._names, partial(fits_in_part, semantics=self.semantics)
+            self.source, CATEGORIES, samples, self._names, partial(fits_in_part, semantics=self.semantics)
         )
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
@@ -185,10 +185,10 @@ class NumeracyJudge:
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         counts = self._wanted(samples)
-        sightings = self.sight.see(samples, [_names(wanted) for wanted in counts])
+        per_picture = self.source.detections(samples, [_names(wanted) for wanted in counts])
         return [
-            self._outcome(sample.prompt, wanted, sighting)
-            for sample, wanted, sighting in zip(samples, counts, sightings, strict=True)
+            self._outcome(sample.prompt, wanted, in_picture)
+            for sample, wanted, in_picture in zip(samples, counts, per_picture, strict=True)
         ]
 
     def _counts(self, words: Sequence[str]) -> list[Count] | Unscored:
@@ -197,12 +197,14 @@ class NumeracyJudge:
         except UndefinedScoreError as error:
             return undefined(error)
 
-    def _outcome(self, prompt: str, counts: list[Count] | Unscored, sighting: Sighting | Unscored) -> Outcome:
-        if isinstance(sighting, Unscored):
-            return sighting
+    def _outcome(
+        self, prompt: str, counts: list[Count] | Unscored, in_picture: PictureDetections | Unscored
+    ) -> Outcome:
+        if isinstance(in_picture, Unscored):
+            return in_picture
         if isinstance(counts, Unscored):
             return counts
-        seen = seen_in(sighting, unidet_frame(*sighting.size))
+        seen = seen_in(in_picture, unidet_frame(*in_picture.size))
         try:
             scored = score_numeracy(prompt, counts, seen, self.semantics)
         except UndefinedScoreError as error:
@@ -210,7 +212,7 @@ class NumeracyJudge:
         parts: dict[str, float] = {}
         for count, found in zip(counts, scored.counted, strict=True):
             parts |= {f"{count.name}, wanted": float(count.number or 0), f"{count.name}, found": float(found)}
-        return Score(value=min(scored.value, 1.0), parts=parts, seen=sighting.detections)
+        return Score(value=min(scored.value, 1.0), parts=parts, seen=in_picture.detections)
 
 
 def _names(counts: list[Count] | Unscored) -> list[str]:

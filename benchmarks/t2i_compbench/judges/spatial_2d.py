@@ -8,16 +8,16 @@ from functools import partial
 
 from pydantic import Field
 
+from benchmarks.detection_source import DetectionSource
 from benchmarks.official import metric_name, official_prompt, undefined, within
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.sight import Sight
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.labels import PEOPLE, fits_exactly, seen_in
 from benchmarks.t2i_compbench.spatial_2d import SpatialScore, score_2d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, Stated, find_word, first_and_last_noun, stated_2d
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.perception import Phrases, Sighting, Token
+from gotr1_eval.core.perception import Phrases, PictureDetections, Token
 from gotr1_eval.core.protocols import Detector, LooksAt, Workshop
 from gotr1_eval.core.relations import parse_relations
 from gotr1_eval.core.types import Box, Detection, Sample
@@ -47,7 +47,7 @@ class Spatial2dJudge:
     model_calls = 0
 
     def __init__(self, detector: Detector, phrases: Phrases, semantics: Semantics) -> None:
-        self.sight = Sight(detector)
+        self.source = DetectionSource(detector)
         self.phrases = phrases
         self.semantics: Semantics = semantics
         self.name = metric_name("spatial", [detector.name, phrases.name], semantics)
@@ -55,7 +55,7 @@ class Spatial2dJudge:
     @property
     def fingerprint(self) -> str:
         """Of the detector's, the parser's and the settings."""
-        parts = [self.sight.fingerprint, self.phrases.fingerprint]
+        parts = [self.source.fingerprint, self.phrases.fingerprint]
         return fingerprint({"judge": self.name, "version": VERSION, "of": [*parts]})
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -65,7 +65,7 @@ class Spatial2dJudge:
     def remarks(self, samples: Iterable[Sample]) -> list[str]:
         """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
         return object_remarks(
-            self.sight, CATEGORIES, samples, self._names, partial(fits_exactly, semantics=self.semantics)
+            self.source, CATEGORIES, samples, self._names, partial(fits_exactly, semantics=self.semantics)
         )
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
@@ -77,8 +77,8 @@ class Spatial2dJudge:
 
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         stated = self._stated(samples)
-        sightings = self.sight.see(samples, [names_to_find(pair) for _, pair in stated])
-        return [pair_outcome(*row, seen, self.semantics) for row, seen in zip(stated, sightings, strict=True)]
+        per_picture = self.source.detections(samples, [names_to_find(pair) for _, pair in stated])
+        return [pair_outcome(*row, seen, self.semantics) for row, seen in zip(stated, per_picture, strict=True)]
 
 
 def prompts_and_tokens(
@@ -91,7 +91,7 @@ def prompts_and_tokens(
 
 
 def object_remarks(
-    sight: Sight,
+    source: DetectionSource,
     categories: Collection[str],
     samples: Iterable[Sample],
     names: Callable[[Sequence[Sample]], Sequence[Sequence[str]]],
@@ -103,13 +103,13 @@ def object_remarks(
         names: what each sample's prompt speaks of.
         fits: whether an object may be found under a label.
     """
-    if not sight.knows_files:
+    if not source.knows_files:
         return []
     whole = list(samples)
     # One sample a prompt is parsed.
     mine = list({one.prompt: one for one in whole if one.meta.get("category") in categories}.values())
     asked = Counter(name for found in names(mine) for name in dict.fromkeys(found))
-    return [*sight.file_remarks(whole), *sight.unlabelled(asked, fits)]
+    return [*source.file_remarks(whole), *source.unlabelled(asked, fits)]
 
 
 def word_and_objects(
@@ -146,23 +146,23 @@ def names_to_find(objects: Objects | Unscored | None) -> list[str]:
 
 
 def spatial_outcome(
-    prompt: str, objects: Objects | Unscored | None, sighting: Sighting | Unscored, semantics: Semantics
+    prompt: str, objects: Objects | Unscored | None, in_picture: PictureDetections | Unscored, semantics: Semantics
 ) -> Outcome:
     """The score of one picture of a complex prompt; without a pair of objects (None) it is 0."""
-    return pair_outcome(find_word(prompt, WORDS_2D), objects, sighting, semantics)
+    return pair_outcome(find_word(prompt, WORDS_2D), objects, in_picture, semantics)
 
 
 def pair_outcome(
-    word: str | None, objects: Objects | Unscored | None, sighting: Sighting | Unscored, semantics: Semantics
+    word: str | None, objects: Objects | Unscored | None, in_picture: PictureDetections | Unscored, semantics: Semantics
 ) -> Outcome:
     """The score of one picture; without a pair of objects (None) it is 0."""
-    if isinstance(sighting, Unscored):
-        return sighting
+    if isinstance(in_picture, Unscored):
+        return in_picture
     if isinstance(objects, Unscored):
         return objects
-    frame = unidet_frame(*sighting.size)
+    frame = unidet_frame(*in_picture.size)
     try:
-        scored = score_2d(word, objects, seen_in(sighting, frame), semantics)
+        scored = score_2d(word, objects, seen_in(in_picture, frame), semantics)
     except UndefinedScoreError as error:
         return undefined(error)
     return pair_score(scored, frame, "" if objects else "the prompt names no two objects beside a relation word")

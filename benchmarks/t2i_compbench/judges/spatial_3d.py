@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
+from benchmarks.detection_source import DetectionSource, Pictures, open_all
 from benchmarks.official import metric_name, undefined, within
-from benchmarks.pixels import PixelBox, Seen
+from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.sight import Pictures, Sight, open_all
 from benchmarks.t2i_compbench.frame import iou, unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import (
     Objects,
@@ -31,11 +31,11 @@ from benchmarks.t2i_compbench.judges.spatial_2d import (
     word_and_objects,
 )
 from benchmarks.t2i_compbench.labels import PEOPLE, find_all, fits_in_part, seen_in
-from benchmarks.t2i_compbench.spatial_2d import SpatialScore, relation_2d
+from benchmarks.t2i_compbench.spatial_2d import Pair, SpatialScore, relation_2d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, stated_3d
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.perception import Depth, FileDepth, Phrases, Sighting
+from gotr1_eval.core.perception import Depth, FileDepth, Phrases, PictureDetections
 from gotr1_eval.core.protocols import Detector, LooksAt, Workshop
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError
@@ -107,7 +107,11 @@ def _span(low: float, high: float, size: int) -> slice:
 
 
 def score_3d(
-    word: str | None, objects: tuple[str, str], seen: Sequence[Seen], depths: Depths, semantics: Semantics = "reference"
+    word: str | None,
+    objects: tuple[str, str],
+    seen: Sequence[PixelDetection],
+    depths: Depths,
+    semantics: Semantics = "reference",
 ) -> SpatialScore:
     """The score of one picture, in [0, 1]; arguments as in `spatial_2d.score_2d`.
 
@@ -122,7 +126,7 @@ def score_3d(
     return SpatialScore(value, first, second, relation)
 
 
-def _find_pair(objects: tuple[str, str], seen: Sequence[Seen]) -> tuple[Seen | None, Seen | None]:
+def _find_pair(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
     """The script's choice: labels that hold the name anywhere, taken in the detector's order.
 
     With both objects in the picture its loop goes on until it has seen both, and overwrites what it has on the way:
@@ -138,7 +142,7 @@ def _find_pair(objects: tuple[str, str], seen: Sequence[Seen]) -> tuple[Seen | N
     return seen[one], seen[other]
 
 
-def _find_corrected(objects: tuple[str, str], seen: Sequence[Seen]) -> tuple[Seen | None, Seen | None]:
+def _find_corrected(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
     """The best detection of each; of one name twice the two best."""
     first = next(iter(find_all(objects[0], seen)), None)
     second = next((found for found in find_all(objects[1], seen) if found is not first), None)
@@ -164,7 +168,7 @@ class Spatial3dJudge:
     model_calls = 0
 
     def __init__(self, detector: Detector, depth: Depth, phrases: Phrases, semantics: Semantics) -> None:
-        self.sight = Sight(detector)
+        self.source = DetectionSource(detector)
         self.depth = depth
         self.phrases = phrases
         self.semantics: Semantics = semantics
@@ -173,7 +177,7 @@ class Spatial3dJudge:
     @property
     def fingerprint(self) -> str:
         """Of the models', the parser's and the settings."""
-        parts = [self.sight.fingerprint, self.depth.fingerprint, self.phrases.fingerprint]
+        parts = [self.source.fingerprint, self.depth.fingerprint, self.phrases.fingerprint]
         return fingerprint({"judge": self.name, "version": VERSION, "of": [*parts]})
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
@@ -184,7 +188,7 @@ class Spatial3dJudge:
         """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
         whole = list(samples)
         fits = partial(fits_in_part, semantics=self.semantics)
-        lines = object_remarks(self.sight, CATEGORIES, whole, self._names, fits)
+        lines = object_remarks(self.source, CATEGORIES, whole, self._names, fits)
         if isinstance(self.depth, FileDepth):
             files = [sample.image for sample in whole if isinstance(sample.image, Path)]
             lines += self.depth.remarks(files if len(files) == len(whole) else [])
@@ -200,9 +204,9 @@ class Spatial3dJudge:
     def _judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         stated = self._stated(samples)
         pictures = open_all(samples)
-        sightings = self.sight.see(samples, [names_to_find(pair) for _, pair in stated], pictures)
+        per_picture = self.source.detections(samples, [names_to_find(pair) for _, pair in stated], pictures)
         depths = self._depths(samples, pictures)
-        return [self._outcome(*row, seen, depth) for row, seen, depth in zip(stated, sightings, depths, strict=True)]
+        return [self._outcome(*row, seen, depth) for row, seen, depth in zip(stated, per_picture, depths, strict=True)]
 
     def _depths(self, samples: Sequence[Sample], pictures: Pictures) -> list[NDArray[np.float32] | Unscored]:
         if isinstance(self.depth, FileDepth):
@@ -214,17 +218,17 @@ class Spatial3dJudge:
         self,
         word: str | None,
         objects: Objects | Unscored,
-        sighting: Sighting | Unscored,
+        in_picture: PictureDetections | Unscored,
         depth: NDArray[np.float32] | Unscored,
     ) -> Outcome:
         if isinstance(depth, Unscored):
             return depth
-        if isinstance(sighting, Unscored):
-            return sighting
+        if isinstance(in_picture, Unscored):
+            return in_picture
         if isinstance(objects, Unscored):
             return objects
-        frame = unidet_frame(*sighting.size)
-        seen = seen_in(sighting, frame)
+        frame = unidet_frame(*in_picture.size)
+        seen = seen_in(in_picture, frame)
         try:
             scored = score_3d(word, objects, seen, in_frame(depth, frame), self.semantics)
         except UndefinedScoreError as error:

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 from pydantic import Field
 
+from benchmarks.detection_source import DetectionSource, open_all
 from benchmarks.official import metric_name, official_prompt, within
 from benchmarks.semantics import Semantics
-from benchmarks.sight import Sight, open_all
 from benchmarks.t2i_compbench.complex_prompts import PARTS, ComplexKinds, Part, complex_score, cosine_text, read_kinds
 from benchmarks.t2i_compbench.judges.blip_vqa import attribute_outcomes
 from benchmarks.t2i_compbench.judges.non_spatial import cosine_outcomes
@@ -65,7 +65,7 @@ class ThreeInOneJudge:
         semantics: Semantics,
     ) -> None:
         self.yes_no = yes_no
-        self.sight = Sight(detector)
+        self.source = DetectionSource(detector)
         self.encoder = encoder
         self.phrases = phrases
         self.data = data
@@ -80,7 +80,7 @@ class ThreeInOneJudge:
     @property
     def fingerprint(self) -> str:
         """Of the models', the parser's, the lists and the settings."""
-        makers = (self.yes_no, self.sight, self.encoder, self.phrases)
+        makers = (self.yes_no, self.source, self.encoder, self.phrases)
         lists = [sorted(self.kinds.spatial), sorted(self.kinds.action)]
         of = [maker.fingerprint for maker in makers]
         return fingerprint({"judge": self.name, "version": VERSION, "of": [*of], "lists": [[*keys] for keys in lists]})
@@ -92,7 +92,7 @@ class ThreeInOneJudge:
     def remarks(self, samples: Iterable[Sample]) -> list[str]:
         """See `gotr1_eval.core.protocols.Remarking`: objects that a file of detections never names."""
         return object_remarks(
-            self.sight, CATEGORIES, samples, self._names, partial(fits_exactly, semantics=self.semantics)
+            self.source, CATEGORIES, samples, self._names, partial(fits_exactly, semantics=self.semantics)
         )
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:
@@ -123,8 +123,8 @@ class ThreeInOneJudge:
             texts = [cosine_text(prompt, parse.tokens, self.semantics) for prompt, parse in pairs]
             return cosine_outcomes(self.encoder, work.pictures, texts)
         objects = [objects_beside_prepositions(parse.tokens, self.semantics) for parse in work.parses]
-        sightings = self.sight.see(work.samples, [names_to_find(pair) for pair in objects], work.pictures)
-        rows = zip(work.prompts, objects, sightings, strict=True)
+        per_picture = self.source.detections(work.samples, [names_to_find(pair) for pair in objects], work.pictures)
+        rows = zip(work.prompts, objects, per_picture, strict=True)
         return [spatial_outcome(*row, self.semantics) for row in rows]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from benchmarks.checklist.judge import ChecklistJudge
-from benchmarks.t2i_corebench.judging import CoReBenchSettings, build_judge
+from benchmarks.t2i_corebench.asking import CoReBenchSettings, build_judge
 from gotr1_eval.core.protocols import Workshop
 
 
 class Settings(CoReBenchSettings):
-    """See `benchmarks.t2i_corebench.judging.CoReBenchSettings`."""
+    """See `benchmarks.t2i_corebench.asking.CoReBenchSettings`."""
 
 
 def build(settings: Settings, workshop: Workshop) -> ChecklistJudge:

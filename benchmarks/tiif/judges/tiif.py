@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from benchmarks.checklist.judge import ChecklistJudge
-from benchmarks.tiif.judging import TiifSettings, build_judge
+from benchmarks.tiif.asking import TiifSettings, build_judge
 from gotr1_eval.core.protocols import Workshop
 
 
 class Settings(TiifSettings):
-    """See `benchmarks.tiif.judging.TiifSettings`."""
+    """See `benchmarks.tiif.asking.TiifSettings`."""
 
 
 def build(settings: Settings, workshop: Workshop) -> ChecklistJudge:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from benchmarks.checklist.judge import ChecklistJudge
-from benchmarks.unigenbench.judging import UniGenBenchSettings, build_judge
+from benchmarks.unigenbench.asking import UniGenBenchSettings, build_judge
 from gotr1_eval.core.protocols import Workshop
 
 
 class Settings(UniGenBenchSettings):
-    """See `benchmarks.unigenbench.judging.UniGenBenchSettings`."""
+    """See `benchmarks.unigenbench.asking.UniGenBenchSettings`."""
 
 
 def build(settings: Settings, workshop: Workshop) -> ChecklistJudge:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.checklist.judge import ChecklistJudge
-from benchmarks.wise.judging import WiseSettings, build_judge
+from benchmarks.wise.asking import WiseSettings, build_judge
 from benchmarks.wise.protocols import LEGACY
 from gotr1_eval.core.protocols import Workshop
 
 
 class Settings(WiseSettings):
-    """See `benchmarks.wise.judging.WiseSettings`."""
+    """See `benchmarks.wise.asking.WiseSettings`."""
 
 
 def build(settings: Settings, workshop: Workshop) -> ChecklistJudge:

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.perception import Sighting
+from gotr1_eval.core.perception import PictureDetections
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.files.jsonl import read_rows
@@ -65,7 +65,7 @@ class PrecomputedDetector:
         self.least_score = least_score
         self.fingerprint = _content_fingerprint(path, least_score)
         self.labels: Counter[str] = Counter()
-        self._rows: PictureRows[Sighting] = PictureRows(path)
+        self._rows: PictureRows[PictureDetections] = PictureRows(path)
         self._boxes = 0
         self._lines: dict[str, list[int]] = {"clipped": [], "outside": [], "unordered": []}
         names: dict[str, None] = {}
@@ -77,7 +77,7 @@ class PrecomputedDetector:
         (name,) = names
         self.name = f"{name},score>={least_score:g}" if least_score else name
 
-    def look_up(self, file: Path) -> Sighting | None:
+    def look_up(self, file: Path) -> PictureDetections | None:
         """What was found in the picture; None where the file says nothing about it.
 
         Raises:
@@ -135,7 +135,7 @@ class PrecomputedDetector:
         seen = [self._placed(entry, size, line) for entry in entries if entry[2] >= self.least_score]
         detections = tuple(one for one in seen if one is not None)
         self.labels.update(one.label for one in detections)
-        self._rows.add(row.get("image"), line, Sighting(detections, size))
+        self._rows.add(row.get("image"), line, PictureDetections(detections, size))
         return name.strip()
 
     def _placed(self, entry: tuple[str, Corners, float], size: tuple[int, int], line: int) -> Detection | None:

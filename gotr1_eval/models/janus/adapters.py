@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import quiet, some
+from gotr1_eval.models.checkpoint import first_names, quiet
 from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
 from gotr1_eval.models.janus.original_names import Source, source_of
 from gotr1_eval.models.janus.weight_files import tensors_of
@@ -325,5 +325,5 @@ def _compare(wanted: Mapping[str, torch.Size], found: Mapping[str, Tensor], file
 def _refuse(faults: Mapping[str, Iterable[str]], file: Path) -> None:
     listed = {kind: sorted(names) for kind, names in faults.items() if names}
     if listed:
-        words = "; ".join(f"{len(names)} {kind} ({some(names)})" for kind, names in listed.items())
+        words = "; ".join(f"{len(names)} {kind} ({first_names(names)})" for kind, names in listed.items())
         raise DataError(f"the adapters do not fit their checkpoint: {words}", path=file)

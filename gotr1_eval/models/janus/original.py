@@ -18,7 +18,7 @@ from transformers import JanusForConditionalGeneration
 from transformers.initialization import no_init_weights
 
 from gotr1_eval.core.errors import DataError, one_line
-from gotr1_eval.models.checkpoint import some
+from gotr1_eval.models.checkpoint import first_names
 from gotr1_eval.models.janus.original_config import native_config
 from gotr1_eval.models.janus.original_names import Source, source_of, without_counterpart
 from gotr1_eval.models.janus.weight_files import StoredTensor, stored_tensors, weights_entry
@@ -108,7 +108,7 @@ class _Filling:
         missing = [name for name in self.wanted if name not in self.seen]
         found = {"missing": missing, **self.faults} if missing else self.faults
         if found:
-            words = "; ".join(f"{len(names)} {fault} ({some(names)})" for fault, names in found.items())
+            words = "; ".join(f"{len(names)} {fault} ({first_names(names)})" for fault, names in found.items())
             raise DataError(
                 f"the weights do not fit the configuration: {words}", path=self.file or weights_entry(folder)
             )

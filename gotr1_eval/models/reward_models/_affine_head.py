@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.models.checkpoint import some
+from gotr1_eval.models.checkpoint import first_names
 
 Tensors = Mapping[str, torch.Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -56,6 +56,6 @@ def check_tensors(path: Path, what: str, expected: Shapes, found: Tensors, unrea
         "surplus": found.keys() - both - set(unread),
         "misshapen": [name for name in both if tuple(found[name].shape) != expected[name]],
     }
-    faults = [f"{len(names)} {kind} ({some(names)})" for kind, names in kinds.items() if names]
+    faults = [f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names]
     if faults:
         raise DataError(f"the weights do not make {what}: {'; '.join(faults)}", path=path)

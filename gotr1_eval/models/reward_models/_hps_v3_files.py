@@ -21,8 +21,8 @@ from transformers import Qwen2VLConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.files.wording import SourceFile
-from gotr1_eval.models.checkpoint import quiet, read_model_type, read_tokenizer, some
+from gotr1_eval.files.authors_wording import SourceFile
+from gotr1_eval.models.checkpoint import first_names, quiet, read_model_type, read_tokenizer
 from gotr1_eval.models.encoders._open_clip import read_tensors
 from gotr1_eval.models.reward_models._affine_head import check_tensors
 
@@ -145,7 +145,9 @@ def load_tokenizer(base: Path) -> Any:  # noqa: ANN401 - transformers is untyped
     tokenizer = read_tokenizer(base)
     known = tokenizer.get_vocab()
     if missing := [token for token in _TOKENS if token not in known]:
-        raise DataError(f"the tokenizer lacks {some(missing)}; expected Qwen2-VL's", path=base / "tokenizer.json")
+        raise DataError(
+            f"the tokenizer lacks {first_names(missing)}; expected Qwen2-VL's", path=base / "tokenizer.json"
+        )
     tokenizer.add_special_tokens({"additional_special_tokens": [REWARD]})
     return tokenizer
 

@@ -20,7 +20,7 @@ from transformers.models.blip.modeling_blip import BlipVisionModel
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.models.checkpoint import quiet, some
+from gotr1_eval.models.checkpoint import first_names, quiet
 from gotr1_eval.models.encoders._open_clip import read_tensors
 from gotr1_eval.models.reward_models._affine_head import build_head, check_tensors, head_shapes
 from gotr1_eval.models.vqa._bert_files import read_pieces
@@ -70,7 +70,7 @@ def load_network(path: Path, dtype: torch.dtype, *, image_heads: int, text_heads
     """
     tensors = read_tensors(path)
     if missing := [name for name in _ANCHORS if name not in tensors]:
-        raise DataError(f"not ImageReward's weights: {len(missing)} missing ({some(missing)})", path=path)
+        raise DataError(f"not ImageReward's weights: {len(missing)} missing ({first_names(missing)})", path=path)
     image, text = _configs(tensors, image_heads, text_heads)
     for tower, config in (("picture", image), ("text", text)):
         if config.hidden_size % config.num_attention_heads:

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from gotr1_eval.models.vlms.forms import Walk
-from gotr1_eval.models.vlms.pictures import Picture, embedded
+from gotr1_eval.models.vlms.constrained_decoding import Walk
+from gotr1_eval.models.vlms.picture_features import Picture, embedded
 from gotr1_eval.models.vlms.rows import Row, pad_left, shared_beginnings
 
 

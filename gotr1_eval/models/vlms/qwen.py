@@ -22,8 +22,8 @@ from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import load_whole, read_model_type, read_tokenizer
-from gotr1_eval.models.vlms.local import Loaded, LocalSettings, LocalVlm, stop_tokens
-from gotr1_eval.models.vlms.pictures import Picture, picture_key, pictures_end, read_features, token_positions
+from gotr1_eval.models.vlms.in_process import Loaded, LocalSettings, LocalVlm, stop_tokens
+from gotr1_eval.models.vlms.picture_features import Picture, picture_key, pictures_end, read_features, token_positions
 from gotr1_eval.models.vlms.rows import Row
 
 

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from transformers import BlipConfig, BlipForQuestionAnswering
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import quiet, read_model_type, some, weight_faults
+from gotr1_eval.models.checkpoint import first_names, quiet, read_model_type, weight_faults
 from gotr1_eval.models.vqa._bert_files import Tensors, read_pieces, read_tensors
 
 VISION_EPSILON = 1e-6
@@ -120,10 +120,10 @@ def rename(name: str) -> str:
 def _check_anchors(path: Path, tensors: Tensors) -> None:
     missing = [name for name in _ANCHORS if name not in tensors]
     if missing:
-        raise DataError(f"not BLIP-VQA's weights: {len(missing)} missing ({some(missing)})", path=path)
+        raise DataError(f"not BLIP-VQA's weights: {len(missing)} missing ({first_names(missing)})", path=path)
     misshapen = [name for name, axes in _ANCHORS.items() if tensors[name].dim() != axes]
     if misshapen:
-        raise DataError(f"not BLIP-VQA's weights: {len(misshapen)} misshapen ({some(misshapen)})", path=path)
+        raise DataError(f"not BLIP-VQA's weights: {len(misshapen)} misshapen ({first_names(misshapen)})", path=path)
 
 
 def _check(path: Path, expected: dict[str, torch.Size], found: Tensors) -> None:
@@ -134,7 +134,7 @@ def _check(path: Path, expected: dict[str, torch.Size], found: Tensors) -> None:
         "surplus": found.keys() - both,
         "misshapen": [name for name in both if found[name].shape != expected[name]],
     }
-    faults = [f"{len(names)} {kind} ({some(names)})" for kind, names in kinds.items() if names]
+    faults = [f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names]
     if faults:
         raise DataError(f"the weights do not make a BLIP-VQA model: {'; '.join(faults)}", path=path)
     if not torch.equal(*(found[name] for name in _TIED)):

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import some
+from gotr1_eval.models.checkpoint import first_names
 from gotr1_eval.models.vqa._bert_files import Tensors, read_pieces, read_tensors, tokenizer_file
 from gotr1_eval.models.vqa._mplug_beams import END, START
 from gotr1_eval.models.vqa._mplug_network import MplugNetwork, Sizes
@@ -90,7 +90,9 @@ def load_folder(folder: Path) -> MplugNetwork:
 def _sizes(config: Path, weights: Path, tensors: Tensors) -> tuple[Sizes, int]:
     """The sizes, and how many layers the file's fusion has, of which the last ones are used."""
     if missing := [name for name, axes in _ANCHORS.items() if name not in tensors or tensors[name].dim() != axes]:
-        raise DataError(f"not mPLUG's weights: {len(missing)} missing or misshapen ({some(missing)})", path=weights)
+        raise DataError(
+            f"not mPLUG's weights: {len(missing)} missing or misshapen ({first_names(missing)})", path=weights
+        )
     said = _configuration(config)
     stack = said.pop("stack")
     picture_width, _, _, patch = tensors[_FIRST].shape
@@ -132,7 +134,7 @@ def _placed(path: Path, tensors: Tensors, network: MplugNetwork, skipped: int) -
     missing = expected.keys() - found.keys()
     misshapen = [name for name in expected.keys() & found.keys() if found[name].shape != expected[name]]
     kinds = {"missing": missing, "misshapen": misshapen}
-    faults = [f"{len(names)} {kind} ({some(names)})" for kind, names in kinds.items() if names]
+    faults = [f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names]
     if faults:
         raise DataError(f"the weights do not make mPLUG's VQA model: {'; '.join(faults)}", path=path)
     if _TABLE in tensors and not torch.equal(tensors[_TABLE], tensors[_WORDS]):

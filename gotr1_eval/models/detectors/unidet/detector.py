@@ -37,7 +37,7 @@ from gotr1_eval.files.pictures import to_rgb
 from gotr1_eval.models.checkpoint import files_digest
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
 from gotr1_eval.models.detectors.unidet.backbone import MULTIPLE
-from gotr1_eval.models.detectors.unidet.network import Found, UniDet, drop_ignored, load_unidet, read_tensors
+from gotr1_eval.models.detectors.unidet.network import Predictions, UniDet, drop_ignored, load_unidet, read_tensors
 from gotr1_eval.models.local_model import LocalModel
 
 FILE_NAME = "detection_features.pt"
@@ -248,7 +248,7 @@ class UniDetDetector(LocalModel[UniDet]):
             for place, (image, one) in enumerate(zip(images, found, strict=True))
         ]
 
-    def find(self, images: Sequence[Image.Image]) -> list[Found]:
+    def find(self, images: Sequence[Image.Image]) -> list[Predictions]:
         """The same as the model says it: boxes in the pixels of `box_frame`, and numbers of classes; on the CPU.
 
         Raises:
@@ -256,14 +256,14 @@ class UniDetDetector(LocalModel[UniDet]):
         """
         return self._by_size(images, lambda image: frame_size(image.size), self._run)
 
-    def _run(self, pictures: Sequence[Image.Image]) -> list[Found]:
+    def _run(self, pictures: Sequence[Image.Image]) -> list[Predictions]:
         """What is in each picture; all are seen at one size."""
         planes = [
             to_planes(resize(picture, self._semantics), self._architecture, self._semantics) for picture in pictures
         ]
         with torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half):
             answers = self.loaded(to_batch(planes, self._architecture, self._device), frame_size(pictures[0].size))
-        return [Found(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu()) for one in answers]
+        return [Predictions(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu()) for one in answers]
 
     def _by_class(self, wanted: Sequence[str]) -> dict[int, list[str]]:
         names: dict[int, list[str]] = {}
@@ -272,7 +272,7 @@ class UniDetDetector(LocalModel[UniDet]):
                 names.setdefault(number, []).append(name)
         return names
 
-    def _read(self, found: Found, size: tuple[int, int], names: dict[int, list[str]] | None) -> list[Detection]:
+    def _read(self, found: Predictions, size: tuple[int, int], names: dict[int, list[str]] | None) -> list[Detection]:
         width, height = frame_size(size)
         rows = zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
         return [

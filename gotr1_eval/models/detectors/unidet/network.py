@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn.functional import relu
 
 from gotr1_eval.core.errors import BackendError, DataError, one_line
-from gotr1_eval.models.checkpoint import some
+from gotr1_eval.models.checkpoint import first_names
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, STRIDES, Architecture
 from gotr1_eval.models.detectors.unidet.backbone import Pyramid
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes, suppress
@@ -138,7 +138,7 @@ def merge_levels(logits: Sequence[torch.Tensor], boxes: Sequence[torch.Tensor]) 
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Predictions:
     """The detections of one picture, best first.
 
     Attributes:
@@ -161,7 +161,7 @@ class UniDet(nn.Module):
         self.proposal_generator = Proposer(architecture.channels)
         self.roi_heads = Cascade(architecture)
 
-    def forward(self, pixels_N3HW: torch.Tensor, size: tuple[int, int]) -> list[Found]:
+    def forward(self, pixels_N3HW: torch.Tensor, size: tuple[int, int]) -> list[Predictions]:
         """The detections of each picture.
 
         The cascade takes the pictures one by one: a thousand boxes fill any device, and a picture's numbers then do
@@ -193,7 +193,7 @@ def mean_scores(stages: Sequence[Stage]) -> torch.Tensor:
     return (first + second + third) * (1 / 3)
 
 
-def select(stages: Sequence[Stage]) -> Found:
+def select(stages: Sequence[Stage]) -> Predictions:
     """Every pair of box and class above the threshold, the overlapping ones of a class suppressed, at most 300.
 
     The background competes with no class: its column is left out. As in the reference, a row with a number that is not
@@ -208,7 +208,7 @@ def select(stages: Sequence[Stage]) -> Found:
     boxes, scores = boxes_R4[rows], scores_RK[rows, classes]
     best = suppress(boxes, scores, classes, _OVERLAP)[:_MOST]
     best = best[has_area(boxes[best])]
-    return Found(boxes[best], scores[best].float(), classes[best])
+    return Predictions(boxes[best], scores[best].float(), classes[best])
 
 
 def load_unidet(path: Path, architecture: Architecture) -> UniDet:
@@ -264,7 +264,7 @@ def _faults(tensors: Tensors, expected: Mapping[str, tuple[int, ...]]) -> str:
         "misshapen": [name for name in both if tuple(tensors[name].shape) != expected[name]],
         "not of floating-point numbers": [name for name in both if not tensors[name].is_floating_point()],
     }
-    return "; ".join(f"{len(names)} {kind} ({some(names)})" for kind, names in kinds.items() if names)
+    return "; ".join(f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names)
 
 
 def _other_size(tensors: Tensors) -> str:

@@ -15,8 +15,8 @@ from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.checklist import NUMBERS, ChecklistError, Question
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.files.authors_wording import SourceFile
 from gotr1_eval.files.jsonl import read_rows
-from gotr1_eval.files.wording import SourceFile
 
 FACTS = "geneval2"
 """The fact of a prompt that holds its row, and under ``index`` its place in the file."""

@@ -78,7 +78,7 @@ class EarlyJudges:
     def __init__(self, rewards: RewardSet) -> None:
         self._judges = {factor: judge for factor, judge in rewards.judges.items() if _reads_chains_elsewhere(judge)}
         if not self._judges:
-            raise UsageError("judge_while_painting: no judge of the reward asks a server about the chain alone")
+            raise UsageError("judge_while_generating: no judge of the reward asks a server about the chain alone")
         self._pool = ThreadPoolExecutor(len(self._judges))
         self._begun: dict[str, list[Future[list[Outcome]]]] = {}
 

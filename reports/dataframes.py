@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from gotr1_eval.core.outcome import Outcome, Score
 from reports import run_data
 from reports.analysis.reward import plan_columns
-from reports.export import clean_text, given_columns, picture_of
 from reports.run_data import RunData
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
+from reports.score_export import clean_text, given_columns, picture_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,8 +22,8 @@ from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.reading import UnreadableReply
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.authors_wording import SourceFile, Template
 from gotr1_eval.files.public_data import require_data
-from gotr1_eval.files.wording import SourceFile, Template
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

@@ -13,7 +13,7 @@ import pytest
 import gotr1_eval
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Score, Unscored, Why
-from reports.tables import summarise_run
+from reports.run_summary import summarise_run
 from tests.made_runs import made_run, scattered
 
 

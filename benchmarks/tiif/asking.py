@@ -19,8 +19,8 @@ from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.identifiers import fingerprint, sample_seed
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request, Workshop
+from gotr1_eval.files.authors_wording import SourceFile, Template
 from gotr1_eval.files.public_data import require_data
-from gotr1_eval.files.wording import SourceFile, Template
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 

@@ -1,6 +1,6 @@
 """A GRPO step's wait for judges, with and without judging chains while the pictures are painted.
 
-    python -m tests.perf.judging_while_painting [--latency 1.5] [--rounds 2]
+    python -m tests.perf.judging_while_generating [--latency 1.5] [--rounds 2]
 
 The shipped tiny Janus paints 16 samples in tiles of 8; a local server takes `latency` seconds an answer, any number at
 a time. Seconds of rollout and judging together, the fastest round of each; the rewards are compared bit for bit.
@@ -30,7 +30,7 @@ def prepared(server: FaultyServer, *, early: bool) -> GrpoTrainer:
     settings = GrpoSettings.model_validate({
         "ckpt": "tiny-janus", "rewards": "semantic", "prompts": [{"shapes": []}], "prompts_per_step": 2,
         "samples_per_prompt": 8, "lora": "none", "beta": 0.0, "evaluation": "none", "device": "cpu",
-        "sampling": {"guidance": 2.0, "chain_cap": 120, "tile": 8}, "judge_while_painting": early,
+        "sampling": {"guidance": 2.0, "chain_cap": 120, "tile": 8}, "judge_while_generating": early,
     })  # fmt: skip
     checkpoint = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32)
     only = RewardSet({"semantic": rewards(server).judges["semantic"]})

@@ -9,11 +9,11 @@ from PIL import Image
 
 from gotr1_eval.core.errors import LabelError, one_line
 from gotr1_eval.core.outcome import Unscored, Why
-from gotr1_eval.core.perception import FileDetector, Sighting
+from gotr1_eval.core.perception import FileDetector, PictureDetections
 from gotr1_eval.core.protocols import Detector
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, Transparency, open_picture, picture_name
-from rewards.inputs import require_sighting
+from rewards.inputs import require_detections
 
 Pictures = Sequence[Image.Image | Unscored]
 NAMED = 8
@@ -40,7 +40,7 @@ def _unreadable(image: Path | Image.Image | None, error: PictureError) -> Unscor
     return Unscored(why=Why.NO_INPUT, detail=f"{name}: {error}")
 
 
-class Sight:
+class DetectionSource:
     """A detector, asked for everything it knows, or for the prompt's objects where it must be told what to look for."""
 
     def __init__(self, detector: Detector) -> None:
@@ -83,9 +83,9 @@ class Sight:
         other = f"; labels that no prompt asks for: {counted(unasked)}" if unasked else ""
         return [f"{self.name}: no detection bears a label of these objects: {counted(absent)}{other}"]
 
-    def see(
+    def detections(
         self, samples: Sequence[Sample], names: Sequence[Sequence[str]], pictures: Pictures | None = None
-    ) -> list[Sighting | Unscored]:
+    ) -> list[PictureDetections | Unscored]:
         """What is in each picture.
 
         Args:
@@ -93,30 +93,34 @@ class Sight:
             pictures: the samples' pictures, where they are open already.
         """
         if isinstance(self.detector, FileDetector):
-            return [require_sighting(self.detector, sample) for sample in samples]
+            return [require_detections(self.detector, sample) for sample in samples]
         pictures = open_all(samples) if pictures is None else pictures
         pairs = list(zip(pictures, names, strict=True))
         looks = [(picture, wanted) for picture, wanted in pairs if not isinstance(picture, Unscored)]
         found = iter(self._detect([picture for picture, _ in looks], [wanted for _, wanted in looks]))
         return [picture if isinstance(picture, Unscored) else next(found) for picture in pictures]
 
-    def _detect(self, pictures: Sequence[Image.Image], names: Sequence[Sequence[str]]) -> Sequence[Sighting | Unscored]:
+    def _detect(
+        self, pictures: Sequence[Image.Image], names: Sequence[Sequence[str]]
+    ) -> Sequence[PictureDetections | Unscored]:
         if not self.detector.open_vocabulary:
-            return self._sightings(pictures, None)
+            return self._detections_in(pictures, None)
         try:
-            return self._sightings(pictures, names)
+            return self._detections_in(pictures, names)
         except LabelError:
             return [self._detect_one(picture, wanted) for picture, wanted in zip(pictures, names, strict=True)]
 
-    def _detect_one(self, picture: Image.Image, names: Sequence[str]) -> Sighting | Unscored:
+    def _detect_one(self, picture: Image.Image, names: Sequence[str]) -> PictureDetections | Unscored:
         try:
-            return self._sightings([picture], [names])[0]
+            return self._detections_in([picture], [names])[0]
         except LabelError as error:
             return Unscored(why=Why.NO_INPUT, detail=str(error))
 
-    def _sightings(self, pictures: Sequence[Image.Image], names: Sequence[Sequence[str]] | None) -> list[Sighting]:
+    def _detections_in(
+        self, pictures: Sequence[Image.Image], names: Sequence[Sequence[str]] | None
+    ) -> list[PictureDetections]:
         found = self.detector.detect(pictures, names)
-        return [Sighting(tuple(seen), picture.size) for seen, picture in zip(found, pictures, strict=True)]
+        return [PictureDetections(tuple(seen), picture.size) for seen, picture in zip(found, pictures, strict=True)]
 
 
 def counted(names: Mapping[str, int]) -> str:

@@ -23,9 +23,9 @@ from gotr1_eval.core.protocols import FollowedAnswer, Request
 from gotr1_eval.core.types import Json
 from gotr1_eval.models.checkpoint import find_folder, folder_digest
 from gotr1_eval.models.local_model import LocalModel
+from gotr1_eval.models.vlms.constrained_decoding import FormCompiler, Walk
 from gotr1_eval.models.vlms.decoding import Sampling, decode, read_rows, score_choices
-from gotr1_eval.models.vlms.forms import FormCompiler, Walk
-from gotr1_eval.models.vlms.pictures import Picture
+from gotr1_eval.models.vlms.picture_features import Picture
 from gotr1_eval.models.vlms.rows import Row, batches
 from gotr1_eval.models.vlms.stepwise import exclusive
 from gotr1_eval.settings import Settings as StrictSettings

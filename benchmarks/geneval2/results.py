@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.geneval2.rows import ATOMS, SKILLS, Row
+from benchmarks.geneval2.prompts import ATOMS, SKILLS, Row
 from gotr1_eval.core.checklist import CheckedPicture, Mean, Question, macro, macro_by, micro, within_picture
 from gotr1_eval.core.errors import DataError, one_line
 from gotr1_eval.core.statistics.intervals import Interval, prompt_bootstrap
