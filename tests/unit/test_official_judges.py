@@ -139,6 +139,24 @@ def test_pictures_in_depth():
     assert value(ask(judge, "a cat left of a dog", category="3d_spatial")) == pytest.approx(0.5 + 0.5 * 0.1 * 3)
 
 
+def test_depth_knows_its_own_category_and_models():
+    other = {"use": EYES, "finds": [CAT]}
+    judge = {"use": "spatial_3d", "depth": EYES, "detector": {"use": EYES, "finds": [CAT, DOG]}}
+    elsewhere = ask(judge, "a cat behind a dog", category="spatial")
+    assert isinstance(elsewhere, Unscored)
+    assert elsewhere.why is Why.NOT_APPLICABLE
+    builder = Builder()
+    prints = {builder.judge(each).fingerprint for each in (judge, {**judge, "semantics": "corrected"})}
+    assert len(prints) == 2
+    assert all(isinstance(each, str) and each for each in prints)
+    assert builder.judge({**judge, "detector": other}).name == builder.judge(judge).name
+    one = value(ask({**judge, "detector": other}, "a cat behind a dog", category="3d_spatial"))
+    assert one == pytest.approx(0.25 * 0.8)
+    missing = ask(judge, "a cat behind a dog", Path("nowhere.png"), category="3d_spatial")
+    assert isinstance(missing, Unscored)
+    assert missing.why is Why.NO_INPUT
+
+
 def test_counts(lists: Path):
     judge = {"use": "numeracy", "detector": {"use": EYES, "finds": [CAT, DOG, ["dog", 0.1, 0.6, 0.4, 0.9, 0.9]]}}
     judge["data"] = str(lists)

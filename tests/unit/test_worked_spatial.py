@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError
-from benchmarks.t2i_compbench.judges.spatial_3d import Depths, score_3d
+from benchmarks.t2i_compbench.judges.spatial_3d import Depths, depth_levels, in_frame, relation_3d, score_3d
 from benchmarks.t2i_compbench.spatial_2d import score_2d
 from benchmarks.t2i_compbench.spatial_prompts import first_and_last_noun
 
@@ -197,6 +197,38 @@ def test_3d_spatial(name: str):
         case,
         lambda semantics: score_3d(case.word, objects, case.seen, EVEN if depths is None else depths, semantics).value,
     )
+
+
+RAMP: Depths = np.tile(np.arange(10, dtype=np.float32) / 10, (6, 1))
+"""10 pixels wide; a column's value is a tenth of its place."""
+
+
+@pytest.mark.parametrize(
+    ("word", "first", "second", "credit"),
+    [
+        # Means of columns 8 and 9, and of column 9 alone, the last that there is. IoU 18 / 23, over a half.
+        ("behind", (8, 0, 30, 4), (12, 0, 31, 4), 1.0),
+        # Columns 0 and 1 against column 0, the first that there is. IoU 6 / 11.
+        ("in front of", (-9, 0, 2, 4), (-9, 0, -3, 4), 1.0),
+        # Between columns both are touched: 2.5 against 3 and 2 against 2.5. IoU 1 / 3.
+        ("behind", (2.5, 0, 3.5, 4), (3, 0, 4, 4), 2 / 3),
+        ("in front of", (2.5, 0, 3.5, 4), (2, 0, 3, 4), 2 / 3),
+        # Rows beyond the border are the last row.
+        ("behind", (2, 5, 4, 9), (3, 5, 5, 9), 2 / 3),
+        # Side by side, nothing overlaps.
+        ("behind", (2, 0, 4, 4), (4, 0, 6, 4), 0.0),
+    ],
+)
+def test_3d_spatial_corrected_at_the_border(word: str, first: PixelBox, second: PixelBox, credit: float):
+    assert relation_3d(word, first, second, RAMP, "corrected") == pytest.approx(credit)
+
+
+def test_a_map_has_256_levels():
+    """0.5 * 255 is 127.5, and cut to 127; what has been resized lies between the levels."""
+    assert depth_levels(np.array([0.0, 0.5, 1.0], np.float32)).tolist() == pytest.approx([0.0, 127 / 255, 1.0])
+    half = in_frame(np.full((4, 4), 0.5, np.float32), (6, 8))
+    assert half.shape == (8, 6)
+    assert half == pytest.approx(127 / 255)
 
 
 def test_a_prompt_without_a_noun_ends_the_script():
