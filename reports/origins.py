@@ -70,7 +70,8 @@ def footer(origins: Sequence[Origin], command: str = "") -> tuple[str, ...]:
 
 
 def run_labels(runs: Sequence[RunData]) -> list[str]:
-    """A name a run: its folder's, with as many of the folders above it as tell equal ones apart.
+    """A name a run: its title where it has one of its own, else its folder, with as many of the folders above it as
+    tell equal ones apart.
 
     Raises:
         UsageError: one folder is given twice.
@@ -79,7 +80,11 @@ def run_labels(runs: Sequence[RunData]) -> list[str]:
     for place in places:
         if places.count(place) > 1:
             raise UsageError(f"{place}: the run is given twice")
-    return [_shortest(place, places) for place in places]
+    titles = [run.title for run in runs]
+    return [
+        run.title if run.title != place.name and titles.count(run.title) == 1 else _shortest(place, places)
+        for run, place in zip(runs, places, strict=True)
+    ]
 
 
 def _shortest(place: Path, places: Sequence[Path]) -> str:

@@ -49,6 +49,13 @@ class RunData:
     left_out: int = 0
 
     @property
+    def title(self) -> str:
+        """What the run was called (``--title``); its folder's name where it was not."""
+        request = self.info.setup.get("request")
+        title = request.get("title") if isinstance(request, Mapping) else None
+        return str(title) if title else self.folder.absolute().name
+
+    @property
     def remarks(self) -> list[str]:
         """What its judges remarked, each line once."""
         return list(dict.fromkeys(line for column in self.judges for line in column.remarks))

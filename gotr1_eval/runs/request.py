@@ -70,6 +70,10 @@ class JudgingRequest(Settings):
     out: Path | None = Field(
         default=None, description="The run folder; by default runs/ and a name made of the settings."
     )
+    title: str | None = Field(
+        default=None,
+        description="What the run is called on its page and beside other runs; its folder's name if not given.",
+    )
     min_coverage: float = Field(default=0.95, ge=0, le=1, description="Exit with an error when fewer are scored.")
     retry: Reasons = Field(
         default=(), description=f"Judge unscored samples again, by reason: {', '.join(Why)}; separated by commas."

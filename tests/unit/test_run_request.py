@@ -17,6 +17,8 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.runs.request import ROLES, SHORT_FORMS, RunRequest, ScoreRequest
 from gotr1_eval.settings import read_component
+from reports.origins import run_labels
+from reports.run_data import RunData, load_run
 
 
 def asked(**values: object) -> RunRequest:
@@ -130,3 +132,21 @@ def test_python_writes_what_official_scripts_write(tmp_path: Path, monkeypatch: 
     run_benchmark(suite="shapes", images=pictures, out=tmp_path / "run", **given)
     assert (tmp_path / "run" / "official.txt").read_text() == "shapes"
     assert (tmp_path / "run" / "scores.csv").exists()
+
+
+def test_a_run_stands_under_its_title(tmp_path: Path):
+    """Two of one title are told apart by their folders; the same command under another title renames the run."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (32, 32)).save(pictures / f"{ShapesSuite().prompts('color')[0]}_000000.png")
+    given = {"categories": "color", "limit": 1, "images_per_prompt": 1, "judges": "shapes_prompt_image"}
+
+    def made(name: str, **more: str) -> RunData:
+        run_benchmark(suite="shapes", images=pictures, out=tmp_path / name, **given, **more)
+        return load_run(tmp_path / name)
+
+    one, two = made("one", title="GoT-R1, greedy"), made("two")
+    assert run_labels([one, two]) == ["GoT-R1, greedy", "two"]
+    assert "<h1>GoT-R1, greedy</h1>" in (tmp_path / "one" / "report.html").read_text()
+    assert run_labels([one, made("two", title="GoT-R1, greedy")]) == ["one", "two"]
+    assert made("one", title="GoT-R1, sampled").title == "GoT-R1, sampled"
