@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.summary import Summary, kind, summarise_groups
-from gotr1_eval.runs.parts import Part, PartFolder, parts_of
+from gotr1_eval.runs.parquet_parts import Part, PartFolder, parts_of
 from gotr1_eval.runs.store import read_info
 from reports.run_data import JudgeColumn, RunData, assemble_run, load_run
 from reports.run_page.page import write_page

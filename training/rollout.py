@@ -19,7 +19,7 @@ from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Prompt, Sample
-from gotr1_eval.models.sequences import SampledChain
+from gotr1_eval.models.sampled_sequences import SampledChain
 from training.policies import Actions, Policy
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from gotr1_eval.core.errors import RunError
-from gotr1_eval.models.sequences import Padded, left_pad, unconditional
+from gotr1_eval.models.sampled_sequences import Padded, left_pad, unconditional
 from training.policies import Policy
 from training.update import cosine_factor
 

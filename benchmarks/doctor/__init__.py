@@ -5,7 +5,7 @@
     checks          what an examination is, and what is checked of every kind of model
     detectors ...   one file for each kind
     official        the official detectors' files, examined for a report that can be sent back
-    surroundings    versions, extras, weights of this machine
+    environment     versions, extras, weights of this machine
 
 What drawings prove, and what not: a model that fails them does not see, whatever its scores say later. One that passes
 sees, which random weights and broken operators do not; how well it sees photographs follows from nothing here.

@@ -76,7 +76,7 @@ def doctor(
     elif models or benchmarks:
         _models(models, benchmarks or [], folder, as_json=as_json)
     else:
-        _surroundings(folder, as_json=as_json)
+        _environment(folder, as_json=as_json)
 
 
 def _models(models: Models, benchmarks: Sequence[str], folder: Path, *, as_json: bool) -> None:
@@ -153,8 +153,8 @@ def _official_keys(benchmarks: Sequence[str]) -> list[str]:
 
 def _report_json(reports: Sequence[Report], missing: Sequence[Missing]) -> dict[str, Json]:
     from benchmarks.doctor.drawings import VERSION
+    from benchmarks.doctor.environment import versions
     from benchmarks.doctor.official import report_json
-    from benchmarks.doctor.surroundings import versions
     from gotr1_eval.models.local_model import list_devices
 
     return {
@@ -167,21 +167,21 @@ def _report_json(reports: Sequence[Report], missing: Sequence[Missing]) -> dict[
     }
 
 
-def _surroundings(folder: Path, *, as_json: bool) -> None:
+def _environment(folder: Path, *, as_json: bool) -> None:
     """What is on this machine."""
-    from benchmarks.doctor import surroundings
+    from benchmarks.doctor import environment
     from gotr1_eval.models.local_model import list_devices
 
-    facts = (surroundings.versions(), list_devices(), surroundings.extras(), surroundings.weights(folder))
+    facts = (environment.versions(), list_devices(), environment.extras(), environment.weights(folder))
     if as_json:
         names = ("versions", "devices", "extras", "weights")
         _print_json({**dict(zip(names, facts, strict=True)), "weights_folder": str(folder)})
         return
-    show_surroundings(*facts, str(folder))
+    show_environment(*facts, str(folder))
 
 
 def _show_machine() -> None:
-    from benchmarks.doctor.surroundings import versions
+    from benchmarks.doctor.environment import versions
     from gotr1_eval.cli.terminal import out
     from gotr1_eval.models.local_model import list_devices
 
@@ -267,7 +267,7 @@ def _show_detections(report: Report) -> None:
         out.print(f"   and {left_out} more; --json has them all", style="dim")
 
 
-def show_surroundings(
+def show_environment(
     versions: Mapping[str, str],
     devices: Mapping[str, str],
     extras: Mapping[str, Mapping[str, str | None]],

@@ -20,11 +20,11 @@ from pydantic import Field, model_validator
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, cluster, fitting_tile, judges_fault
-from gotr1_eval.engines.recipe import Recipe
+from gotr1_eval.engines.worker_recipe import Recipe
 from gotr1_eval.runs.description import expected_of, run_setup
 from gotr1_eval.runs.job import TILE, Job, grown_at, list_samples, tile_of
-from gotr1_eval.runs.part_work import lay_out, number_of_parts, part_size, write_view
-from gotr1_eval.runs.parts import PartFolder, PartStore, parts_of
+from gotr1_eval.runs.parquet_parts import PartFolder, PartStore, parts_of
+from gotr1_eval.runs.parquet_work import lay_out, number_of_parts, part_size, write_view
 from gotr1_eval.runs.stages import Progress, Work
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info
 from gotr1_eval.settings import Settings
@@ -41,7 +41,7 @@ class RaySettings(Settings):
         worker_cpus, worker_gpus: what each of them takes; a fraction of a GPU lets several share one.
         generators: processes that hold the generator, where pictures are generated.
         generator_cpus, generator_gpus: what each of them takes.
-        part: samples of a part, rounded up to whole tiles; see `gotr1_eval.runs.part_work.part_size` for the default.
+        part: samples of a part, rounded up to whole tiles; by default as `gotr1_eval.runs.parquet_work.part_size` says.
         parts: folder or fsspec URL of the Parquet parts; parts/ in the run folder by default.
     """
 

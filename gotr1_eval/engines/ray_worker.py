@@ -18,8 +18,8 @@ from typing import Any
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError, install_hint, one_line
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.engines.recipe import Recipe
-from gotr1_eval.runs.parts import PartFolder
+from gotr1_eval.engines.worker_recipe import Recipe
+from gotr1_eval.runs.parquet_parts import PartFolder
 from gotr1_eval.runs.stages import Unanswered, Work, work_on
 from rewards.reward_set import RewardSet
 

@@ -17,7 +17,7 @@ from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.runs.description import Survey, expected_of, survey
-from gotr1_eval.runs.parts import parts_of
+from gotr1_eval.runs.parquet_parts import parts_of
 from gotr1_eval.runs.shards import Shard
 from gotr1_eval.runs.sources import PictureSource
 from gotr1_eval.runs.store import RunInfo, read_info, read_samples

@@ -9,7 +9,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.description import run_setup
 from gotr1_eval.runs.job import TILE, Job, list_samples, tile_of
-from gotr1_eval.runs.part_work import bring_view_up_to_date
+from gotr1_eval.runs.parquet_work import bring_view_up_to_date
 from gotr1_eval.runs.shards import Shard
 from gotr1_eval.runs.stages import Progress, Work, work_on
 from gotr1_eval.runs.store import RunInfo, RunStore

@@ -17,12 +17,12 @@ from gotr1_eval.core.statistics import intervals
 from gotr1_eval.engines import open_engine
 from gotr1_eval.engines.ray import RayEngine, RaySettings
 from gotr1_eval.engines.ray_worker import PartWorker, PoolWork, check_address
-from gotr1_eval.engines.recipe import Recipe
+from gotr1_eval.engines.worker_recipe import Recipe
 from gotr1_eval.files.writing import read_parquet
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
-from gotr1_eval.runs.part_work import MOST_PARTS, lay_out, part_size, write_view
-from gotr1_eval.runs.parts import PartFolder, parts_of
+from gotr1_eval.runs.parquet_parts import PartFolder, parts_of
+from gotr1_eval.runs.parquet_work import MOST_PARTS, lay_out, part_size, write_view
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments

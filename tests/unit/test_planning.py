@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gotr1_eval.cli.train import amount
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.models.sequences import left_pad
+from gotr1_eval.models.sampled_sequences import left_pad
 from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import GPUS, Assumptions
 from gotr1_eval.planning.phases import reading, writing

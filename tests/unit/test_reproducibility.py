@@ -13,7 +13,7 @@ from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from gotr1_eval.models.local_model import fitting_threads
-from gotr1_eval.models.sequences import unconditional_row
+from gotr1_eval.models.sampled_sequences import unconditional_row
 from gotr1_eval.shapes.prompts import prompts
 from tests.tiny_models import random_checkpoint, random_model, random_tokenizer
 

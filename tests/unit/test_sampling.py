@@ -11,7 +11,7 @@ from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probabil
 from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys, uniform
 from gotr1_eval.models.janus.sampling import sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt, prompt_text
-from gotr1_eval.models.sequences import Padded, left_pad, positions, unconditional
+from gotr1_eval.models.sampled_sequences import Padded, left_pad, positions, unconditional
 from tests.tiny_models import TOKENS, random_model, random_tokenizer
 
 PROMPTS = ("a red circle", "two striped blue squares on the left of a green cross", "x")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gotr1_eval.models.janus.sequence import SpecialIds
-from gotr1_eval.models.sequences import left_pad, unconditional_row
+from gotr1_eval.models.sampled_sequences import left_pad, unconditional_row
 from tests.tiny_models import CODES, TOKENS, loaded_random, random_tokenizer
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gotr1_eval.models.sequences import Padded, SampledChain, SampledImages, left_pad
+from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, left_pad
 
 ImageLogProb = Literal["guided", "guided_detached", "conditional"]
 """Whose log-probability an image token has: of the guided distribution that sampled it (exact); of the same with no

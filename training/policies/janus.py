@@ -23,7 +23,7 @@ from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device
-from gotr1_eval.models.sequences import Padded, SampledChain, SampledImages, positions, unconditional
+from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, positions, unconditional
 from training.loss import exact_kl
 from training.policies import Actions, Policy, Sampling, SegmentScores, States, TokenScores
 

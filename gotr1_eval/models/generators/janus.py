@@ -27,7 +27,7 @@ from gotr1_eval.models.janus.loading import (
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
-from gotr1_eval.models.sequences import SampledChain
+from gotr1_eval.models.sampled_sequences import SampledChain
 from gotr1_eval.settings import Settings as StrictSettings
 
 VERSION = 2

@@ -28,7 +28,7 @@ from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probabil
 from gotr1_eval.models.janus.decoder import Decoder, KVCache, rounded
 from gotr1_eval.models.janus.noise import Stage, stream_keys
 from gotr1_eval.models.janus.sequence import SpecialIds
-from gotr1_eval.models.sequences import SampledChain, SampledImages, unconditional_row
+from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages, unconditional_row
 
 WARM_UP = 2
 """Calls before the capture, in which libraries choose kernels and allocate workspaces."""

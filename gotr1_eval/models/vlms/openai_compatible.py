@@ -18,10 +18,10 @@ from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.models.vlms.connection import Budget, api_key, open_client, read_headers, served_names
-from gotr1_eval.models.vlms.enforcement import agreed, fault_of, held_question
 from gotr1_eval.models.vlms.fleet import Fleet, Server
 from gotr1_eval.models.vlms.health import Health
 from gotr1_eval.models.vlms.retrying import PassingError, Patience, RefusedError, RejectedError
+from gotr1_eval.models.vlms.schema_probe import agreed, fault_of, held_question
 from gotr1_eval.models.vlms.server_settings import Settings, smart_resized
 from gotr1_eval.models.vlms.stepwise import LEAST, Listed, TooLikelyToLeaveOutError, exclusive, score_by_steps
 from gotr1_eval.models.vlms.wire import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.description import expected_of
 from gotr1_eval.runs.judgments import Judgment
-from gotr1_eval.runs.parts import Part, PartFolder, parts_of
+from gotr1_eval.runs.parquet_parts import Part, PartFolder, parts_of
 from gotr1_eval.runs.store import read_info, read_judgments, read_samples, tiles
 
 MOST_PARTS = 10_000
