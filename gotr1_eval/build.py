@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +63,10 @@ class Builder:
 
     def __init__(self) -> None:
         self._built: dict[tuple[str, str], object] = {}
+        self._built_for: dict[int, list[object]] = {}
+        """Of something built, by its id: what was asked for while it was built, and for that in turn."""
+        self._asked_for: list[list[object]] = []
+        """The same of what is being built now, the innermost last."""
 
     def built(self) -> list[object]:
         """Everything that was built so far."""
@@ -171,7 +175,21 @@ class Builder:
         specs = self.judge_specs(name, judge_model, idle_model=idle_model)
         settings = read_reward_set(name)
         build = self._judge_or_absent if settings.absent == "empty" else self.judge
-        return assemble(settings, {factor: build(spec) for factor, spec in specs.items()})
+        judges = {factor: build(spec) for factor, spec in specs.items()}
+        return assemble(settings, judges, self._turns(judges))
+
+    def _turns(self, judges: Mapping[str, Judge]) -> list[Collection[str]]:
+        """The factors in groups: within one, judges are the same or hold a common model that is not a server."""
+        groups: list[tuple[set[str], set[int]]] = []
+        for factor, judge in judges.items():
+            held = [judge, *self._built_for.get(id(judge), ())]
+            factors, models = {factor}, {id(model) for model in held if not isinstance(model, Served)}
+            for group in [group for group in groups if group[1] & models]:
+                groups.remove(group)
+                factors |= group[0]
+                models |= group[1]
+            groups.append((factors, models))
+        return [factors for factors, _ in groups if len(factors) > 1]
 
     def _judge_or_absent(self, spec: Mapping[str, Json]) -> Judge:
         """A judge, or what stands for it where its weights are not on this machine; nothing is fetched."""
@@ -234,9 +252,16 @@ class Builder:
         key = (registry.kind, json.dumps(spec, sort_keys=True, default=str))
         if key not in self._built:
             module, settings = self._read(registry, spec)
-            built = module.build(settings, self)
+            self._asked_for.append([])
+            try:
+                built = module.build(settings, self)
+            finally:
+                asked_for = self._asked_for.pop()
             check_offers(built, _PROTOCOLS[registry], f"{registry.kind} {spec.get('use')!r}")
             self._built[key] = built
+            self._built_for[id(built)] = asked_for
+        if self._asked_for:
+            self._asked_for[-1] += [self._built[key], *self._built_for[id(self._built[key])]]
         return self._built[key]
 
     def _read(self, registry: Registry, spec: Mapping[str, Json]) -> tuple[Any, Settings]:

@@ -11,7 +11,7 @@ rule = "paper_without_hps"
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,10 +20,11 @@ from typing import Literal
 from pydantic import Field
 
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome
 from gotr1_eval.core.protocols import Judge
-from gotr1_eval.core.types import Sample
+from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.shared_pictures import shared_pictures
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml
 from rewards.total import TOTAL, Total, TotalSettings
@@ -51,16 +52,35 @@ class RewardSetSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class RewardSet:
-    """Live judges by factor name, in the order of the tables, and their total."""
+    """Live judges by factor name, in the order of the tables, and their total.
+
+    Attributes:
+        turns: groups of factors whose judges hold a common model of this process, so that no two of a group may be
+            asked at the same time; whoever asks one after the other need not look.
+    """
 
     judges: Mapping[str, Judge]
     total: Total | None = None
+    turns: Sequence[Collection[str]] = ()
 
     @property
     def makers(self) -> list[tuple[str, str]]:
         """Name and fingerprint of every judge, and of the total where there is one."""
         judges = [(judge.name, judge.fingerprint) for judge in self.judges.values()]
         return judges if self.total is None else [*judges, (self.total.name, self.total.fingerprint)]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the whole set: changes whenever a judge's or the total's does, or a factor is called otherwise."""
+        makers: dict[str, Json] = {factor: [judge.name, judge.fingerprint] for factor, judge in self.judges.items()}
+        if self.total is not None:
+            makers[TOTAL] = [self.total.name, self.total.fingerprint]
+        return fingerprint(makers)
+
+    @property
+    def names(self) -> list[str]:
+        """The factors, and "total" where there is one."""
+        return [*self.judges, *([] if self.total is None else [TOTAL])]
 
     @property
     def headline(self) -> str:
@@ -96,10 +116,17 @@ class RewardSet:
                 fresh = iter(judge_batch(judge, asked))
                 columns[factor] = [next(fresh) if outcome is None else outcome for outcome in there]
                 judged(factor, columns[factor], time.perf_counter() - start)
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        if self.total is None:
-            return rows
-        return [{**row, TOTAL: self.total.combine(row)} for row in rows]
+        return [self.with_total(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+    def with_total(self, row: Mapping[str, Outcome]) -> dict[str, Outcome]:
+        """The outcomes of one sample's factors, and that of the total where there is one."""
+        return {**row} if self.total is None else {**row, TOTAL: self.total.combine(row)}
+
+    def only(self, names: Collection[str]) -> RewardSet:
+        """The set of these names alone: factors, or the total with the factors that it is made of."""
+        total = self.total if TOTAL in names else None
+        wanted = {*names, *(total.rule.factors if total is not None else ())}
+        return RewardSet({factor: judge for factor, judge in self.judges.items() if factor in wanted}, total)
 
 
 def shipped_sets() -> dict[str, str]:
@@ -130,8 +157,10 @@ def read_reward_set(name: str) -> RewardSetSettings:
     return RewardSetSettings(judges={judge: {"use": judge} for judge in judges})
 
 
-def assemble(settings: RewardSetSettings, judges: Mapping[str, Judge]) -> RewardSet:
-    """Judges and total as one.
+def assemble(
+    settings: RewardSetSettings, judges: Mapping[str, Judge], turns: Sequence[Collection[str]] = ()
+) -> RewardSet:
+    """Judges and total as one; `turns` as of `RewardSet`.
 
     Raises:
         UsageError: the total does not fit the judges; see `rewards.total.Total`.
@@ -145,6 +174,6 @@ def assemble(settings: RewardSetSettings, judges: Mapping[str, Judge]) -> Reward
             raise UsageError(f"judges {twins} are both named {judge.name!r}: their scores could not be told apart")
         by_name[judge.name] = factor
     if settings.total is None:
-        return RewardSet(judges)
+        return RewardSet(judges, turns=turns)
     facts = {factor: (judge.range, judge.may_not_apply) for factor, judge in judges.items()}
-    return RewardSet(judges, Total(settings.total, facts, judges))
+    return RewardSet(judges, Total(settings.total, facts, judges), turns)
