@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gotr1_eval.cli.options import JudgeModel, judge_model_spec
 from gotr1_eval.core.errors import UsageError, install_hint
 from gotr1_eval.web.addresses import TOKEN, address, is_loopback, listening, token_of_environment
+
+if TYPE_CHECKING:
+    from gotr1_eval.core.types import Json
+    from gotr1_eval.web.admission import Limits
+    from gotr1_eval.web.reward_schemas import Unscored
+    from rewards.reward_set import RewardSet
 
 _LIMITS = "Limits"
 
@@ -18,6 +28,27 @@ def serve(
     judge_model: JudgeModel = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")] = 8780,
+    unscored: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUE|error|omit",
+            help="What is said of a sample that a judge could not score: an error, nothing, or a number of yours.",
+        ),
+    ] = "error",
+    metadata_is: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACT", help="The fact that a row's metadata is as a whole, for one benchmark's own rows."
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes with the models of their own; each takes one of CUDA_VISIBLE_DEVICES, and the limits apply "
+            "to each.",
+        ),
+    ] = 1,
     request_mib: Annotated[int, typer.Option(min=1, help="MiB of one request's body.", rich_help_panel=_LIMITS)] = 64,
     memory_mib: Annotated[
         int,
@@ -43,13 +74,11 @@ def serve(
 ) -> None:
     """Serve judges over HTTP (POST /score, GET /health). Beyond this machine GOTR1_EVAL_TOKEN must be set."""
     try:
-        from gotr1_eval.web import guard
-        from gotr1_eval.web.reward_requests import Limits
-        from gotr1_eval.web.reward_server import create_app
+        from gotr1_eval.web.admission import Limits
+        from gotr1_eval.web.processes import work_side_by_side
+        from gotr1_eval.web.reward_schemas import read_unscored
     except ModuleNotFoundError as error:
         raise UsageError(f"serving needs {error.name}: {install_hint('serve')}") from None
-    from gotr1_eval.build import Builder
-    from gotr1_eval.cli.terminal import out
 
     limits = Limits(
         request_mib=request_mib,
@@ -62,20 +91,62 @@ def serve(
         picture_pixels=picture_pixels,
         seconds=seconds,
     )
-    token = token_of_environment()
-    if token is None and not is_loopback(host):
+    serving = Serving(
+        judges,
+        judge_model_spec(judge_model, judges),
+        token_of_environment(),
+        limits,
+        read_unscored(unscored),
+        metadata_is,
+    )
+    if serving.token is None and not is_loopback(host):
         raise UsageError(f"--host {host} is reachable from elsewhere: set {TOKEN}, or listen on 127.0.0.1")
     with listening(host, port) as listener:
-        rewards = Builder().reward_set(judges, judge_model_spec(judge_model, judges))
-        who = "whoever has the token" if token else "this machine"
-        out.print(
-            f"rewards at {address(host, listener)} for {who} (POST /score, GET /health): {', '.join(rewards.judges)}"
-            + (", total" if rewards.total is not None else ""),
-            markup=False,
-            soft_wrap=True,
+        where = address(host, listener)
+        if workers == 1:
+            serving.work(listener, where, 0, lambda: None)
+        elif code := work_side_by_side(workers, partial(serving.work, listener, where)):
+            raise typer.Exit(code)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What one process serves."""
+
+    judges: str
+    judge_model: dict[str, Json] | None
+    token: str | None
+    limits: Limits
+    unscored: Unscored
+    metadata_is: str | None
+
+    def work(self, listener: socket.socket, where: str, number: int, ready: Callable[[], None]) -> None:
+        """Load the judges, say so where this is the first process, and answer until interrupted."""
+        from gotr1_eval.build import Builder
+        from gotr1_eval.web import guard
+        from gotr1_eval.web.reward_server import create_app
+
+        builder = Builder()
+        rewards = builder.reward_set(self.judges, self.judge_model)
+        builder.ready()
+        app = create_app(
+            rewards, token=self.token, limits=self.limits, unscored=self.unscored, metadata_is=self.metadata_is
         )
-        for judge in rewards.judges.values():
-            if judge.needs:
-                facts = ", ".join(sorted(judge.needs))
-                out.print(f"{judge.name} scores rows whose metadata holds {facts}", markup=False, soft_wrap=True)
-        guard.server(create_app(rewards, token=token, limits=limits)).run(sockets=[listener])
+        if number == 0:
+            self._say(rewards, where)
+        ready()
+        guard.server(app).run(sockets=[listener])
+
+    def _say(self, rewards: RewardSet, where: str) -> None:
+        from gotr1_eval.cli.terminal import out
+
+        who = "whoever has the token" if self.token else "this machine"
+        lines = [f"rewards at {where} for {who} (POST /score, GET /health): {', '.join(rewards.names)}"]
+        lines += [f"scorer_version {rewards.fingerprint}, unscored: {self.unscored}"]
+        lines += [
+            f"{judge.name} scores rows whose metadata holds {', '.join(sorted(judge.needs))}"
+            for judge in rewards.judges.values()
+            if judge.needs
+        ]
+        for line in lines:
+            out.print(line, markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """How much a server takes on at once, and in which order.
 
-A `Budget` is shared by all requests in flight. `handicap` orders their work: who asks for little comes first. A
-`Reader` does the work of reading requests in that order.
+`Limits` say how much. A `Budget` is shared by all requests in flight. `handicap` orders their work: who asks for little
+comes first. A `Reader` does the work of reading requests in that order.
 """
 
 from __future__ import annotations
@@ -14,9 +14,48 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from gotr1_eval.core.errors import UsageError
+
+MIB = 2**20
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much the server takes on.
+
+    Attributes:
+        request_mib: of the body of one request.
+        memory_mib: of the bodies, texts and pixels of all requests in flight.
+        rows: in one request.
+        waiting_rows: of all requests in flight.
+        prompt_characters, chain_characters, facts_characters: of one row; of its facts as JSON.
+        picture_pixels: of one picture.
+        seconds: until a row that no judge has answered is unscored.
+    """
+
+    request_mib: int = 64
+    memory_mib: int = 512
+    rows: int = 1_024
+    waiting_rows: int = 8_192
+    prompt_characters: int = 8_000
+    chain_characters: int = 32_000
+    facts_characters: int = 32_000
+    picture_pixels: int = 2**22
+    seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would turn every request away."""
+        for whole, one in (("memory_mib", "request_mib"), ("waiting_rows", "rows")):
+            if getattr(self, whole) < 2 * getattr(self, one):
+                option, other = (f"--{name.replace('_', '-')}" for name in (whole, one))
+                raise UsageError(
+                    f"{option} {getattr(self, whole)}: expected at least twice {other} {getattr(self, one)}, because "
+                    "one request gets half of what the server has"
+                )
 
 
 class NoRoomError(Exception):

@@ -6,30 +6,31 @@ import asyncio
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gotr1_eval.core.errors import GotR1Error, LabelError, UsageError, one_line
-from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.protocols import Judge, Served
 from gotr1_eval.core.types import Sample
+from rewards.reward_set import RewardSet
 
 USUAL_CHARACTERS = 4_000
 """Of a prompt and its chain together; reading longer ones may take a judge a noticeable time."""
 _log = logging.getLogger("uvicorn.error")
+Row = dict[str, Outcome]
+"""The outcome of each factor of one sample."""
 
 
 @dataclass(slots=True, order=True)
 class _Waiting:
-    """A sample that one judge is asked about; the earliest due is served first."""
+    """A sample that some factors are wanted of; the earliest due is served first."""
 
     due: float
     number: int
-    factor: str = field(compare=False)
+    factors: frozenset[str] = field(compare=False)
     sample: Sample = field(compare=False)
-    answer: asyncio.Future[Outcome] = field(compare=False)
+    answer: asyncio.Future[Row] = field(compare=False)
 
     @property
     def surplus(self) -> int:
@@ -37,14 +38,14 @@ class _Waiting:
         return max(0, len(self.sample.prompt) + len(self.sample.chain or "") - USUAL_CHARACTERS)
 
 
-class BatchingJudges:
-    """Judges that collect what is asked within a short while and answer it in one batch each.
+class Lanes:
+    """A reward set whose judges collect what is asked within a short while, and judge it in common batches.
 
-    Judges that share a model of this process take turns; all others work at the same time, so that a slow one holds up
-    nobody.
+    Judges that share a model of this process take turns in one lane; the lanes work at the same time, so that a slow
+    judge holds up nobody else.
 
     Args:
-        judges: by factor name.
+        rewards: what is asked; each lane judges with its own part of it.
         most: samples in a batch.
         surplus: of a batch of several, in characters beyond `USUAL_CHARACTERS` each: long texts must not pile up before
             short ones.
@@ -52,52 +53,62 @@ class BatchingJudges:
 
     Attributes:
         batches: how many batches each factor has judged.
-        seconds_a_sample: that each factor took in its last batch.
+        seconds_a_sample: that each lane took in its last batch, by its first factor.
     """
 
-    def __init__(
-        self, judges: Mapping[str, Judge], *, most: int = 64, surplus: int = 32_000, seconds: float = 0.02
-    ) -> None:
-        self.judges = judges
+    def __init__(self, rewards: RewardSet, *, most: int = 64, surplus: int = 32_000, seconds: float = 0.02) -> None:
         self.most = most
         self.surplus = surplus
         self.seconds = seconds
         self.batches: Counter[str] = Counter()
         self.seconds_a_sample: dict[str, float] = {}
-        self._queues: dict[str, asyncio.PriorityQueue[_Waiting]] = {}
-        for factors in _taking_turns(judges):
-            self._queues |= dict.fromkeys(factors, asyncio.PriorityQueue())
+        self._rewards = rewards
+        alone = [{factor} for factor in rewards.judges if not any(factor in group for group in rewards.turns)]
+        self._lanes = [_Lane(frozenset(factors)) for factors in (*rewards.turns, *alone)]
         self._numbers = itertools.count()
 
-    async def outcome(self, factor: str, sample: Sample, due: float = 0.0) -> Outcome:
-        """The factor's outcome of one sample, judged together with others that ask at the same time.
+    async def outcomes(self, factors: Collection[str], sample: Sample, due: float, patience: float) -> Row:
+        """The outcomes of these factors, judged together with samples that come at the same time.
 
         Args:
             due: the smallest is served first.
+            patience: seconds after which a factor is unscored.
         """
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queues[factor].put_nowait(_Waiting(due, next(self._numbers), factor, sample, answer))
-        return await answer
+        wanted = [(lane, lane.factors & frozenset(factors)) for lane in self._lanes]
+        parts = await asyncio.gather(
+            *(self._outcomes(lane, some, sample, due, patience) for lane, some in wanted if some)
+        )
+        return {factor: outcome for part in parts for factor, outcome in part.items()}
+
+    async def _outcomes(self, lane: _Lane, factors: frozenset[str], sample: Sample, due: float, patience: float) -> Row:
+        answer: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
+        lane.queue.put_nowait(_Waiting(due, next(self._numbers), factors, sample, answer))
+        try:
+            async with asyncio.timeout(patience):
+                return await answer
+        except TimeoutError:
+            late = Unscored(why=Why.BACKEND, detail=f"not judged within {patience:g} seconds")
+            return dict.fromkeys(factors, late)
 
     async def work(self) -> None:
-        """Serve the queues until cancelled, each in its own thread, so that the server stays responsive."""
+        """Serve the lanes until cancelled, each in its own thread, so that the server stays responsive."""
         async with asyncio.TaskGroup() as group:
-            for queue in {id(queue): queue for queue in self._queues.values()}.values():
-                group.create_task(self._serve(queue))
+            for lane in self._lanes:
+                group.create_task(self._serve(lane))
 
-    async def _serve(self, queue: asyncio.PriorityQueue[_Waiting]) -> None:
+    async def _serve(self, lane: _Lane) -> None:
         executor = ThreadPoolExecutor(1, thread_name_prefix="judge")
         try:
             while True:
-                queue.put_nowait(await queue.get())
+                lane.queue.put_nowait(await lane.queue.get())
                 await asyncio.sleep(self.seconds)
-                if batch := self._batch(queue):
+                if batch := self._batch(lane.queue):
                     await self._judge(batch, executor)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def _batch(self, queue: asyncio.PriorityQueue[_Waiting]) -> list[_Waiting]:
-        """The most urgent samples of one factor; those whose client has gone are dropped."""
+        """The most urgent samples that want the same factors; those whose client has gone are dropped."""
         batch: list[_Waiting] = []
         others: list[_Waiting] = []
         surplus = 0
@@ -105,7 +116,7 @@ class BatchingJudges:
             waiting = queue.get_nowait()
             if waiting.answer.done():
                 continue
-            if batch and waiting.factor != batch[0].factor:
+            if batch and waiting.factors != batch[0].factors:
                 others.append(waiting)
                 continue
             surplus += waiting.surplus
@@ -118,55 +129,42 @@ class BatchingJudges:
         return batch
 
     async def _judge(self, batch: Sequence[_Waiting], executor: ThreadPoolExecutor) -> None:
-        factor, loop = batch[0].factor, asyncio.get_running_loop()
-        self.batches[factor] += 1
+        factors, loop = batch[0].factors, asyncio.get_running_loop()
+        self.batches.update(factors)
         begun = loop.time()
         samples = [waiting.sample for waiting in batch]
-        outcomes = await loop.run_in_executor(executor, judge_rows, self.judges[factor], samples)
-        self.seconds_a_sample[factor] = (loop.time() - begun) / len(batch)
-        for waiting, outcome in zip(batch, outcomes, strict=True):
+        rows = await loop.run_in_executor(executor, judge_rows, self._rewards.only(factors), samples)
+        self.seconds_a_sample[min(factors)] = (loop.time() - begun) / len(batch)
+        for waiting, row in zip(batch, rows, strict=True):
             if not waiting.answer.done():
-                waiting.answer.set_result(outcome)
+                waiting.answer.set_result(row)
 
 
-def judge_rows(judge: Judge, samples: Sequence[Sample]) -> list[Outcome]:
-    """One outcome a sample, as of `judge_batch`; also what a judge raises on purpose ends no other request.
+@dataclass(slots=True)
+class _Lane:
+    """Factors that are judged by one thread, and the samples that wait for them."""
+
+    factors: frozenset[str]
+    queue: asyncio.PriorityQueue[_Waiting] = field(default_factory=asyncio.PriorityQueue)
+
+
+def judge_rows(rewards: RewardSet, samples: Sequence[Sample]) -> list[Row]:
+    """As `RewardSet.judge`; what a judge raises on purpose costs its own factor, and ends no other request.
 
     What fails for every sample alike, such as a wrong key, is not tried once more for each of them.
     """
     try:
-        return judge_batch(judge, samples)
+        return rewards.judge(samples)
     except (GotR1Error, SystemExit) as error:
+        if len(rewards.judges) > 1:
+            parts = [judge_rows(rewards.only({factor}), samples) for factor in rewards.judges]
+            return [
+                {factor: outcome for row in rows for factor, outcome in row.items()}
+                for rows in zip(*parts, strict=True)
+            ]
         together = isinstance(error, UsageError) and not isinstance(error, LabelError)
         if len(samples) > 1 and not together:
-            return [outcome for sample in samples for outcome in judge_rows(judge, [sample])]
-        _log.error("judge %r failed: %s", judge.name, one_line(error))
-        return [Unscored(why=Why.BACKEND, detail=one_line(error)) for _ in samples]
-
-
-def _taking_turns(judges: Mapping[str, Judge]) -> list[set[str]]:
-    """The factors in groups: within one, judges hold a common model that is not a server."""
-    groups: list[tuple[set[str], set[int]]] = []
-    for factor, judge in judges.items():
-        factors, models = {factor}, {id(held) for held in (judge, *_models_of(judge))}
-        for group in [group for group in groups if group[1] & models]:
-            groups.remove(group)
-            factors |= group[0]
-            models |= group[1]
-        groups.append((factors, models))
-    return [factors for factors, _ in groups]
-
-
-def _models_of(judge: Judge) -> list[object]:
-    """Every model that a judge holds, also within another or in a list: what has a fingerprint, and is no server."""
-    found: dict[int, object] = {}
-    holders: list[object] = [judge]
-    while holders:
-        values = list(getattr(holders.pop(), "__dict__", {}).values())
-        for value in values:
-            if isinstance(value, list | tuple | dict):
-                values += value.values() if isinstance(value, dict) else value
-            elif hasattr(value, "fingerprint") and not isinstance(value, Served) and id(value) not in found:
-                found[id(value)] = value
-                holders.append(value)
-    return list(found.values())
+            return [row for sample in samples for row in judge_rows(rewards, [sample])]
+        (factor,) = rewards.judges
+        _log.error("judge %r failed: %s", rewards.judges[factor].name, one_line(error))
+        return [{factor: Unscored(why=Why.BACKEND, detail=one_line(error))} for _ in samples]

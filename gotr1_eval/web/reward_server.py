@@ -1,67 +1,83 @@
 """A reward server: judges behind JSON over HTTP, for trainers that run elsewhere.
 
-``POST /score`` and ``GET /health`` speak the protocol of the reward service of Tencent-Hunyuan/UniRL (version "1"):
-
-    {"requests": [{"history": [{"text": prompt, "image_b64": ...}], "required_rewards": ["total"],
-                   "metadata": {"chain": ..., <fact>: ...}}]}
-    {"results": [{"total": {"value": 0.31, "semantic": 0.9, ...}}], "errors": [{}], "identities": [...]}
-
-The last entry of the history is judged. What ``metadata`` holds besides the chain are the prompt's facts, for judges
-that need some; they may also stand in ``facts``. An unscored reward stands under ``errors`` with its reason and never
-among the results. Pictures are base64 (no pickle). What all requests in flight take is limited: one that finds no room
-is answered 429 with Retry-After, one that never would 413.
+``POST /score`` takes rows as the clients of Tencent-Hunyuan/UniRL's reward service send them, ``POST /`` a batch in the
+fields of flow_grpo's clients; ``GET /health``, ``GET /rewards`` and ``POST /handshake`` say what is served. All of them
+are described by ``GET /openapi.json``, from `gotr1_eval.web.reward_schemas`. Pictures are base64 (no pickle). What all
+requests in flight take is limited: one that finds no room is answered 429 with Retry-After, one that never would 413.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hmac
-import itertools
-import json
 import math
-import multiprocessing
-import os
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
-from starlette.requests import ClientDisconnect
 
-from gotr1_eval.core.errors import one_line
-from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.types import Sample
-from gotr1_eval.web.admission import Budget, NeverFitsError, NoRoomError, Reader, Share, handicap
-from gotr1_eval.web.batching import BatchingJudges
+from gotr1_eval.web.admission import MIB, Limits
 from gotr1_eval.web.guard import Guard
-from gotr1_eval.web.reward_requests import MIB, PROTOCOL, Limits, Row, decode, read_rows
+from gotr1_eval.web.reward_requests import read_batch, read_handshake, read_rows
+from gotr1_eval.web.reward_schemas import (
+    PROTOCOL,
+    BatchAnswer,
+    HandshakeAnswer,
+    Health,
+    Refusal,
+    ScoreAnswer,
+    Served,
+    Terms,
+    Unscored,
+    with_bodies,
+)
+from gotr1_eval.web.reward_service import RewardService, say_columns, say_rows
 from rewards.reward_set import RewardSet
 
-_T = TypeVar("_T")
-Answer = tuple[dict[str, dict[str, float]], dict[str, str]]
-"""(results, errors) of one row."""
-SMALL_BYTES, SMALL_PIXELS = 4 * MIB, 2**20
-"""Larger bodies and pictures are read by a process of their own and of low priority: their parsing and decoding holds
-the interpreter for a tenth of a second and more at once, in which nothing else would be answered."""
-LARGE_BODIES, LARGE_SECONDS = 2, 5.0
-"""So many bodies beyond `SMALL_BYTES` are read on at once; others wait so long for their turn."""
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "A reward is asked for that nobody serves."},
+    401: {"model": Refusal, "description": "The token is missing or wrong."},
+    403: {"model": Refusal, "description": "Another page asks, or by another name than this machine's."},
+    408: {"model": Refusal, "description": "The body did not come in time."},
+    409: {"model": Refusal, "description": "Another scorer_version is asked for."},
+    413: {"model": Refusal, "description": "More than a request may hold."},
+    415: {"model": Refusal, "description": "The body is not said to be JSON."},
+    422: {"model": Refusal, "description": "The body is no request of this server's, or a sample is unscored."},
+    429: {"model": Refusal, "description": "No room right now; Retry-After says when."},
+    503: {"model": Refusal, "description": "A judge failed, or there are too many connections."},
+}
 
 
-def create_app(rewards: RewardSet, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    rewards: RewardSet,
+    *,
+    token: str | None = None,
+    limits: Limits | None = None,
+    unscored: Unscored = "error",
+    metadata_is: str | None = None,
+) -> FastAPI:
     """The server.
 
     Args:
         rewards: what is served: every judge under its factor's name, and "total" where there is one.
-        token: that requests must carry as ``Authorization: Bearer``; None lets everyone in who asks for this machine by
-            a loopback name.
+        token: that requests must carry; None lets everyone in who asks for this machine by a loopback name.
         limits: how much is taken on.
+        unscored: what is said of samples that a judge could not score.
+        metadata_is: name of the fact that a whole ``metadata`` object is; None where it holds facts by name.
     """
-    service = RewardService(rewards, limits or Limits())
+    terms = Terms(
+        served=tuple(rewards.names),
+        headline=rewards.headline if rewards.total is not None or len(rewards.judges) == 1 else None,
+        scorer_version=rewards.fingerprint,
+        unscored=unscored,
+        metadata_is=metadata_is,
+    )
+    service = RewardService(rewards, terms, limits or Limits())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,237 +85,86 @@ def create_app(rewards: RewardSet, *, token: str | None = None, limits: Limits |
         yield
         worker.cancel()
 
-    app = FastAPI(title="gotr1-eval rewards", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    async def admit(request: Request) -> None:
+        if token is not None and not any(hmac.compare_digest(one.encode(), token.encode()) for one in _given(request)):
+            raise HTTPException(401, "the token is needed: as a bearer, as basic authorization's password, or ?token=")
+
+    app = FastAPI(title="gotr1-eval rewards", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, most_bytes=service.limits.request_mib * MIB, only_loopback=token is None)
-    app.state.batching = service.batching
+    app.state.lanes = service.lanes
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    served = served_rewards(rewards, terms)
 
-    @app.get("/health")
+    @app.get("/health", response_model=Health)
     async def health() -> dict[str, object]:
-        return {"status": "ok", "rewards": {name: ["value"] for name in service.names}, "protocol_version": PROTOCOL}
+        """Whether the server lives, however busy its judges are; needs no token."""
+        names = {name: ["value"] for name in terms.served}
+        versions = {"protocol_version": PROTOCOL, "scorer_version": terms.scorer_version}
+        return {"status": "ok", "rewards": names, **versions}
 
-    @app.post("/score")
+    @app.get("/rewards", response_model=Served, responses={401: _REFUSALS[401]}, dependencies=[Depends(admit)])
+    async def list_rewards() -> dict[str, object]:
+        """What is served, and what its rows must bring."""
+        return served
+
+    @app.post("/handshake", response_model=HandshakeAnswer, responses=_REFUSALS, dependencies=[Depends(admit)])
+    async def handshake(request: Request) -> dict[str, object]:
+        """What is served, to a client that says what it was made for; what the server is not is refused."""
+        asked = read_handshake(await service.small_body(request), terms)
+        reason = "" if asked.proposed_transport == "http" else "pictures come as base64 over http"
+        return {**served, "fingerprint": {}, "accepted_transport": "http", "reason": reason}
+
+    @app.post("/score", response_model=ScoreAnswer, responses=_REFUSALS, dependencies=[Depends(admit)])
     async def score(request: Request) -> Response:
-        given = request.headers.get("authorization", "")
-        if token is not None and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            raise HTTPException(401, "a bearer token is needed")
-        return Response(await service.score(request), media_type="application/json")
+        """Rewards of rows, each with its own list of them (UniRL's protocol)."""
+        return Response(await service.answer(request, read_rows, say_rows), media_type="application/json")
+
+    @app.post("/", response_model=BatchAnswer, responses=_REFUSALS, dependencies=[Depends(admit)])
+    async def score_batch(request: Request) -> Response:
+        """One reward of a batch in columns (flow_grpo's fields, as JSON)."""
+        return Response(await service.answer(request, read_batch, say_columns), media_type="application/json")
 
     return app
 
 
-class RewardService:
-    """Answers requests within its limits, those who ask for little first."""
-
-    def __init__(self, rewards: RewardSet, limits: Limits) -> None:
-        self.limits = limits
-        self.batching = BatchingJudges(rewards.judges)
-        self.names = [*rewards.judges, *(["total"] if rewards.total is not None else [])]
-        self._rewards = rewards
-        self._memory = Budget(limits.memory_mib * MIB)
-        self._rows = Budget(limits.waiting_rows)
-        self._apart = _OtherProcess()
-        self._small = Reader(lambda job: job())
-        self._large = Reader(self._apart.call)
-        self._large_bodies = asyncio.Semaphore(LARGE_BODIES)
-
-    async def work(self) -> None:
-        """Judge and read until cancelled."""
-        with self._small.working(), self._large.working(), closing(self._apart):
-            await self.batching.work()
-
-    async def score(self, request: Request) -> bytes:
-        """The answer to a request as JSON.
-
-        Raises:
-            HTTPException: it is not answered; see the module.
-        """
-        with self._memory.share() as memory, self._rows.share() as places:
-            body = await self._body(request, memory)
-            size = len(body)
-            due = asyncio.get_running_loop().time() + handicap(size=size)
-            reader = self._large if size > SMALL_BYTES else self._small
-            rows = await reader.do(due, partial(read_rows, body, self.names, self.limits))
-            del body
-            with self._refusing("samples"):
-                places.hold(len(rows))
-            rows = _fitting(rows, memory.most)
-            with self._refusing("memory"):
-                memory.hold(max(memory.held, sum(row.memory for row in rows)))
-            due += handicap(
-                rows=len(rows), characters=sum(row.characters for row in rows), pixels=sum(row.pixels for row in rows)
-            )
-            working = asyncio.gather(*(self._answers(some, due) for some in _read_together(rows)))
-            answers = list(itertools.chain(*await _while_connected(request, working)))
-            content = {
-                "protocol_version": PROTOCOL,
-                "results": [results for results, _ in answers],
-                "errors": [errors for _, errors in answers],
-                "identities": [row.identity for row in rows],
-            }
-            return json.dumps(content, allow_nan=False).encode()
-
-    async def _body(self, request: Request, memory: Share) -> bytearray:
-        """The body; it is given up as soon as there is no room for it."""
-        chunks = bytearray()
-        async with AsyncExitStack() as stack:
-            with self._refusing("memory"):
-                declared = request.headers.get("content-length", "")
-                if declared.isdigit():
-                    memory.hold(int(declared))
-                    # It need not come: what has come is held, and nothing else.
-                    memory.hold(0)
-                async for chunk in request.stream():
-                    if len(chunks) <= SMALL_BYTES < len(chunks) + len(chunk):
-                        await asyncio.wait_for(stack.enter_async_context(self._large_bodies), LARGE_SECONDS)
-                    chunks += chunk
-                    memory.hold(len(chunks))
-        return chunks
-
-    async def _answers(self, rows: Sequence[Row], due: float) -> list[Answer]:
-        """(results, errors) of each of some rows."""
-        samples = partial(_decoded, rows, self.limits)
-        if any(row.picture for row in rows):
-            reader = self._large if rows[0].pixels > SMALL_PIXELS else self._small
-            read = await reader.do(due, samples)
-        else:
-            read = samples()
-        return await asyncio.gather(*(self._answer(row, sample, due) for row, sample in zip(rows, read, strict=True)))
-
-    async def _answer(self, row: Row, sample: Row | Sample, due: float) -> Answer:
-        """(results, errors) of one row, from what was read of it."""
-        if isinstance(sample, Row):
-            return {}, dict.fromkeys(row.rewards, f"{Why.NO_INPUT.value}: {sample.fault}")
-        outcomes = await self._outcomes(sample, set(row.rewards), due)
-        results: dict[str, dict[str, float]] = {}
-        errors: dict[str, str] = {}
-        for name in row.rewards:
-            outcome = outcomes[name]
-            if isinstance(outcome, Score):
-                parts = {part: float(value) for part, value in outcome.parts.items()}
-                results[name] = {"value": float(outcome.value), **parts}
-            else:
-                errors[name] = f"{outcome.why.value}: {outcome.detail}"
-        return results, errors
-
-    async def _outcomes(self, sample: Sample, wanted: set[str], due: float) -> dict[str, Outcome]:
-        """The outcome of every reward that is wanted, and of the factors that the total needs."""
-        total = self._rewards.total if "total" in wanted else None
-        factors = [name for name in self._rewards.judges if name in wanted or (total and name in total.rule.factors)]
-        judged = await asyncio.gather(*(self._judged(name, sample, due) for name in factors))
-        outcomes = dict(zip(factors, judged, strict=True))
-        if total is not None:
-            try:
-                outcomes["total"] = total.combine(outcomes)
-            except Exception as error:  # noqa: BLE001 - a total's bug costs this row, not its whole request
-                detail = f"{type(error).__name__}: {one_line(error)}"
-                outcomes["total"] = Unscored(why=Why.BACKEND, detail=detail)
-        return outcomes
-
-    async def _judged(self, factor: str, sample: Sample, due: float) -> Outcome:
-        try:
-            async with asyncio.timeout(self.limits.seconds):
-                return await self.batching.outcome(factor, sample, due)
-        except TimeoutError:
-            return Unscored(why=Why.BACKEND, detail=f"not judged within {self.limits.seconds:g} seconds")
-
-    @contextmanager
-    def _refusing(self, what: str) -> Iterator[None]:
-        """Turns the lack of room into the answer that a client gets."""
-        try:
-            yield
-        except ClientDisconnect:
-            raise HTTPException(499, "the client has gone") from None
-        except NeverFitsError:
-            raise HTTPException(413, f"more {what} than one request may have; send fewer samples at once") from None
-        except (NoRoomError, TimeoutError):
-            # By then about half of what is waiting will be done.
-            seconds = math.ceil(self._rows.used * max(self.batching.seconds_a_sample.values(), default=0.0) / 2)
-            wait = {"Retry-After": str(min(max(seconds, 1), 60))}
-            raise HTTPException(429, f"no room for more {what} right now; try again", wait) from None
+def served_rewards(rewards: RewardSet, terms: Terms) -> dict[str, object]:
+    """A `gotr1_eval.web.reward_schemas.Served`."""
+    details = {}
+    for name in terms.served:
+        part = rewards.only({name})
+        maker = part.judges[name] if part.total is None else part.total
+        looks = {judge.looks_at for judge in part.judges.values()}
+        details[name] = {
+            "judge": maker.name,
+            "range": [limit if math.isfinite(limit) else None for limit in maker.range],
+            "chain": bool(looks & {"prose", "plan", "grounding"}),
+            "picture": bool(looks & {"picture", "grounding"}),
+            "facts": sorted({fact for judge in part.judges.values() for fact in judge.needs}),
+            "may_not_apply": any(judge.may_not_apply for judge in part.judges.values()),
+        }
+    return {
+        "rewards": list(terms.served), "headline": terms.headline, "details": details, "protocol_version": PROTOCOL,
+        "scorer_version": terms.scorer_version, "unscored": terms.unscored,
+    }  # fmt: skip
 
 
-def _serve_parent() -> None:
-    """Let a process of ours give way to its parent, and end with it however that ends."""
-    os.nice(10)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _given(request: Request) -> list[str]:
+    """Every token that a request carries: in its query, as a bearer, or as the password of basic authorization.
+
+    An address such as ``http://any:TOKEN@host:8780`` becomes the last of them in most clients.
+    """
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    tokens = [*request.query_params.getlist("token")]
+    if kind.lower() == "bearer":
+        tokens.append(value)
+    if kind.lower() == "basic":
+        with suppress(binascii.Error, UnicodeError):
+            tokens.append(base64.b64decode(value, validate=True).decode().partition(":")[2])
+    return tokens
 
 
-def _end_with_parent() -> None:
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(0)
-
-
-class _OtherProcess:
-    """A process that calls jobs, begun by the first one, and begun anew after one that broke it."""
-
-    def __init__(self) -> None:
-        self._executor: ProcessPoolExecutor | None = None
-
-    def close(self) -> None:
-        """End it."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
-
-    def call(self, job: Callable[[], _T]) -> _T:
-        """What the job returns there.
-
-        Raises:
-            HTTPException: the process broke down over it.
-        """
-        if self._executor is None:
-            # Spawned, since a fork would copy a process with threads.
-            spawned = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(1, spawned, initializer=_serve_parent)
-        try:
-            return self._executor.submit(job).result()
-        except BrokenExecutor:
-            self.close()
-            raise HTTPException(503, "what reads large requests broke down over this one") from None
-
-
-def _read_together(rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows in their order, in groups whose pictures are decoded by one job: each job has to wait for its turn."""
-    groups: list[list[Row]] = []
-    pixels = 0
-    for row in rows:
-        if not groups or pixels + row.pixels > SMALL_PIXELS:
-            groups.append([])
-            pixels = 0
-        groups[-1].append(row)
-        pixels += row.pixels
-    return groups
-
-
-def _decoded(rows: Sequence[Row], limits: Limits) -> list[Row | Sample]:
-    return [decode(row, limits) for row in rows]
-
-
-def _fitting(rows: Sequence[Row], most: int) -> list[Row]:
-    """The rows; what would be more than one request may ever hold is left out, with that as its fault."""
-    fault = f"over the limit of {most} bytes for texts and pictures of one request; send fewer samples at once"
-    left = most
-    fitting = []
-    for row in rows:
-        fits = row.memory <= left
-        fitting.append(
-            row if fits else replace(row, prompt="", chain=None, facts="{}", picture=b"", pixels=0, fault=fault)
-        )
-        left -= fitting[-1].memory
-    return fitting
-
-
-async def _while_connected(request: Request, working: asyncio.Future[list[list[Answer]]]) -> list[list[Answer]]:
-    """The answers, or an end to the work as soon as the client has gone."""
-    leaving: asyncio.Future[Any] = asyncio.ensure_future(request.receive())
-    both: set[asyncio.Future[Any]] = {working, leaving}
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise HTTPException(499, "the client has gone")
-    finally:
-        leaving.cancel()
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+def _description(app: FastAPI) -> dict[str, Any]:
+    """The server's OpenAPI description, formed when it is first asked for."""
+    if app.openapi_schema is None:
+        app.openapi_schema = with_bodies(get_openapi(title=app.title, version=PROTOCOL, routes=app.routes))
+    return app.openapi_schema

@@ -20,7 +20,7 @@ from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Box, Prompt, Sample
 from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.training_run import prepare_grpo
-from gotr1_eval.web.reward_requests import Limits
+from gotr1_eval.web.admission import Limits
 from gotr1_eval.web.reward_server import create_app
 from rewards.adapters.flow_grpo import make_reward
 from rewards.adapters.trl import TrlReward

@@ -17,7 +17,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
 from gotr1_eval.web import addresses, guard
-from gotr1_eval.web.reward_requests import Limits
+from gotr1_eval.web.admission import Limits
 from gotr1_eval.web.reward_server import create_app
 from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge

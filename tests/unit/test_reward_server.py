@@ -8,6 +8,7 @@ import json
 import random
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -24,9 +25,7 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import BackendError, LabelError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Sample
-from gotr1_eval.web import batching
-from gotr1_eval.web.admission import Budget, NeverFitsError, NoRoomError
-from gotr1_eval.web.reward_requests import Limits
+from gotr1_eval.web.admission import Budget, Limits, NeverFitsError, NoRoomError
 from gotr1_eval.web.reward_server import create_app
 from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
@@ -72,11 +71,9 @@ def score(client: TestClient, *items: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_health_names_the_rewards(client: TestClient):
-    assert client.get("/health").json() == {
-        "status": "ok",
-        "rewards": {"geometric": ["value"]},
-        "protocol_version": "1",
-    }
+    health = client.get("/health").json()
+    assert health.pop("scorer_version") == Builder().reward_set("geometric").fingerprint
+    assert health == {"status": "ok", "rewards": {"geometric": ["value"]}, "protocol_version": "1"}
 
 
 def test_scores_come_back_in_order_with_identity(client: TestClient):
@@ -96,7 +93,8 @@ def test_the_total_brings_its_factors():
     with opened(create_app(Builder().reward_set("shapes"))) as client:
         body = score(client, item("a red circle and a blue square", "total", image=encoded()))
     assert set(body["results"][0]) == {"total"}
-    assert {"value", "semantic", "reasoning_image", "prompt_image"} <= set(body["results"][0]["total"])
+    assert set(body["results"][0]["total"]) == {"value"}
+    assert {"semantic", "reasoning_image", "prompt_image"} <= set(body["parts"][0]["total"])
 
 
 @pytest.mark.parametrize("image", ["%%%", "é", base64.b64encode(b"no picture").decode()])
@@ -138,12 +136,12 @@ def test_the_size_limit_and_the_token():
 def test_concurrent_requests_share_a_batch():
     judge = ScriptedJudge(lambda sample: Score(value=len(sample.prompt) / 100))
     app = create_app(RewardSet({"x": judge}))
-    app.state.batching.seconds = 0.3
+    app.state.lanes.seconds = 0.3
     with opened(app) as client, ThreadPoolExecutor(8) as pool:
         prompts = ["p" * length for length in range(1, 9)]
         answers = list(pool.map(lambda prompt: score(client, item(prompt, "x")), prompts))
     assert [answer["results"][0]["x"]["value"] for answer in answers] == [len(prompt) / 100 for prompt in prompts]
-    assert app.state.batching.batches["x"] < 8
+    assert app.state.lanes.batches["x"] < 8
 
 
 def test_a_failed_judge_answers_for_its_batch_and_the_server_lives():
@@ -197,25 +195,39 @@ def test_a_slow_judge_blocks_neither_health_nor_other_judges():
 
 
 def test_judges_that_share_a_model_take_turns():
-    class Model:
-        fingerprint = "m"
+    together, most = 0, 0
+    lock = threading.Lock()
 
-    class Server(Model):
-        def traffic(self) -> str:
-            return ""
+    def slow(_: Sample) -> Outcome:
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+        time.sleep(0.05)
+        with lock:
+            together -= 1
+        return Score(value=1.0)
 
-        def ready(self) -> None:
-            pass
+    judges = {name: ScriptedJudge(slow, name) for name in ("a", "b")}
+    for turns, at_once in (([{"a", "b"}], 1), ([], 2)):
+        most = 0
+        with opened(create_app(RewardSet(judges, turns=turns))) as client, ThreadPoolExecutor(4) as pool:
+            wanted = [("a",), ("b",), ("a",), ("b",)]
+            bodies = list(pool.map(lambda names: score(client, item("p", *names)), wanted))
+        assert all(body["errors"] == [{}] for body in bodies)
+        assert most == at_once
 
-    def judge(model: object) -> ScriptedJudge:
-        made = ScriptedJudge(lambda _: Score(value=1.0))
-        made.models = [model]  # type: ignore[attr-defined]
-        return made
 
-    shared, server = Model(), Server()
-    judges = {"a": judge(shared), "b": judge(server), "c": judge(shared), "d": judge(server), "e": judge(Model())}
-    groups = [sorted(group) for group in batching._taking_turns(judges)]
-    assert sorted(groups) == [["a", "c"], ["b"], ["d"], ["e"]]
+@pytest.mark.parametrize(
+    ("model", "turns"),
+    [
+        ({"use": "tests.plugins.scripted_vlm"}, [{"semantic", "spatial", "reasoning_image"}]),
+        ({"use": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "model": "m"}, []),
+    ],
+)
+def test_a_builder_tells_which_judges_share_a_model_of_this_process(model: dict[str, Any], turns: list[set[str]]):
+    rewards = Builder().reward_set("semantic,geometric,spatial,reasoning_image", model)
+    assert rewards.turns == turns
 
 
 @pytest.mark.parametrize(
@@ -355,6 +367,6 @@ def test_large_bodies_and_pictures_are_read_elsewhere(client: TestClient):
     buffer = io.BytesIO()
     noise.save(buffer, "PNG", compress_level=0)
     body = score(client, item(image=base64.b64encode(buffer.getvalue()).decode()), item("a red bench"))
-    assert body["results"] == [{"geometric": {"value": 1.0, "1: left of": 1.0}}, {}]
+    assert body["results"] == [{"geometric": {"value": 1.0}}, {}]
     refused = client.post("/score", json={"requests": [item("p", "nonesuch", image="A" * 5_000_000)]})
     assert (refused.status_code, refused.json()["detail"][:23]) == (400, "no reward named nonesuc")
