@@ -27,20 +27,38 @@ from reports.score_export import remark_lines, unscored_lines, write_scores
 KEPT = 2000
 """Most samples that the page is made of."""
 LINES = 100
-"""Most remarks, and most unscored samples, that are named."""
+"""Most remarks, and most unscored samples, that are named; most kinds of them that are counted apart."""
+OTHERS = "of other kinds"
 
 
 @dataclass(slots=True)
 class Lines:
-    """The first of many lines, and how many there are."""
+    """The first of many lines, and how many there are of each kind, with the first line of the kind."""
 
     first: list[str] = field(default_factory=list)
-    count: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, lines: Sequence[str]) -> None:
-        """Count the lines, and keep them as long as there are few."""
-        self.count += len(lines)
-        self.first += lines[: LINES - len(self.first)]
+    def add(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Count (kind, line) pairs, and keep the lines as long as there are few."""
+        self.first += [line for _, line in lines[: LINES - len(self.first)]]
+        for name, line in lines:
+            known = name if name in self.kinds or len(self.kinds) < LINES else OTHERS
+            self.kinds[known] += 1
+            self.examples.setdefault(known, line)
+
+    @property
+    def count(self) -> int:
+        """How many there are in all."""
+        return self.kinds.total()
+
+    @property
+    def grouped(self) -> list[str]:
+        """A line a kind: the most frequent first, with an example."""
+        return [
+            self.examples[name] if count == 1 else f"{count} samples: {name}; such as {self.examples[name]}"
+            for name, count in self.kinds.most_common()
+        ]
 
 
 @dataclass(frozen=True, slots=True)

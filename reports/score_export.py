@@ -95,10 +95,10 @@ def write_scores(run: RunData) -> Path:
     return path
 
 
-def remark_lines(run: RunData) -> list[str]:
-    """One line for every picture that is odd but was judged: which, and what is odd about it."""
+def remark_lines(run: RunData) -> list[tuple[str, str]]:
+    """(what is odd, a line that also says about which) of every picture that is odd but was judged."""
     return [
-        f"{sample.id}: {picture_name(sample.image)}: {remark}"
+        (remark, f"{sample.id}: {picture_name(sample.image)}: {remark}")
         for sample in run.samples.values()
         if sample.image is not None
         for remark in _texts(sample.meta.get(PICTURE_REMARKS))
@@ -109,8 +109,8 @@ def _texts(value: Json) -> list[str]:
     return [str(entry) for entry in value] if isinstance(value, list) else []
 
 
-def unscored_lines(run: RunData) -> list[str]:
-    """One line for every sample that a judge should have scored and did not: which, by whom, why."""
+def unscored_lines(run: RunData) -> list[tuple[str, str]]:
+    """(by whom and why, a line that also says which) of every sample that a judge should have scored and did not."""
     lines = []
     for sample in run.samples.values():
         for column in run.judges:
@@ -118,5 +118,6 @@ def unscored_lines(run: RunData) -> list[str]:
             if column.factor == "total" or outcome is None or isinstance(outcome, Score):
                 continue
             if outcome.why.value != "not_applicable":
-                lines.append(f"{sample.id}: {column.name}: {outcome.why.value}: {outcome.detail}")
+                kind = f"{column.name}: {outcome.why.value}"
+                lines.append((kind, f"{sample.id}: {kind}: {outcome.detail}"))
     return lines

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from gotr1_eval.cli.app import ALIASES
-from gotr1_eval.cli.options import AsJson
+from gotr1_eval.cli.options import AsJson, Intervals, Quiet, Verbose
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.runs.request import ROLES, SHORT_FORMS, JudgingRequest, RunRequest, ScoreRequest, option
 
@@ -152,6 +152,9 @@ def run_suite(
     results: Results = None,
     dry_run: DryRun = False,
     list_all: ListAll = False,
+    intervals: Intervals = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Make and judge the pictures of a benchmark, and write the report.
@@ -171,7 +174,7 @@ def run_suite(
     if dry_run:
         show_estimate(foresee(prepared, builder), as_json=as_json)
         return
-    _run(prepared, builder, as_json=as_json)
+    _run(prepared, builder, as_json=as_json, intervals=intervals, quiet=quiet, verbose=verbose)
 
 
 def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
@@ -214,26 +217,38 @@ def _layout(suite: str, builder: Builder) -> PictureLayout:
     return found
 
 
-def score_samples(request: ScoreRequest, *, as_json: AsJson = False) -> None:
+def score_samples(
+    request: ScoreRequest,
+    *,
+    intervals: Intervals = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
+) -> None:
     """Judge pictures and chains made elsewhere, and write the report."""
     from gotr1_eval.bench import prepare_score
     from gotr1_eval.build import Builder
 
     builder = Builder()
-    _run(prepare_score(request, builder), builder, as_json=as_json)
+    prepared = prepare_score(request, builder)
+    _run(prepared, builder, as_json=as_json, intervals=intervals, quiet=quiet, verbose=verbose)
 
 
-def _run(prepared: Prepared, builder: Builder, *, as_json: bool) -> None:
+def _run(prepared: Prepared, builder: Builder, *, as_json: bool, intervals: bool, quiet: bool, verbose: bool) -> None:
     from gotr1_eval.bench import execute, write_results
     from gotr1_eval.cli.finish import show_report
     from gotr1_eval.cli.terminal import Bars, err
 
-    with Bars(builder.traffic) as bars:
-        folder = execute(prepared, builder, bars)
-    official, told, page = write_results(prepared, folder)
-    for line in (*official, *(f"note: {note}" for note in prepared.notes)):
-        err.print(line, markup=False, soft_wrap=True)
-    show_report(told, page, as_json=as_json)
+    err.quiet = quiet  # errors are not the console's, and are still told
+    try:
+        with Bars(builder.traffic) as bars:
+            folder = execute(prepared, builder, bars)
+        official, told, page = write_results(prepared, folder)
+        for line in (*official, *(f"note: {note}" for note in prepared.notes)):
+            err.print(line, markup=False, soft_wrap=True)
+        show_report(told, page, as_json=as_json, intervals=intervals, quiet=quiet, verbose=verbose)
+    finally:
+        err.quiet = False
 
 
 def _sum_up(request: RunRequest, results: Path, builder: Builder, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gotr1_eval.cli.options import AsJson, Export, MinCoverage, split_names
+from gotr1_eval.cli.options import AsJson, Export, Intervals, MinCoverage, Verbose, split_names
 from gotr1_eval.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def report(
         bool, typer.Option("--all", help="Show all samples; those beyond 200 go into report_files beside the page.")
     ] = False,
     min_coverage: MinCoverage = 0.95,
+    intervals: Intervals = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the report page of each run (also of one that is still going on) and print its table."""
@@ -140,7 +142,8 @@ def report(
             err.print(f"report: {write_training_page(run)}", markup=False, soft_wrap=True)
             continue
         try:
-            show_report(*write_report(run, min_coverage, everything=everything), as_json=as_json)
+            told, page = write_report(run, min_coverage, everything=everything)
+            show_report(told, page, as_json=as_json, intervals=intervals, verbose=verbose)
         except RunError as error:
             incomplete.append(str(error))
     if incomplete:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from gotr1_eval.cli.terminal import err, out, show_table
+from gotr1_eval.cli.run_table import show_table
+from gotr1_eval.cli.terminal import err, out
 from gotr1_eval.core.errors import RunError
 from reports.published.peers import Peers
 
@@ -22,36 +23,52 @@ if TYPE_CHECKING:
 
 
 SHOWN = 20
-"""Unscored samples, and odd pictures, that are named in the terminal."""
+"""Most kinds of trouble that are named in the terminal."""
 
 
-def show_report(told: Digest, page: Path, *, as_json: bool) -> None:
+def show_report(
+    told: Digest, page: Path, *, as_json: bool, intervals: bool = False, quiet: bool = False, verbose: bool = False
+) -> None:
     """Print what `reports.run_report.write_report` gives of a finished run.
+
+    Args:
+        intervals: the table has both intervals.
+        quiet: the table alone.
+        verbose: odd and unscored samples are named one by one, not counted by kind.
 
     Raises:
         RunError: a cell of the table has fewer scored samples than asked for; everything is saved all the same.
     """
-    from reports.published.peers import ceiling_lines, peers_of
-
     run, table = told.run, told.table
-    show_table(table, as_json=as_json)
-    if not as_json:
-        show_peers(peers_of(run, table))
-    for line in [*run.remarks, *ceiling_lines(run)]:
-        err.print(f"note: {line}", markup=False, soft_wrap=True)
-    for word, lines in (("note", told.remarks), ("unscored", told.unscored)):
-        for line in lines.first[:SHOWN]:
-            err.print(f"{word}: {line}", markup=False, soft_wrap=True)
-        if lines.count > SHOWN:
-            err.print(f"{word}: and {lines.count - SHOWN} more", markup=False)
-    if all(cell.mean is None for row in table.rows.values() for cell in row.values()):
-        err.print("note: nothing was scored; the reasons are in the report", markup=False)
-    err.print(f"report: {page}", markup=False, soft_wrap=True)
+    show_table(table, as_json=as_json, intervals=intervals)
+    if not quiet:
+        _show_beside(told, page, as_json=as_json, verbose=verbose)
     if table.gaps:
         raise RunError(
             f"{run.folder}: {len(table.gaps)} of the table's cells have under {table.min_coverage:.0%} of their "
             "samples scored (see the reasons in the report); the run is saved and marked incomplete"
         )
+
+
+def _show_beside(told: Digest, page: Path, *, as_json: bool, verbose: bool) -> None:
+    """Published rows, notes, what was not scored and why, and where the page is."""
+    from reports.published.peers import ceiling_lines, peers_of
+
+    run, table = told.run, told.table
+    if not as_json:
+        show_peers(peers_of(run, table))
+    for line in [*run.remarks, *ceiling_lines(run)]:
+        err.print(f"note: {line}", markup=False, soft_wrap=True)
+    for word, lines in (("note", told.remarks), ("unscored", told.unscored)):
+        named = lines.first if verbose else lines.grouped[:SHOWN]
+        rest = lines.count - len(named) if verbose else len(lines.kinds) - len(named)
+        for line in named:
+            err.print(f"{word}: {line}", markup=False, soft_wrap=True)
+        if rest:
+            err.print(f"{word}: and {rest} more{'' if verbose else ' kinds'}; the scores say all", markup=False)
+    if all(cell.mean is None for row in table.rows.values() for cell in row.values()):
+        err.print("note: nothing was scored; the reasons are in the report", markup=False)
+    err.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
 def show_peers(groups: Sequence[Peers]) -> None:

@@ -33,6 +33,11 @@ Tile = Annotated[
 MinCoverage = Annotated[
     float, typer.Option("--min-coverage", min=0.0, max=1.0, help="Exit with an error when fewer are scored.")
 ]
+Intervals = Annotated[
+    bool, typer.Option("--intervals", help="Show both ends of every interval, over prompts and over seeds.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only the table; no progress, notes or reasons.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Name every odd and every unscored sample (up to 100).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 Export = Annotated[
     list[Path] | None,

@@ -1,25 +1,36 @@
-"""What a terminal shows: progress bars with rate and time left, and the summary table."""
+"""What a terminal shows: text of other people without its control codes, and progress with rate and time left."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import monotonic
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table as RichTable
+from rich.segment import Segment
 from rich.text import Text
 
-from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.runs.estimate import Estimate
-from reports.run_summary import Table, table_json
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-INTERVALS = (
-    "95 % intervals: prompts (other prompts of the kind, bootstrap), seeds (other pictures of these very prompts)"
-)
+LINE_EVERY = 30.0
+"""Seconds between two lines of progress where no terminal shows a bar, as in the log of a batch job."""
+_CODES = {*range(32), *range(127, 160)} - {ord("\t"), ord("\n")}
+_HARMLESS = dict.fromkeys(_CODES, "\N{REPLACEMENT CHARACTER}")
+
+
+class HarmlessConsole(Console):
+    """Shows prompts, replies and file names as text: no code of theirs moves the cursor or renames the window."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments, of which only the console's own carry codes."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else text.translate(_HARMLESS), style, control)
+
+
+out = HarmlessConsole(highlight=False)
+err = HarmlessConsole(stderr=True, highlight=False)
 
 
 class _Rate(ProgressColumn):
@@ -62,6 +73,8 @@ class Bars:
         )
         self._task = self._progress.add_task("", visible=False)
         self._stage, self._done, self._total = "", 0, 0
+        self._begun = self._told = monotonic()
+        self._first = 0
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -82,33 +95,23 @@ class Bars:
         if done:
             err.print(f"{stage}: {done} of {total} were there already")
         self._stage, self._done, self._total = stage, done, total
+        self._begun = self._told = monotonic()
+        self._first = done
         self._task = self._progress.add_task(stage, total=total, completed=done)
 
     def advance(self, items: int) -> None:
         """Moves the bar of the stage."""
         self._done += items
         self._progress.advance(self._task, items)
+        if not err.is_terminal and monotonic() - self._told >= LINE_EVERY:
+            self._told = monotonic()
+            err.print(self._line(self._told - self._begun), markup=False, soft_wrap=True)
 
-
-def show_table(table: Table, *, as_json: bool) -> None:
-    """The summary table on stdout."""
-    if as_json:
-        out.print(json.dumps(table_json(table), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
-        return
-    grid = RichTable(title=None, box=None, pad_edge=False, header_style="bold")
-    grid.add_column("category")
-    for column in table.judges:
-        grid.add_column(Text(column.factor.replace("_", " ")), justify="right")
-    for category, row in table.rows.items():
-        grid.add_row(Text(category), *(_cell(row[column.name]) for column in table.judges))
-    out.print(grid)
-    if any(cell.low is not None for row in table.rows.values() for cell in row.values()):
-        out.print(INTERVALS, style="dim", markup=False, soft_wrap=True)
-    for column in table.judges:
-        if column.name != column.factor:
-            out.print(f"{column.factor.replace('_', ' ')}: {column.name}", style="dim", markup=False, soft_wrap=True)
-    for gap in table.gaps:
-        out.print(f"incomplete: {gap} (needed {table.min_coverage:.0%})", markup=False)
+    def _line(self, seconds: float) -> str:
+        """How far the stage is, for a log."""
+        rate = (self._done - self._first) / seconds
+        left = round((self._total - self._done) / rate) if rate else 0
+        return f"{self._stage}: {self._done} of {self._total}, {rate:.2g}/s, {left // 3600}:{left // 60 % 60:02} h left"
 
 
 def show_estimate(counts: Estimate, *, as_json: bool) -> None:
@@ -118,16 +121,3 @@ def show_estimate(counts: Estimate, *, as_json: bool) -> None:
         return
     for name, count in counts.json().items():
         out.print(f"{name.replace('_', ' '):<22}{'-' if count is None else format(count, ',')}", markup=False)
-
-
-def _cell(summary: Summary) -> Text:
-    """The mean over its intervals and counts; a count of zero is left out, except of those that were scored."""
-    mean = Text("-" if summary.mean is None else f"{summary.mean:.3f}")
-    spans = {"prompts": (summary.low, summary.high), "seeds": (summary.seeds_low, summary.seeds_high)}
-    lines = [
-        f"{name} [{low:.3f}, {high:.3f}]" for name, (low, high) in spans.items() if low is not None and high is not None
-    ]
-    counts = [f"n={summary.scored}"]
-    named = {"unscored": summary.unscored, "n/a": summary.not_applicable, "missing": summary.missing}
-    counts += [f"{name} {count}" for name, count in named.items() if count]
-    return mean.append("".join(f"\n{line}" for line in [*lines, ", ".join(counts)]), style="dim")

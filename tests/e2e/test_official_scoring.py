@@ -106,8 +106,8 @@ def test_every_mean_shows_both_intervals(geneval: Path, capsys: pytest.CaptureFi
     table = dict(re.findall(r"^(\S[a-z_ ]+?)  +([0-9.]+)$", out, re.M))
     assert table == {"single_object": "0.500", "counting": "0.500", "colors": "0.750", "all": "0.625",
                      "mean of tasks": "0.583"}  # fmt: skip
-    assert "prompts [0.500, 1.000]" in out
-    assert "seeds [" in out
+    assert "0.750 ±.250" in out
+    assert " ±" in out
     assert "colors           = 75.00% (3 / 4), 95 % over prompts [0.5000, 1.0000], over seeds [" in err
     summary = json.loads((geneval / "run" / "summary.json").read_text())
     assert summary["tasks"]["colors"]["over_prompts"] == [0.5, 1.0]

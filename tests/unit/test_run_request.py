@@ -28,7 +28,13 @@ def asked(**values: object) -> RunRequest:
 def test_every_field_is_an_option():
     options = set(inspect.signature(bench).parameters)
     assert options >= set(RunRequest.model_fields) | set(SHORT_FORMS)
-    assert set(inspect.signature(score).parameters) == {*ScoreRequest.model_fields, "as_json"}
+    assert set(inspect.signature(score).parameters) == {
+        *ScoreRequest.model_fields,
+        "as_json",
+        "intervals",
+        "quiet",
+        "verbose",
+    }
     assert not set(inspect.signature(generate).parameters) & {"judges", "images", *ROLES}
 
 
