@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gotr1_eval.cli.run_table import show_table
-from gotr1_eval.cli.terminal import err, out
+from gotr1_eval.cli.terminal import err, out, side_by_side
 from gotr1_eval.core.errors import RunError
 from reports.published.peers import Peers
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reports.run_report import Digest
 
 
+_GAP = 2
+_LABELS = 32
+"""Most columns of the terminal that a table's labels take before they are folded."""
 SHOWN = 20
 """Most kinds of trouble that are named in the terminal."""
 
@@ -128,18 +131,40 @@ def finish_document(document: Document, export: Sequence[Path], *, as_json: bool
 
 
 def _show(grid: Grid) -> None:
+    """One table, or several below each other where the width holds no more columns; the first column is in each."""
     out.print(grid.title, style="bold", markup=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, name in enumerate(grid.columns):
-        table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
-    for row in grid.rows:
-        table.add_row(*map(_cell, row))
-    out.print(table)
+    cells, widths = _laid_out(grid, broken=False)
+    if sum(width + _GAP for width in widths) - _GAP > out.width:
+        cells, widths = _laid_out(grid, broken=True)
+    first = min(widths[0], _LABELS)
+    for group in side_by_side(widths[1:], out.width - first, _GAP) or [[]]:
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+        table.add_column(Text(grid.columns[0]), overflow="fold", min_width=first)
+        for place in group:
+            table.add_column(Text(grid.columns[place + 1]), justify="right", overflow="fold")
+        for row in cells:
+            table.add_row(row[0], *(row[place + 1] for place in group))
+        out.print(table)
     for note in grid.notes:
         out.print(note, style="dim", markup=False, soft_wrap=True)
     out.print()
 
 
-def _cell(cell: Cell) -> Text:
+def _laid_out(grid: Grid, *, broken: bool) -> tuple[list[list[Text]], list[int]]:
+    """The cells, and how many characters each column takes.
+
+    Args:
+        broken: what stands behind an interval has a line of its own.
+    """
+    cells = [[_cell(cell, broken=broken) for cell in row] for row in grid.rows]
+    widths = [max(map(len, name.split(" "))) for name in grid.columns]
+    for row in cells:
+        lines = ([len(line) for line in cell.plain.split("\n")] for cell in row)
+        widths = [max(width, *of) for width, of in zip(widths, lines, strict=True)]
+    return cells, widths
+
+
+def _cell(cell: Cell, *, broken: bool) -> Text:
     text = Text(cell.text, style="bold" if cell.strong else "")
-    return text.append(f"\n{cell.detail}", style="dim not bold") if cell.detail else text
+    detail = cell.detail.replace("] ", "]\n") if broken else cell.detail
+    return text.append(f"\n{detail}", style="dim not bold") if detail else text

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table as Grid
 from rich.text import Text
 
-from gotr1_eval.cli.terminal import out
+from gotr1_eval.cli.terminal import out, side_by_side
 from gotr1_eval.core.statistics.summary import Summary
 from reports.run_data import JudgeColumn
 from reports.run_summary import Table, table_json
@@ -69,16 +69,9 @@ def _show_means(table: Table) -> None:
 def _blocks(table: Table) -> Iterator[Sequence[JudgeColumn]]:
     """The judges in as few tables as the terminal's width allows."""
     fixed = max(map(len, ["category", *table.rows])) + _GAP + max(len(str(_due([*r.values()]))) for r in _rows(table))
-    block: list[JudgeColumn] = []
-    left = out.width - fixed
-    for column in table.judges:
-        needed = _GAP + _width(column, table)
-        if block and needed > left:
-            yield block
-            block, left = [], out.width - fixed
-        block.append(column)
-        left -= needed
-    yield block
+    widths = [_width(column, table) for column in table.judges]
+    for group in side_by_side(widths, out.width - fixed, _GAP):
+        yield [table.judges[place] for place in group]
 
 
 def _rows(table: Table) -> Sequence[dict[str, Summary]]:

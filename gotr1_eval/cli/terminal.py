@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from types import TracebackType
 
@@ -112,6 +112,24 @@ class Bars:
         rate = (self._done - self._first) / seconds
         left = round((self._total - self._done) / rate) if rate else 0
         return f"{self._stage}: {self._done} of {self._total}, {rate:.2g}/s, {left // 3600}:{left // 60 % 60:02} h left"
+
+
+def side_by_side(widths: Sequence[int], room: int, gap: int = 2) -> list[list[int]]:
+    """Places of columns in as few groups as the room holds, in order; a column that is wider stands alone.
+
+    Args:
+        widths: of the columns, in characters.
+        room: of a group, what stands before its columns taken off.
+        gap: before each column.
+    """
+    groups, left = list[list[int]](), -1
+    for place, width in enumerate(widths):
+        if width + gap > left or not groups:
+            groups.append([])
+            left = room
+        groups[-1].append(place)
+        left -= width + gap
+    return groups
 
 
 def show_estimate(counts: Estimate, *, as_json: bool) -> None:

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from gotr1_eval.cli import run_table, terminal
-from gotr1_eval.cli.finish import show_report
+from gotr1_eval.cli.finish import finish_document, show_report
 from gotr1_eval.core.statistics.summary import Summary
+from reports.documents import Cell, Document, Grid
 from reports.run_data import JudgeColumn
 from reports.run_report import Digest, Lines
 from reports.run_summary import Table
@@ -80,6 +81,18 @@ def test_a_count_that_is_not_the_rows_stands_below_its_mean(capsys: pytest.Captu
         line for line in shown(capsys, table(of, ("color",)), intervals=True) if " 0.600 " in line and "17" in line
     ]
     assert line.split()[-4:] == ["unscored", "2,", "missing", "1"]
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7, 20])
+def test_other_tables_fit_80_columns(columns: int, capsys: pytest.CaptureFixture[str]):
+    cell = Cell("0.350 #1", "[0.173, 0.531] n=20, not applicable 10", strong=True)
+    label = Cell("a run whose folder has a name that is longer than anybody would like it to be")
+    names = ("run", *(f"category {place}" for place in range(columns)))
+    grid = Grid("a table", names, ((label, *[cell] * columns),))
+    finish_document(Document("runs", (grid,), (), (), (), None), (), as_json=False)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.count("[0.173, 0.531]") == printed.count("n=20, not applicable 10") == columns
 
 
 def test_reasons_are_grouped(capsys: pytest.CaptureFixture[str], tmp_path):
