@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from reports.run_report import Digest
 
 R = TypeVar("R", bound=JudgingRequest)
-_NAMING = ("use", "ckpt", "device")
-"""Settings of a generator that name it, and are in its fingerprint; the others decide samples by their names."""
 WITHOUT_MODELS = "without_models"
 """The reward set that looks at chains alone and asks no model."""
 
@@ -210,7 +208,7 @@ def _pictures(prepared: Prepared, builder: Builder) -> tuple[PictureSource, dict
         pictures: PictureSource = GeneratedPictures(builder.generator(request.generator))
     else:
         pictures = FolderPictures(request.images or Path(), list(prepared.samples), suite.layout)
-    sampling = {name: value for name, value in (request.generator or {}).items() if name not in _NAMING}
+    sampling = {} if request.generator is None else builder.deciding(request.generator)
     settings: dict[str, Json] = {
         "suite": suite.name,
         "categories": [*chosen_categories(suite, request.categories)],

@@ -135,6 +135,11 @@ class Builder:
         """A generator, built once per spec."""
         return cast(Generator, self._build(GENERATORS, spec))
 
+    def deciding(self, spec: Mapping[str, Json]) -> dict[str, Json]:
+        """The given settings of a generator by which a picture may be another one, beside its fingerprint."""
+        _, settings = self._read(GENERATORS, spec)
+        return {name: value for name, value in spec.items() if name not in {"use", *settings.undeciding}}
+
     def token_budget(self, spec: Mapping[str, Json]) -> TokenBudget:
         """What a sample of the generator takes; reads its configuration, loads no weights."""
         module, settings = self._read(GENERATORS, spec)

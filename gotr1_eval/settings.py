@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -19,6 +19,9 @@ class Settings(BaseModel):
     """The base of all settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    undeciding: ClassVar[frozenset[str]] = frozenset()
+    """Of a generator's settings those that change no picture (a device, an address), or that its fingerprint holds by
+    their content: a run resumes when they differ."""
 
 
 def read_component(text: str, where: str = "component") -> dict[str, Json]:

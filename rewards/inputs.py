@@ -19,6 +19,7 @@ from gotr1_eval.core.perception import FileDetector, PictureDetections
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, open_picture, open_stored, picture_name, picture_size
+from gotr1_eval.files.remote_pictures import NOT_MADE
 
 NO_BOX = "no readable box in the chain"
 IN_MEMORY = "detections from a file need picture files, got one in memory"
@@ -55,6 +56,22 @@ def refuse_without_plan(samples: Iterable[Sample], judges: Mapping[str, Judge], 
             + NOTATIONS,
             path=source,
         )
+
+
+def never_made(sample: Sample) -> Unscored | None:
+    """Why the generator made no picture for the sample; None where it made one, or nobody says why there is none."""
+    told = sample.meta.get(NOT_MADE)
+    if sample.image is not None or not isinstance(told, dict):
+        return None
+    return Unscored(why=Why(str(told["why"])), detail=f"the generator made no picture: {told['detail']}")
+
+
+def without_picture(sample: Sample, judge: Judge) -> Unscored | None:
+    """What stands for the outcome of a judge that needs the picture which the generator has not made; None where the
+    judge reads the chain, and there is one."""
+    if judge.looks_at in ("prose", "plan") and sample.chain is not None:
+        return None
+    return never_made(sample)
 
 
 def require_picture(sample: Sample) -> Image.Image | Unscored:

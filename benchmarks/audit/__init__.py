@@ -48,6 +48,7 @@ class AuditPictures:
 
     name = "audit"
     fingerprint = f"audit-{VERSION}"
+    independent = True
 
     def __init__(self, plan: Sequence[Planned]) -> None:
         self._pictures: dict[str, Callable[[], Image.Image]] = {

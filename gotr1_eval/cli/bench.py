@@ -185,6 +185,7 @@ def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
     from gotr1_eval.runs.description import expected_of
     from gotr1_eval.runs.layouts import write_layout
     from gotr1_eval.runs.store import read_info, read_samples
+    from rewards.inputs import never_made
 
     builder = Builder()
     official = None if layout is None else _layout(layout, builder)
@@ -196,6 +197,8 @@ def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
         folder = execute(prepared, builder, bars)
     count = sum(expected_of(read_info(folder)).values())
     err.print(f"{count} samples in {folder}", markup=False, soft_wrap=True)
+    if reasons := [missing.detail for sample in read_samples(folder).values() if (missing := never_made(sample))]:
+        err.print(f"{len(reasons)} of them without a picture; {reasons[0]}", markup=False, soft_wrap=True)
     if official is not None:
         target = folder / str(layout).partition(",")[0]
         written = write_layout(official, planned, list(read_samples(folder).values()), target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -172,9 +172,11 @@ def list_plugins(
         VLMS,
         YES_NO,
     )
+    from gotr1_eval.core.protocols import ABILITIES
     from rewards.reward_set import shipped_sets
 
-    listed = {
+    can = {name: [word for word in ABILITIES if word in stated] for name, stated in GENERATORS.stated("CAN").items()}
+    listed: dict[str, Mapping[str, str]] = {
         "judges": JUDGES.list(),
         "models": VLMS.list(),
         "detectors": DETECTORS.list(),
@@ -193,16 +195,16 @@ def list_plugins(
             raise UsageError(f"list: no kind {kind!r}{nearest_name(kind, listed)} (known: {', '.join(listed)})")
         listed = {kind: listed[kind]}
     if as_json:
-        out.print(
-            json.dumps({name: dict(entries) for name, entries in listed.items()}, indent=2),
-            markup=False,
-            soft_wrap=True,
-        )
+        content: dict[str, object] = {name: dict(entries) for name, entries in listed.items()}
+        content |= {"generators-can": can} if "generators" in listed else {}
+        out.print(json.dumps(content, indent=2), markup=False, soft_wrap=True)
         return
     for name, entries in listed.items():
         out.print(f"[bold]{name}[/bold]")
         for entry, line in entries.items():
             out.print(f"  {entry:<22}{line}", markup=False, soft_wrap=True)
+            if name == "generators":
+                out.print(f"  {'':<22}{', '.join(can[entry])}", markup=False, soft_wrap=True)
 
 
 class Dtype(StrEnum):

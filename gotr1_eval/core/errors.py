@@ -18,8 +18,10 @@ The command line prints one line for each of these and no traceback; anything el
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 from gotr1_eval.core.secrets import redact
@@ -107,16 +109,25 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-EXTRAS = {
-    "ray": "'ray[data]'", "spacy": "spacy", "serve": "fastapi uvicorn", "trackers": "tensorboard",
-    "ocr": "rapidocr onnxruntime",
-}  # fmt: skip
-"""What each extra of pyproject.toml brings, as pip takes it."""
+_OF_EXTRA = re.compile(r"([\w.-]+)(\[[\w,]+\])?.*\bextra == ['\"](\w+)['\"]")
+
+
+def extras() -> dict[str, dict[str, str]]:
+    """Extra -> its packages -> each as pip takes it, from the project's own metadata; without the developers' one."""
+    found: dict[str, dict[str, str]] = {}
+    try:
+        requirements = metadata.requires("gotr1-eval") or []
+    except metadata.PackageNotFoundError:  # run from a folder of its sources
+        requirements = []
+    for requirement in requirements:
+        if (match := _OF_EXTRA.match(requirement)) and match[3] != "dev":
+            found.setdefault(match[3], {})[match[1]] = f"'{match[1]}{match[2]}'" if match[2] else match[1]
+    return found
 
 
 def install_hint(extra: str) -> str:
     """The command that brings an extra: by its packages, since nothing says where the project was installed from."""
-    return f"pip install {EXTRAS[extra]}"
+    return f"pip install {' '.join(extras().get(extra, {extra: extra}).values())}"
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -28,6 +28,8 @@ class Why(StrEnum):
     """The model or server failed (also out of memory); asked again on every resume."""
     NO_INPUT = "no_input"
     """What the judge needs is missing: no chain, no picture, or a picture that cannot be opened."""
+    NOT_GENERATED = "not_generated"
+    """The generator made no picture and says why: its safety checker, a server's refusal; no fault of any judge."""
     UNDEFINED = "undefined"
     """The metric has no value for this input; an official script ends there with an exception."""
     NOT_APPLICABLE = "not_applicable"

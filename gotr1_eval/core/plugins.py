@@ -40,6 +40,13 @@ class Registry:
         """Name -> first line of the module's docstring, sorted by name."""
         return {name: summary for name, (_, _, summary) in sorted(self._files().items())}
 
+    def stated(self, constant: str) -> Mapping[str, tuple[str, ...]]:
+        """Name -> the texts that a plug-in's module states under a name at its top level; none where it does not."""
+        return {
+            name: _stated(source, source.stat().st_mtime_ns, constant)
+            for name, (_, source, _) in sorted(self._files().items())
+        }
+
     def load(self, name: str) -> ModuleType:
         """The plug-in's module.
 
@@ -111,6 +118,15 @@ def _summary(source: Path, changed: int) -> str | None:
     if not any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
         return None
     return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+@cache
+def _stated(source: Path, changed: int, constant: str) -> tuple[str, ...]:
+    """A tuple of texts, written out as such; raises ValueError for anything that would have to be computed."""
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == constant for to in node.targets):
+            return tuple(map(str, ast.literal_eval(node.value)))
+    return ()
 
 
 def _locations(package: str) -> list[Path]:

@@ -24,7 +24,9 @@ EMBEDDED = "embedded_picture"
 """The key that says where in a Parquet file the picture's bytes are: file, row, column and the picture's own name."""
 PICTURE_REMARKS = "picture_remarks"
 """The key that holds what is odd about the picture."""
-OWN_KEYS = (IMAGE_URL, EMBEDDED, PICTURE_REMARKS)
+NOT_MADE = "picture_not_made"
+"""The key that says why the generator made no picture: ``{"why": ..., "detail": ...}``, as of an `Unscored`."""
+OWN_KEYS = (IMAGE_URL, EMBEDDED, PICTURE_REMARKS, NOT_MADE)
 """Names in a sample's meta by which pictures are found: what others say about a prompt must not have them."""
 MOST_BYTES = 256 << 20
 """Bytes of a fetched picture."""

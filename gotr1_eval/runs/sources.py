@@ -9,11 +9,11 @@ from typing import Protocol, runtime_checkable
 
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.protocols import Generator, PictureLayout
+from gotr1_eval.core.protocols import Generated, Generator, Independent, PictureLayout
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.embedded import EmbeddedPictures
 from gotr1_eval.files.pictures import PictureError, picture_remarks
-from gotr1_eval.files.remote_pictures import EMBEDDED, PICTURE_REMARKS
+from gotr1_eval.files.remote_pictures import EMBEDDED, NOT_MADE, PICTURE_REMARKS
 from gotr1_eval.files.tables import tell
 from gotr1_eval.runs.picture_folders import match_pictures
 from gotr1_eval.runs.store import save_bytes, save_image
@@ -34,6 +34,11 @@ class PictureSource(Protocol):
 
     def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The same for these samples alone."""
+        ...
+
+    @property
+    def independent(self) -> bool:
+        """Whether a sample's picture is the same whatever else is made together with it."""
         ...
 
     def fitting_tile(self, most: int) -> int:
@@ -58,6 +63,7 @@ class _NoModel:
     """A source whose pictures exist already."""
 
     fingerprint: str
+    independent = True
 
     def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The same, whatever the samples."""
@@ -75,6 +81,7 @@ class GeneratedPictures:
         self.generator = generator
         self.name = generator.name
         self.fingerprint = generator.fingerprint
+        self.independent = isinstance(generator, Independent) and generator.independent
 
     def fingerprint_of(self, planned: Iterable[Sample]) -> str:
         """The generator's."""
@@ -90,16 +97,15 @@ class GeneratedPictures:
         generated = self.generator.generate(prompts, [sample.seed or 0 for sample in planned])
         if len(generated) != len(planned):
             raise BackendError(f"generator {self.name} made {len(generated)} pictures for {len(planned)} prompts")
-        return [
-            replace(
-                sample,
-                chain=made.chain,
-                image=save_image(run, sample.id, made.image),
-                generator=self.name,
-                meta={**sample.meta, **made.meta, "truncated": made.truncated},
-            )
-            for sample, made in zip(planned, generated, strict=True)
-        ]
+        return [self._kept(sample, made, run) for sample, made in zip(planned, generated, strict=True)]
+
+    def _kept(self, sample: Sample, made: Generated, run: Path) -> Sample:
+        before = {key: fact for key, fact in sample.meta.items() if key != NOT_MADE}
+        meta: dict[str, Json] = {**before, **made.meta, "truncated": made.truncated}
+        if made.missing is not None:
+            meta[NOT_MADE] = {"why": made.missing.why.value, "detail": made.missing.detail}
+        image = None if made.image is None else save_image(run, sample.id, made.image)
+        return replace(sample, chain=made.chain, image=image, generator=self.name, meta=meta)
 
 
 def picture_stamp(path: Path) -> str:

@@ -19,6 +19,7 @@ from gotr1_eval.files.remote_pictures import IMAGE_URL, AtHand, at_hand
 from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.sources import PictureSource
 from gotr1_eval.runs.store import Key, Store, tiles
+from rewards.inputs import never_made, without_picture
 from rewards.reward_set import RewardSet
 from rewards.total import Total
 
@@ -136,19 +137,32 @@ def _generate(
     """Make every planned sample that the store does not have yet, or whose picture was deleted.
 
     A tile that is only partly there is made again as a whole, so that its neighbours, and with them its last bits,
-    are the same as in an unbroken run.
+    are the same as in an unbroken run; where pictures do not depend on their neighbours it is completed.
 
     Returns:
         All samples of the plan, in order.
+
+    Raises:
+        RunError: the generator failed on `LEAST_UNANSWERED` samples in a row.
     """
     made = store.samples()
-    todo = [tile for tile in cut if any(lacking(made.get(sample.id)) for sample in tile)]
+    open_ones = [[sample for sample in tile if lacking(made.get(sample.id))] for tile in cut]
+    whole_or_open = zip(cut, open_ones, strict=True)
+    todo = [lacked if pictures.independent else tile for tile, lacked in whole_or_open if lacked]
     progress.start("generate", len(planned), len(planned) - sum(map(len, todo)))
+    in_vain = 0
     for tile in todo:
         finished = pictures.complete(tile, store.folder)
         store.append_samples(finished)
         made |= {sample.id: sample for sample in finished}
         progress.advance(len(tile))
+        in_vain = in_vain + len(tile) if all(map(failed, finished)) else 0
+        if in_vain >= LEAST_UNANSWERED:
+            last = never_made(finished[-1])
+            raise RunError(
+                f"{in_vain} pictures in a row were not made, and the run was stopped: {last.detail if last else ''}; "
+                "what was made is saved, and the same command goes on"
+            )
     return [_addressed(made[sample.id], sample) for sample in planned]
 
 
@@ -159,8 +173,14 @@ def _addressed(made: Sample, planned: Sample) -> Sample:
 
 
 def lacking(sample: Sample | None) -> bool:
-    """Whether a sample was not made yet, or its picture has been deleted since."""
-    return sample is None or (isinstance(sample.image, Path) and not sample.image.exists())
+    """Whether a sample was not made yet, its picture has been deleted since, or the generator failed on it."""
+    return sample is None or failed(sample) or (isinstance(sample.image, Path) and not sample.image.exists())
+
+
+def failed(sample: Sample) -> bool:
+    """Whether the generator failed on the sample, and may do better when it is asked again."""
+    missing = never_made(sample)
+    return missing is not None and missing.why is Why.BACKEND
 
 
 def _judge(
@@ -222,9 +242,14 @@ class TileWork:
 
     def _judge(self, found: AtHand, fresh: list[Judgment]) -> None:
         judges, samples = self.rewards.judges, found.samples
-        # A sample whose picture was lost is not shown to any judge.
+        # A sample whose picture was lost is not shown to any judge, one whose picture was never made to none that
+        # looks at pictures.
+        lost = {
+            factor: [found.lost.get(sample.id) or without_picture(sample, judge) for sample in samples]
+            for factor, judge in judges.items()
+        }
         known = {
-            factor: [self._kept(sample, judge) or found.lost.get(sample.id) for sample in samples]
+            factor: [self._kept(sample, judge) or gone for sample, gone in zip(samples, lost[factor], strict=True)]
             for factor, judge in judges.items()
         }
 
@@ -233,7 +258,8 @@ class TileWork:
             pairs = [pair for pair in zip(samples, outcomes, strict=True) if self._kept(pair[0], judge) is None]
             judged = [_judgment(sample, judge, outcome, seconds / len(pairs)) for sample, outcome in pairs]
             fresh.extend(judged)
-            self.failure = self.failure or _failure(judged, found.lost)
+            hidden = {sample.id for sample, gone in zip(samples, lost[factor], strict=True) if gone}
+            self.failure = self.failure or _failure(judged, hidden)
 
         rows = self.rewards.judge(samples, known, note)
         fresh += self._totals(rows)
@@ -258,9 +284,9 @@ def _judgment(sample: Sample, maker: Judge | Total, outcome: Outcome, seconds: f
     return Judgment(sample=sample.id, judge=maker.name, fingerprint=maker.fingerprint, outcome=outcome, seconds=seconds)
 
 
-def _failure(judged: Sequence[Judgment], lost: Mapping[str, Unscored]) -> str:
+def _failure(judged: Sequence[Judgment], hidden: Collection[str]) -> str:
     """Why the judge failed, when it did on every sample that it was shown; empty when it did not."""
-    shown = [judgment for judgment in judged if judgment.sample not in lost]
+    shown = [judgment for judgment in judged if judgment.sample not in hidden]
     if not shown or any(judgment.final for judgment in shown):
         return ""
     outcome = shown[-1].outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
 import sys
@@ -15,6 +16,8 @@ import benchmarks
 from gotr1_eval import run_benchmark
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.plugins import GENERATORS
+from gotr1_eval.core.protocols import ABILITIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 EXAMPLE = re.compile(r"^```(?:python|toml|csv)\n# (my_package/\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -48,6 +51,18 @@ def test_a_judge_and_a_generator_of_ones_own(package: Path):
     assert set(frames.judgments.judge) == {"brightness"}
     assert frames.judgments.value.between(0, 1).all()
     assert set(frames.samples.generator) == {"crayons-8"}
+
+
+def test_what_generators_can_do_is_listed_in_known_words(capsys: pytest.CaptureFixture[str]):
+    assert run(["list", "generators", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told["generators-can"]) == set(told["generators"])
+    assert told["generators-can"]["janus"] == list(ABILITIES)
+    for name, stated in GENERATORS.stated("CAN").items():
+        assert stated, f"{name} does not say what it can do"
+        assert set(stated) <= set(ABILITIES)
+    assert run(["list", "generators"]) == 0
+    assert "writes chains, gives log-probabilities, trains, batches, takes seeds" in capsys.readouterr().out
 
 
 def test_a_generator_is_foreseen_without_being_built(package: Path, capsys: pytest.CaptureFixture[str]):

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmarks.shapes import ShapesSuite
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BackendError, RunError, UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import read_rows
 from gotr1_eval.runs.job import Job
@@ -71,6 +73,78 @@ def test_the_plan_does_not_depend_on_the_limit():
         f"shapes/{c}/{p:05d}/{i}" for c in ("color", "spatial") for p in (0, 1) for i in (0, 1)
     ]
     assert len({sample.seed for sample in long}) == len(long)
+
+
+class MoodyGenerator(OracleGenerator):
+    """Makes what the oracle makes, but no picture for some calls' prompts."""
+
+    def __init__(self, missing, *, independent=False, keeps_chain=True):
+        super().__init__()
+        self.missing, self.independent, self.keeps_chain = missing, independent, keeps_chain
+
+    def generate(self, prompts, seeds):
+        made = super().generate(prompts, seeds)
+        for place, prompt in enumerate(prompts):
+            if (why := self.missing(prompt)) is not None:
+                gone = Unscored(why=why, detail=f"{why.value} as planned")
+                made[place] = Generated(image=None, chain=made[place].chain if self.keeps_chain else None, missing=gone)
+        return made
+
+
+def refuse_one(why):
+    """Says `why` for the second prompt of the plan alone."""
+    refused = plan()[2].prompt
+    return lambda prompt: why if prompt == refused else None
+
+
+def test_a_refused_picture_is_an_outcome_of_its_own_and_final(tmp_path):
+    painter = MoodyGenerator(refuse_one(Why.NOT_GENERATED))
+    judge = ScriptedJudge(lambda sample: Score(value=1.0))
+    judge.looks_at = "picture"
+    reader = ScriptedJudge(lambda sample: Score(value=float(sample.chain is not None)), name="reader")
+    reader.looks_at = "plan"
+    rewards = RewardSet({"seen": judge, "read": reader})
+    start(tmp_path, rewards, painter)
+    samples = read_samples(tmp_path)
+    gone = [name for name, sample in samples.items() if sample.image is None]
+    assert gone == [sample.id for sample in plan() if sample.prompt == plan()[2].prompt]
+    assert len(list((tmp_path / "images").rglob("*.png"))) == len(samples) - len(gone)
+    outcomes = {(key[0], key[1]): judgment.outcome for key, judgment in read_judgments(tmp_path).items()}
+    for name in gone:
+        assert outcomes[name, "scripted"].why is Why.NOT_GENERATED
+        assert outcomes[name, "scripted"].detail == "the generator made no picture: not_generated as planned"
+        assert outcomes[name, "reader"] == Score(value=1.0)  # its chain is there to be read
+    assert not set(gone) & set(judge.asked)
+    calls = len(painter.calls)
+    start(tmp_path, rewards, painter)
+    assert len(painter.calls) == calls
+
+
+@pytest.mark.parametrize(("independent", "again"), [(False, 4), (True, 2)])
+def test_what_a_generator_failed_on_is_made_on_resume(tmp_path, independent, again):
+    judge = ScriptedJudge(lambda sample: Score(value=1.0))
+    rewards = RewardSet({"seen": judge})
+    start(tmp_path, rewards, MoodyGenerator(refuse_one(Why.BACKEND), independent=independent, keeps_chain=False))
+    open_ones = [judgment.outcome for judgment in read_judgments(tmp_path).values() if not judgment.final]
+    assert [outcome.why for outcome in open_ones] == [Why.BACKEND] * 2
+    healed = MoodyGenerator(lambda prompt: None, independent=independent)
+    start(tmp_path, rewards, healed)
+    assert [len(call) for call in healed.calls] == [again]
+    start(tmp_path / "unbroken", rewards)
+    assert content(tmp_path) == content(tmp_path / "unbroken")
+
+
+def test_a_generator_that_fails_on_everything_stops_the_run(tmp_path):
+    painter = MoodyGenerator(lambda prompt: Why.BACKEND, keeps_chain=False)
+    with pytest.raises(RunError, match=r"8 pictures in a row were not made.*backend as planned"):
+        start(tmp_path, RewardSet({"seen": ScriptedJudge(lambda sample: Score(value=1.0))}), painter)
+    assert len(painter.calls) == 2
+
+
+def test_a_picture_or_the_reason_why_there_is_none():
+    for wrong in ({"image": None}, {"image": Image.new("RGB", (1, 1)), "missing": Unscored(why=Why.NOT_GENERATED)}):
+        with pytest.raises(ValueError, match="a picture, or the reason"):
+            Generated(**wrong)
 
 
 def test_unknown_categories_are_named():

@@ -30,6 +30,7 @@ from gotr1_eval.models.local_model import choose_device, fitting_threads, in_bat
 from gotr1_eval.models.sampled_sequences import SampledChain
 from gotr1_eval.settings import Settings as StrictSettings
 
+CAN = ("writes chains", "gives log-probabilities", "trains", "batches", "takes seeds")
 VERSION = 2
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -50,6 +51,8 @@ class Settings(StrictSettings):
         device: `auto` is the first GPU if there is one.
         dtype: `auto` is float32 on the CPU and float16, as released, on a GPU.
     """
+
+    undeciding = frozenset({"ckpt", "device"})
 
     ckpt: str
     guidance: float = Field(5.0, ge=0, allow_inf_nan=False)
