@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gotr1_eval.cli.options import AsJson, JudgeModel, judge_model_spec
+from gotr1_eval.cli.options import AsJson, JudgeModel, judge_model_spec, split_names
 from gotr1_eval.cli.terminal import err, out
 from gotr1_eval.core.errors import UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reports.agreement.analysis import Agreement
     from reports.agreement.calibration import Calibration
     from reports.agreement.calibration_use import Corrected, Paired
-    from reports.agreement.tables import Cell, Grid
+    from reports.agreement.grids import Cell, Grid
 
 
 Sources = Annotated[
@@ -61,8 +61,19 @@ def agreement(
         str | None,
         typer.Option(
             "--units",
-            help="How many items' pairs Kendall's tau and the pairwise accuracy compare at most, or all; 5000 (1000 "
-            "between judges) if not given. All other numbers are of all items.",
+            help="How many items' pairs the pairwise accuracy compares at most, or all; 5000 (1000 between judges) if "
+            "not given. All other numbers are of all items.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="Against labels of 0 and 1: a score from it on is a verdict of 1.")
+    ] = 0.5,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--family",
+            metavar="JUDGE=SYSTEM,...",
+            help="Systems of a judge's own family: does it favour them? Repeatable.",
         ),
     ] = None,
     out: Annotated[
@@ -72,11 +83,19 @@ def agreement(
 ) -> None:
     """Hold judges against people: coefficients with intervals, and what people's own agreement allows."""
     from reports.agreement.analysis import Options, analyse
+    from reports.agreement.foreign_tables.mapping import read_mapping_or_none
     from reports.agreement.mark_sources import read_sources
-    from reports.agreement.table_mapping import read_mapping_or_none
 
     read = read_sources(sources or [], *read_mapping_or_none(mapping, data))
-    options = Options(people=people, average=average, draws=draws, seed=seed, units=_units(units))
+    options = Options(
+        people=people,
+        average=average,
+        draws=draws,
+        seed=seed,
+        units=_units(units),
+        threshold=threshold,
+        families=dict(map(_family, family or [])),
+    )
     found = analyse(read.people, read.judges, options)
     show_agreement(found, as_json=as_json)
     if out is not None:
@@ -96,6 +115,19 @@ def _units(text: str | None) -> int | Literal["all"] | None:
     if not text.isdecimal() or int(text) < 2:
         raise UsageError(f"--units {text}: expected all, or a whole number from 2")
     return int(text)
+
+
+def _family(text: str) -> tuple[str, list[str]]:
+    """A judge and its systems, as --family says.
+
+    Raises:
+        UsageError: one of them is missing.
+    """
+    judge, _, systems = text.partition("=")
+    names = split_names(systems)
+    if not judge or not names:
+        raise UsageError(f"--family {text}: expected a judge and systems, such as gpt-4o=gpt-image-1,dall-e-3")
+    return judge, names
 
 
 def show_agreement(agreement: Agreement, *, as_json: bool) -> None:
@@ -267,8 +299,8 @@ def _paired(
     by: str,
 ) -> Paired:
     from reports.agreement.calibration_use import pair
+    from reports.agreement.foreign_tables.mapping import read_mapping_or_none
     from reports.agreement.mark_sources import read_sources
-    from reports.agreement.table_mapping import read_mapping_or_none
 
     return pair(read_sources(sources or [], *read_mapping_or_none(mapping, data)), judge, dimension, by)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from gotr1_eval.core.statistics.correlations import Average
-from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.types import Json
+from reports.agreement.foreign_tables.mapping import ANY
 from reports.agreement.judge_agreement import MOST_UNITS, AverageRow, JudgeMarks, JudgeRow, average_row, judge_row
 from reports.agreement.marks import Draws, ItemFacts, Mark, Marks, Unit, base_name
 from reports.agreement.rater_agreement import Ceiling, PeopleRow, consensus, mean_over_categories, people_row
-from reports.agreement.table_mapping import ANY
+from reports.agreement.systems import Families, SystemsRow, check_families, systems_row
 
 ALL = "all"
 """The category of all items."""
@@ -33,6 +33,8 @@ class Options:
         average: how correlations are averaged over categories.
         draws: of the bootstrap; 0 gives no intervals.
         units: how many units' pairs are compared at most; None takes `MOST_UNITS` and between judges `MOST_BETWEEN`.
+        threshold: a score from it on is a verdict of 1.
+        families: judge -> the systems of its own family, which it might favour.
     """
 
     people: Literal["mean", "majority"] = "mean"
@@ -40,6 +42,8 @@ class Options:
     draws: int = 1000
     seed: int = 0
     units: int | Literal["all"] | None = None
+    threshold: float = 0.5
+    families: Families = field(default_factory=dict)
 
     def most(self, usual: int) -> int | None:
         """How many units' pairs are compared where `usual` is the number unless told otherwise; None for all."""
@@ -55,6 +59,7 @@ class Agreement:
         judges: each judge against people, likewise.
         averages: over categories, where there are several.
         between: each pair of judges, likewise.
+        systems: each of these pairs of sides again, system by system, where items are known to be of several.
         retest: repeated judgments of one judge, as if each repeat were a rater; the category is the judge.
         notes: what was counted on the way, in words.
         left_out: a line for every mark that was left out.
@@ -65,6 +70,7 @@ class Agreement:
     judges: Sequence[JudgeRow]
     averages: Sequence[AverageRow]
     between: Sequence[JudgeRow]
+    systems: Sequence[SystemsRow]
     retest: Sequence[PeopleRow]
     notes: Sequence[str]
     left_out: Sequence[str]
@@ -80,6 +86,8 @@ def analyse(people: Marks, judges: Marks, options: Options) -> Agreement:
     judged = list(_against_people(people, judges, rated, draws, options))
     # Two judges may have scored far more items than people rated.
     widely = Draws(items, options.draws, options.seed)
+    between = list(_between(judges, items, widely, options))
+    check_families(options.families, [who for _, who in judges.who()], items)
     return Agreement(
         options=options,
         people=[
@@ -89,7 +97,11 @@ def analyse(people: Marks, judges: Marks, options: Options) -> Agreement:
         ],
         judges=judged,
         averages=list(_averages(judged, options)),
-        between=list(_between(judges, items, widely, options)),
+        between=between,
+        systems=[
+            *_systems(judged, items, draws, options.families),
+            *_systems(between, items, widely, options.families),
+        ],
         retest=list(_retest(judges, widely)),
         notes=_notes(people, judges),
         left_out=[*people.left_out, *judges.left_out],
@@ -123,6 +135,7 @@ def _against_people(
                     by=options.people,
                     draws=draws,
                     most=options.most(MOST_UNITS),
+                    threshold=options.threshold,
                     ceiling=ceiling,
                 )
 
@@ -178,7 +191,19 @@ def _between(judges: Marks, items: Mapping[str, ItemFacts], draws: Draws, option
                         draws=draws,
                         against=second.name,
                         most=options.most(MOST_BETWEEN),
+                        threshold=options.threshold,
                     )
+
+
+def _systems(
+    rows: Iterable[JudgeRow], items: Mapping[str, ItemFacts], draws: Draws, families: Families
+) -> Iterator[SystemsRow]:
+    """Of the rows over all categories those whose items are of several systems."""
+    for row in rows:
+        if row.category == ALL:
+            found = systems_row(row.judge, row.against, row.dimension, row.points, items, draws, families)
+            if found is not None:
+                yield found
 
 
 def _retest(judges: Marks, draws: Draws) -> Iterator[PeopleRow]:
@@ -213,50 +238,15 @@ def agreement_json(agreement: Agreement) -> dict[str, Json]:
     """Everything but the points and the draws; undefined numbers are null with the reason beside them."""
     return {
         "options": asdict(agreement.options),
-        "people": [_people(row) for row in agreement.people],
+        "people": [row.json() for row in agreement.people],
         "people_mean_over_categories": _over_categories(agreement),
-        "judges": [_judge(row) for row in agreement.judges],
-        "averages_over_categories": [_average(row) for row in agreement.averages],
-        "judge_against_judge": [_judge(row) for row in agreement.between],
-        "test_retest": [_people(row) for row in agreement.retest],
+        "judges": [row.json() for row in agreement.judges],
+        "averages_over_categories": [row.json() for row in agreement.averages],
+        "judge_against_judge": [row.json() for row in agreement.between],
+        "systems": [row.json() for row in agreement.systems],
+        "test_retest": [row.json() for row in agreement.retest],
         "notes": list(agreement.notes),
         "left_out": list(agreement.left_out),
-    }
-
-
-def _people(row: PeopleRow) -> dict[str, Json]:
-    plain: dict[str, Json] = {
-        name: getattr(row, name) for name in ("dimension", "category", "units", "paired", "ratings", "raters")
-    }
-    numbers = {name: _estimate(getattr(row, name)) for name in ("pairwise", "majority_share", "mean", "majority_vote")}
-    return {**plain, "alpha": _estimates(row.alpha), **numbers}
-
-
-def _judge(row: JudgeRow) -> dict[str, Json]:
-    names = ("judge", "against", "dimension", "category", "n", "paired", "clusters")
-    counts = ("unscored", "unscored_share", "not_applicable", "not_asked")
-    plain: dict[str, Json] = {name: getattr(row, name) for name in (*names, *counts)}
-    ceiling = row.ceiling
-    return {
-        **plain,
-        "reasons": dict(row.reasons),
-        "coefficients": _estimates(row.coefficients),
-        "epsilon": row.epsilon,
-        "p_values": dict(row.p_values),
-        "bounds": {name: list(bound) for name, bound in row.bounds.items()},
-        "ceiling": None if ceiling is None else _estimates(ceiling.coefficients),
-        "beside_ceiling": _estimates(row.beside_ceiling),
-        "ceiling_raters": 0 if ceiling is None else ceiling.raters,
-    }
-
-
-def _average(row: AverageRow) -> dict[str, Json]:
-    return {
-        "judge": row.judge,
-        "dimension": row.dimension,
-        "categories": row.of,
-        "defined_in": dict(row.categories),
-        "coefficients": _estimates(row.coefficients),
     }
 
 
@@ -269,12 +259,3 @@ def _over_categories(agreement: Agreement) -> dict[str, Json]:
         for dimension, found in rows.items()
         if len(found) > 1
     }
-
-
-def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Json]:
-    return {name: _estimate(one) for name, one in estimates.items()}
-
-
-def _estimate(one: Estimate) -> dict[str, Json]:
-    found: dict[str, Json] = {"value": one.value, "low": one.low, "high": one.high}
-    return found | {"why": one.why} if one.value is None else found

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gotr1_eval.core.statistics import verdicts
 from gotr1_eval.core.statistics.correlations import (
     NAMES,
     Average,
@@ -17,13 +17,13 @@ from gotr1_eval.core.statistics.correlations import (
     Marked,
     average,
     bounds,
-    by_pairs,
-    linear,
+    correlations,
     p_values,
     why_undefined,
 )
 from gotr1_eval.core.statistics.intervals import Estimate, estimate
 from gotr1_eval.core.statistics.ranks import Floats, accuracies, calibrated_accuracy
+from gotr1_eval.core.types import Json
 from reports.agreement.marks import Draws, Mark, Unit
 from reports.agreement.rater_agreement import Ceiling, consensus
 
@@ -40,12 +40,13 @@ class JudgeRow:
     Attributes:
         against: `PEOPLE`, or the other judge.
         n: units that both marked; nothing else enters a coefficient.
-        paired: units whose pairs Kendall's tau and the pairwise accuracy are about: all, or where those would be more
-            than a row compares some, chosen by their names alone.
+        paired: units whose pairs the pairwise accuracy is about: all, or where those would be more than a row compares
+            some, chosen by their names alone.
         unscored: units that people marked and the judge should have scored but did not, and why (`reasons`).
         not_applicable: units that people marked and of which the judge has nothing to say.
         not_asked: units that people marked and the judge was never asked about (ids that do not join).
         coefficients: pearson, spearman, kendall_b, kendall_c and pairwise accuracy.
+        verdicts: of a judge against labels of 0 and 1 the numbers of `statistics.verdicts`; empty against other marks.
         epsilon: the difference of the judge's scores up to which the pairwise accuracy takes them as equal.
         p_values: of no association; without clusters and weights.
         bounds: between what a coefficient could be, had the unscored been scored; empty without unscored ones.
@@ -67,6 +68,7 @@ class JudgeRow:
     not_asked: int
     reasons: Mapping[str, int]
     coefficients: Mapping[str, Estimate]
+    verdicts: Mapping[str, Estimate]
     epsilon: float | None
     p_values: Mapping[str, float | None]
     bounds: Mapping[str, Bounds]
@@ -80,6 +82,28 @@ class JudgeRow:
         """Of the units that the judge was asked about and people marked."""
         due = self.n + self.unscored
         return self.unscored / due if due else 0.0
+
+    def json(self) -> dict[str, Json]:
+        """Everything but the points and the draws; undefined numbers are null with the reason beside them."""
+        names = ("judge", "against", "dimension", "category", "n", "paired", "clusters")
+        counts = ("unscored", "unscored_share", "not_applicable", "not_asked")
+        plain: dict[str, Json] = {name: getattr(self, name) for name in (*names, *counts)}
+        return {
+            **plain,
+            "reasons": dict(self.reasons),
+            "coefficients": _json(self.coefficients),
+            "verdicts": _json(self.verdicts),
+            "epsilon": self.epsilon,
+            "p_values": dict(self.p_values),
+            "bounds": {name: list(bound) for name, bound in self.bounds.items()},
+            "ceiling": None if self.ceiling is None else _json(self.ceiling.coefficients),
+            "beside_ceiling": _json(self.beside_ceiling),
+            "ceiling_raters": 0 if self.ceiling is None else self.ceiling.raters,
+        }
+
+
+def _json(estimates: Mapping[str, Estimate]) -> dict[str, Json]:
+    return {name: one.json() for name, one in estimates.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +131,7 @@ def judge_row(
     draws: Draws,
     against: str = PEOPLE,
     most: int | None = MOST_UNITS,
+    threshold: float = 0.5,
     ceiling: Ceiling | None = None,
 ) -> JudgeRow:
     """All numbers of one judge, dimension and category.
@@ -115,6 +140,7 @@ def judge_row(
         people: unit -> rater -> mark, of the category alone.
         by: "mean" or "majority", of people.
         most: units whose pairs are compared at most; None for all.
+        threshold: a score from it on is a verdict of 1.
     """
     agreed = {unit: mark for unit, said in people.items() if (mark := consensus(said, by)) is not None}
     units = [unit for unit in agreed if unit in judge.scores]
@@ -122,8 +148,12 @@ def judge_row(
     some = np.arange(len(units))
     if most is not None and len(units) > most:
         some = np.array(sorted(some, key=lambda place: _lot(units[place]))[:most])
-    found, epsilon = compare(scores, marks, draws.weights(units), some)
-    why = why_undefined(scores, marks)
+    (merged, labels), weights = draws.merged(units, scores, marks)
+    found = correlations(merged, labels, weights)
+    found[PAIRWISE], epsilon = pairwise_accuracy(scores[some], marks[some], draws.weights([units[at] for at in some]))
+    labelled = verdicts.are_labels(marks)
+    judged = verdicts.verdict_numbers(merged, labels, weights, threshold) if labelled else {}
+    why, prompts = why_undefined(scores, marks), draws.clusters(units)
     failed = [unit for unit in agreed if unit not in judge.scores and unit.item in judge.unscored]
     wanted = np.array([agreed[unit] for unit in failed])
     beside = sum(unit.item in judge.not_applicable for unit in agreed)
@@ -134,17 +164,22 @@ def judge_row(
         category=category,
         n=len(units),
         paired=len(some),
-        clusters=draws.clusters(units),
+        clusters=prompts,
         unscored=len(failed),
         not_applicable=beside,
         not_asked=len(agreed) - len(units) - len(failed) - beside,
         reasons=Counter(judge.unscored[unit.item] for unit in failed),
-        coefficients={name: estimate(values, why) for name, values in found.items()},
+        coefficients={name: estimate(values, why, prompts) for name, values in found.items()},
+        verdicts={
+            name: estimate(values, verdicts.why_undefined(name, scores, marks), prompts)
+            for name, values in judged.items()
+        },
         epsilon=epsilon,
         p_values=p_values(scores, marks),
         bounds=bounds(
-            Marked(scores[some], marks[some], draws.weights(units)[0, some], wanted, draws.weights(failed)[0]),
+            Marked(scores, marks, draws.base(units), wanted, draws.base(failed)),
             epsilon or 0.0,
+            some,
         ),
         ceiling=ceiling,
         beside_ceiling=ceiling.judge(judge.scores) if ceiling else {},
@@ -157,21 +192,16 @@ def _lot(unit: Unit) -> bytes:
     return sha256("\n".join(unit).encode("utf-8", "surrogatepass")).digest()
 
 
-def compare(
-    scores: Floats, people: Floats, weights: Floats, some: NDArray[np.intp]
-) -> tuple[dict[str, Floats], float | None]:
-    """Coefficient -> its values under every row of weights; and the epsilon of the pairwise accuracy.
+def pairwise_accuracy(scores: Floats, people: Floats, weights: Floats) -> tuple[Floats, float | None]:
+    """[1 + draws]: the accuracy with tie calibration, and its epsilon, found once and kept for all draws.
 
     Args:
         weights: [1 + draws, units] as `Draws.weights` gives them.
-        some: places of the units whose pairs are compared.
     """
-    found = {**linear(scores, people, weights), **by_pairs(scores[some], people[some], weights[:, some])}
-    best = calibrated_accuracy(scores[some], people[some], weights[0, some])
+    best = calibrated_accuracy(scores, people, weights[0])
     if best is None:
-        return found | {PAIRWISE: np.full(len(weights), np.nan)}, None
-    drawn = accuracies(scores[some], people[some], best.epsilon, weights[1:, some])
-    return found | {PAIRWISE: np.append(best.accuracy, drawn)}, best.epsilon
+        return np.full(len(weights), np.nan), None
+    return np.append(best.accuracy, accuracies(scores, people, best.epsilon, weights[1:])), best.epsilon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +218,16 @@ class AverageRow:
     categories: Mapping[str, int]
     coefficients: Mapping[str, Estimate]
 
+    def json(self) -> dict[str, Json]:
+        """Everything as JSON values."""
+        return {
+            "judge": self.judge,
+            "dimension": self.dimension,
+            "categories": self.of,
+            "defined_in": dict(self.categories),
+            "coefficients": _json(self.coefficients),
+        }
+
 
 def average_row(rows: Sequence[JudgeRow], how: Average) -> AverageRow:
     """The average over the rows of a judge and dimension; the pairwise accuracy's is the plain mean."""
@@ -198,7 +238,9 @@ def average_row(rows: Sequence[JudgeRow], how: Average) -> AverageRow:
         known = values[~np.isnan(values[:, 0])]
         counts[name] = len(known)
         mean = known.mean(axis=0) if name == PAIRWISE and len(known) else average(known, how) if len(known) else None
-        coefficients[name] = Estimate(None, why="undefined in every category") if mean is None else estimate(mean)
+        fewest = min(row.clusters for row in rows)
+        undefined = Estimate(None, why="undefined in every category")
+        coefficients[name] = undefined if mean is None else estimate(mean, prompts=fewest)
     return AverageRow(
         judge=rows[0].judge,
         dimension=rows[0].dimension,

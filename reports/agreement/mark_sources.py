@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score, Why
 from gotr1_eval.runs.judgments import Judgment
-from gotr1_eval.runs.store import read_judgments
+from gotr1_eval.runs.store import read_info, read_judgments
+from reports.agreement.foreign_tables.mapping import ANY, MappingFile, TableMapping, Value
+from reports.agreement.foreign_tables.reading import QUESTION, read_table
+from reports.agreement.foreign_tables.rows import read_file
 from reports.agreement.marks import ItemFacts, Marks, Unit, base_name
 from reports.agreement.study_folder import Dimension, Study, read_study
-from reports.agreement.table_mapping import ANY, MappingFile, TableMapping, Value
-from reports.agreement.table_marks import read_table
-from reports.agreement.table_rows import read_file
 from reports.run_data import load_run
 
 Kind = Literal["run", "study", "table"]
@@ -45,8 +45,10 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     judged, rated = _sides(others, mapping, alone=not runs)
     people = _people(rated, mapping, folder)
     judges = Marks()
+    makers = {path: str(read_info(path).setup.get("generator", "")) for path in runs}
+    several = len(set(makers.values())) > 1
     for path in runs:
-        _add_run(judges, read_run(path, people), path)
+        _add_run(judges, read_run(path, people, makers[path] if several else None), path)
     for spec, files in _score_tables(judged, mapping):
         judges.merge(_scores(files, spec, folder, people))
     if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":
@@ -55,21 +57,25 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     return Sources(people, judges)
 
 
-def read_run(folder: Path, people: Marks | None = None) -> Marks:
+def read_run(folder: Path, people: Marks | None = None, system: str | None = None) -> Marks:
     """The scores of a run's judges, totals included, with every repeat.
 
     Args:
         people: what people rated. Where a study was drawn from several runs its items begin with the run's name; where
             a dimension is a part of the judge that serves it ("clarity" of semantic), the judge has the part's score.
+        system: the run's generator, where it is one of several: pictures of one prompt then are items of their own.
     """
     people = people or Marks()
     run = load_run(folder)
     prefix = f"{run.folder.name}/"
     plain = not any(prefix + sample in people.items for sample in run.samples)
+    if plain and system is not None:
+        prefix, plain = f"{system}/", False
     names = {sample: sample if plain else prefix + sample for sample in run.samples}
     marks = Marks()
     for sample in run.samples.values():
-        marks.learn(names[sample.id], ItemFacts(sample.id.rpartition("/")[0] or sample.prompt, run.category(sample)))
+        prompt = sample.id.rpartition("/")[0] or sample.prompt
+        marks.learn(names[sample.id], ItemFacts(prompt, run.category(sample), system=system))
     current = {(column.name, column.fingerprint) for column in run.judges}
     judgments = [one for one in read_judgments(folder).values() if (one.judge, one.fingerprint) in current]
     parts = _parts(judgments, people.served_by)
@@ -81,16 +87,15 @@ def read_run(folder: Path, people: Marks | None = None) -> Marks:
     return marks
 
 
-QUESTION = "question"
-"""The dimension of verdicts on single questions of a checklist; its items are ``<sample>#<question>``."""
-
-
 def _keep_questions(marks: Marks, item: str, one: Judgment) -> None:
-    """The verdicts on the questions of a checklist, as they were read; of a picture cut in several, each cell's."""
+    """The verdicts on the questions of a checklist, as they were read, under ``<sample>#<question>``.
+
+    Of a picture that was cut in several each cell has its own.
+    """
     for verdict in one.outcome.questions:
         cell = f"{verdict.picture}/" if verdict.picture else ""
         asked = f"{item}#{cell}{verdict.question}"
-        marks.learn(asked, ItemFacts(marks.items[item].prompt, verdict.tag or marks.items[item].category))
+        marks.learn(asked, replace(marks.items[item], category=verdict.tag or marks.items[item].category))
         if verdict.verdict is not None:
             marks.add(QUESTION, Unit(asked), one.judge, verdict.verdict, one.repeat)
         elif one.repeat == 0:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gotr1_eval.core.statistics.ranks import Floats
 
@@ -38,12 +39,14 @@ class ItemFacts:
         category: by which results are split.
         weight: inverse of the probability with which it was drawn.
         stratum: the cell of the design from which it was drawn.
+        system: the generator or model that made it.
     """
 
     prompt: str | None = None
     category: str | None = None
     weight: float | None = None
     stratum: str | None = None
+    system: str | None = None
 
     def over(self, other: ItemFacts) -> ItemFacts:
         """These facts, with the other's where these are unknown."""
@@ -156,7 +159,7 @@ class Draws:
         size = len(self._place)
         generator = np.random.default_rng(seed)
         often = generator.multinomial(size, np.full(size, 1.0 / size), size=draws) if size else np.zeros((draws, 0))
-        self._often = np.vstack([np.ones((1, size)), often])
+        self._often: Floats = np.vstack([np.ones((1, size)), often]).astype(np.float64)
 
     def clusters(self, units: Iterable[Unit]) -> int:
         """How many prompts the units are about."""
@@ -167,7 +170,28 @@ class Draws:
 
         Only the first row below two prompts, where nothing can be said about the spread.
         """
-        base = np.array([self._base[unit.item] for unit in units], dtype=float)
-        places = np.array([self._place[self._clusters[unit.item]] for unit in units], dtype=np.intp)
-        often = self._often if self.clusters(units) > 1 else self._often[:1]
-        return np.asarray(often[:, places] * base)
+        return np.asarray(self.often(units)[:, self.places(units)] * self.base(units), dtype=np.float64)
+
+    def often(self, units: Sequence[Unit]) -> Floats:
+        """[1 + draws, prompts]: the same for prompts; `places` says which is whose."""
+        return self._often if self.clusters(units) > 1 else self._often[:1]
+
+    def places(self, units: Sequence[Unit]) -> NDArray[np.intp]:
+        """[units]: the number of each one's prompt."""
+        return np.array([self._place[self._clusters[unit.item]] for unit in units], dtype=np.intp)
+
+    def base(self, units: Sequence[Unit]) -> Floats:
+        """[units]: how often each stands for others in the data itself."""
+        return np.array([self._base[unit.item] for unit in units], dtype=np.float64)
+
+    def merged(self, units: Sequence[Unit], *columns: Floats) -> tuple[list[Floats], Floats]:
+        """The columns' distinct rows within a prompt, and their weights: what only weighs items comes out the same.
+
+        Of verdicts there are many on one prompt and few different ones.
+        """
+        places = self.places(units)
+        table, group = np.unique(np.column_stack([places, *columns]), axis=0, return_inverse=True)
+        base = np.bincount(group.ravel(), self.base(units), minlength=len(table)).astype(np.float64)
+        rows = table[:, 0].astype(np.intp)
+        weights: Floats = np.asarray(self.often(units)[:, rows] * base, dtype=np.float64)
+        return [np.ascontiguousarray(column) for column in table[:, 1:].T], weights

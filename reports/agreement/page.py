@@ -16,8 +16,9 @@ import numpy as np
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.files.writing import write_atomically
 from reports.agreement.analysis import ALL, Agreement, agreement_json
+from reports.agreement.grids import latex, markdown
 from reports.agreement.judge_agreement import JudgeRow
-from reports.agreement.tables import grids, latex, markdown
+from reports.agreement.tables import grids
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,6 +13,7 @@ from gotr1_eval.core.statistics.correlations import NAMES, average, correlations
 from gotr1_eval.core.statistics.intervals import Estimate, estimate
 from gotr1_eval.core.statistics.krippendorff import LEVELS, Coincidences, Level
 from gotr1_eval.core.statistics.ranks import Floats
+from gotr1_eval.core.types import Json
 from reports.agreement.marks import Draws, Mark, Unit
 
 LEAST_UNITS = 10
@@ -44,6 +45,15 @@ class PeopleRow:
     mean: Estimate
     majority_vote: Estimate
 
+    def json(self) -> dict[str, Json]:
+        """Everything as JSON values; undefined numbers are null with the reason beside them."""
+        plain: dict[str, Json] = {
+            name: getattr(self, name) for name in ("dimension", "category", "units", "paired", "ratings", "raters")
+        }
+        names = ("pairwise", "majority_share", "mean", "majority_vote")
+        numbers = {name: getattr(self, name).json() for name in names}
+        return {**plain, "alpha": {level: one.json() for level, one in self.alpha.items()}, **numbers}
+
 
 def people_row(dimension: str, category: str, units: Mapping[Unit, Mapping[str, Mark]], draws: Draws) -> PeopleRow:
     """The agreement of people over some units."""
@@ -53,7 +63,7 @@ def people_row(dimension: str, category: str, units: Mapping[Unit, Mapping[str, 
     numeric = all(isinstance(mark, float) for said in marks for mark in said)
     binary = numeric and {mark for said in marks for mark in said} <= {0.0, 1.0}
     lengths = np.array([len(said) for said in marks], dtype=float)
-    words = "words have no mean"
+    words, prompts = "words have no mean", draws.clusters(units)
     sums = np.array([sum(said) if numeric else 0.0 for said in marks])  # type: ignore[arg-type]
     return PeopleRow(
         dimension=dimension,
@@ -62,11 +72,15 @@ def people_row(dimension: str, category: str, units: Mapping[Unit, Mapping[str, 
         paired=int((lengths > 1).sum()),
         ratings=int(lengths.sum()),
         raters=len({who for said in units.values() for who in said}),
-        alpha=_alphas(marks, weights, numeric),
-        pairwise=_unit_mean([_agreeing_pairs(said) for said in marks], weights, "no unit has two ratings"),
-        majority_share=_unit_mean([max(Counter(said).values()) / len(said) for said in marks], weights, "no ratings"),
-        mean=estimate(_ratio(weights @ sums, weights @ lengths)) if numeric else Estimate(None, why=words),
-        majority_vote=_unit_mean([_vote(said) for said in marks], weights, "no ratings")
+        alpha=_alphas(marks, weights, numeric, prompts),
+        pairwise=_unit_mean([_agreeing_pairs(said) for said in marks], weights, "no unit has two ratings", prompts),
+        majority_share=_unit_mean(
+            [max(Counter(said).values()) / len(said) for said in marks], weights, "no ratings", prompts
+        ),
+        mean=estimate(_ratio(weights @ sums, weights @ lengths), prompts=prompts)
+        if numeric
+        else Estimate(None, why=words),
+        majority_vote=_unit_mean([_vote(said) for said in marks], weights, "no ratings", prompts)
         if binary
         else Estimate(None, why="the marks are not 0 and 1"),
     )
@@ -86,18 +100,18 @@ def mean_over_categories(rows: Sequence[PeopleRow], name: str) -> float | None:
     return statistics.fmean(values) if values and None not in values else None
 
 
-def _alphas(marks: Sequence[Sequence[Mark]], weights: Floats, numeric: bool) -> dict[str, Estimate]:
+def _alphas(marks: Sequence[Sequence[Mark]], weights: Floats, numeric: bool, prompts: int) -> dict[str, Estimate]:
     counted = Coincidences(marks)
-    return {level: _alpha(counted, level, weights) for level in (LEVELS if numeric else LEVELS[:1])}
+    return {level: _alpha(counted, level, weights, prompts) for level in (LEVELS if numeric else LEVELS[:1])}
 
 
-def _alpha(counted: Coincidences, level: Level, weights: Floats) -> Estimate:
+def _alpha(counted: Coincidences, level: Level, weights: Floats, prompts: int) -> Estimate:
     if counted.why_undefined:
         return Estimate(None, why=counted.why_undefined)
     if level == "ratio" and any(isinstance(value, float) and value < 0 for value in counted.values):
         return Estimate(None, why="a ratio scale has no negative numbers")
     kept = weights[:, counted.kept] if counted.small else weights[:1, counted.kept]
-    return estimate(counted.alphas(level, kept))
+    return estimate(counted.alphas(level, kept), prompts=prompts)
 
 
 def _agreeing_pairs(said: Sequence[Mark]) -> float:
@@ -109,13 +123,13 @@ def _vote(said: Sequence[Mark]) -> float:
     return float(2 * sum(mark == 1.0 for mark in said) > len(said))
 
 
-def _unit_mean(values: Sequence[float], weights: Floats, why: str) -> Estimate:
+def _unit_mean(values: Sequence[float], weights: Floats, why: str, prompts: int) -> Estimate:
     """The mean over units that have a value."""
     numbers = np.array(values)
     known = ~np.isnan(numbers)
     if not known.any():
         return Estimate(None, why=why)
-    return estimate(_ratio(weights[:, known] @ numbers[known], weights[:, known].sum(axis=1)))
+    return estimate(_ratio(weights[:, known] @ numbers[known], weights[:, known].sum(axis=1)), prompts=prompts)
 
 
 def _ratio(sums: Floats, totals: Floats) -> Floats:
@@ -134,6 +148,7 @@ class Ceiling:
     def __init__(self, people: Mapping[Unit, Mapping[str, Mark]], by: str, draws: Draws) -> None:
         self._draws = draws
         self._others: list[dict[Unit, float]] = []
+        self._prompts = draws.clusters(people)
         found = []
         for rater in dict.fromkeys(who for said in people.values() for who in said):
             pairs = {unit: pair for unit, said in people.items() if (pair := _left_out(said, rater, by)) is not None}
@@ -143,7 +158,7 @@ class Ceiling:
             found.append(correlations(own, others, draws.weights(list(pairs))))
             self._others.append({unit: pair[1] for unit, pair in pairs.items()})
         self.raters = len(found)
-        self.coefficients = _averaged(found)
+        self.coefficients = _averaged(found, self._prompts)
 
     def judge(self, scores: Mapping[Unit, float]) -> dict[str, Estimate]:
         """The judge against the same consensus of all raters but one, averaged in the same way."""
@@ -152,7 +167,7 @@ class Ceiling:
             units = [unit for unit in others if unit in scores]
             own, rest = (np.array([of[unit] for unit in units], dtype=float) for of in (scores, others))
             found.append(correlations(own, rest, self._draws.weights(units)))
-        return _averaged(found)
+        return _averaged(found, self._prompts)
 
 
 def _left_out(said: Mapping[str, Mark], rater: str, by: str) -> tuple[float, float] | None:
@@ -162,7 +177,7 @@ def _left_out(said: Mapping[str, Mark], rater: str, by: str) -> tuple[float, flo
     return (own, others) if isinstance(own, float) and others is not None else None
 
 
-def _averaged(found: Sequence[Mapping[str, Floats]]) -> dict[str, Estimate]:
+def _averaged(found: Sequence[Mapping[str, Floats]], prompts: int) -> dict[str, Estimate]:
     """The average over raters of each coefficient, draw by draw."""
     if not found:
         return {name: Estimate(None, why=f"no rater shares {LEAST_UNITS} units with others") for name in NAMES}
@@ -171,5 +186,6 @@ def _averaged(found: Sequence[Mapping[str, Floats]]) -> dict[str, Estimate]:
         draws = min(len(one[name]) for one in found)
         values = np.stack([one[name][:draws] for one in found])
         known = values[~np.isnan(values[:, 0])]
-        averages[name] = estimate(average(known)) if len(known) else Estimate(None, why="no rater's marks vary")
+        mean = estimate(average(known), prompts=prompts) if len(known) else None
+        averages[name] = mean or Estimate(None, why="no rater's marks vary")
     return averages

@@ -1,47 +1,27 @@
-"""An agreement as tables of text, in Markdown and LaTeX; terminal and page set them in their own way."""
+"""An agreement as tables of text; terminal, page and files set them in their own way."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from gotr1_eval.core.statistics.correlations import Bounds
 from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.statistics.krippendorff import LEVELS
 from reports.agreement.analysis import ALL, Agreement
+from reports.agreement.grids import Cell, Grid, dimension_cell, estimate_cell
 from reports.agreement.judge_agreement import PAIRWISE, AverageRow, JudgeRow
 from reports.agreement.rater_agreement import PeopleRow
-from reports.agreement.table_mapping import ANY
+from reports.agreement.system_tables import system_grids
 
 SHOWN = {"pearson": "Pearson", "spearman": "Spearman", "kendall_b": "Kendall tau-b", PAIRWISE: "pairwise accuracy"}
+VERDICTS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "kappa": "Cohen's kappa",
+    "roc_auc": "ROC area",
+    "average_precision": "average precision",
+}
 CEILING = {name: SHOWN[name] for name in ("pearson", "spearman", "kendall_b")}
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell: what it says, and below it in small, line by line, what that stands on."""
-
-    text: str
-    small: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table.
-
-    Attributes:
-        lead: one sentence that says how to read it.
-        names: how many columns, from the left, hold names and not numbers.
-    """
-
-    title: str
-    lead: str
-    names: int
-    header: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
 
 
 def grids(agreement: Agreement) -> list[Grid]:
@@ -62,17 +42,11 @@ def grids(agreement: Agreement) -> list[Grid]:
             "On the items that both scored, all categories together.",
             [row for row in agreement.between if row.category == ALL],
         ),
+        _verdicts(agreement),
+        *system_grids(agreement.systems),
         retest_grid(agreement.retest),
     )
     return [grid for grid in found if grid.rows]
-
-
-def estimate_cell(one: Estimate, *more: str) -> Cell:
-    """A number with its interval, or that it is undefined and why."""
-    if one.value is None:
-        return Cell("undefined", (one.why,))
-    interval = "" if one.low is None or one.high is None else f"[{one.low:.3f}, {one.high:.3f}]"
-    return Cell(f"{one.value:.3f}", tuple(filter(None, (interval, *more))))
 
 
 def _people(rows: Sequence[PeopleRow]) -> Grid:
@@ -84,7 +58,7 @@ def _people(rows: Sequence[PeopleRow]) -> Grid:
         ("dimension", "category", *(f"alpha {level}" for level in levels), "pairs", "mean", "units"),
         [
             [
-                _dimension(row.dimension),
+                dimension_cell(row.dimension),
                 Cell(row.category),
                 *(estimate_cell(row.alpha[level]) if level in row.alpha else Cell("-") for level in levels),
                 estimate_cell(row.pairwise),
@@ -94,10 +68,6 @@ def _people(rows: Sequence[PeopleRow]) -> Grid:
             for row in rows
         ],
     )
-
-
-def _dimension(name: str) -> Cell:
-    return Cell("any" if name == ANY else name)
 
 
 def _units(row: PeopleRow) -> Cell:
@@ -113,7 +83,28 @@ def _judges(title: str, lead: str, rows: Sequence[JudgeRow]) -> Grid:
         3,
         ("dimension", "judge", "category", *SHOWN.values(), "n"),
         [
-            [_dimension(row.dimension), _name(row), Cell(row.category), *_coefficients(row), _counts(row)]
+            [dimension_cell(row.dimension), _name(row), Cell(row.category), *_coefficients(row), _counts(row)]
+            for row in rows
+        ],
+    )
+
+
+def _verdicts(agreement: Agreement) -> Grid:
+    rows = [row for row in (*agreement.judges, *agreement.between) if row.verdicts]
+    return Grid(
+        "Verdicts",
+        f"Against labels of 0 and 1; a score from {agreement.options.threshold:g} on is a verdict of 1. Kappa: "
+        "accuracy beyond chance. ROC area and average precision are of the scores themselves.",
+        3,
+        ("dimension", "judge", "category", *VERDICTS.values(), "n"),
+        [
+            [
+                dimension_cell(row.dimension),
+                _name(row),
+                Cell(row.category),
+                *(estimate_cell(row.verdicts[name]) for name in VERDICTS),
+                Cell(str(row.n), _facts(row)),
+            ]
             for row in rows
         ],
     )
@@ -134,13 +125,17 @@ def _bound(found: Bounds | None) -> str:
 
 
 def _counts(row: JudgeRow) -> Cell:
+    some = (f"accuracy of pairs: {row.paired} of them",) if row.paired < row.n else ()
+    return Cell(str(row.n), (*_facts(row), *some))
+
+
+def _facts(row: JudgeRow) -> tuple[str, ...]:
     facts = [f"{row.clusters} prompts"]
-    facts += [f"pairs of {row.paired} of them"] if row.paired < row.n else []
     facts += [f"unscored {row.unscored} ({row.unscored_share:.1%})"] if row.unscored else []
     facts += [f"{count} {why}" for why, count in row.reasons.items()]
     facts += [f"not applicable {row.not_applicable}"] if row.not_applicable else []
     facts += [f"not asked {row.not_asked}"] if row.not_asked else []
-    return Cell(str(row.n), tuple(facts))
+    return tuple(facts)
 
 
 def _ceiling(rows: Iterable[JudgeRow]) -> Grid:
@@ -148,7 +143,7 @@ def _ceiling(rows: Iterable[JudgeRow]) -> Grid:
     for row in rows:
         if row.ceiling is None or not row.ceiling.raters:
             continue
-        place = [_dimension(row.dimension), Cell(row.category)]
+        place = [dimension_cell(row.dimension), Cell(row.category)]
         raters = Cell("people", (f"{row.ceiling.raters} raters",))
         lines.setdefault((row.dimension, row.category, ""), [*place, raters, *_of(row.ceiling.coefficients)])
         lines[row.dimension, row.category, row.judge] = [*place, Cell(row.judge), *_of(row.beside_ceiling)]
@@ -173,7 +168,7 @@ def _averages(agreement: Agreement) -> Grid:
         2,
         ("dimension", "judge", *SHOWN.values()),
         [
-            [_dimension(row.dimension), Cell(row.judge), *(_average_cell(row, name) for name in SHOWN)]
+            [dimension_cell(row.dimension), Cell(row.judge), *(_average_cell(row, name) for name in SHOWN)]
             for row in agreement.averages
         ],
     )
@@ -192,7 +187,7 @@ def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
         ("dimension", "judge", "identical", "alpha interval", "repeats", "items"),
         [
             [
-                _dimension(row.dimension),
+                dimension_cell(row.dimension),
                 Cell(row.category),
                 estimate_cell(row.pairwise),
                 estimate_cell(row.alpha["interval"]) if "interval" in row.alpha else Cell("-"),
@@ -202,62 +197,3 @@ def retest_grid(rows: Sequence[PeopleRow]) -> Grid:
             for row in rows
         ],
     )
-
-
-def markdown(grids: Sequence[Grid], notes: Sequence[str]) -> str:
-    """All tables with their titles, and the notes as a list."""
-    parts = [f"## {grid.title}\n\n{grid.lead}\n\n{_markdown_table(grid)}" for grid in grids]
-    if notes:
-        parts.append("## Notes\n\n" + "\n".join(f"- {_markdown_text(note)}" for note in notes))
-    return "\n\n".join(["# Agreement", *parts]) + "\n"
-
-
-def latex(grids: Sequence[Grid]) -> str:
-    """A table each, for the package booktabs; intervals stand beside their numbers in small print."""
-    return "\n\n".join(_latex_table(grid) for grid in grids) + "\n"
-
-
-def _markdown_table(grid: Grid) -> str:
-    rules = ["---"] * grid.names + ["---:"] * (len(grid.header) - grid.names)
-    lines = [list(map(_markdown_text, grid.header)), rules]
-    lines += [[_markdown_cell(cell) for cell in row] for row in grid.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _markdown_cell(cell: Cell) -> str:
-    small = f" ({_markdown_text('; '.join(cell.small))})" if cell.small else ""
-    return f"{_markdown_text(cell.text)}{small}"
-
-
-def _markdown_text(text: str) -> str:
-    flat = " ".join(text.split())
-    return re.sub(r"([\\`*_{}<>|])", r"\\\1", flat)
-
-
-def _latex_table(grid: Grid) -> str:
-    columns = "l" * grid.names + "r" * (len(grid.header) - grid.names)
-    rows = [" & ".join(map(_latex_text, grid.header)), *(" & ".join(map(_latex_cell, row)) for row in grid.rows)]
-    head, *body = (f"    {row} \\\\" for row in rows)
-    return "\n".join(
-        (
-            r"\begin{table}",
-            f"  \\caption{{{_latex_text(grid.title)}. {_latex_text(grid.lead)}}}",
-            f"  \\begin{{tabular}}{{{columns}}}",
-            r"    \toprule",
-            head,
-            r"    \midrule",
-            *body,
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-        )
-    )
-
-
-def _latex_cell(cell: Cell) -> str:
-    small = f" {{\\scriptsize {_latex_text('; '.join(cell.small))}}}" if cell.small else ""
-    return f"{_latex_text(cell.text)}{small}"
-
-
-def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))

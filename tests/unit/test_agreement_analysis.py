@@ -12,10 +12,10 @@ from scipy import stats
 from gotr1_eval.core.statistics.correlations import Marked, bounds
 from gotr1_eval.core.statistics.ranks import accuracies
 from reports.agreement.analysis import ALL, Agreement, Options, analyse, judges_of
+from reports.agreement.foreign_tables.mapping import ANY
 from reports.agreement.judge_agreement import PAIRWISE, judge_row
 from reports.agreement.marks import Draws, ItemFacts, Marks, Unit
 from reports.agreement.rater_agreement import Ceiling
-from reports.agreement.table_mapping import ANY
 
 
 def marked(seed=0, items=40, raters=3, categories=("a", "b")) -> tuple[Marks, Marks]:

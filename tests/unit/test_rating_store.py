@@ -15,10 +15,10 @@ import pytest
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.web.rating_store import CANNOT, Answer, RatingStore, SessionTaken, Value, item_key, order_for, tidy_name
+from reports.agreement.foreign_tables.mapping import TableMapping
+from reports.agreement.foreign_tables.reading import read_table
 from reports.agreement.marks import Unit
 from reports.agreement.study_folder import Rating, Study, write_ratings
-from reports.agreement.table_mapping import TableMapping
-from reports.agreement.table_marks import read_table
 from tests.rating_study import written_study
 
 

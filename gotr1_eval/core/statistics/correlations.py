@@ -12,59 +12,44 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gotr1_eval.core.statistics.ranks import Floats, SignProducts, Ties, accuracies, quadratic
+from gotr1_eval.core.statistics.ranks import Floats, Ties, accuracies, sign_sums
 
 NAMES = ("pearson", "spearman", "kendall_b", "kendall_c")
-_BLOCK_CELLS = 2**22
-"""Weights that a linear coefficient works on at once."""
+_BLOCK_CELLS = 2**20
+"""Weights that are worked on at once."""
 MOST_CUTS = 60
 """Ways in which the missing scores are split into high and low ones."""
 
 
 def correlations(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
-    """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined."""
-    return {**linear(x, y, weights), **by_pairs(x, y, weights)}
-
-
-def linear(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
-    """Pearson and Spearman, whose work grows with the number of items (and its sorting)."""
+    """Coefficient name -> [draws], each in [-1, 1] or NaN where undefined. The work grows with sorting the items."""
     if not len(x):
-        return {name: np.full(len(weights), np.nan) for name in NAMES[:2]}
+        return {name: np.full(len(weights), np.nan) for name in NAMES}
     ties_x, ties_y = Ties.of(x), Ties.of(y)
-    found = {
-        "pearson": lambda rows: _pearson(_standardised(x)[None], _standardised(y)[None], rows),
-        "spearman": lambda rows: _pearson(ties_x.ranks(rows), ties_y.ranks(rows), rows),
-    }
-    return {name: _defined(_in_blocks(rule, weights), ties_x, ties_y, weights) for name, rule in found.items()}
+    standard_x, standard_y = _standardised(x)[None], _standardised(y)[None]
 
+    def of(rows: Floats) -> Floats:
+        signs, total = sign_sums(x, y, rows), rows.sum(axis=1)
+        fewest = np.minimum(ties_x.distinct(rows), ties_y.distinct(rows))
+        found = (
+            _pearson(standard_x, standard_y, rows),
+            _pearson(ties_x.ranks(rows), ties_y.ranks(rows), rows),
+            signs / np.sqrt(ties_x.untied(rows) * ties_y.untied(rows)),
+            signs / (total**2 * (1.0 - 1.0 / fewest)),
+        )
+        return np.where(fewest > 1, np.clip(found, -1.0, 1.0), np.nan)
 
-def by_pairs(x: Floats, y: Floats, weights: Floats) -> dict[str, Floats]:
-    """Kendall's tau-b and tau-c, whose work grows with the square of the number of items."""
-    if not len(x):
-        return {name: np.full(len(weights), np.nan) for name in NAMES[2:]}
-    ties_x, ties_y = Ties.of(x), Ties.of(y)
-    fewest = np.minimum(ties_x.distinct(weights), ties_y.distinct(weights))
-    signs = quadratic(weights, SignProducts(x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = {
-            "kendall_b": signs / np.sqrt(ties_x.untied(weights) * ties_y.untied(weights)),
-            "kendall_c": signs / (weights.sum(axis=1) ** 2 * (1.0 - 1.0 / fewest)),
-        }
-    return {name: _defined(values, ties_x, ties_y, weights) for name, values in found.items()}
+        return dict(zip(NAMES, in_blocks(of, weights), strict=True))
 
 
-def _defined(values: Floats, x: Ties, y: Ties, weights: Floats) -> Floats:
-    """The values where both columns vary under a row of weights, NaN elsewhere."""
-    fewest = np.minimum(x.distinct(weights), y.distinct(weights))
-    return np.where(fewest > 1, np.clip(values, -1.0, 1.0), np.nan)
-
-
-def _in_blocks(rule: Callable[[Floats], Floats], weights: Floats) -> Floats:
-    """A rule under every row of weights, a few rows at a time: of many items the rows are long."""
+def in_blocks(rule: Callable[[Floats], Floats], weights: Floats) -> Floats:
+    """[numbers, draws] of a rule that gives them for some rows of weights, of which long ones take memory."""
     rows = max(_BLOCK_CELLS // max(weights.shape[1], 1), 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.concatenate([rule(weights[start : start + rows]) for start in range(0, len(weights), rows)])
+    blocks = [rule(weights[start : start + rows]) for start in range(0, len(weights), rows)]
+    return np.concatenate(blocks, axis=-1)
 
 
 def pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
@@ -92,7 +77,7 @@ def rank_correlation(x: Floats, y: Floats) -> float | None:
 def kendall(x: Sequence[float], y: Sequence[float]) -> float | None:
     """Kendall's tau-b of two columns as they are; None where a column has fewer than two different values.
 
-    scipy's, whose work grows with the number of items and its logarithm; `by_pairs` weighs items.
+    scipy's; `correlations` weighs items.
     """
     if len(set(x)) < 2 or len(set(y)) < 2:
         return None
@@ -177,7 +162,7 @@ class Marked:
         return np.append(self.weights, self.missing_weights)[None]
 
 
-def bounds(marked: Marked, epsilon: float) -> dict[str, Bounds]:
+def bounds(marked: Marked, epsilon: float, some: NDArray[np.intp] | None = None) -> dict[str, Bounds]:
     """How far the unscored could move each coefficient: what it would be, had the judge scored them as well.
 
     Kendall's tau-b and the pairwise accuracy are bounded over everything the judge could have said: each pair with an
@@ -187,9 +172,11 @@ def bounds(marked: Marked, epsilon: float) -> dict[str, Bounds]:
 
     Args:
         epsilon: of the pairwise accuracy.
+        some: places of the scored items whose pairs the accuracy compares; None for all.
     """
+    some = np.arange(len(marked.scores)) if some is None else some
     known = len(marked.scores) > 1 and np.ptp(marked.scores) > 0 and np.ptp(marked.everyone) > 0
-    return {**_by_filling(marked), **_bounds_by_pairs(marked, epsilon)} if known and len(marked.missing) else {}
+    return {**_by_filling(marked), **_bounds_by_pairs(marked, epsilon, some)} if known and len(marked.missing) else {}
 
 
 def _by_filling(marked: Marked) -> dict[str, Bounds]:
@@ -212,10 +199,10 @@ def _cuts(missing: Floats) -> Floats:
     return places if len(places) <= MOST_CUTS else places[np.linspace(0, len(places) - 1, MOST_CUTS).astype(int)]
 
 
-def _bounds_by_pairs(marked: Marked, epsilon: float) -> dict[str, Bounds]:
+def _bounds_by_pairs(marked: Marked, epsilon: float, some: NDArray[np.intp]) -> dict[str, Bounds]:
     """All sums are twice those over pairs."""
     weights, all_weights = marked.weights[None], marked.all_weights
-    agreeing = float(quadratic(weights, SignProducts(marked.scores, marked.people))[0])
+    agreeing = float(sign_sums(marked.scores, marked.people, weights)[0])
     untied_scores = float(Ties.of(marked.scores).untied(weights)[0])
     untied_known = float(Ties.of(marked.people).untied(weights)[0])
     untied_all = float(Ties.of(marked.everyone).untied(all_weights)[0])
@@ -231,7 +218,8 @@ def _bounds_by_pairs(marked: Marked, epsilon: float) -> dict[str, Bounds]:
         return min(max(sum_of_signs / scale, -1.0), 1.0)
 
     tau = Bounds(extreme(agreeing - decisive, -1), extreme(agreeing + decisive, 1))
-    right = float(accuracies(marked.scores, marked.people, epsilon, weights)[0])
+    right = float(accuracies(marked.scores[some], marked.people[some], epsilon, weights[:, some])[0])
+    known, total = _pairs(weights[:, some]), _pairs(np.append(weights[0, some], marked.missing_weights)[None])
     return {
         "kendall_b": tau,
         "pairwise_accuracy": Bounds(right * known / total, (right * known + total - known) / total),

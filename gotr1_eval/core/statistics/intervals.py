@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gotr1_eval.core.statistics.ranks import Floats
+from gotr1_eval.core.types import Json
 
 DRAWS = 2000
 """Bootstrap draws of an interval."""
@@ -205,9 +206,18 @@ class Estimate:
     high: float | None = None
     why: str = ""
 
+    def json(self) -> dict[str, Json]:
+        """Value and interval, and where it is undefined the reason."""
+        found: dict[str, Json] = {"value": self.value, "low": self.low, "high": self.high}
+        return found | {"why": self.why} if self.value is None else found
 
-def estimate(values: Floats, why: str = "") -> Estimate:
-    """The estimate whose first entry is the value itself and whose other entries are bootstrap draws."""
+
+def estimate(values: Floats, why: str = "", prompts: int = MANY) -> Estimate:
+    """The estimate whose first entry is the value itself and whose other entries are bootstrap draws.
+
+    Args:
+        prompts: how many were drawn from; the interval is expanded as `tail` says.
+    """
     first = float(values[0])
     if np.isnan(first):
         return Estimate(None, why=why or "undefined")
@@ -215,5 +225,7 @@ def estimate(values: Floats, why: str = "") -> Estimate:
     kept = drawn[~np.isnan(drawn)]
     if not len(drawn) or len(kept) < LEAST_DEFINED * len(drawn):
         return Estimate(first)
-    low, high = np.percentile(kept, (2.5, 97.5))
+    if prompts < 2:
+        return Estimate(first)
+    low, high = np.quantile(kept, (tail(prompts), 1.0 - tail(prompts)))
     return Estimate(first, float(low), float(high))

@@ -10,8 +10,12 @@ from gotr1_eval.core.statistics.ranks import Floats
 
 LEVEL = 0.05
 """Adjusted p-values below it are called a difference."""
+MOST_PATTERNS = 2**13
+"""Sign patterns that are all tried."""
+CELLS = 2**22
+"""Signs that are in memory as numbers at once."""
 DRAWS = 10_000
-"""Sign patterns that are drawn where there are too many to try all."""
+"""Sign patterns that are drawn where there are more."""
 
 
 def sign_flip_p(sums: Floats, seed: int = 0) -> float:
@@ -22,21 +26,29 @@ def sign_flip_p(sums: Floats, seed: int = 0) -> float:
     moved = sums[sums != 0]
     if len(sums) < 2 or len(moved) == 0:
         return 1.0
-    if 2 ** len(moved) <= 2**13:
-        bits = (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved))) & 1
-        drawn = (1 - 2 * bits) @ moved
-        return float((np.abs(drawn) >= abs(moved.sum()) * (1 - 1e-12)).mean())
-    beyond = int((np.abs(_drawn_sums(moved, seed)) >= abs(moved.sum()) * (1 - 1e-12)).sum())
-    return (beyond + 1) / (DRAWS + 1)
+    drawn = flipped_sums(moved[:, None], seed)[:, 0]
+    beyond = np.abs(drawn) >= abs(moved.sum()) * (1 - 1e-12)
+    return float(beyond.mean()) if 2 ** len(moved) <= MOST_PATTERNS else (int(beyond.sum()) + 1) / (DRAWS + 1)
 
 
-def _drawn_sums(moved: Floats, seed: int) -> Floats:
-    """[DRAWS]: the sum with random signs. Signs are drawn as bits, eight a byte, which takes most of the time away."""
-    bytes_each = -(-len(moved) // 8)
-    drawn = np.random.default_rng(seed).integers(0, 256, size=(DRAWS, bytes_each), dtype=np.uint8)
-    minus = np.unpackbits(drawn, axis=1, count=len(moved)).astype(np.float64)
-    sums: Floats = moved.sum() - 2.0 * (minus @ moved)
-    return sums
+def flipped_sums(values: Floats, seed: int = 0) -> Floats:
+    """[patterns, columns]: the columns' sums under all sign patterns of the rows, or under `DRAWS` drawn ones.
+
+    Args:
+        values: [rows, columns]; a pattern flips whole rows.
+    """
+    rows, total = len(values), values.sum(axis=0)
+    if 2**rows <= MOST_PATTERNS:
+        minus = ((np.arange(2**rows)[:, None] >> np.arange(rows)) & 1).astype(np.float64)
+        return np.asarray(total - 2.0 * (minus @ values))
+    # Signs are drawn as bits, eight a byte, which takes most of the time away; some patterns at once are made numbers.
+    drawn = np.random.default_rng(seed).integers(0, 256, size=(DRAWS, -(-rows // 8)), dtype=np.uint8)
+    at_once = max(CELLS // rows, 1)
+    blocks = (
+        np.unpackbits(drawn[start : start + at_once], axis=1, count=rows).astype(np.float64) @ values
+        for start in range(0, DRAWS, at_once)
+    )
+    return np.asarray(total - 2.0 * np.concatenate(list(blocks)))
 
 
 def student_p(difference: float, error: float, freedom: int) -> float:

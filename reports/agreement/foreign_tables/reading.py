@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from reports.agreement.foreign_tables.cells import CellContent, pair_name, read_marks, read_verdict, reduce
+from reports.agreement.foreign_tables.mapping import ANY, Derived, Questions, TableMapping, Value
+from reports.agreement.foreign_tables.rows import FILE, Row, table_rows, wanted
 from reports.agreement.marks import ItemFacts, Marks, Unit
-from reports.agreement.table_cells import CellContent, pair_name, read_marks, read_verdict, reduce
-from reports.agreement.table_mapping import ANY, Derived, Questions, TableMapping, Value
-from reports.agreement.table_rows import FILE, Row, table_rows, wanted
 
 ORDER = "$order"
 SCORE, PREFERENCE = "score", "preference"
 """The dimensions of a table of ratings, and of one of pairs, that names none."""
+QUESTION, PICTURE = "question", "picture"
+"""The dimensions of verdicts on single questions, and of their means by picture."""
 Role = Literal["rater", "judge"]
 
 
@@ -45,6 +47,8 @@ def read_table(files: Sequence[Path], mapping: TableMapping, role: Role, folder:
         _keep(one, marks, role)
     if said and all(one.found.unreadable for one in said):
         raise said[0].row.fault(f"{said[0].found.fault} (none of the {len(said)} values can be read)")
+    if mapping.picture:
+        _add_pictures(said, mapping, marks)
     if mapping.complete:
         _drop_incomplete(marks)
     for name, derived in mapping.derived.items():
@@ -62,9 +66,9 @@ def _completed(mapping: TableMapping, role: Role, first: Row | None) -> TableMap
             changes["value"] = plain
         else:
             changes["values"] = {SCORE: plain}
-        for column in ("dimension", "prompt", "category", "repeat", "inclusion_probability", "stratum"):
+        for column in ("dimension", "prompt", "category", "system", "repeat", "inclusion_probability", "stratum"):
             if not getattr(mapping, column) and column in columns:
-                changes[column] = (column,) if column == "prompt" else column
+                changes[column] = (column,) if column in ("prompt", "system") else column
     named = mapping.by or mapping.name or mapping.judges
     if not named and not any(spec.raters for spec in mapping.values.values()):
         changes["by"] = role if role in columns or role == "rater" else FILE
@@ -93,6 +97,7 @@ def _facts(row: Row, mapping: TableMapping) -> ItemFacts:
         category=_name(row, (mapping.category,)) if mapping.category else None,
         weight=1.0 / _chance(row, mapping.inclusion_probability) if mapping.inclusion_probability else None,
         stratum=_name(row, (mapping.stratum,)) if mapping.stratum else None,
+        system=_name(row, mapping.system) if mapping.system else None,
     )
 
 
@@ -135,7 +140,8 @@ def _repeat(row: Row, column: str | None) -> int:
 def _readings(row: Row, mapping: TableMapping) -> Iterator[tuple[str, str, Value]]:
     """(dimension, judge or "", how to read it)."""
     if mapping.value is not None:
-        yield (_name(row, (mapping.dimension,)) if mapping.dimension else ANY), "", mapping.value
+        usual = QUESTION if mapping.picture else ANY
+        yield (_name(row, (mapping.dimension,)) if mapping.dimension else usual), "", mapping.value
     yield from ((dimension, "", spec) for dimension, spec in mapping.values.items())
     yield from ((ANY, judge, spec) for judge, spec in mapping.judges.items())
 
@@ -153,6 +159,18 @@ def _keep(one: Said, marks: Marks, role: Role) -> None:
     if not marks.add(one.dimension, one.unit, one.who, found.mark, one.repeat):
         hint = "; several rows of one item need `aggregate`" if role == "judge" else ""
         raise one.row.fault(f"{role} {one.who!r} marked item {item!r} on {one.dimension!r} before{hint}")
+
+
+def _add_pictures(said: Sequence[Said], mapping: TableMapping, marks: Marks) -> None:
+    """The mean of a picture's verdicts, by rater or judge; a question without an answer does not count in it."""
+    pictures: dict[tuple[str, str], list[float]] = {}
+    for one in said:
+        if one.repeat == 0 and isinstance(one.found.mark, float):
+            picture = _name(one.row, mapping.picture)
+            pictures.setdefault((picture, one.who), []).append(one.found.mark)
+            marks.learn(picture, marks.items[one.unit.item])
+    for (picture, who), verdicts in pictures.items():
+        marks.add(PICTURE, Unit(picture), who, statistics.fmean(verdicts))
 
 
 def _drop_incomplete(marks: Marks) -> None:

@@ -55,6 +55,7 @@ class Value(Settings):
         split: the mark is a set of words with this between them, a nominal value.
         members: the mark is a set (see `split`); each of these words is a unit that is marked 1 or 0.
         low, high: ends of the scale; what lies beyond is left out and named.
+        equals: the mark is 1 where this other column holds the same word (in any case), and 0 where it holds another.
         rule: the mark follows from several columns.
     """
 
@@ -69,6 +70,7 @@ class Value(Settings):
     members: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    equals: str | None = None
     rule: ObjectsRule | None = None
 
 
@@ -117,11 +119,13 @@ class Pair(Settings):
     Attributes:
         first, second: columns of the two items, as they were shown.
         verdict: the column that says who won: one of the words below in any case, or the name of an item.
+        scores: in place of it two columns with the items' scores, of which the greater wins.
     """
 
     first: str
     second: str
-    verdict: str
+    verdict: str = ""
+    scores: Annotated[tuple[str, ...], Field(max_length=2)] = ()
     wins: tuple[str, ...] = ("a", "1", "first", "left", "win")
     loses: tuple[str, ...] = ("b", "2", "second", "right", "loss")
     ties: tuple[str, ...] = ("tie", "0", "equal", "same", "both", "neither", "draw", "c")
@@ -131,13 +135,20 @@ class TableMapping(Settings):
     """One table of marks.
 
     Attributes:
-        files: patterns relative to the mapping; files named on the command line take their place.
+        files: patterns relative to the mapping; files named on the command line take their place. A name in braces
+            stands for a piece of the path, and that piece is a column of this name.
+        whole: a JSON file holds one row, whose columns are the object's keys.
+        lists: columns that hold lists of one length: each place is a row, with its number under ``$place``.
+        matches: a regular expression over a text file; each match is a row (``$place``), its named groups the columns.
         where: only rows whose cells are these (or one of these).
         keep: columns that stay when all others are turned into rows: their name is then ``$column``, their cell
             ``$cell``. Empty for tables that are long already.
         item: the columns whose values name an item.
         prompt: those that name its prompt (the bootstrap draws prompts whole); the item itself by default.
         category: the column by which results are split; none by default.
+        system: the columns that name the generator or model that made the item.
+        picture: the columns that name the picture of a row that is a question: verdicts are then marks on the dimension
+            ``question``, and their mean is one on the dimension ``picture``.
         by: the column of the rater or the judge; ``$order`` counts an item's rows from 0, ``$file`` is the file's name.
         name: of the one judge whose scores these are.
         repeat: the column with the number of a repeated judgment (test and retest).
@@ -156,12 +167,17 @@ class TableMapping(Settings):
     """
 
     files: Columns = ()
+    whole: bool = False
+    lists: Columns = ()
+    matches: str | None = None
     where: Mapping[str, Cell | tuple[Cell, ...]] = {}
     keep: tuple[str, ...] = ()
     join: Mapping[str, Join] = {}
     item: Columns = ("item",)
     prompt: Columns = ()
     category: str | None = None
+    system: Columns = ()
+    picture: Columns = ()
     by: str | None = None
     name: str | None = None
     repeat: str | None = None

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reports.agreement.foreign_tables.mapping import ObjectsRule, Pair, Reduction, Value
+from reports.agreement.foreign_tables.rows import Row
 from reports.agreement.marks import Mark
-from reports.agreement.table_mapping import ObjectsRule, Pair, Reduction, Value
-from reports.agreement.table_rows import Row
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
@@ -61,7 +61,11 @@ def read_marks(spec: Value, row: Row, missing: Sequence[str]) -> Iterator[CellCo
         cell = row.cell(column)
         try:
             found = (
-                [CellContent(part, None, None)] if _is_missing(cell, missing) else _read_cell(spec, part, column, cell)
+                [CellContent(part, None, None)]
+                if _is_missing(cell, missing)
+                else [CellContent(part, None, _same(cell, row.cell(spec.equals)))]
+                if spec.equals
+                else _read_cell(spec, part, column, cell)
             )
         except UnreadableCellError as error:
             found = [CellContent(part, None, None, fault=str(error), unreadable=True)]
@@ -78,6 +82,12 @@ def _read_cell(spec: Value, part: str, column: str, cell: Any) -> list[CellConte
     return [_scaled(spec, part, None, _mark(spec, column, cell))]
 
 
+def _same(cell: object, other: object) -> float:
+    """1 where both hold the same word, else 0."""
+    one, two = (str(each).strip().casefold() for each in (cell, other))
+    return float(one == two)
+
+
 def pair_name(row: Row, pair: Pair) -> str:
     """The name of a row's pair, the same whichever item was shown first."""
     return " vs ".join(sorted(_sides(row, pair)))
@@ -85,6 +95,8 @@ def pair_name(row: Row, pair: Pair) -> str:
 
 def read_verdict(row: Row, pair: Pair, missing: Sequence[str]) -> CellContent:
     """Who won, as `Pair` says; a word that means nobody is left out."""
+    if pair.scores:
+        return _by_scores(row, pair, missing)
     cell = row.cell(pair.verdict)
     if _is_missing(cell, missing):
         return CellContent("", None, None)
@@ -100,6 +112,20 @@ def read_verdict(row: Row, pair: Pair, missing: Sequence[str]) -> CellContent:
         known = ", ".join((*pair.wins, *pair.loses, *pair.ties))
         fault = f"expected the better item or one of {known} under {pair.verdict!r}, got {word!r}"
         return CellContent("", None, None, fault=fault, unreadable=True)
+    return CellContent("", None, won if first <= second else 1.0 - won)
+
+
+def _by_scores(row: Row, pair: Pair, missing: Sequence[str]) -> CellContent:
+    """The item with the greater score; equal ones are a tie, and without both scores nothing was said."""
+    cells = [row.cell(column) for column in pair.scores]
+    if any(_is_missing(cell, missing) for cell in cells):
+        return CellContent("", None, None)
+    try:
+        numbers = [_number(Value(), column, cell) for column, cell in zip(pair.scores, cells, strict=True)]
+    except UnreadableCellError as error:
+        return CellContent("", None, None, fault=str(error), unreadable=True)
+    first, second = _sides(row, pair)
+    won = 0.5 if numbers[0] == numbers[1] else float(numbers[0] > numbers[1])
     return CellContent("", None, won if first <= second else 1.0 - won)
 
 
