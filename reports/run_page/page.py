@@ -13,6 +13,7 @@ from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import gallery, plots, score_table, training
+from reports.run_page.opening import mean_and_half, opening
 from reports.run_page.sample_ranks import SampleRanks, chosen_samples, rank_samples
 from reports.run_page.score_table import published_scores
 from reports.run_summary import SUMS, Table
@@ -46,11 +47,12 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         beside: a folder for the samples that the page does not hold; None leaves them out.
     """
     ranked = rank_samples(run)
-    data = _gallery_data(run, ranked, beside)
+    data = _gallery_data(run, table, ranked, beside)
     peers = peers_of(run, table)
     published = published_scores(run, peers)
     judges = score_table.judge_rows(table, published)
     trained_in = training.training_folder(run.folder)
+    first = opening(run, table, judges, peers, ranked, data["rows"], data["details"])
     return shell.render(
         "run.html",
         styles=["run.css"],
@@ -58,6 +60,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         beside=data["beside"] is not None,
         title=run.title,
         run=run,
+        opening=first,
+        half=mean_and_half,
         facts=facts(run),
         warnings=warnings(run, table, trained_in),
         judges=judges,
@@ -76,7 +80,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
     )
 
 
-def _gallery_data(run: RunData, ranked: SampleRanks, beside: Path | None) -> dict[str, Any]:
+def _gallery_data(run: RunData, table: Table, ranked: SampleRanks, beside: Path | None) -> dict[str, Any]:
     """What the gallery's script reads; writes the folder beside the page where one is wanted and needed."""
     chosen = chosen_samples(ranked, EMBEDDED)
     details = gallery.embedded(run, chosen)
@@ -90,7 +94,21 @@ def _gallery_data(run: RunData, ranked: SampleRanks, beside: Path | None) -> dic
         "beside": beside.name if beside is not None and rest else None,
         "chunk": gallery.CHUNK,
         "colours": shell.COLOURS,
+        "table": _table_lines(table),
     }
+
+
+_NUMBERS = (
+    "mean", "low", "high", "seeds_low", "seeds_high", "scored", "unscored", "not_applicable", "missing",
+)  # fmt: skip
+
+
+def _table_lines(table: Table) -> list[list[Json]]:
+    """The table as lines of a CSV file, a line a cell."""
+    lines: list[list[Json]] = [["category", "judge", *_NUMBERS]]
+    for category, row in table.rows.items():
+        lines += [[category, judge, *(getattr(cell, name) for name in _NUMBERS)] for judge, cell in row.items()]
+    return lines
 
 
 def _selection(run: RunData, held: int, all_shown: bool) -> str:

@@ -214,6 +214,7 @@ function verdict(details, row, judge) {
 
 async function open(row) {
   state.open = state.matching.indexOf(row);
+  history.replaceState(null, "", `#sample=${encodeURIComponent(rows.id[row])}`);
   byId("sample-previous").disabled = state.open <= 0;
   byId("sample-next").disabled = state.open >= state.matching.length - 1;
   byId("sample-id").textContent = rows.id[row];
@@ -223,6 +224,7 @@ async function open(row) {
   if (!byId("sample").open) byId("sample").showModal();
   const details = await detailsOf(row);
   byId("sample-picture").replaceChildren(view(details));
+  byId("sample-picture").querySelector(".view")?.addEventListener("click", () => byId("sample").classList.toggle("zoomed"));
   if (!details) return;
   if (finder(details)) byId("sample-picture").append(make("p", { className: "soft small", textContent: `Found by ${run.judges[finder(details)].name}` }));
   byId("sample-prompt").textContent = details.prompt;
@@ -242,6 +244,51 @@ function others(details, row) {
 function facts({ facts: known }) {
   const words = Object.entries(known).filter(([, value]) => value !== null).map(([name, value]) => `${name} ${value}`);
   return make("p", { className: "soft facts", textContent: words.join(" · ") });
+}
+
+// A link to a sample: #sample=<its id>.
+function openLinked() {
+  const name = location.hash.startsWith("#sample=") ? decodeURIComponent(location.hash.slice(8)) : null;
+  const row = name === null ? -1 : rows.id.indexOf(name);
+  if (row >= 0) open(row);
+}
+
+// Tables as files: what is shown, and nothing else.
+const cell = (value) => {
+  const text = value === null || value === undefined ? "" : String(value);
+  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;  // no formula for a spreadsheet
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+};
+
+function save(name, lines) {
+  const url = URL.createObjectURL(new Blob([lines.map((line) => line.map(cell).join(",")).join("\r\n")], { type: "text/csv" }));
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function saveSamples() {
+  const head = ["sample", "category", "prompt", ...judges.flatMap((judge) => [run.judges[judge].name, `${run.judges[judge].name} outcome`])];
+  const line = (row) => [rows.id[row], run.categories[rows.category[row]], rows.prompt[row],
+    ...judges.flatMap((judge) => [rows.scores[judge][row], run.outcomes[rows.outcomes[judge][row]]])];
+  save("samples.csv", [head, ...state.matching.map(line)]);
+}
+
+// A table whose columns sort: by value, downwards first; rows that sum up others stay below.
+function sortable(table) {
+  table.querySelectorAll("thead th").forEach((head, place) => {
+    const button = make("button", { type: "button", textContent: head.textContent });
+    head.replaceChildren(button);
+    button.onclick = () => {
+      const down = head.getAttribute("aria-sort") !== "descending";
+      table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const key = (row) => { const at = row.cells[place]; return place === 0 ? at.textContent : Number(at.querySelector("[data-value]")?.dataset.value ?? NaN); };
+      const body = table.tBodies[0], all = [...body.rows], single = all.filter((row) => !row.classList.contains("pooled"));
+      const order = (a, b) => place === 0 ? key(a).localeCompare(key(b)) : (Number.isNaN(key(b)) - Number.isNaN(key(a))) * -1 || key(a) - key(b);
+      single.sort((a, b) => (down && !(Number.isNaN(key(a)) || Number.isNaN(key(b))) ? -1 : 1) * order(a, b));
+      body.append(...single, ...all.filter((row) => row.classList.contains("pooled")));
+    };
+  });
 }
 
 function step(by) {
@@ -274,6 +321,12 @@ function start() {
   byId("sample-previous").onclick = () => step(-1);
   byId("sample-next").onclick = () => step(1);
   byId("sample-close").onclick = () => byId("sample").close();
+  byId("sample").addEventListener("close", () => { byId("sample").classList.remove("zoomed"); history.replaceState(null, "", location.pathname + location.search); });
+  document.querySelectorAll("[data-row]").forEach((link) => link.addEventListener("click", (event) => { event.preventDefault(); open(Number(link.dataset.row)); }));
+  addEventListener("hashchange", openLinked);
+  byId("save-samples").onclick = saveSamples;
+  document.querySelectorAll("table.sortable").forEach(sortable);
+  if (byId("save-table")) { byId("save-table").hidden = false; byId("save-table").onclick = () => save("table.csv", run.table); }
   byId("sample").addEventListener("keydown", ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); });
   document.querySelectorAll("[data-boxes]").forEach((box) => box.addEventListener("change", () => showBoxes(box)));
   update();
@@ -290,4 +343,5 @@ function showBoxes(changed) {
 }
 
 start();
+openLinked();
 performance.measure("gallery", "start");

@@ -18,8 +18,11 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.types import Box, Detection, Sample
 from reports.published.peers import peers_of
-from reports.run_data import load_run
+from reports.run_data import RunData, load_run
+from reports.run_page.gallery import embedded, gallery_rows
+from reports.run_page.opening import Opening, mean_and_half, opening
 from reports.run_page.page import render_page, write_page
+from reports.run_page.sample_ranks import rank_samples
 from reports.run_page.score_table import PublishedScore, judge_rows, overview, published_scores
 from reports.run_summary import summarise_run
 from tests.report_runs import varied_run, write_run
@@ -92,7 +95,7 @@ def test_the_page_shows_table_plots_and_samples(run_folder: Path):
     assert "judge[semantic]" in page
     assert ">n=72, <" in page
     assert "unscored 8" in page
-    assert page.count('class="plot"') == 12 + 3 + 1 + 3  # bars, histograms, correlations, lengths
+    assert page.count('class="plot"') == 1 + 12 + 3 + 1 + 3  # first chart, bars, histograms, correlations, lengths
     data = data_of(page)
     assert len(data["rows"]["id"]) == len(data["details"]) == 80
     assert all(detail["picture"].startswith("data:image/png") for detail in data["details"].values())
@@ -109,6 +112,58 @@ def test_the_overview_is_there_where_judges_apply(run_folder: Path):
     assert overview(groups[:1]) == {}
     scarce = [replace(group, rows=(group.rows[place],)) for place, group in enumerate(groups)]
     assert overview(scarce) == {}
+
+
+def opening_of(run: RunData) -> Opening:
+    table = summarise_run(run)
+    ranked, places = rank_samples(run), range(len(run.samples))
+    details = embedded(run, places)
+    rows = gallery_rows(run, ranked, places, [""] * len(places))["rows"]
+    return opening(run, table, judge_rows(table, {}), peers_of(run, table), ranked, rows, details)
+
+
+def test_the_first_screen_says_what_the_run_came_to(run_folder: Path):
+    """Its mean and extremes are those of the table; pictures are in the order of the totals."""
+    run = load_run(run_folder)
+    first, row = opening_of(run), summarise_run(run).rows
+    means = {name: cells["judge[total]"].mean or 0.0 for name, cells in row.items()}
+    single = sorted((value, name) for name, value in means.items() if name != "all")
+    assert first.sentences[0] == (
+        f"painter on pictures: 80 samples, total {mean_and_half(row['all']['judge[total]'])} (n=72), "
+        f"best in {single[-1][1]} ({single[-1][0]:.3f}), worst in {single[0][1]} ({single[0][0]:.3f})."
+    )
+    assert first.sentences[-1] == "Incomplete: 8 cells of the table have under 95% of its scores."
+    assert [name for name, _ in first.strips] == ["Best", "Worst"]
+    scores = {name: [float(each.score) for each in glances] for name, glances in first.strips}
+    totals = sorted(one.value for one in run.outcomes["judge[total]"].values() if isinstance(one, Score))
+    assert scores["Best"] == pytest.approx(totals[:-7:-1], abs=5e-4)
+    assert scores["Worst"] == pytest.approx(totals[:6], abs=5e-4)
+    assert first.chart is not None
+    assert first.chart.drawing.count("<rect") == 4
+
+
+def test_the_first_screen_of_a_run_without_a_score(tmp_path: Path):
+    samples = [Sample(id=f"s/c/{place}/0", prompt="a cat", meta={"category": "c"}) for place in range(3)]
+    nothing = Unscored(why=Why.BACKEND, detail="the server is gone")
+    first = opening_of(load_run(write_run(tmp_path / "run", samples, {"spatial": lambda sample: nothing})))
+    assert first.sentences == (
+        "painter on pictures: 3 samples.",
+        "Incomplete: one cell of the table has under 95% of its scores.",
+    )
+    assert first.strips == ()
+    assert first.chart is None
+
+
+def test_two_samples_are_one_best_and_one_worst(tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    samples = [
+        Sample(id=f"s/c/{place}/0", prompt=f"a cat {place}", image=tmp_path / "x.png", meta={"category": "c"})
+        for place in range(2)
+    ]
+    run = write_run(tmp_path / "run", samples, {"total": lambda sample: Score(value=float(sample.prompt[-1]))})
+    first = opening_of(load_run(run))
+    shown = {name: [glance.prompt for glance in glances] for name, glances in first.strips}
+    assert shown == {"Best": ["a cat 1"], "Worst": ["a cat 0"]}
 
 
 def test_details_hold_what_a_sample_is_judged_by(run_folder: Path):
@@ -128,7 +183,7 @@ def test_details_hold_what_a_sample_is_judged_by(run_folder: Path):
 def test_the_page_needs_nothing_from_outside(run_folder: Path):
     for tag, attributes in tags(page_of(run_folder)):
         assert tag not in ("link", "iframe", "object", "embed", "base")
-        assert "src" not in attributes
+        assert (attributes.get("src") or "data:image/").startswith("data:image/")
         assert "style" not in attributes
         target = attributes.get("href")
         assert target is None or target.startswith("#")
@@ -250,6 +305,9 @@ def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytes
     [models] = beside.values()
     assert list(beside) == [("attribute[blip-vqa, spacy en_core_web_sm-3.5.0, reference]", "color")]
     assert [model.label for model in models if model.source] == [models[0].label]
+    assert any(
+        "Beside the rows published under T2I-CompBench++: color 0.5" in line for line in opening_of(run).sentences
+    )
     [group] = judge_rows(table, beside)
     assert [row.category for row in group.rows] == ["color"]
     assert group.rows[0].bar.count('class="mark"') == len(models)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -67,6 +69,60 @@ def test_it_opens_without_fault(
         # axe takes seconds; the dialog is looked at in one window of each kind.
         if (size == PHONE) is (colours == "dark"):
             assert serious_faults(page) == []
+
+
+WHOLLY_SEEN = "e => { const at = e.getBoundingClientRect(); return at.top >= 0 && at.bottom <= innerHeight; }"
+
+
+@pytest.mark.parametrize(("size", "least"), [(LAPTOP, 12), ((412, 800), 2)], ids=["laptop", "phone"])
+def test_the_first_screen_is_pictures(browser: Browser, page_file: Path, size: tuple[int, int], least: int):
+    """The sentence and pictures stand wholly on the first screen, and on a laptop the chart does."""
+    with open_page(browser, page_file.as_uri(), size) as page:
+        assert page.locator(".lead").evaluate(WHOLLY_SEEN)
+        assert sum(picture.evaluate(WHOLLY_SEEN) for picture in page.locator(".strip img").all()) >= least
+        assert size != LAPTOP or page.locator(".glance svg").evaluate(WHOLLY_SEEN)
+
+
+def test_a_sample_has_a_link(browser: Browser, page_file: Path, page: Page):
+    page.locator(".strip a").first.click()
+    page.locator("#sample .chain").wait_for()
+    name = page.locator("#sample-id").inner_text()
+    link = page.url
+    assert link.endswith("#sample=" + page.evaluate("name => encodeURIComponent(name)", name))
+    page.locator("#sample-picture .view").click()
+    assert page.locator("#sample.zoomed").count() == 1
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "#" not in url)
+    with open_page(browser, link) as other:
+        other.locator("#sample .chain").wait_for()
+        assert other.locator("#sample-id").inner_text() == name
+    with open_page(browser, page_file.as_uri() + "#sample=nobody") as other:
+        assert other.locator("#sample[open]").count() == 0
+
+
+def test_tables_are_saved_and_sorted(page: Page):
+    with page.expect_download() as waited:
+        page.click("#save-table")
+    table = list(csv.DictReader(io.StringIO(waited.value.path().read_text())))
+    assert {row["category"] for row in table} == {"color", "spatial", "numeracy", "all"}
+    page.fill("#words", "dog 15")
+    with page.expect_download() as waited:
+        page.click("#save-samples")
+    samples = list(csv.DictReader(io.StringIO(waited.value.path().read_text())))
+    assert [row["prompt"] for row in samples] == ["a red cat and dog 15"] * 2
+    heads, column = page.locator(".overview thead button"), page.locator(".overview tr td:nth-child(2) [data-value]")
+
+    def values() -> list[float]:
+        return [float(cell.get_attribute("data-value") or "nan") for cell in column.all()]
+
+    *before, pooled = values()
+    heads.nth(1).click()
+    assert values() == [*sorted(before, reverse=True), pooled]
+    heads.nth(1).click()
+    assert values() == [*sorted(before), pooled]
+    heads.nth(0).click()
+    heads.nth(0).click()
+    assert page.locator(".overview tbody th").all_inner_texts() == ["color", "numeracy", "spatial", "all"]
 
 
 def test_filters_by_click(page: Page):
