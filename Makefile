@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Files of tests side by side, on as many cores as there are up to four; the longest, tests/e2e, come first by their name.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-lowest check format clean
+.PHONY: demo test test-fast test-lowest test-trainers check format clean
 
 demo: .venv/.installed
 	$(BIN)/gotr1-eval demo
@@ -19,6 +19,12 @@ test-fast: .venv/.installed-dev
 test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/python -m pytest $(SIDE_BY_SIDE)
 
+# Other people's trainers with our rewards, each in an environment of its own: their bounds exclude one another.
+test-trainers: .venv-trl/.installed .venv-verl/.installed .venv-ms_swift/.installed
+	HF_HUB_OFFLINE=1 .venv-trl/bin/python -W ignore -m tests.trainers.run_trl
+	HF_HUB_OFFLINE=1 .venv-verl/bin/python -W ignore -m tests.trainers.run_verl
+	HF_HUB_OFFLINE=1 .venv-ms_swift/bin/python -W ignore -m tests.trainers.run_ms_swift
+
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -30,7 +36,7 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-lowest build *.egg-info
+	rm -rf .venv .venv-* build *.egg-info
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -49,4 +55,15 @@ clean:
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt torch
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[dev]'
 	! .venv-lowest/bin/python -m pip list --format=freeze | grep -i '^nvidia'
+	touch $@
+
+trl := trl==1.16.0
+verl := verl==0.9.1
+ms_swift := ms-swift==4.6.0 msgspec
+
+.venv-trl/.installed .venv-verl/.installed .venv-ms_swift/.installed: .venv-%/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --constraint constraints.txt torch
+	.venv-$*/bin/python -m pip install --quiet --editable . $($*)
+	! .venv-$*/bin/python -m pip list --format=freeze | grep -i '^nvidia'
 	touch $@

@@ -1,4 +1,8 @@
-"""A reward set as a flow_grpo reward: ``_fn(images, prompts, metadata) -> (scores, details)``."""
+"""A reward set as a flow_grpo reward: ``_fn(images, prompts, metadata) -> (scores, details)``.
+
+Written against yifan123/flow_grpo at ac4c86e (2025-07-18), `flow_grpo/rewards.py:multi_score`, whose
+``score_functions`` is where a factory of yours is entered, and `scripts/train_sd3.py`, which calls from eight threads.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +10,66 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gotr1_eval.core.errors import UsageError
-from rewards.adapters.in_memory import by_sample, make_samples, telling_judge, value_or
+from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
+from rewards.adapters.trainer_reward import TrainerReward, Unfit
 from rewards.reward_set import RewardSet
 
 Metadata = Sequence[Mapping[str, Any] | None] | Mapping[str, Any] | None
 Reward = Callable[..., tuple[list[float], dict[str, Any]]]
 
 
-def make_reward(rewards: RewardSet, unscored: float | None = None, *, metadata_is: str | None = None) -> Reward:
-    """The function that flow_grpo calls for each batch.
+def make_reward(
+    rewards: RewardSet, *, unscored: Unfit, chain: str | None = None, metadata_is: str | None = None
+) -> Reward:
+    """The function that flow_grpo calls for each batch, from any of its threads.
 
     Args:
-        unscored: stand-in for samples without a score; None raises, see `rewards.adapters.in_memory.value_or`.
+        rewards: with a total, or with a single judge.
+        unscored: the reward of a sample without a score, a number or "error"; flow_grpo can leave none out.
+        chain: the metadata's entry that holds the chain; None where the policy writes none, as diffusion models do.
         metadata_is: name of the fact that a whole metadata entry is, for datasets whose entries are one benchmark's
-            rows as they stand; None where an entry holds facts by name.
+            rows as they stand (``"geneval"``); None where an entry holds facts by name.
 
     Returns:
-        A function of pictures (see `rewards.adapters.in_memory.read_pictures`), prompts and metadata, where a metadata
-        entry ``chain`` is the chain, and the others are the prompt's facts. Metadata may be a list of dicts, a dict of
-        lists, or None, whole or an entry.
-        What flow_grpo passes beyond these three (``ref_images``, ``only_strict``) says nothing to our judges.
+        A function of pictures (see `rewards.adapters.in_memory.read_pictures`), prompts and metadata, which may be a
+        list of dicts, a dict of lists, or None, whole or an entry. What flow_grpo passes beyond these three
+        (``only_strict``, ``ref_images``) says nothing to our judges. The second part of its answer, which flow_grpo
+        passes on to nobody, holds the ``outcomes``.
+
+    Raises:
+        UsageError: see `rewards.adapters.trainer_reward.TrainerReward`.
     """
+    no_chain = "" if chain else "and none comes: name the entry of metadata that holds it (chain=)"
+    reward = TrainerReward(rewards, "flow_grpo", unscored, no_chain=no_chain)
 
-    judge = telling_judge(rewards)
-
-    def reward(
+    def score(
         images: object, prompts: Sequence[object], metadata: Metadata = None, *_: object, **__: object
     ) -> tuple[list[float], dict[str, Any]]:
-        pictures = [None] * len(prompts) if images is None else images
-        count = len(prompts)
-        chains, facts = _chains(metadata, count), _facts(metadata, count, metadata_is)
-        outcomes = judge(make_samples(prompts, chains, pictures, facts))
-        return [value_or(each[rewards.headline], unscored) for each in outcomes], {"outcomes": outcomes}
+        rows = _rows(metadata, len(prompts))
+        facts = [facts_of_row(row, None, (chain,)) for row in rows]
+        samples = make_samples(
+            prompts,
+            [at_path(row, chain) for row in rows],
+            [None] * len(prompts) if images is None else images,
+            facts if metadata_is is None else [{metadata_is: fact} if fact else {} for fact in facts],
+        )
+        outcomes = reward.judge(samples)
+        return [reward.number(each[reward.headline]) for each in outcomes], {"outcomes": outcomes}
 
-    return reward
-
-
-def _chains(metadata: Metadata, count: int) -> Sequence[object]:
-    """The chain of every sample, None where its metadata holds none."""
-    if metadata is None or isinstance(metadata, Mapping):
-        column = (metadata or {}).get("chain")
-        return [None] * count if column is None else [column] if isinstance(column, str) else column
-    entries = list(metadata)
-    if not all(entry is None or isinstance(entry, Mapping) for entry in entries):
-        raise UsageError("expected metadata as a list of dicts (or None), one a sample")
-    return [None if entry is None else entry.get("chain") for entry in entries]
+    return score
 
 
-def _facts(metadata: Metadata, count: int, metadata_is: str | None) -> list[Mapping[str, Any] | None]:
-    """What every sample's metadata holds besides its chain."""
+def _rows(metadata: Metadata, count: int) -> list[Mapping[str, Any]]:
+    """One dict a sample, empty where nothing is known.
+
+    Raises:
+        UsageError: the metadata is something else, or not as many as prompts.
+    """
     if metadata is None:
-        return [None] * count
-    entries = by_sample(metadata, count) if isinstance(metadata, Mapping) else [entry or {} for entry in metadata]
-    facts = [{name: fact for name, fact in entry.items() if name != "chain"} for entry in entries]
-    return [fact if metadata_is is None else {metadata_is: fact} for fact in facts]
+        return [{}] * count
+    if isinstance(metadata, Mapping):
+        return list(by_sample(metadata, count))
+    entries = list(metadata)
+    if len(entries) != count or not all(entry is None or isinstance(entry, Mapping) for entry in entries):
+        raise UsageError(f"expected metadata as a list of {count} dicts (or None), one a prompt")
+    return [entry or {} for entry in entries]

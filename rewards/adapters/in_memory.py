@@ -1,4 +1,4 @@
-"""What the adapters share: samples from what a trainer holds, and what to hand it for an unscored one.
+"""Samples from what a trainer holds.
 
 Trainers hold text as strings or chat messages, and pictures as files, PIL pictures, arrays or tensors of any precision
 on any device. All of them are read here, and what is none of them is refused in one line. Tensors are recognised by
@@ -7,7 +7,7 @@ their methods, so that nothing of torch is imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gotr1_eval.core.errors import BackendError, UsageError, one_line
-from gotr1_eval.core.judging import facts_of, missing_facts
-from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.remote_pictures import OWN_KEYS
-from gotr1_eval.files.tables import tell
-from rewards.reward_set import RewardSet
 
 Picture = str | Path | Image.Image | None
 CHANNELS = (1, 3, 4)
@@ -70,21 +66,6 @@ def make_samples(
     ]
 
 
-def telling_judge(rewards: RewardSet) -> Callable[[Sequence[Sample]], list[dict[str, Outcome]]]:
-    """The set's `judge`, which at its first batch tells which judges need facts that no prompt of it has."""
-    begun = False
-
-    def judge(samples: Sequence[Sample]) -> list[dict[str, Outcome]]:
-        nonlocal begun
-        if not begun:
-            for line in missing_facts(rewards.judges.values(), facts_of(samples)):
-                tell(f"first batch: {line}")
-        begun = True
-        return rewards.judge(samples)
-
-    return judge
-
-
 def by_sample(columns: Mapping[str, object], count: int) -> list[dict[str, object]]:
     """Columns of a batch as a row for each of its `count` samples; what has no value for each of them is left out."""
     whole = {
@@ -93,6 +74,30 @@ def by_sample(columns: Mapping[str, object], count: int) -> list[dict[str, objec
         if isinstance(column, list | tuple | np.ndarray) and len(column) == count
     }
     return [{name: column[at] for name, column in whole.items()} for at in range(count)]
+
+
+def facts_of_row(
+    row: Mapping[str, object], named: Mapping[str, str] | None, not_facts: Collection[str | None]
+) -> dict[str, object]:
+    """The facts that a row of a trainer's data holds: its entries by their names, and those that are named otherwise.
+
+    Args:
+        named: fact -> its place in the row, see `at_path`, where that is another than its name.
+        not_facts: entries that say nothing about the prompt: tokens, the trainer's own state, its ids of samples and
+            groups, and what else of a sample is read from the row. Left in, they would make equal samples differ.
+    """
+    facts = {name: value for name, value in row.items() if name not in not_facts}
+    return facts | {fact: at_path(row, place) for fact, place in (named or {}).items()}
+
+
+def at_path(row: Mapping[str, object], place: str | None) -> object:
+    """An entry of the row by its name, or, by names with dots between them, of an object within it; None if absent."""
+    if place is None or place in row:
+        return None if place is None else row[place]
+    found: object = row
+    for name in place.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def read_facts(given: Mapping[str, object] | None) -> dict[str, Json]:
@@ -116,23 +121,6 @@ def _plain(value: object) -> Json:
         return [_plain(entry) for entry in value]
     finite = isinstance(value, str | int) or (isinstance(value, float) and np.isfinite(value))
     return value if finite else None  # type: ignore[return-value]
-
-
-def value_or(outcome: Outcome, unscored: float | None) -> float:
-    """The value, or for an unscored sample the stand-in that the user chose.
-
-    Raises:
-        BackendError: the sample is unscored and no stand-in was chosen. A trainer that cannot leave a sample out of
-            its group must not be fed a number nobody decided on.
-    """
-    if isinstance(outcome, Score):
-        return outcome.value
-    if unscored is None:
-        raise BackendError(
-            f"a sample is unscored ({outcome.why.value}: {outcome.detail}) and this trainer cannot leave it out; "
-            "choose a stand-in with unscored=..."
-        )
-    return unscored
 
 
 def read_text(turn: object, role: str | None = None) -> str:

@@ -1,34 +1,57 @@
-"""A reward set as a TRL reward function: ``GRPOTrainer(reward_funcs=TrlReward(rewards), ...)``.
+"""A reward set as TRL's reward function: ``GRPOTrainer(reward_funcs=TrlReward(rewards), ...)``.
 
-The total is the one reward; its factors are logged as metrics. An unscored sample gives None, which TRL leaves out.
-The completion is the chain; ``image`` is the picture generated for it (file or PIL picture), where there is one: a list
-that the trainer's ``rollout_func`` returns beside the tokens. A dataset column of that name would be the model's input.
+Written against TRL 1.16.0, `trl/trainer/grpo_trainer.py`: `_calculate_rewards` calls it with prompts, completions,
+tokens, the dataset's columns, what ``rollout_func`` returned beside the tokens, and ``log_metric`` and ``log_extra``;
+None is a sample that `_generate_and_score_completions` leaves out of its group.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from gotr1_eval.core.outcome import Outcome, Score
-from rewards.adapters.in_memory import by_sample, make_samples, telling_judge
+from gotr1_eval.core.outcome import Score
+from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
+from rewards.adapters.trainer_reward import TrainerReward, Unfit
 from rewards.reward_set import RewardSet
 
-_OF_TRL = ("completion_ids", "prompt_ids")
-"""Tokens, which TRL hands over beside the dataset's columns."""
+_NOT_FACTS = ("completion_ids", "prompt_ids", "image", "images", "tools", "chat_template_kwargs", "environment")
+"""Columns that are tokens, or what the policy itself is given."""
 
 
 class TrlReward:
-    """Scores the completions of a step with a reward set.
+    """Scores the completions of a step: the completion is the chain.
 
     Args:
         rewards: with a total, or with a single judge.
+        picture: the list in the output of the trainer's ``rollout_func`` that holds the picture generated for each
+            completion; None where there are no pictures. The dataset's own ``image`` is what the policy is shown.
+        prompt: the dataset's column that holds the prompt as the generator's user wrote it; None where the policy is
+            asked with just that.
+        facts: see `rewards.adapters.in_memory.facts_of_row`; columns are facts under their own names.
+        unscored: a sample without a score; TRL leaves it out of its group.
         name: under which TRL logs the reward.
+
+    Raises:
+        UsageError: see `rewards.adapters.trainer_reward.TrainerReward`.
     """
 
-    def __init__(self, rewards: RewardSet, name: str = "gotr1_total") -> None:
-        self.rewards = rewards
-        self._judge = telling_judge(rewards)
+    def __init__(
+        self,
+        rewards: RewardSet,
+        *,
+        picture: str | None = None,
+        prompt: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        unscored: Unfit = "omit",
+        name: str = "gotr1_total",
+    ) -> None:
+        no_picture = (
+            "" if picture else "and none comes: name the list of rollout_func's output that holds it (picture=)"
+        )
+        self._reward = TrainerReward(rewards, "TRL", unscored, omits=True, no_picture=no_picture)
+        self._picture, self._prompt, self._facts = picture, prompt, facts
         self.__name__ = name
 
     def __call__(
@@ -36,30 +59,58 @@ class TrlReward:
         prompts: Sequence[object],
         completions: Sequence[object],
         *,
-        image: object = None,
         log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
         **columns: object,
     ) -> list[float | None]:
-        """One reward a completion, None where it is unscored; see TRL's documentation of custom reward functions.
+        """One reward a completion, None where it is unscored.
 
         Args:
             prompts: strings, or chat messages whose content may come in parts; of several the user's last one counts.
             completions: likewise; the last message is the chain.
-            image: see `rewards.adapters.in_memory.read_pictures`.
-            columns: what else TRL hands over; those of the dataset are the prompts' facts.
+            log_metric: is told the mean of each judge over the samples that it scored, and the share of these; of a
+                judge by whose name the reward goes the share alone, since TRL has its mean.
+            log_extra: is told why samples are unscored, for TRL's table of completions.
+            columns: what else TRL hands over.
         """
-        pictures = [None] * len(prompts) if image is None else image
-        known = {name: column for name, column in columns.items() if name not in _OF_TRL}
-        facts = by_sample(known, len(prompts))
-        outcomes = self._judge(make_samples(prompts, completions, pictures, facts))
-        if log_metric is not None:
-            for factor in self.rewards.judges:
-                scored = [value for value in _values(outcomes, factor) if value is not None]
-                if scored:
-                    log_metric(f"{self.__name__}/{factor}", statistics.fmean(scored))
-        return _values(outcomes, self.rewards.headline)
+        rows = by_sample(columns, len(prompts))
+        samples = make_samples(
+            [at_path(row, self._prompt) for row in rows] if self._prompt else prompts,
+            completions,
+            [at_path(row, self._picture) for row in rows],
+            [facts_of_row(row, self._facts, (*_NOT_FACTS, self._prompt, self._picture)) for row in rows],
+        )
+        judged = self._reward.judge(samples)
+        outcomes = [row[self._reward.headline] for row in judged]
+        if log_metric is not None and judged:
+            for factor in self._reward.factors:
+                scores = [outcome.value for row in judged if isinstance(outcome := row[factor], Score)]
+                own = self.__name__ if factor == self.__name__ else f"{self.__name__}/{factor}"
+                log_metric(f"{own}/scored", len(scores) / len(judged))
+                if scores and factor != self.__name__:
+                    log_metric(own, statistics.fmean(scores))
+        if log_extra is not None:
+            whys = ["" if isinstance(one, Score) else f"{one.why.value}: {one.detail}" for one in outcomes]
+            log_extra(f"{self.__name__}/why", whys)
+        return [self._reward.value(outcome) for outcome in outcomes]
 
 
-def _values(outcomes: Sequence[Mapping[str, Outcome]], factor: str) -> list[float | None]:
-    judged = [each[factor] for each in outcomes]
-    return [outcome.value if isinstance(outcome, Score) else None for outcome in judged]
+def factor_rewards(
+    rewards: RewardSet,
+    *,
+    picture: str | None = None,
+    prompt: str | None = None,
+    facts: Mapping[str, str] | None = None,
+    unscored: Unfit = "omit",
+) -> list[TrlReward]:
+    """A reward function for each judge, called as the set calls it, for TRL to weigh (``reward_weights``).
+
+    With ``multi_objective_aggregation="normalize_then_sum"`` a judge without a score for a sample says nothing about
+    it; TRL's other way, the sum before normalizing, takes 0 for it. The arguments are those of `TrlReward`.
+    """
+    return [
+        TrlReward(
+            RewardSet({factor: judge}), picture=picture, prompt=prompt, facts=facts, unscored=unscored, name=factor
+        )
+        for factor, judge in rewards.judges.items()
+    ]

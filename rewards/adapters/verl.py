@@ -1,57 +1,102 @@
-"""A reward set as verl's ``compute_score``: point ``custom_reward_function.path`` at a file that holds
+"""A reward set as verl's ``compute_score``, a coroutine that verl's reward loop awaits for each sample.
 
-    from rewards.adapters.verl import make_compute_score
-    compute_score = make_compute_score(Builder().reward_set("my_rewards.toml"))
-
-The solution is the chain; ``extra_info`` holds ``prompt`` and, where there is one, ``image``; what else it holds are
-the prompt's facts. One sample is judged a
-call: name a judge model behind a server, which answers many at once.
+Written against verl 0.9.1, `verl/experimental/reward_loop/reward_manager/naive.py` (and `dapo.py`, `gdpo.py`, which
+call it alike): data_source, solution_str, ground_truth, extra_info, and ``reward_router_address`` with
+``reward_model_tokenizer`` where a reward model runs. The ``rate_limited`` manager turns every error into a reward of 0,
+and ``remote`` takes no coroutine. Keys of the answer become columns of the batch (`RewardLoopManager.compute_rm_score`,
+`AgentLoopWorker._postprocess`), so that each sample must have the same.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.outcome import Score
-from rewards.adapters.in_memory import make_samples, telling_judge, value_or
+from gotr1_eval.core.outcome import Outcome, Score
+from rewards.adapters.in_memory import at_path, facts_of_row, make_samples
+from rewards.adapters.trainer_reward import Gathering, TrainerReward, Unfit
 from rewards.reward_set import RewardSet
 
-ComputeScore = Callable[..., dict[str, float]]
+ComputeScore = Callable[..., Coroutine[Any, Any, dict[str, float]]]
+MESSAGES = "raw_prompt"
+"""What verl's agent loop adds to extra_info: the messages that the policy was asked with."""
+NOT_FACTS = (
+    "data_source", "ground_truth", MESSAGES, "index", "split", "num_turns", "turn_scores", "tool_rewards",
+    "rollout_reward_scores", "experiment_name", "tools_kwargs", "interaction_kwargs", "need_tools_kwargs",
+    "min_global_steps", "max_global_steps", "extras",
+)  # fmt: skip
+"""What verl itself writes into extra_info: the place in the data set, turns, steps."""
 
 
-def make_compute_score(rewards: RewardSet, unscored: float | None = None) -> ComputeScore:
-    """The function that verl calls for each solution.
+def make_compute_score(
+    rewards: RewardSet,
+    *,
+    unscored: Unfit,
+    picture: str | None = None,
+    prompt: str = "prompt",
+    facts: Mapping[str, str] | None = None,
+) -> ComputeScore:
+    """The coroutine that verl awaits for each sample; those that come together are judged together.
 
     Args:
-        unscored: stand-in for samples without a score; None raises, see `rewards.adapters.in_memory.value_or`.
+        rewards: with a total, or with a single judge.
+        unscored: the reward of a sample without a score, a number or "error"; verl can leave none out.
+        picture: the entry of extra_info that holds the picture, which an agent loop of yours puts among the extra
+            fields of its output; None where there are none.
+        prompt: the entry of extra_info that holds the prompt as the generator's user wrote it; without it the last
+            message of the user is the prompt.
+        facts: see `rewards.adapters.in_memory.facts_of_row`, of extra_info with ``data_source`` and ``ground_truth``;
+            entries of extra_info are facts under their own names.
 
     Returns:
-        A function that returns ``score``, ``scored`` (1 or 0), and the value of every factor, and of the total where
-        there is one. The keys are the same for every sample, because verl makes columns of them; an unscored factor
-        is NaN there, never a number that nobody gave.
+        A coroutine function whose answer is described at `columns_of`; the solution is the chain.
+
+    Raises:
+        UsageError: see `rewards.adapters.trainer_reward.TrainerReward`.
     """
+    no_picture = "" if picture else "and none comes: name the entry of extra_info that holds it (picture=)"
+    reward = TrainerReward(rewards, "verl", unscored, no_picture=no_picture)
+    gathering = Gathering(reward.judge)
 
-    judge = telling_judge(rewards)
-
-    def compute_score(
+    async def compute_score(
         data_source: str | None = None,
         solution_str: str | None = None,
         ground_truth: object = None,
         extra_info: Mapping[str, Any] | None = None,
         **_: object,
     ) -> dict[str, float]:
-        if not extra_info or extra_info.get("prompt") is None:
-            raise UsageError("extra_info has no 'prompt': give your dataset a column extra_info that holds it")
-        facts = {name: fact for name, fact in extra_info.items() if name not in ("prompt", "image")}
-        samples = make_samples([extra_info["prompt"]], [solution_str], [extra_info.get("image")], [facts])
-        (outcomes,) = judge(samples)
-        headline = outcomes[rewards.headline]
-        factors = {
-            name: outcome.value if isinstance(outcome, Score) else math.nan for name, outcome in outcomes.items()
-        }
-        return factors | {"score": value_or(headline, unscored), "scored": float(isinstance(headline, Score))}
+        row = {**(extra_info or {}), "data_source": data_source, "ground_truth": ground_truth}
+        own = facts_of_row(row, facts, (*NOT_FACTS, prompt, picture))
+        (sample,) = make_samples([prompt_of(row, prompt)], [solution_str], [at_path(row, picture)], [own])
+        return columns_of(reward, await gathering.judge(sample))
 
     return compute_score
+
+
+def prompt_of(row: Mapping[str, object], name: str) -> object:
+    """The row's prompt, as text or messages; raises UsageError where it has none."""
+    asked = at_path(row, name)
+    asked = row.get(MESSAGES) if asked is None else asked
+    if asked is None:
+        raise UsageError(
+            f"extra_info has neither {name!r} nor {MESSAGES!r}: give your data set a column extra_info that holds "
+            "the prompt"
+        )
+    return asked
+
+
+def columns_of(reward: TrainerReward, outcomes: Mapping[str, Outcome]) -> dict[str, float]:
+    """The answer for a sample, with the same keys for every one.
+
+    ``score`` and ``scored`` (1 or 0); and for each judge its value under the judge's name in the set, and 1 or 0 under
+    ``<name>/scored``. Where 0 stands there, the value is the number of `unscored` (NaN with "error"), so that the mean
+    of a judge is (mean - number x (1 - share)) / share, with share the mean of its ``scored``.
+    """
+    headline = outcomes[reward.headline]
+    answer = {"score": reward.number(headline), "scored": float(isinstance(headline, Score))}
+    for factor in reward.factors:
+        outcome = outcomes[factor]
+        answer[factor] = outcome.value if isinstance(outcome, Score) else reward.stand_in
+        answer[f"{factor}/scored"] = float(isinstance(outcome, Score))
+    return answer

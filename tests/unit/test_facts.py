@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,25 +184,27 @@ def test_a_clients_facts_name_no_address():
 
 def test_adapters_hand_over_what_they_get(geneval: RewardSet):
     rows = [CAT, DOG]
-    columns = {"geneval": rows, "completion_ids": [[1], [2]]}
-    assert TrlReward(geneval)(["a cat", "a dog"], ["", ""], image=[WHITE, WHITE], **columns) == [1.0, 0.0]
-    compute = make_compute_score(geneval)
-    extra = {"prompt": "a cat", "image": WHITE, "geneval": json.dumps(CAT)}
-    assert compute("d", "", None, extra)["score"] == 1.0
+    columns = {"geneval": rows, "completion_ids": [[1], [2]], "drawn": [WHITE, WHITE]}
+    assert TrlReward(geneval, picture="drawn")(["a cat", "a dog"], ["", ""], **columns) == [1.0, 0.0]
+    compute = make_compute_score(geneval, picture="drawn", unscored="error")
+    extra = {"prompt": "a cat", "drawn": WHITE, "geneval": json.dumps(CAT)}
+    assert asyncio.run(compute("d", "", None, extra))["score"] == 1.0
     pictures = [WHITE, WHITE]
+    reward = make_reward(geneval, unscored="error")
     for metadata in ([{"geneval": row} for row in rows], {"geneval": rows}):
-        assert make_reward(geneval)(pictures, ["a cat", "a dog"], metadata)[0] == [1.0, 0.0]
-    assert make_reward(geneval, metadata_is="geneval")(pictures, ["a cat", "a dog"], rows)[0] == [1.0, 0.0]
+        assert reward(pictures, ["a cat", "a dog"], metadata)[0] == [1.0, 0.0]
+    whole = make_reward(geneval, metadata_is="geneval", unscored="error")
+    assert whole(pictures, ["a cat", "a dog"], rows)[0] == [1.0, 0.0]
 
 
 def test_what_tables_fill_in_or_json_has_no_form_for_is_no_fact():
     rewards, seen = seen_by_judge()
     extra = {
-        "prompt": "a cat", "index": np.int64(3), "gone": None, "nan": float("nan"), "picture": WHITE,
-        "row": {"a": np.array([1, 2]), "b": None, "c": [{"d": None, "e": "f"}]}, "image_url": "http://x",
+        "prompt": "a cat", "index": np.int64(7), "number": np.int64(3), "gone": None, "nan": float("nan"),
+        "picture": WHITE, "row": {"a": np.array([1, 2]), "b": None, "c": [{"d": None, "e": "f"}]}, "image_url": "http://x",
     }  # fmt: skip
-    make_compute_score(rewards)("d", "c", None, extra)
-    assert seen == [{"index": 3, "row": {"a": [1, 2], "c": [{"e": "f"}]}}]
+    asyncio.run(make_compute_score(rewards, unscored=0)("d", "c", None, extra))
+    assert seen == [{"number": 3, "row": {"a": [1, 2], "c": [{"e": "f"}]}}]
 
 
 def test_rows_from_arrow_are_read(geneval: RewardSet):
@@ -218,8 +221,8 @@ def test_rows_from_arrow_are_read(geneval: RewardSet):
 
 
 def test_an_adapter_tells_once_that_facts_are_lacking(geneval: RewardSet, caplog: pytest.LogCaptureFixture):
-    reward = TrlReward(geneval)
+    reward = TrlReward(geneval, picture="drawn")
     for _ in range(2):
-        assert reward(["a cat"], [""], image=[WHITE]) == [None]
+        assert reward(["a cat"], [""], drawn=[WHITE]) == [None]
     assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
     assert "needs the fact 'geneval'" in caplog.text
