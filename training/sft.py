@@ -98,13 +98,13 @@ def token_loss(head: Callable[[Tensor], Tensor], states_ND: Tensor, targets_N: T
     """Summed cross-entropy in nats.
 
     Args:
-        head: from states to logits.
+        head: from states to float32 logits.
         chunk: positions whose logits are held at once, and made again in the backward pass; 102,400 words times a
             batch would not fit.
     """
 
     def summed(states_nD: Tensor, targets_n: Tensor) -> Tensor:
-        return functional.cross_entropy(head(states_nD).float(), targets_n, reduction="sum")
+        return functional.cross_entropy(head(states_nD), targets_n, reduction="sum")
 
     pieces = zip(torch.split(states_ND, chunk), torch.split(targets_N, chunk), strict=True)
     return torch.stack([checkpoint(summed, *piece, use_reentrant=False) for piece in pieces]).sum()
@@ -121,8 +121,8 @@ def batch_losses(policy: Policy, batch: Batch, text_tokens: int, image_tokens: i
     length = batch.text.ids_BL.shape[1]
     targeted = batch.chain_BL[:, 1:]
     text_ND, image_ND = states_BSD[:, : length - 1][targeted], states_BSD[:, length - 1 :].flatten(0, 1)
-    text = token_loss(policy.text_head, text_ND, batch.text.ids_BL[:, 1:][targeted])
-    image = token_loss(policy.image_head, image_ND, batch.image_BT.flatten())
+    text = token_loss(policy.text_head(), text_ND, batch.text.ids_BL[:, 1:][targeted])
+    image = token_loss(policy.image_head(), image_ND, batch.image_BT.flatten())
     return Losses(text / max(text_tokens, 1), image / max(image_tokens, 1))
 
 

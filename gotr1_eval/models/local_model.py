@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 from gotr1_eval.core.errors import BackendError, UsageError
 
@@ -26,11 +27,13 @@ SMALL = 20_000_000
 def choose_device(name: str) -> torch.device:
     """The device that a setting names; `auto` is a GPU if there is one.
 
-    The first, or of processes that accelerate or torchrun started on a machine (LOCAL_RANK) each another.
+    The first, or of processes that accelerate or torchrun started on a machine (LOCAL_RANK) each another. From here on
+    what is called float32 is IEEE float32: TF32, of ten bits, which cuDNN's convolutions take by default, is off.
 
     Raises:
         UsageError: torch knows no such device, or there are fewer GPUs.
     """
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
@@ -61,6 +64,19 @@ def find_dtype(name: str, device: torch.device) -> torch.dtype:
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     dtype: torch.dtype = getattr(torch, name)
     return dtype
+
+
+def compute_dtype(weight: Tensor) -> torch.dtype:
+    """The type of the products with a weight: its own, or that of autocast."""
+    device = weight.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return weight.dtype
+
+
+def without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Everything in the type that it has; the meta device knows no autocast."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def test_entropy_and_exact_kl_against_the_plain_distributions(checkpoint, rollou
     with torch.no_grad():
         found = policy(actions, reference=(other, other.states(actions)))
         mine, theirs = (
-            p.image_logits(*(s.flatten(0, 1) for s in (states.image_BTD, states.unconditional_BTD))).log_softmax(-1)
+            p.image_logits()(*(s.flatten(0, 1) for s in (states.image_BTD, states.unconditional_BTD))).log_softmax(-1)
             for p, states in ((policy, policy.states(actions)), (other, other.states(actions)))
         )
     assert found.image.kl_BS is not None

@@ -6,7 +6,7 @@ Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,12 +23,17 @@ gradient through the unconditional row; of the conditional row alone (as T2I-R1 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the tokens were sampled, and so how they must be scored."""
+    """How the tokens were sampled, and so how they must be scored.
+
+    Attributes:
+        entropy_gradient: whether entropies are wanted with a gradient.
+    """
 
     guidance: float
     text_temperature: float = 1.0
     image_temperature: float = 1.0
     image_logprob: ImageLogProb = "guided"
+    entropy_gradient: bool = False
 
     @property
     def guided(self) -> bool:
@@ -45,7 +50,7 @@ class Actions:
         chain_BL: bool: a token of the chain that was sampled. An appended `<begin_of_image>` and pads are no actions.
         image_BT: int64 image tokens; every one was sampled.
         sampled_text_BL, sampled_image_BT: log-probabilities as the sampler saw them, 0 where no action is; by them the
-            trainer's drift is measured, and nothing else.
+            trainer's drift is measured and weighed, and nothing else.
     """
 
     text: Padded
@@ -75,6 +80,23 @@ class Actions:
         device = image_BT.device
         return cls(text.to(device), chain_BL.to(device), image_BT, sampled_BL.to(device), sampled_image_BT)
 
+    @classmethod
+    def join(cls, parts: Sequence[Actions], pad: int) -> Actions:
+        """The sequences of several, in order, padded to the longest of all."""
+        longest = max(part.text.ids_BL.shape[1] for part in parts)
+
+        def widened(name: str, fill: float) -> Tensor:
+            tensors = [getattr(part if hasattr(part, name) else part.text, name) for part in parts]
+            return torch.cat([nn.functional.pad(each, (longest - each.shape[1], 0), value=fill) for each in tensors])
+
+        return cls(
+            Padded(widened("ids_BL", pad), widened("mask_BL", 0)),
+            widened("chain_BL", False),
+            torch.cat([part.image_BT for part in parts]),
+            widened("sampled_text_BL", 0.0),
+            torch.cat([part.sampled_image_BT for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.image_BT)
 
@@ -98,7 +120,7 @@ class SegmentScores:
 
     Attributes:
         log_probs_BS: of the sampled tokens.
-        entropy_BS: of the distributions they were sampled from, in nats, without gradient.
+        entropy_BS: of the distributions they were sampled from, in nats; with a gradient where the sampling says so.
         kl_BS: exact KL to the reference, where its states were given.
     """
 
@@ -177,15 +199,13 @@ class Policy(nn.Module, ABC):
     def hidden_states(self, text: Padded, image_BT: Tensor) -> Tensor:
         """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
 
-    @property
     @abstractmethod
-    def text_head(self) -> nn.Module:
-        """From states to logits of words."""
+    def text_head(self) -> Callable[[Tensor], Tensor]:
+        """From states [N, D] to float32 logits of words, by the weights as they are now."""
 
-    @property
     @abstractmethod
-    def image_head(self) -> nn.Module:
-        """From states to logits of image tokens."""
+    def image_head(self) -> Callable[[Tensor], Tensor]:
+        """From states [N, D] to float32 logits of image tokens, by the weights as they are now."""
 
     @property
     @abstractmethod

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gotr1_eval.models.janus.choosing import Choice, guide
+from gotr1_eval.models.janus.heads import Head, float32_head
 from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device
-from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, positions, unconditional
+from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, unconditional
 from training.loss import exact_kl
 from training.policies import Actions, Policy, Sampling, SegmentScores, States, TokenScores
 
@@ -68,17 +69,13 @@ class JanusPolicy(Policy):
         """See `hidden_states`."""
         return hidden_states(self.model, text, image_BT)
 
-    @property
-    def text_head(self) -> nn.Module:
+    def text_head(self) -> Head:
         """The language head."""
-        head: nn.Module = self.model.lm_head
-        return head
+        return float32_head(self.model.lm_head)
 
-    @property
-    def image_head(self) -> nn.Module:
+    def image_head(self) -> Head:
         """The generation head."""
-        head: nn.Module = self.model.model.generation_head
-        return head
+        return float32_head(self.model.model.generation_head)
 
     @property
     def language_model(self) -> nn.Module:
@@ -123,37 +120,41 @@ class JanusPolicy(Policy):
     ) -> TokenScores:
         """The heads' share of `forward`."""
         text = self._segment(
-            self.text_logits,
+            self.text_logits(),
             (states.text_ND,),
             actions.text.ids_BL[actions.chain_BL],
-            None if reference is None else (reference[0].text_logits, (reference[1].text_ND,)),
+            None if reference is None else (reference[0].text_logits(), (reference[1].text_ND,)),
         )
         image = self._segment(
-            self.image_logits,
+            self.image_logits(),
             _flat(states),
             actions.image_BT.flatten(),
-            None if reference is None else (reference[0].image_logits, _flat(reference[1])),
+            None if reference is None else (reference[0].image_logits(), _flat(reference[1])),
         )
         return TokenScores(
             SegmentScores(*(_scatter(values_N, actions.chain_BL) for values_N in text)),
             SegmentScores(*(values_N.view_as(actions.image_BT) for values_N in image)),
         )
 
-    def text_logits(self, states_ND: Tensor) -> Tensor:
-        """float32 [N, V], divided by the temperature."""
-        logits_NV: Tensor = self.text_head(states_ND).float()
-        return logits_NV / self.sampling.text_temperature
+    def text_logits(self) -> Logits:
+        """From states [N, D] to float32 [N, V], divided by the temperature."""
+        head = self.text_head()
+        return lambda states_ND: head(states_ND) / self.sampling.text_temperature
 
-    def image_logits(self, states_ND: Tensor, unconditional_ND: Tensor | None = None) -> Tensor:
-        """float32 [N, V], guided where there is an unconditional row, and divided by the temperature."""
-        head = self.image_head
-        logits_NV: Tensor = head(states_ND).float()
-        if unconditional_ND is not None:
-            empty_NV = head(unconditional_ND).float()
-            if self.sampling.image_logprob == "guided_detached":
-                empty_NV = empty_NV.detach()
-            logits_NV = guide(logits_NV, empty_NV, self.sampling.guidance)
-        return logits_NV / self.sampling.image_temperature
+    def image_logits(self) -> Logits:
+        """From states, and the unconditional row's where there is one, to float32 [N, V] as the tokens were sampled."""
+        head, how = self.image_head(), self.sampling
+
+        def logits(states_ND: Tensor, unconditional_ND: Tensor | None = None) -> Tensor:
+            logits_NV = head(states_ND)
+            if unconditional_ND is not None:
+                empty_NV = head(unconditional_ND)
+                if how.image_logprob == "guided_detached":
+                    empty_NV = empty_NV.detach()
+                logits_NV = guide(logits_NV, empty_NV, how.guidance)
+            return logits_NV / how.image_temperature
+
+        return logits
 
     def _segment(
         self,
@@ -168,8 +169,8 @@ class JanusPolicy(Policy):
             mine = states_n[: len(states)]
             log_probs_nV = logits(*mine).log_softmax(dim=-1)
             chosen_n = log_probs_nV.gather(1, targets_n[:, None])[:, 0]
-            frozen_nV = log_probs_nV.detach()
-            entropy_n = -(frozen_nV.exp() * frozen_nV).sum(dim=-1)
+            known_nV = log_probs_nV if self.sampling.entropy_gradient else log_probs_nV.detach()
+            entropy_n = -(known_nV.exp() * known_nV).sum(dim=-1)
             if reference is None:
                 return chosen_n, entropy_n
             with torch.no_grad():
@@ -199,18 +200,28 @@ def _scatter(values_N: Tensor, where_BL: Tensor) -> Tensor:
 
 
 def hidden_states(model: Any, text: Padded, image_BT: Tensor) -> Tensor:  # noqa: ANN401
-    """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
+    """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D].
+
+    Inside, rows lie flush left as the sampler's do, and causal attention never looks at what is behind a row's end:
+    with a mask in place of that, half precision would be rounded in another order than while sampling.
+    """
     text_BLD = model.get_input_embeddings()(text.ids_BL)
     image_BTD = model.prepare_embeddings_for_image_generation(image_BT[:, :-1])
-    mask = torch.cat([text.mask_BL, torch.ones_like(image_BT[:, :-1])], dim=1)
+    embedded_BSD = torch.cat([text_BLD, image_BTD.to(text_BLD.dtype)], dim=1)
+    length = embedded_BSD.shape[1]
+    place_S = torch.arange(length, device=embedded_BSD.device)
+    pads_B1 = (text.mask_BL == 0).sum(dim=1, keepdim=True)
     out = model.model.language_model(
-        inputs_embeds=torch.cat([text_BLD, image_BTD], dim=1),
-        attention_mask=mask,
-        position_ids=positions(mask),
+        inputs_embeds=_rows(embedded_BSD, (place_S + pads_B1) % length),
+        position_ids=place_S[None],
         use_cache=False,
     )
-    states: Tensor = out.last_hidden_state
-    return states
+    return _rows(out.last_hidden_state, (place_S - pads_B1) % length)
+
+
+def _rows(states_BSD: Tensor, places_BS: Tensor) -> Tensor:
+    """Of each row the states at these places, in this order."""
+    return states_BSD.gather(1, places_BS[:, :, None].expand(-1, -1, states_BSD.shape[2]))
 
 
 def read_policy(ckpt: str, device: str, dtype: Literal["float32", "bfloat16"], sampling: Sampling) -> JanusPolicy:

@@ -31,7 +31,8 @@ from gotr1_eval.models.sampled_sequences import SampledChain
 from gotr1_eval.settings import Settings as StrictSettings
 
 CAN = ("writes chains", "gives log-probabilities", "trains", "batches", "takes seeds")
-VERSION = 2
+VERSION, HALF_VERSION = 2, 4
+"""Of what is sampled in float32, and in half precision."""
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -49,7 +50,8 @@ class Settings(StrictSettings):
         text_top_p, image_top_p: only the likeliest tokens that together have this probability.
         chain_cap: after so many tokens a chain is cut off and the picture begun.
         device: `auto` is the first GPU if there is one.
-        dtype: `auto` is float32 on the CPU and float16, as released, on a GPU.
+        dtype: `auto` is float32 on the CPU and float16 on a GPU. The released script samples in float16 throughout;
+            here the heads' results are float32, which the name of a generator of half precision says.
     """
 
     undeciding = frozenset({"ckpt", "device"})
@@ -75,16 +77,18 @@ class JanusGenerator:
         self._settings = settings
         self._folder = checkpoint_folder(settings.ckpt)
         self._device = choose_device(settings.device)
-        self.name = self._folder.resolve().name if settings.ckpt != "tiny-janus" else settings.ckpt
+        name = self._folder.resolve().name if settings.ckpt != "tiny-janus" else settings.ckpt
+        half = "" if self._dtype == torch.float32 else f"[{str(self._dtype).removeprefix('torch.')}, float32 heads]"
+        self.name = name + half
 
     @cached_property
     def fingerprint(self) -> str:
         """Of the checkpoint's files, the sampling settings and the sampler's version."""
         sampling = self._settings.model_dump_json(exclude={"ckpt", "device"})
         digests = [folder_digest(folder) for folder in checkpoint_and_base(self._folder)]
-        # Beside weights of half precision since version 3; nothing else has changed with it.
-        beside = len(digests) > 1 and self._dtype != torch.float32
-        text = f"{VERSION + beside}\n{digests}\n{self._dtype}\n{sampling}"
+        # In half precision the heads' results are float32 since version 4; float32 has not changed since version 2.
+        version = VERSION if self._dtype == torch.float32 else HALF_VERSION
+        text = f"{version}\n{digests}\n{self._dtype}\n{sampling}"
         return f"janus-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @cached_property

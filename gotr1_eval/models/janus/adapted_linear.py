@@ -21,12 +21,11 @@ class AdaptedLinear(nn.Linear):
 
     Args:
         base: the layer; one that has adapters keeps them.
-        down_RD, up_OR: float32, the scale of the adapters in either.
+        down_RD, up_OR: float32, `balanced`.
     """
 
     def __init__(self, base: nn.Linear, down_RD: Tensor, up_OR: Tensor) -> None:
         super().__init__(base.in_features, base.out_features, bias=base.bias is not None, device="meta")
-        down_RD, up_OR = _balanced(down_RD, up_OR)
         before = [base.down_RD] if isinstance(base, AdaptedLinear) else []
         self.down_RD: Tensor
         self.register_buffer("down_RD", torch.cat([*before, down_RD.to(base.weight)]))
@@ -41,8 +40,11 @@ class AdaptedLinear(nn.Linear):
         )
 
 
-def _balanced(down_RD: Tensor, up_OR: Tensor) -> tuple[Tensor, Tensor]:
-    """The same product from factors of like size, lest float16 underflow; filled up with ranks of zeros."""
+def balanced(down_RD: Tensor, up_OR: Tensor) -> tuple[Tensor, Tensor]:
+    """The same product from factors of like size, lest float16 underflow, with zeros up to the aligned rank.
+
+    The adapters' scale may lie in either.
+    """
     ratio_R = up_OR.abs().amax(dim=0) / down_RD.abs().amax(dim=1)
     steps_R = torch.where(ratio_R.isfinite() & (ratio_R > 0), ratio_R, 1.0).log2().div(2).round()
     down_RD, up_OR = down_RD * steps_R.exp2()[:, None], up_OR * (-steps_R).exp2()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.models.checkpoint import first_names, quiet
-from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
+from gotr1_eval.models.janus.adapted_linear import AdaptedLinear, balanced
+from gotr1_eval.models.janus.fused import SAME_INPUT
 from gotr1_eval.models.janus.original_names import Source, source_of
 from gotr1_eval.models.janus.weight_files import tensors_of
 
@@ -94,9 +95,31 @@ def with_adapters(model: Any, folder: Path) -> Any:  # noqa: ANN401 - transforme
     beside = {name: _factors(layer, name) for name, layer in layers.items()}
     with quiet():
         bare = adapted.unload()
-    for name, (down_RD, up_OR) in beside.items():
-        bare.set_submodule(name, AdaptedLinear(bare.get_submodule(name), down_RD, up_OR))
+    for names in {_same_input(bare, name) for name in beside}:
+        _put_beside(bare, names, beside)
     return bare
+
+
+def _same_input(model: Any, name: str) -> tuple[str, ...]:  # noqa: ANN401
+    """The layers that read the same input as this one, itself included."""
+    parent, _, last = name.rpartition(".")
+    group = next((group for group in SAME_INPUT if last in group), (last,))
+    there = [each for each in group if hasattr(model.get_submodule(parent), each)]
+    return tuple(f"{parent}.{each}".lstrip(".") for each in there)
+
+
+def _put_beside(model: Any, names: Sequence[str], factors: Mapping[str, tuple[Tensor, Tensor]]) -> None:  # noqa: ANN401
+    """Adapters beside the weights of layers of the same input: all get the factors `down` of all, so that a step can
+    make one product of them, and zeros where a factor `up` is another's."""
+    found = {name: balanced(*factors[name]) for name in names if name in factors}
+    downs_RD = torch.cat([down_RD for down_RD, _ in found.values()])
+    for name in names:
+        layer = model.get_submodule(name)
+        ups = [
+            up_OR if each == name else up_OR.new_zeros(len(layer.weight), up_OR.shape[1])
+            for each, (_, up_OR) in found.items()
+        ]
+        model.set_submodule(name, AdaptedLinear(layer, downs_RD, torch.cat(ups, dim=1)))
 
 
 def _factors(layer: Any, name: str) -> tuple[Tensor, Tensor]:  # noqa: ANN401

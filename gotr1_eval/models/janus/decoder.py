@@ -17,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers.models.llama.modeling_llama import LlamaModel, apply_rotary_pos_emb
+from transformers.models.llama.modeling_llama import LlamaModel
 
 from gotr1_eval.core.errors import UsageError
+from gotr1_eval.models.janus.fused import FusedLayer, fused_layer
+from gotr1_eval.models.local_model import compute_dtype
 
 SPAN, CPU_SPAN = 64, 16
 """Attention reads the cache up to the longest row, rounded up to this many: few on the CPU, which waits for memory;
@@ -49,8 +51,9 @@ class KVCache:
             raise UsageError(f"the sampler knows LLaMA as the language model, got {type(language_model).__name__}")
         config, weight = language_model.config, language_model.embed_tokens.weight
         shape = (rows, config.num_key_value_heads, rounded(positions, weight.device), head_width(config))
+        dtype = compute_dtype(weight)
         self.keys, self.values = (
-            [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(config.num_hidden_layers)]
+            [torch.zeros(shape, dtype=dtype, device=weight.device) for _ in range(config.num_hidden_layers)]
             for _ in range(2)
         )
         self.rows, self.positions = rows, shape[2]
@@ -72,6 +75,8 @@ class Decoder:
     def __init__(self, language_model: Any, cache: KVCache, rows: int) -> None:  # noqa: ANN401
         self._model = language_model
         self._cache = cache
+        dtype = compute_dtype(language_model.embed_tokens.weight)
+        self._layers = [fused_layer(layer, dtype) for layer in language_model.layers]
         self._device = language_model.embed_tokens.weight.device
         self._rows_R = torch.arange(rows, device=self._device)
         self._places_S = torch.arange(cache.positions, device=self._device)
@@ -122,9 +127,11 @@ class Decoder:
         Args:
             span: positions that attention reads; more than the longest row has tokens.
         """
-        visible_R1S = self._places_S[None, :span] <= self.lengths_R[:, None]
-        mask_R11S = visible_R1S[:, None, None, :]
         rows = len(self._rows_R)
+        hidden_RS = self._places_S[None, :span] > self.lengths_R[:, None]
+        # What attention adds: as a bool mask every layer would make it anew.
+        mask_RS = torch.zeros(rows, span, dtype=self._cache.keys[0].dtype, device=self._device)
+        mask_R11S = mask_RS.masked_fill_(hidden_RS, float("-inf"))[:, None, None, :]
 
         def attend(layer: int, query_RHLE: Tensor, key_RGLE: Tensor, value_RGLE: Tensor) -> Tensor:
             keys_RGSE, values_RGSE = self._cache.keys[layer][:rows], self._cache.values[layer][:rows]
@@ -144,33 +151,41 @@ class Decoder:
 
     def _forward(self, hidden_RLD: Tensor, positions_RL: Tensor, attend: Attend) -> Tensor:
         """All layers, with attention to what `attend` says."""
-        rotation = self._model.rotary_emb(hidden_RLD, positions_RL)
-        for index, layer in enumerate(self._model.layers):
+        # Under autocast embeddings may come rounded; what layers add to is of the weights' own type, as in training.
+        hidden_RLD = hidden_RLD.to(self._model.embed_tokens.weight.dtype)
+        cos_RLE, sin_RLE = self._model.rotary_emb(hidden_RLD, positions_RL)
+        # Half a turn of the width brings a number's partner to it; the sign goes into the sine, which is exact.
+        cos_RL1E, sin_RL1E = cos_RLE[:, :, None], sin_RLE[:, :, None].clone()
+        sin_RL1E[..., : sin_RL1E.shape[-1] // 2].neg_()
+        for index, (layer, fused) in enumerate(zip(self._model.layers, self._layers, strict=True)):
             normed_RLD = layer.input_layernorm(hidden_RLD)
-            hidden_RLD = hidden_RLD + _attention(layer.self_attn, index, normed_RLD, rotation, attend)
-            hidden_RLD = hidden_RLD + layer.mlp(layer.post_attention_layernorm(hidden_RLD))
+            hidden_RLD = hidden_RLD + _attention(layer, fused, index, normed_RLD, (cos_RL1E, sin_RL1E), attend)
+            gate, up = fused.gate_up(layer.post_attention_layernorm(hidden_RLD)).chunk(2, dim=-1)
+            hidden_RLD = hidden_RLD + fused.down(layer.mlp.act_fn(gate) * up)
         states_RLD: Tensor = self._model.norm(hidden_RLD)
         return states_RLD
 
 
 def _attention(
-    module: Any,  # noqa: ANN401
-    layer: int,
+    layer: Any,  # noqa: ANN401
+    fused: FusedLayer,
+    index: int,
     hidden_RLD: Tensor,
     rotation: tuple[Tensor, Tensor],
     attend: Attend,
 ) -> Tensor:
     rows, length, _ = hidden_RLD.shape
-
-    def heads(projected_RLD: Tensor) -> Tensor:
-        return projected_RLD.view(rows, length, -1, module.head_dim).transpose(1, 2)
-
-    query_RHLE, key_RGLE = apply_rotary_pos_emb(
-        heads(module.q_proj(hidden_RLD)), heads(module.k_proj(hidden_RLD)), *rotation
-    )
-    mixed_RHLE = attend(layer, query_RHLE, key_RGLE, heads(module.v_proj(hidden_RLD)))
-    projected_RLD: Tensor = module.o_proj(mixed_RHLE.transpose(1, 2).reshape(rows, length, -1))
-    return projected_RLD
+    width, config = layer.self_attn.head_dim, layer.self_attn.config
+    query_heads, key_heads = config.num_attention_heads, config.num_key_value_heads
+    together_RLHE = fused.qkv(hidden_RLD).view(rows, length, query_heads + 2 * key_heads, width)
+    turning_RLHE, value_RLGE = torch.split(together_RLHE, [query_heads + key_heads, key_heads], dim=2)
+    cos_RL1E, sin_RL1E = rotation
+    turned_RLHE = turning_RLHE * cos_RL1E + turning_RLHE.roll(width // 2, dims=-1) * sin_RL1E
+    # Under autocast the rotation is in float32, and what attention multiplies is not.
+    turned_RHLE = turned_RLHE.to(value_RLGE.dtype).transpose(1, 2)
+    query_RHLE, key_RGLE = torch.split(turned_RHLE, [query_heads, key_heads], dim=1)
+    mixed_RHLE = attend(index, query_RHLE, key_RGLE, value_RLGE.transpose(1, 2))
+    return fused.out(mixed_RHLE.transpose(1, 2).reshape(rows, length, -1))
 
 
 def _grouped(query_RHLE: Tensor, key_RGLE: Tensor) -> bool:

@@ -20,6 +20,7 @@ from transformers import JanusConfig, JanusForConditionalGeneration
 from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.models.checkpoint import check_finite, quiet, read_config_json, weight_faults
 from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
+from gotr1_eval.models.janus.fused import prepare_language_model
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
 from gotr1_eval.models.janus.original_config import native_config
 from gotr1_eval.models.janus.sequence import SpecialIds, check_ids, load_tokenizer
@@ -74,6 +75,7 @@ def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -
         base = load_checkpoint(checkpoint_folder(base_of(folder)), device=device, dtype=dtype)
         adapted = replace(base, model=with_adapters(base.model, folder).eval())
         check_finite(adapted.model, folder)
+        prepare_language_model(adapted.model.model.language_model)
         return adapted
     raw = read_raw_config(folder)
     tokenizer = load_tokenizer(folder)
@@ -82,6 +84,7 @@ def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -
     else:
         model = load_native(folder, dtype).to(device).eval()
     check_finite(model, weights_entry(folder))
+    prepare_language_model(model.model.language_model)
     check_ids(folder, tokenizer, model.get_input_embeddings().num_embeddings)
     check_grid(folder, model)
     return Checkpoint(model, tokenizer, SpecialIds.of(tokenizer))

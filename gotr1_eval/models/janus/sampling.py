@@ -5,10 +5,11 @@
     image   a fresh prefill of prompt and chain, with guidance beside an unconditional row, and exactly as many steps
             as the picture has tokens
 
-Differences from the script: many prompts at once, noise by the sample's own seed (`noise`), logits in float32, each
-head where a token is sampled and nowhere else. A row's KV cache lies flush left and its noise is its own, so that a
-sample's tokens depend on its prompt, its seed and the number of rows, not on who its neighbours are. On a GPU a decode
-step reads all weights once and computes little; it is replayed as a CUDA graph, else the GPU would wait for Python.
+Differences from the script: many prompts at once, noise by the sample's own seed (`noise`), logits in float32
+(`heads`), each head where a token is sampled and nowhere else. A row's KV cache lies flush left and its noise is its
+own, so that a sample's tokens depend on its prompt, its seed and the number of rows, not on who its neighbours are. On
+a GPU a decode step reads all weights once and computes little; it is replayed as a CUDA graph, else the GPU would wait
+for Python.
 
 Shape suffixes: B samples, R rows (B, or 2B with guidance: all conditional rows, then all unconditional ones),
 L text positions, S steps, T image tokens, V vocabulary or codebook, D width of the model.
@@ -26,6 +27,7 @@ from torch import Tensor
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
 from gotr1_eval.models.janus.decoder import Decoder, KVCache, rounded
+from gotr1_eval.models.janus.heads import float32_head
 from gotr1_eval.models.janus.noise import Stage, stream_keys
 from gotr1_eval.models.janus.sequence import SpecialIds
 from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages, unconditional_row
@@ -143,7 +145,7 @@ def sample_chains(
     longest = max(map(len, prompts))
     decoder = Decoder(language_model, KVCache(language_model, len(prompts), longest + cap), len(prompts))
     keys_B = stream_keys(seeds, Stage.CHAIN, device)
-    drawing = _Drawing(decoder, model.lm_head, embed, keys_B, cap, choice)
+    drawing = _Drawing(decoder, float32_head(model.lm_head), embed, keys_B, cap, choice)
     drawing.first(decoder.prefill([rows[tuple(prompt)] for prompt in prompts]))
     sampled, look = 1, 1 if device.type == "cpu" else LOOK
     while sampled < cap:
@@ -207,8 +209,10 @@ def sample_images(
     longest = max(map(len, texts))
     decoder = Decoder(language_model, KVCache(language_model, len(rows), longest + steps), len(rows))
 
+    head = float32_head(model.model.generation_head)
+
     def logits(states_RD: Tensor) -> Tensor:
-        logits_RV = model.model.generation_head(states_RD).float()
+        logits_RV = head(states_RD)
         return guide(logits_RV[:count], logits_RV[count:], guidance) if guided else logits_RV
 
     def embed_image(chosen_B: Tensor) -> Tensor:
