@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -33,6 +34,11 @@ def start_accelerator(device: str, trackers: Sequence[str], folder: Path) -> Acc
     except (ImportError, ValueError) as error:
         raise UsageError(f"trackers {', '.join(trackers)}: {one_line(error)}") from None
     return accelerator
+
+
+def computing(autocast: bool, device: torch.device) -> AbstractContextManager[Any]:
+    """Products in bfloat16 over float32 weights, if so; see `TrainSettings.compute`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext()
 
 
 @contextmanager

@@ -34,8 +34,8 @@ from __future__ import annotations
 import gc
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -47,8 +47,9 @@ from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
-from training.accelerating import fail_together, start_accelerator
-from training.advantage import Advantages, group_advantages
+from training.accelerating import computing, fail_together, start_accelerator
+from training.advantage import Advantages
+from training.collecting import Collected, advantages_of, check_gdpo
 from training.metrics import (
     GROUPS,
     Clock,
@@ -67,7 +68,7 @@ from training.metrics import (
 from training.policies import Policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
-from training.rollout import PolicyGenerator, Rollout, generate, group_seeds, rewards_of
+from training.rollout import PolicyGenerator, Rollout, generate, group_seeds
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
 from training.trained_parts import make_learner
@@ -75,8 +76,8 @@ from training.trend import TrendWatch
 from training.update import (
     Work,
     accumulate,
-    action_weight,
     cosine_factor,
+    denominator,
     micro_batches,
     pad_micro_batches,
     with_old_and_reference,
@@ -117,13 +118,16 @@ class GrpoTrainer:
             )
         if self.accelerator.num_processes > 1 and sharding_asked() and settings.kl == "exact" and settings.lora:
             raise UsageError("kl = 'exact' with adapters reads the reference's states past FSDP's hooks: use 'sampled'")
+        if settings.refill % self.accelerator.num_processes:
+            raise UsageError(f"refill is {settings.refill}: expected a multiple of the processes' number")
+        check_gdpo(settings, rewards)
         self.headline = rewards.headline
         self.prompts = prompts
         self.learner = make_learner(
             policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )  # fmt: skip
-        self.policy = shard_policy(self.learner.policy, self.accelerator)
+        self.policy = shard_policy(self.learner.policy, self.accelerator, bfloat16=settings.autocast)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
@@ -133,6 +137,7 @@ class GrpoTrainer:
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
         self.saved = 0
+        self.micro_batch = settings.micro_batch
         self.spreads: list[float] = []
 
     def train(self) -> int:
@@ -178,19 +183,44 @@ class GrpoTrainer:
 
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
-        clock = Clock()
-        with full_weights(self.policy), self.learner.folded(), fail_together():
-            rollout = self._roll_out(step, clock)
-        rows, watched = self._judge(rollout, clock)
-        advantages, mine = self._advantages(rows)
+        settings, clock = self.settings, Clock()
+        collected = self._collect(step, range(settings.prompts_per_step), clock)
+        advantages, mine = self._advantages(collected)
+        extra = 0
+        while missing := min(settings.prompts_per_step - _learned(advantages), settings.refill - extra):
+            # Whole groups a process; a few more than are missing where there are several.
+            missing += -missing % self.accelerator.num_processes
+            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
+            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
+            advantages, mine = self._advantages(collected)
+            extra += missing
+        rollout = collected.rollout
         with clock("update"):
             updated = self._update(step, rollout, advantages.values_PG[mine], advantages.learned_PG[mine])
-        judged: list[Judged] = gather_object(judged_samples(rollout, rows, watched))
+            follows = settings.reference
+            if follows is not None and (step + 1) % follows.every == 0:
+                self.learner.follow(follows.mix)
+        judged: list[Judged] = gather_object(judged_samples(rollout, collected.rows, collected.watched))
         self.watch.see([sample.row[self.headline] for sample in judged])
-        within = group_rewards(judged, self.headline, self.settings.samples_per_prompt)
+        within = group_rewards(judged, self.headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
         metrics = rollout_metrics(judged, group_counts(advantages), within)
+        if settings.refill:
+            metrics["groups/refilled"] = extra
         return {**metrics, **updated, **speed_metrics(judged, rollout, clock.seconds)}
+
+    def _collect(self, step: int, places: range, clock: Clock) -> Collected:
+        """Samples for the prompts of these places of the step, and what the judges say of them."""
+        with self._sampling():
+            rollout = self._roll_out(step, clock, places)
+        return Collected(rollout, *self._judge(rollout, clock))
+
+    @contextmanager
+    def _sampling(self) -> Iterator[None]:
+        """The policy as it samples: whole, in the settings' precision, its adapters in place."""
+        computed = computing(self.settings.autocast, self.accelerator.device)
+        with computed, full_weights(self.policy), self.learner.folded(), fail_together():
+            yield
 
     def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
         """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
@@ -203,16 +233,8 @@ class GrpoTrainer:
                 watched = list(self.watched.judge(rollout.samples)) if self.watched else [{} for _ in rows]
         return rows, watched
 
-    def _advantages(self, rows: list[Row]) -> tuple[Advantages, slice]:
-        """Of all groups of the step, whoever sampled them, and which of them are this process's."""
-        group, place = self.settings.samples_per_prompt, self.accelerator.process_index
-        everyone = gather_object([rewards_of([row[self.headline] for row in rows], group)])
-        values_PG, scored_PG = (torch.cat(parts) for parts in zip(*everyone, strict=True))
-        advantages = group_advantages(
-            values_PG, scored_PG, scale=self.settings.scale, min_spread=self.settings.min_spread
-        )
-        count = len(rows) // group
-        return advantages, slice(place * count, (place + 1) * count)
+    def _advantages(self, collected: Collected) -> tuple[Advantages, slice]:
+        return advantages_of(collected, self.settings, self.headline, self.accelerator.process_index)
 
     @staticmethod
     def _sum(mine: Counter[str]) -> Counter[str]:
@@ -222,17 +244,19 @@ class GrpoTrainer:
             total.update(counts)
         return total
 
-    def _roll_out(self, step: int, clock: Clock | None = None) -> Rollout:
-        """This process's share of the step's prompts, whole groups."""
+    def _roll_out(self, step: int, clock: Clock | None = None, places: range | None = None) -> Rollout:
+        """This process's share of the prompts of these places of the step, whole groups."""
         settings, group = self.settings, self.settings.samples_per_prompt
         mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-        indices = range(settings.prompts_per_step)[mine]
-        prompts = self.prompts.step(step, settings.prompts_per_step)[mine]
+        indices = (range(settings.prompts_per_step) if places is None else places)[mine]
+        # Those that a step may refill from are its own, so that the next step's do not depend on how many it took.
+        listed = self.prompts.step(step, settings.prompts_per_step + settings.refill)
+        prompts = [listed[index] for index in indices]
         seeds = group_seeds(settings.seed, step, indices, group)
         repeated = [prompt for prompt in prompts for _ in range(group)]
         return generate(
             self.learner.policy, repeated, seeds,
-            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
+            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile, first=indices[0] * group,
             written=self.early.begin if self.early else lambda samples: None,
             clock=clock or Clock(),
         )  # fmt: skip
@@ -241,9 +265,27 @@ class GrpoTrainer:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
         settings, device = self.settings, rollout.actions.image_BT.device
         values_B, learned_B = values_PG.flatten().to(device), learned_PG.flatten().to(device)
-        work = micro_batches(rollout.actions, values_B, learned_B, settings.micro_batch)
-        count, weight = self._over_all(work)
-        if weight == 0:
+        while True:
+            try:
+                return self._learn(step, rollout, values_B, learned_B)
+            except torch.OutOfMemoryError:
+                self.optimizer.zero_grad()
+                if self.micro_batch == 1 or self.accelerator.num_processes > 1 or settings.updates > 1:
+                    self.saved = step  # half a step is not kept
+                    raise RunError(
+                        f"out of memory in the update of step {step + 1} with micro_batch = {self.micro_batch}: go on "
+                        "from the last checkpoint with fewer, or with gradient_checkpointing"
+                    ) from None
+            # Outside the handler: the exception holds every tensor of the failed pass.
+            self.micro_batch = (self.micro_batch + 1) // 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _learn(self, step: int, rollout: Rollout, values_B: Tensor, learned_B: Tensor) -> Metrics:
+        settings = self.settings
+        work = micro_batches(rollout.actions, values_B, learned_B, self.micro_batch)
+        count, weight = self._over_all(work, rollout)
+        if count == 0 or weight == 0:
             return {"updates": 0, "grad_norm": 0.0}
         work = with_old_and_reference(pad_micro_batches(work, count, rollout.actions), self.learner, settings)
         rate = settings.learning_rate * cosine_factor(step, settings.steps, settings.warmup_steps)
@@ -260,11 +302,13 @@ class GrpoTrainer:
                     "checkpoint with a lower learning_rate"
                 )
             self.optimizer.step()
-        return update_metrics(self._sum(sums), norms, rate)
+        halved = {"micro_batch": self.micro_batch} if self.micro_batch < settings.micro_batch else {}
+        return {**update_metrics(self._sum(sums), norms, rate), **halved}
 
-    def _over_all(self, work: list[Work]) -> tuple[int, float]:
+    def _over_all(self, work: list[Work], rollout: Rollout) -> tuple[int, float]:
         """(the most micro-batches of any process, D of all of them together)."""
-        mine = (len(work), action_weight(work, self.settings))
+        counted = [rollout.actions] if self.settings.denominator == "all" else [part.actions for part in work]
+        mine = (len(work), denominator(counted, self.settings))
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
 
@@ -286,7 +330,7 @@ class GrpoTrainer:
         asked = self.settings.evaluation
         if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
             return
-        with full_weights(self.policy), fail_together():
+        with computing(self.settings.autocast, self.accelerator.device), full_weights(self.policy), fail_together():
             if self.accelerator.is_main_process:
                 with self.learner.folded(), self.judging():
                     self._measure(self.evaluate, done)
@@ -305,6 +349,14 @@ class GrpoTrainer:
         if done == self.saved:
             return
         writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
-        checkpoints.save(folder, done, self.learner, self.optimizer, self.settings.keep, writes=writes)
+        checkpoints.save(
+            folder, done, self.learner, self.optimizer, self.settings.keep,
+            writes=writes, follows=self.settings.reference is not None,
+        )  # fmt: skip
         self.accelerator.wait_for_everyone()
         self.saved = done
+
+
+def _learned(advantages: Advantages) -> int:
+    """Groups that are learned from."""
+    return int(advantages.learned_PG.any(dim=1).sum())

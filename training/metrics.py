@@ -193,7 +193,7 @@ def update_metrics(sums: Counter[str], norms: Sequence[float], learning_rate: fl
     metrics: Metrics = {"updates": len(norms), "grad_norm": norms[-1], "learning_rate": learning_rate}
     for segment in ("text", "image"):
         tokens = sums[f"{segment}/tokens"]
-        for name in ("entropy", "ratio", "clipped", "kl", "drift"):
+        for name in ("entropy", "ratio", "clipped", "kl", "drift", "drifted", "importance"):
             if f"{segment}/{name}" in sums and tokens:
                 metrics[f"{segment}/{name}"] = sums[f"{segment}/{name}"] / tokens
         metrics[f"{segment}/tokens"] = tokens

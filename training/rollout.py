@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from PIL import Image
@@ -19,7 +20,8 @@ from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Prompt, Sample
-from gotr1_eval.models.sampled_sequences import SampledChain
+from gotr1_eval.models.local_model import in_batches
+from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages
 from training.policies import Actions, Policy
 
 
@@ -46,12 +48,14 @@ def generate(
     *,
     chain_cap: int,
     tile: int,
+    first: int = 0,
     written: Callable[[list[Sample]], None] = lambda samples: None,
     clock: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
 ) -> Rollout:
-    """One sample for each prompt and seed, `tile` of them at a time.
+    """One sample for each prompt and seed, `tile` of them at a time; fewer from where memory does not suffice.
 
     Args:
+        first: number of the first sample, which names it.
         written: is handed the samples of a tile as soon as their chains are there, before the pictures.
         clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
@@ -61,23 +65,34 @@ def generate(
     ids, log_probs, pictures = [], [], []
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
+        pairs = list(zip(part, part_seeds, strict=True))
         with clock("chain"):
-            chains_of_tile = policy.sample_chains(part, part_seeds, chain_cap)
+            written_parts = in_batches(pairs, len(pairs), partial(_chains, policy, chain_cap), "the policy's chains")
+        chains_of_tile = [chain for each in written_parts for chain in each]
         begun = slice(start, start + tile)
-        samples += _samples(policy, prompts[begun], chains_of_tile, part_seeds, start)
+        samples += _samples(policy, prompts[begun], chains_of_tile, part_seeds, first + start)
         written(samples[begun])
         texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
+        pairs = list(zip(texts, part_seeds, strict=True))
         with clock("image"):
-            generated = policy.sample_images(texts, part_seeds)
+            generated = in_batches(pairs, len(pairs), partial(_images, policy), "the policy's pictures")
         chains += chains_of_tile
-        ids.append(generated.ids_BT)
-        log_probs.append(generated.log_probs_BT)
+        ids += [each.ids_BT for each in generated]
+        log_probs += [each.log_probs_BT for each in generated]
         with clock("decode"):
-            decoded = policy.decode(generated.ids_BT).numpy()
+            decoded = policy.decode(torch.cat([each.ids_BT for each in generated])).numpy()
         pictures += [Image.fromarray(picture) for picture in decoded]
     actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), policy.pad)
     samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
     return Rollout(samples, actions, [chain.truncated for chain in chains])
+
+
+def _chains(policy: Policy, cap: int, pairs: Sequence[tuple[list[int], int]]) -> list[SampledChain]:
+    return policy.sample_chains([row for row, _ in pairs], [seed for _, seed in pairs], cap)
+
+
+def _images(policy: Policy, pairs: Sequence[tuple[list[int], int]]) -> SampledImages:
+    return policy.sample_images([text for text, _ in pairs], [seed for _, seed in pairs])
 
 
 def _samples(

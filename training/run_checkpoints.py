@@ -25,9 +25,21 @@ STATE = "trainer.pt"
 _NAME = re.compile(r"step-(\d{6,})")
 
 
-def save(folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *, writes: bool = True) -> None:
-    """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes."""
-    state = {"step": step, "weights": _learned(learner, writes), "optimizer": to_full(optimizer.state_dict(), writes)}
+def save(
+    folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *,
+    writes: bool = True, follows: bool = False,
+) -> None:  # fmt: skip
+    """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes.
+
+    Args:
+        follows: the reference moves, and is kept with the rest; else it is where training started.
+    """
+    state = {
+        "step": step,
+        "weights": _learned(learner, writes),
+        "optimizer": to_full(optimizer.state_dict(), writes),
+        "reference": to_full(learner.reference_state() if follows else {}, writes),
+    }
     weights = learner.weights(writes)
     if not writes:
         return
@@ -64,6 +76,7 @@ def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
     with torch.no_grad():
         for name, parameter in learned.items():
             parameter.copy_(to_shard(state["weights"][name], parameter))
+    learner.load_reference(state.get("reference", {}))
     states = state["optimizer"]
     parameters = [each for group in optimizer.param_groups for each in group["params"]]
     optimizer.load_state_dict({**states, "state": to_shards(states["state"], parameters)})

@@ -11,10 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, model_validator
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
+from training.loss import Objective
+from training.objective_settings import (
+    ClipSettings,
+    GdpoSettings,
+    ImportanceSettings,
+    NoneWord,
+    ReferenceSettings,
+    TruncationSettings,
+)
 from training.policies import ImageLogProb, Sampling
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -22,10 +31,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
 Dtype = Literal["float32", "bfloat16"]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-# TOML has no null: "none" says it.
-_NoneWord = BeforeValidator(lambda value: None if value == "none" else value)
 
 
 class LoraSettings(Settings):
@@ -44,27 +49,36 @@ class TrainSettings(Settings):
         lora: "none" trains the language model, its heads and the image embeddings in full.
         dtype: of the weights. bfloat16 is for adapters, which stay in float32 themselves: of a whole model's small
             steps it would round most away.
+        compute: of the products; as `dtype` where it is not named. bfloat16 over weights of float32 is autocast: the
+            optimizer moves the float32 weights, the tensor cores see them rounded, and so does the sampler. What is
+            called float32 is IEEE float32: TF32 is off.
     """
 
     text_weight: NonNegative = 1.0
     image_weight: NonNegative = 1.0
-    lora: Annotated[LoraSettings | None, _NoneWord] = None
+    lora: Annotated[LoraSettings | None, NoneWord] = None
     dtype: Dtype = "float32"
+    compute: Dtype | None = None
+
+    @property
+    def autocast(self) -> bool:
+        """Whether products are in bfloat16 over weights that are not."""
+        return self.compute == "bfloat16" and self.dtype == "float32"
+
+    @property
+    def all_float32(self) -> bool:
+        """Whether nothing is rounded to half precision."""
+        return self.dtype == "float32" and not self.autocast
 
     @model_validator(mode="after")
     def _something_learns(self) -> TrainSettings:
+        if self.compute == "float32" and self.dtype == "bfloat16":
+            raise ValueError("compute = 'float32' with dtype = 'bfloat16': the weights are rounded already")
         if self.lora is None and self.dtype == "bfloat16":
             raise ValueError("dtype = 'bfloat16' needs adapters (lora): full training in it rounds its steps away")
         if self.text_weight == self.image_weight == 0:
             raise ValueError("text_weight and image_weight are both 0: nothing would be learned")
         return self
-
-
-class ClipSettings(Settings):
-    """The ratio new/old is held in [1 - low, 1 + high]."""
-
-    low: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    high: PositiveFloat = 0.2
 
 
 _ONE_SOURCE = (
@@ -186,10 +200,25 @@ class GrpoSettings(TrainSettings):
             reward is made of; ``judge_model`` is theirs, too.
         updates: passes over a rollout.
         micro_batch: sequences of one forward pass of the update.
-        beta: weight of the KL to where the policy started; 0 computes none.
-        kl: estimated from the sampled tokens, or exact over the vocabulary.
+        objective: `ppo`, `gspo` or `cispo`; see `training.loss`.
+        loss: what is averaged: `tokens` of the step (DAPO's, arXiv 2503.14476, section 3.3), `sequences`, each the mean
+            of its tokens (GRPO's, arXiv 2402.03300, section 4.1), or `constant`: a sum over a constant, the most tokens
+            that a sequence can have (Dr. GRPO's, arXiv 2503.20783, section 3.2, meant with `scale = "none"`).
+        denominator: what the loss is divided by counts what is learned from, or `all` that was sampled: then even and
+            unscored groups make the step smaller, as in TRL and verl.
+        importance: see `ImportanceSettings`.
+        beta: weight of the KL to the reference; 0 computes none and keeps none, a choice of its own (DAPO, section 2.3,
+            and Dr. GRPO leave it out, since a policy that reasons is meant to move away).
+        kl: `sampled` estimates it from the sampled tokens, `corrected` with the gradient of what it estimates, `exact`
+            is over the vocabulary; see `training.loss`.
+        reference: see `ReferenceSettings`.
+        text_entropy, image_entropy: bonus for the entropy of each token's distribution, in nats (PPO, arXiv 1707.06347,
+            equation 9).
         text_clip, image_clip: apart, since guided log-ratios move `guidance` times as fast.
-        scale, min_spread: see `training.advantage`.
+        scale, min_spread, gdpo: see `training.advantage`.
+        refill: of groups that teach nothing, so many a step at most are made up for by groups of further prompts
+            (dynamic sampling of DAPO, arXiv 2503.14476, section 3.2, with a bound).
+        truncated: see `TruncationSettings`.
         trackers: besides metrics.jsonl; they need the extra `trackers`, or their own packages.
         judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
         max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
@@ -214,17 +243,27 @@ class GrpoSettings(TrainSettings):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: NonNegative = 0.0
     max_grad_norm: PositiveFloat = 1.0
+    objective: Objective = "ppo"
+    loss: Literal["tokens", "sequences", "constant"] = "tokens"
+    denominator: Literal["learned", "all"] = "learned"
+    importance: ImportanceSettings = ImportanceSettings()
     beta: NonNegative = 0.01
-    kl: Literal["sampled", "exact"] = "sampled"
+    kl: Literal["sampled", "corrected", "exact"] = "sampled"
+    reference: Annotated[ReferenceSettings | None, NoneWord] = None
+    text_entropy: NonNegative = 0.0
+    image_entropy: NonNegative = 0.0
     image_logprob: ImageLogProb = "guided"
     text_clip: ClipSettings = ClipSettings()
     image_clip: ClipSettings = ClipSettings()
     scale: Scale = "group"
     min_spread: NonNegative = 1e-3
-    lora: Annotated[LoraSettings | None, _NoneWord] = LoraSettings()
+    gdpo: Annotated[GdpoSettings | None, NoneWord] = None
+    refill: Annotated[int, Field(ge=0)] = 0
+    truncated: TruncationSettings = TruncationSettings()
+    lora: Annotated[LoraSettings | None, NoneWord] = LoraSettings()
     device: str = "auto"
     gradient_checkpointing: bool = False
-    evaluation: Annotated[EvaluationSettings | None, _NoneWord] = EvaluationSettings()
+    evaluation: Annotated[EvaluationSettings | None, NoneWord] = EvaluationSettings()
     save_every: PositiveInt = 50
     keep: PositiveInt = 2
     trackers: tuple[Tracker, ...] = ()
@@ -232,6 +271,40 @@ class GrpoSettings(TrainSettings):
     max_unscored: Share = 0.5
     window: PositiveInt = 10
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> GrpoSettings:
+        clips = {"text_clip": self.text_clip, "image_clip": self.image_clip}
+        for name, clip in clips.items():
+            if self.objective == "cispo" and clip.two_sided is not None:
+                raise ValueError(f"{name}.two_sided with objective = 'cispo': its weights are bounded already")
+        if self.reference is not None and self.beta == 0:
+            raise ValueError("reference follows the policy, but beta = 0 reads none")
+        if self.gdpo is not None and self.scale != "group":
+            raise ValueError("gdpo divides by each group's spread and then by the step's: leave scale at 'group'")
+        if self.gdpo is not None and self.truncated.soft:
+            raise ValueError(
+                "truncated.soft is taken from one reward, and gdpo has several: set truncated.learn = false"
+            )
+        if self.truncated.soft > self.sampling.chain_cap:
+            raise ValueError(f"truncated.soft = {self.truncated.soft} is more than sampling.chain_cap")
+        return self
+
+    @property
+    def importance_form(self) -> Literal["token", "sequence", "none"]:
+        """The form of the importance weights that is meant."""
+        if self.importance.form != "auto":
+            return self.importance.form
+        return "none" if self.all_float32 else "token"
+
+    @property
+    def idle(self) -> list[str]:
+        """Settings that were chosen and do nothing, since with one update every ratio is 1."""
+        if self.updates > 1:
+            return []
+        bounded = self.text_clip.two_sided is not None or self.image_clip.two_sided is not None
+        chosen = {f"objective = {self.objective!r}": self.objective != "ppo", "two_sided": bounded}
+        return [name for name, given in chosen.items() if given]
 
     @property
     def policy_sampling(self) -> Sampling:
@@ -241,4 +314,5 @@ class GrpoSettings(TrainSettings):
             text_temperature=self.sampling.text_temperature,
             image_temperature=self.sampling.image_temperature,
             image_logprob=self.image_logprob,
+            entropy_gradient=self.text_entropy > 0 or self.image_entropy > 0,
         )

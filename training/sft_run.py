@@ -179,6 +179,7 @@ class SftTrainer:
             prompt_dropout=settings.prompt_dropout,
             text_weight=settings.text_weight,
             image_weight=settings.image_weight,
+            bfloat16=settings.autocast,
             seed=settings.seed,
         )
         self.optimizer = adamw([each for each in policy.parameters() if each.requires_grad], self.options)

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from gotr1_eval.core.errors import UsageError
@@ -39,8 +39,12 @@ def sharding_asked() -> bool:
     return True
 
 
-def shard_policy(policy: Policy, accelerator: Accelerator) -> nn.Module:
+def shard_policy(policy: Policy, accelerator: Accelerator, *, bfloat16: bool = False) -> nn.Module:
     """The policy for this process's part of the work; sharded in place, or wrapped. An optimizer comes after this.
+
+    Args:
+        bfloat16: shards stay in float32 and are gathered in bfloat16, for learning and for sampling alike; gradients
+            are added in float32.
 
     Raises:
         UsageError: accelerate is configured for something else than DDP or FSDP2.
@@ -58,9 +62,11 @@ def shard_policy(policy: Policy, accelerator: Accelerator) -> nn.Module:
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
     layers: Any = policy.language_model.layers
+    mixed = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    precision = mixed if bfloat16 else MixedPrecisionPolicy()
     for layer in layers:
-        fully_shard(layer, mesh=mesh)
-    fully_shard(policy, mesh=mesh)
+        fully_shard(layer, mesh=mesh, mp_policy=precision)
+    fully_shard(policy, mesh=mesh, mp_policy=precision)
     return policy
 
 

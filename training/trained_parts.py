@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gotr1_eval.models.checkpoint import quiet
+from gotr1_eval.models.local_model import compute_dtype
 from training.policies import Policy
 from training.settings import LoraSettings
-from training.sharding import to_full
+from training.sharding import to_full, to_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,26 @@ class Learner:
     Attributes:
         policy: what samples and scores, always with the weights as they are now.
         adapters: peft's wrapper, None where the model is trained in full.
-        frozen: the first policy, kept only for full training with a KL term; adapters are switched off instead.
+        frozen: the reference, kept only for full training with a KL term; adapters are switched off instead.
+        followed: of adapters whose reference follows them: its values, by name; empty before it has moved.
     """
 
     policy: Policy
     adapters: Any
     frozen: Policy | None
+    followed: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @contextmanager
     def reference(self) -> Iterator[Policy]:
-        """The policy that training started from.
+        """The policy that training started from, or what `follow` has made of it.
 
         Raises:
             RuntimeError: neither adapters nor a frozen copy were kept.
         """
-        if self.adapters is not None:
+        if self.adapters is not None and self.followed:
+            with self._as_followed():
+                yield self.policy
+        elif self.adapters is not None:
             with self.adapters.disable_adapter():
                 yield self.policy
         elif self.frozen is not None:
@@ -46,11 +52,61 @@ class Learner:
         else:
             raise RuntimeError("no reference was kept, since beta is 0")
 
+    @torch.no_grad()
+    def follow(self, mix: float) -> None:
+        """Move the reference towards the policy as it is now: reference + mix * (policy - reference)."""
+        if self.frozen is not None:
+            for reference, now in zip(self.frozen.parameters(), self.policy.parameters(), strict=True):
+                if now.requires_grad:
+                    reference.lerp_(to_full(now.detach()).to(reference), mix)
+            return
+        for name, now in self._learned():
+            # Adapters begin as no change at all: their second factors at 0.
+            before = self.followed.get(name)
+            if before is None:
+                before = torch.zeros_like(now) if "lora_B" in name else now.detach().clone()
+            self.followed[name] = before.lerp(now.detach(), mix)
+
+    def reference_state(self) -> dict[str, torch.Tensor]:
+        """What a reference that follows consists of; empty before it has followed."""
+        if self.frozen is None:
+            return dict(self.followed)
+        mine = dict(self._learned())
+        return {name: each for name, each in self.frozen.named_parameters() if name in mine}
+
+    @torch.no_grad()
+    def load_reference(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Put back what `reference_state` told, whole tensors."""
+        frozen = {} if self.frozen is None else dict(self.frozen.named_parameters())
+        for name, now in self._learned() if state else ():
+            if name in frozen:
+                frozen[name].copy_(state[name])
+            else:
+                self.followed[name] = to_shard(state[name].to(now.device), now).clone()
+
+    def _learned(self) -> list[tuple[str, torch.nn.Parameter]]:
+        return [(name, each) for name, each in self.policy.named_parameters() if each.requires_grad]
+
+    @contextmanager
+    def _as_followed(self) -> Iterator[None]:
+        """The adapters with the reference's values, and then with their own again, bit for bit."""
+        own = [(each, each.detach().clone(), self.followed[name]) for name, each in self._learned()]
+        with torch.no_grad():
+            for each, _, reference in own:
+                each.copy_(reference)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for each, before, _ in own:
+                    each.copy_(before)
+
     @contextmanager
     def folded(self) -> Iterator[None]:
         """The adapters inside the weights, for as long as the policy samples: one product a layer instead of three.
 
-        Only in float32, since bfloat16 would round most of what they learned away. A copy of the weights is held
+        Only where products are in float32, since bfloat16 would round most of what they learned away: there the sampler
+        adds their share to each product. A copy of the weights is held
         meanwhile, and afterwards they are what they were, bit for bit: taking the adapters off again by subtraction
         would leave rounding behind in every step.
         """
@@ -124,11 +180,11 @@ def make_learner(
 
 
 def _adapted(adapters: Any) -> list[Any]:  # noqa: ANN401
-    """The layers with adapters whose weights are float32."""
+    """The layers with adapters whose products are in float32."""
     from peft.tuners.lora import LoraLayer
 
-    layers = [each for each in adapters.modules() if isinstance(each, LoraLayer)] if adapters is not None else []
-    return [layer for layer in layers if layer.get_base_layer().weight.dtype == torch.float32]
+    layers: list[Any] = [each for each in adapters.modules() if isinstance(each, LoraLayer)] if adapters else []
+    return [layer for layer in layers if compute_dtype(layer.get_base_layer().weight) == torch.float32]
 
 
 def _with_adapters(policy: Policy, lora: LoraSettings, ckpt: str, seed: int) -> Any:  # noqa: ANN401 - peft is untyped

@@ -17,10 +17,26 @@ from torch import Tensor
 from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 
-from training.loss import Clip, clipped_loss, clipped_share, sampled_kl, weighted_sum
+from training.accelerating import computing
+from training.loss import (
+    Clip,
+    cispo_loss,
+    clipped_loss,
+    clipped_share,
+    corrected_kl,
+    ratios,
+    sampled_kl,
+    sequence_importance,
+    token_importance,
+    weighted_sum,
+)
+from training.objective_settings import ClipSettings
 from training.policies import Actions, Policy, SegmentScores, States, TokenScores
-from training.settings import ClipSettings, GrpoSettings
+from training.settings import GrpoSettings
 from training.trained_parts import Learner
+
+DRIFT = 0.2
+"""A token has drifted when the trainer's probability of it over the sampler's is further than this from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +71,16 @@ def micro_batches(actions: Actions, advantages_B: Tensor, learned_B: Tensor, siz
     return [Work(actions.select(part), advantages_B[part]) for part in torch.split(rows, size) if len(part)]
 
 
-def action_weight(work: list[Work], settings: GrpoSettings) -> float:
-    """D of this process: the weighted count of action tokens."""
-    text = sum(int(part.acted[0].sum()) for part in work)
-    image = sum(int(part.acted[1].sum()) for part in work)
+def denominator(sequences: Sequence[Actions], settings: GrpoSettings) -> float:
+    """This process's share of D, what the sum of a step's losses is divided by; see `GrpoSettings.loss`."""
+    rows = sum(len(each) for each in sequences)
+    if settings.loss == "sequences":
+        return rows
+    if settings.loss == "constant":
+        codes = max((each.image_BT.shape[1] for each in sequences), default=0)
+        return rows * (settings.text_weight * settings.sampling.chain_cap + settings.image_weight * codes)
+    text = sum(int(each.chain_BL.sum()) for each in sequences)
+    image = sum(each.image_BT.numel() for each in sequences)
     return settings.text_weight * text + settings.image_weight * image
 
 
@@ -67,11 +89,12 @@ def with_old_and_reference(work: list[Work], learner: Learner, settings: GrpoSet
     """The micro-batches with what the losses compare to, computed once a rollout."""
     done = []
     for part in work:
-        old = learner.policy(part.actions) if settings.updates > 1 else None
         reference = None
-        if settings.beta:
-            with learner.reference() as first:
-                reference = _reference(first, part.actions, exact=settings.kl == "exact")
+        with computing(settings.autocast, part.actions.image_BT.device):
+            old = learner.policy(part.actions) if settings.updates > 1 else None
+            if settings.beta:
+                with learner.reference() as first:
+                    reference = _reference(first, part.actions, exact=settings.kl == "exact")
         done.append(replace(part, old=old, reference=reference))
     return done
 
@@ -83,50 +106,126 @@ def _reference(first: Policy, actions: Actions, *, exact: bool) -> tuple[TokenSc
     return first.read(states, actions), states
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A chain's or a picture's share of a micro-batch.
+
+    Attributes:
+        before_BS: the trainer's log-probabilities before the first update of this rollout.
+        sampled_BS: the sampler's; None where they differ by intent.
+        weight: of a token.
+        bonus: of its entropy.
+    """
+
+    name: str
+    new: SegmentScores
+    before_BS: Tensor
+    sampled_BS: Tensor | None
+    reference: SegmentScores | None
+    actions_BS: Tensor
+    clip: Clip
+    weight: float
+    bonus: float
+
+
 def losses(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Tensor, Counter[str]]:
     """The weighted sum of the token losses of a micro-batch, and sums over its action tokens to be logged."""
-    text, text_sums = _segment_loss(
-        scores.text, part.old.text if part.old else None, part.reference[0].text if part.reference else None,
-        part.acted[0], part.actions.sampled_text_BL, part.advantages_B, settings.text_clip, settings.beta,
-    )  # fmt: skip
+    segments = _segments(scores, part, settings)
+    importance = _importance(segments, settings)
+    rows_B1 = _row_weights(segments)[:, None] if settings.loss == "sequences" else None
+    total, named = torch.zeros((), device=part.advantages_B.device), Counter[str]()
+    for segment in segments:
+        loss_BS, sums = _token_losses(segment, part.advantages_B, settings)
+        weights = importance.get(segment.name)
+        if weights is not None:
+            loss_BS = loss_BS * weights
+            sums["importance"] = float(weighted_sum(weights.expand_as(loss_BS), segment.actions_BS))
+        if rows_B1 is not None:
+            loss_BS = loss_BS * rows_B1
+        total = total + segment.weight * weighted_sum(loss_BS, segment.actions_BS)
+        named.update({f"{segment.name}/{name}": value for name, value in sums.items()})
+    return total, named
+
+
+def _segments(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Segment, Segment]:
+    old = part.old or scores
+    first_text, first_image = (part.reference[0].text, part.reference[0].image) if part.reference else (None, None)
     # Guided pictures scored without guidance differ from what was sampled by intent, not by drift.
     apart = settings.image_logprob == "conditional" and settings.sampling.guidance > 1
-    sampled_BT = None if apart else part.actions.sampled_image_BT
-    image, image_sums = _segment_loss(
-        scores.image, part.old.image if part.old else None, part.reference[0].image if part.reference else None,
-        part.acted[1], sampled_BT, part.advantages_B, settings.image_clip, settings.beta,
+    chain_BL, image_BT = part.acted
+    return (
+        Segment(
+            "text", scores.text, old.text.log_probs_BS.detach(), part.actions.sampled_text_BL, first_text,
+            chain_BL, _clip(settings.text_clip), settings.text_weight, settings.text_entropy,
+        ),
+        Segment(
+            "image", scores.image, old.image.log_probs_BS.detach(), None if apart else part.actions.sampled_image_BT,
+            first_image, image_BT, _clip(settings.image_clip), settings.image_weight, settings.image_entropy,
+        ),
     )  # fmt: skip
-    named = {f"text/{name}": value for name, value in text_sums.items()}
-    named |= {f"image/{name}": value for name, value in image_sums.items()}
-    return settings.text_weight * text + settings.image_weight * image, Counter(named)
 
 
-def _segment_loss(
-    new: SegmentScores,
-    old: SegmentScores | None,
-    reference: SegmentScores | None,
-    actions_BS: Tensor,
-    sampled_BS: Tensor | None,
-    advantages_B: Tensor,
-    bounds: ClipSettings,
-    beta: float,
-) -> tuple[Tensor, dict[str, float]]:
-    clip = Clip(bounds.low, bounds.high)
-    now_BS, before_BS = new.log_probs_BS, (old or new).log_probs_BS.detach()
-    loss_BS = clipped_loss(now_BS, before_BS, advantages_B, clip)
+def _clip(settings: ClipSettings) -> Clip:
+    return Clip(settings.low, settings.high, settings.two_sided)
+
+
+def _importance(segments: Sequence[Segment], settings: GrpoSettings) -> dict[str, Tensor]:
+    """Of each segment that the sampler's log-probabilities are known of: [B, S], or [B, 1] of whole sequences."""
+    known = [each for each in segments if each.sampled_BS is not None]
+    form, cap = settings.importance_form, settings.importance.cap
+    if form == "none" or not known:
+        return {}
+    pairs = [(each.before_BS, each.sampled_BS, each.actions_BS) for each in known if each.sampled_BS is not None]
+    if form == "sequence":
+        whole_B1 = sequence_importance(pairs, cap)[:, None]
+        # Also where a segment's own are unknown: it was written by the same sampler.
+        return {each.name: whole_B1 for each in segments}
+    return {
+        each.name: token_importance(before_BS, sampled_BS, cap)
+        for each, (before_BS, sampled_BS, _) in zip(known, pairs, strict=True)
+    }
+
+
+def _row_weights(segments: Sequence[Segment]) -> Tensor:
+    """One over each sequence's weighted count of action tokens; [B]."""
+    counts_B = torch.stack([each.weight * each.actions_BS.sum(dim=1) for each in segments]).sum(dim=0)
+    return torch.where(counts_B > 0, 1 / counts_B.clamp(min=1e-12), 0.0)
+
+
+def _token_losses(segment: Segment, advantages_B: Tensor, settings: GrpoSettings) -> tuple[Tensor, dict[str, float]]:
+    now_BS, before_BS, actions_BS = segment.new.log_probs_BS, segment.before_BS, segment.actions_BS
+    ratio_BS = ratios(now_BS, before_BS, actions_BS, settings.objective)
+    if settings.objective == "cispo":
+        loss_BS = cispo_loss(now_BS, ratio_BS, advantages_B, segment.clip)
+    else:
+        loss_BS = clipped_loss(ratio_BS, advantages_B, segment.clip)
+    cut_BS = clipped_share(ratio_BS.detach(), advantages_B, segment.clip) & actions_BS
     sums = {
         "tokens": float(actions_BS.sum()),
-        "entropy": float(weighted_sum(new.entropy_BS, actions_BS)),
-        "ratio": float(weighted_sum((now_BS.detach() - before_BS).exp(), actions_BS)),
-        "clipped": float((clipped_share(now_BS.detach(), before_BS, advantages_B, clip) & actions_BS).sum()),
+        "entropy": float(weighted_sum(segment.new.entropy_BS.detach(), actions_BS)),
+        "ratio": float(weighted_sum(ratio_BS.detach(), actions_BS)),
+        "clipped": float(cut_BS.sum()),
     }
-    if sampled_BS is not None:
-        sums["drift"] = float(weighted_sum((now_BS.detach() - sampled_BS).abs(), actions_BS))
-    if reference is not None:
-        kl_BS = new.kl_BS if new.kl_BS is not None else sampled_kl(now_BS, reference.log_probs_BS)
-        loss_BS = loss_BS + beta * kl_BS
+    if segment.sampled_BS is not None:
+        drift_BS = before_BS - segment.sampled_BS
+        sums["drift"] = float(weighted_sum(drift_BS.abs(), actions_BS))
+        far_BS = (drift_BS.exp() < 1 - DRIFT) | (drift_BS.exp() > 1 + DRIFT)
+        sums["drifted"] = float((far_BS & actions_BS).sum())
+    if segment.bonus:
+        loss_BS = loss_BS - segment.bonus * segment.new.entropy_BS
+    if segment.reference is not None:
+        kl_BS = _kl(segment, segment.reference, corrected=settings.kl == "corrected")
+        loss_BS = loss_BS + settings.beta * kl_BS
         sums["kl"] = float(weighted_sum(kl_BS.detach(), actions_BS))
-    return weighted_sum(loss_BS, actions_BS), sums
+    return loss_BS, sums
+
+
+def _kl(segment: Segment, reference: SegmentScores, *, corrected: bool) -> Tensor:
+    if segment.new.kl_BS is not None:
+        return segment.new.kl_BS
+    if corrected:
+        return corrected_kl(segment.new.log_probs_BS, reference.log_probs_BS, segment.before_BS)
+    return sampled_kl(segment.new.log_probs_BS, reference.log_probs_BS)
 
 
 def accumulate(
@@ -144,7 +243,9 @@ def accumulate(
         reference = (learner.first_heads, states) if states is not None else None
         apart = place < len(work) and isinstance(policy, DistributedDataParallel)
         with cast(DistributedDataParallel, policy).no_sync() if apart else nullcontext():
-            loss, logged = losses(policy(part.actions, reference), part, settings)
+            with computing(settings.autocast, part.actions.image_BT.device):
+                scores = policy(part.actions, reference)
+            loss, logged = losses(scores, part, settings)
             torch.autograd.backward(loss * scale)
         sums.update(logged)
     return sums

@@ -47,6 +47,8 @@ def grpo(config: Config, out: Out, changes: Set = None) -> None:
         report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True),
         note=lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True),
     )
+    for idle in settings.idle:
+        err.print(f"note: {idle} does nothing with updates = 1: every ratio is 1", markup=False, soft_wrap=True)
     _stop_politely(trainer)
     done = trainer.train()
     _tell_end(done, settings.steps, "policy", out)
@@ -141,7 +143,7 @@ def _line(metrics: dict[str, float]) -> str:
     `trend` is the mean total of the last ten steps less that of the ten before. A line of its own warns of a reward
     that rises while a watched judge falls.
     """
-    from training.trend import alarms
+    from training.trend import alarms, drifting
 
     headline = _headline(metrics)
     told = [
@@ -154,6 +156,13 @@ def _line(metrics: dict[str, float]) -> str:
         f"judges are being gamed (gap {metrics[f'watched/{judge}/gap']:.1f} standard deviations)"
         for judge in alarms(metrics)
     ]
+    warned += [
+        f"warning: {share:.1%} of the {segment} tokens' probabilities differ by more than a fifth between sampler and "
+        "trainer: what is learned from is not what was sampled (docs/training.md, Precision)"
+        for segment, share in drifting(metrics).items()
+    ]
+    if "micro_batch" in metrics:
+        warned.append(f"note: memory did not suffice; micro_batch is {metrics['micro_batch']:.0f} from here on")
     return "\n".join([f"step {metrics['step']:.0f}: " + ", ".join(told), *warned])
 
 
