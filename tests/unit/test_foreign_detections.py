@@ -212,6 +212,26 @@ def test_depth_maps_from_files(form: str, tmp_path: Path):
     assert Builder().judge(judge).name == "3d_spatial[d, dpt-hybrid-midas, builtin, corrected]"
 
 
+def test_what_depth_from_files_lacks_is_said(tmp_path: Path):
+    """A row of a map that no picture has is remarked; a picture in memory, or without a file, has no map."""
+    path = write(tmp_path, ("a.png", {"cat": [0, 0, 240, 480], "dog": [120, 0, 360, 480]}))
+    judge = {
+        "use": "spatial_3d", "detector": {"use": "precomputed", "path": str(path)},
+        "depth": depth_file(tmp_path, LEFT_NEAR),
+    }  # fmt: skip
+    there = sample(tmp_path, "a.png", "a cat behind a dog", category="3d_spatial")
+    in_memory = replace(there, image=Image.new("RGB", (480, 480)))
+    lost = replace(there, image=tmp_path / "lost.png")
+    outcomes, remarks = ask(judge, there, in_memory, lost)
+    assert [getattr(outcome, "detail", outcome) for outcome in outcomes[1:]] == [
+        "depth maps from files need picture files, got one in memory", "lost.png: the file does not exist",
+    ]  # fmt: skip
+    assert remarks == []
+    _, remarks = ask(judge, sample(tmp_path, "b.png", "a cat behind a dog", category="3d_spatial"))
+    assert [line for line in remarks if "depth.jsonl" in line] == remarks[-1:]
+    assert "1 of 1 rows" in remarks[-1]
+
+
 @pytest.mark.parametrize(
     ("values", "detail"),
     [

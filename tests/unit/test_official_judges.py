@@ -152,6 +152,12 @@ def test_depth_knows_its_own_category_and_models():
     assert builder.judge({**judge, "detector": other}).name == builder.judge(judge).name
     one = value(ask({**judge, "detector": other}, "a cat behind a dog", category="3d_spatial"))
     assert one == pytest.approx(0.25 * 0.8)
+    made = builder.judge(judge)
+    assert (made.range, made.looks_at, made.may_not_apply, made.model_calls) == ((0.0, 1.0), "picture", True, 0)
+    flat = [["cat", 0.1, 0.1, 0.1, 0.1, 0.8], ["dog", 0.2, 0.2, 0.2, 0.2, 0.8]]
+    undefined = ask({**judge, "detector": {"use": EYES, "finds": flat}}, "a cat behind a dog", category="3d_spatial")
+    assert isinstance(undefined, Unscored)
+    assert undefined.why is Why.UNDEFINED
     missing = ask(judge, "a cat behind a dog", Path("nowhere.png"), category="3d_spatial")
     assert isinstance(missing, Unscored)
     assert missing.why is Why.NO_INPUT

@@ -215,6 +215,9 @@ RAMP: Depths = np.tile(np.arange(10, dtype=np.float32) / 10, (6, 1))
         ("in front of", (2.5, 0, 3.5, 4), (2, 0, 3, 4), 2 / 3),
         # Rows beyond the border are the last row.
         ("behind", (2, 5, 4, 9), (3, 5, 5, 9), 2 / 3),
+        ("behind", (2, 7, 4, 9), (3, 7, 5, 9), 2 / 3),
+        # Not square: 4 columns and 2 rows, an overlap of 2 by 2.
+        ("behind", (1, 1, 5, 3), (3, 1, 7, 3), 2 / 3),
         # Side by side, nothing overlaps.
         ("behind", (2, 0, 4, 4), (4, 0, 6, 4), 0.0),
     ],

@@ -1,0 +1,215 @@
+"""What each key and each word that the readers know means: one case a word, and the edges of what is counted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gotr1_eval.core.reading import UnreadableReply, read_boxes, read_score, read_scores
+
+GRID = (1000.0, 1000.0)
+BOX = [100, 200, 300, 400]
+TO_CORNERS = (0.1, 0.2, 0.3, 0.4)
+
+
+def score(text: str) -> float | None:
+    """The score of a reply; None where it is unreadable."""
+    try:
+        return read_score(text, low=0, high=10)
+    except UnreadableReply:
+        return None
+
+
+def marks(text: str) -> dict[str, float] | None:
+    try:
+        return read_scores(text, names=("completeness", "clarity"), low=0, high=10)
+    except UnreadableReply:
+        return None
+
+
+def boxes(text: object, **options) -> list[tuple[str | None, tuple[float, ...]]] | None:
+    """(label, corners) of a reply, a JSON value or a text; None where it is unreadable."""
+    reply = text if isinstance(text, str) else json.dumps(text)
+    try:
+        found = read_boxes(reply, **{"frame": GRID, **options})
+    except UnreadableReply:
+        return None
+    return [(label, tuple(round(value, 6) for value in box.corners)) for label, box in found]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["reason", "reasons", "reasoning", "explanation", "rationale", "analysis", "comment", "comments", "thought",
+     "thoughts"],
+)  # fmt: skip
+def test_an_explanation_claims_nothing(key: str):
+    both, other = {"completeness": 8, "clarity": 9}, {"completeness": 3, "clarity": 9}
+    assert marks(json.dumps({"marks": both, key: other})) == both
+    assert marks(json.dumps({"marks": both, "picture": other})) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["answer", "arguments", "assessment", "corrected", "evaluation", "final", "final_answer", "function", "input",
+     "judgement", "judgment", "output", "parameters", "response", "result", "revised"],
+)  # fmt: skip
+def test_a_wrapper_says_nothing(key: str):
+    assert score(json.dumps({key: {"score": 8}})) == 8
+    assert score(json.dumps({key: json.dumps({"score": 8})})) == 8
+    assert score(json.dumps({"completeness": {"score": 8}})) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["max", "max_score", "max_value", "maximum", "maximum_score", "maxscore", "out_of", "outof", "range", "scale",
+     "score_range", "rating_scale", "scale_max", "score_max", "score_scale", "max_points", "max_rating", "total"],
+)  # fmt: skip
+def test_a_stated_scale_is_the_one_asked_for(key: str):
+    assert score(json.dumps({"score": 8, key: 10})) == 8
+    assert score(json.dumps({"score": 8, key: 100})) is None
+    assert score(json.dumps({"score": 8, key: "0 to 10"})) == 8
+    assert score(json.dumps({"score": 8, key: [0, 100]})) is None
+
+
+@pytest.mark.parametrize("key", ["score", "value", "rating"])
+def test_a_score_may_hold_its_value(key: str):
+    assert score(json.dumps({"score": {key: 8}})) == 8
+
+
+@pytest.mark.parametrize("key", ["dimension", "criterion", "aspect", "metric", "category", "name"])
+@pytest.mark.parametrize("inner", ["score", "value", "rating"])
+def test_rows_of_dimensions(key: str, inner: str):
+    rows = [{key: "completeness", inner: 8}, {key: "clarity", inner: 9}]
+    assert marks(json.dumps(rows)) == {"completeness": 8, "clarity": 9}
+    assert marks(json.dumps([rows[0], {key: "beauty", inner: 9}])) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["label_en", "name_en", "label", "name", "object", "text_content", "text", "class", "class_name", "category",
+     "names", "object_name"],
+)  # fmt: skip
+def test_a_box_has_a_label(key: str):
+    assert boxes([{key: "cat", "bbox_2d": BOX}]) == [("cat", TO_CORNERS)]
+
+
+@pytest.mark.parametrize("key", ["bbox_2d", "bbox2d", "bbox", "box", "bounding_box", "bounding_box_2d", "boundingbox"])
+def test_a_box_has_a_key(key: str):
+    assert boxes([{"label": "cat", key: BOX}]) == [("cat", TO_CORNERS)]
+    assert boxes([{"label": "cat", "rectangle": BOX}]) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"),
+     ("left", "top", "right", "bottom")],
+)  # fmt: skip
+def test_corners_by_name(names: tuple[str, ...]):
+    """In any order of their keys."""
+    fields = dict(zip(reversed(names), reversed(BOX), strict=True))
+    assert boxes([{"label": "cat", **fields}]) == [("cat", TO_CORNERS)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("x1", "y1", "w", "h"), ("left", "top", "width", "height"),
+     ("xmin", "ymin", "width", "height"), ("x_min", "y_min", "width", "height")],
+)  # fmt: skip
+def test_sides_by_name(names: tuple[str, ...]):
+    fields = dict(zip(reversed(names), (200, 200, 200, 100), strict=True))
+    assert boxes([{"label": "cat", **fields}]) == [("cat", TO_CORNERS)]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["reason", "reasons", "reasoning", "explanation", "color", "colour", "size", "image_size", "resolution", "score"],
+)
+def test_what_says_nothing_about_boxes(key: str):
+    assert boxes({"boxes": [{"label": "cat", "bbox_2d": BOX}], key: [640, 480, 3, 1]}) == [("cat", TO_CORNERS)]
+
+
+@pytest.mark.parametrize("key", ["found", "present", "exists", "visible", "detected"])
+@pytest.mark.parametrize("no", [False, "no"])
+def test_presence_denied(key: str, no: object):
+    assert boxes({"label": "cat", key: no}) == []
+    assert boxes({"label": "cat", key: no, "bbox_2d": BOX}) is None
+
+
+@pytest.mark.parametrize("text", ["None.", "**not found**", '"nothing"', "`no`", "_none_", " nil ", "not  found!"])
+def test_a_word_of_absence_may_be_marked(text: str):
+    assert boxes({"bbox_2d": text}) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "order"),
+    [
+        ("[x1, y1, x2, y2]", "xyxy"), ("[left, top, right, bottom]", "xyxy"), ("[xmin, ymin, xmax, ymax]", "xyxy"),
+        ("[y1, x1, y2, x2]", "yxyx"), ("[top, left, bottom, right]", "yxyx"), ("[ymin, xmin, ymax, xmax]", "yxyx"),
+        ("[x, y, w, h]", "xywh"), ("[x, y, width, height]", "xywh"),
+        ("xyxy", "xyxy"), ("ltrb", "xyxy"), ("yxyx", "yxyx"), ("xywh", "xywh"), ("ltwh", "xywh"),
+        ("coco format", "xywh"),
+        ("[x_center, y_center, w, h]", None), ("[cx, cy, w, h]", None), ("cxcywh", None), ("yolo format", None),
+        ("[c_x, c_y, w, h]", None), ("tlwh", None),
+    ],
+)  # fmt: skip
+def test_an_order_by_name_is_the_one_asked_for(named: str, order: str | None):
+    reply = json.dumps([{"label": "cat", "bbox_2d": [100, 200, 300, 400]}]) + f"\nThe numbers are {named}."
+    for asked in ("xyxy", "yxyx", "xywh"):
+        assert (boxes(reply, order=asked) is not None) is (asked == order)
+
+
+def test_fractions_in_a_frame_of_pixels_are_refused():
+    """One pixel at the corner is a box; in a frame of up to 10 fractions are what was asked for."""
+    assert boxes([{"bbox_2d": [0, 0, 1, 1]}]) is None
+    assert boxes([{"bbox_2d": [0, 0, 0, 0]}]) == [(None, (0, 0, 0, 0))]
+    assert boxes([{"bbox_2d": [0, 0, 1, 2]}]) == [(None, (0, 0, 0.001, 0.002))]
+    assert boxes([{"bbox_2d": [0, 0, 1, 1]}], frame=(10.0, 10.0)) == [(None, (0, 0, 0.1, 0.1))]
+    assert boxes([{"bbox_2d": [0, 0, 1, 1]}], frame=(10.0, 11.0)) is None
+    assert boxes([{"bbox_2d": [0, 0, 1, 1]}], frame=(1.0, 1.0)) == [(None, (0, 0, 1, 1))]
+
+
+def test_a_frame_may_be_small():
+    assert boxes([{"bbox_2d": [0, 0, 0.5, 0.5]}], frame=(0.5, 1.0)) == [(None, (0, 0, 1, 0.5))]
+    for frame in ((0.0, 1.0), (1.0, -1.0), (float("inf"), 1.0), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match="a frame needs a positive width and height"):
+            read_boxes("[]", frame=frame)
+
+
+def test_long_answers_are_no_word_of_absence():
+    """Three hundred characters are the most that a plain "there is none" takes."""
+    sentence = "There is no cat visible in the image."
+    assert boxes(sentence + " " * (300 - len(sentence))) == []
+    assert boxes(f"{sentence} {'It is a picture of a meadow. ' * 12}") is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '[{"label": "cat", "bbox_2d": [100, 200, 300, 400)}]',
+        "<ref>cat</ref><box>(100,200),(300,400)",
+        "<ref>cat</ref><box>(100,200),(300,400)<box>(1,2),(3,4)</box>",
+        "<box>(100,200)</box>",
+    ],
+)
+def test_broken_marks_are_unreadable(reply: str):
+    assert boxes(reply) is None
+
+
+def test_marked_boxes_stand_beside_nothing_else():
+    """What lies between the marks is read once, and not again as points or lists."""
+    assert boxes("<ref>cat</ref><box>(100,200),(300,400)</box>") == [("cat", TO_CORNERS)]
+    assert boxes("Here: <ref>cat</ref><box>[100, 200, 300, 400]</box> That is all.") == [("cat", TO_CORNERS)]
+    both = "<ref>cat</ref><box>(100,200),(300,400)</box><ref>dog</ref><box>(100,200),(300,400)</box>"
+    assert boxes(both) == [("cat", TO_CORNERS), ("dog", TO_CORNERS)]
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [("one", 1), ("two", 2), ("three", 3), ("four", 4), ("five", 5), ("six", 6), ("seven", 7), ("eight", 8),
+     ("nine", 9), ("ten", 10)],
+)  # fmt: skip
+def test_words_of_a_scale(word: str, number: int):
+    assert read_score(f"Score: 1 out of {word}", low=0, high=number) == 1
+    with pytest.raises(UnreadableReply):
+        read_score(f"Score: 1 out of {word}", low=0, high=number + 1)
