@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +78,6 @@ def serve(
     try:
         from gotr1_eval.web.admission import Limits
         from gotr1_eval.web.processes import work_side_by_side
-        from gotr1_eval.web.reward_schemas import read_unscored
     except ModuleNotFoundError as error:
         raise UsageError(f"serving needs {error.name}: {install_hint('serve')}") from None
 
@@ -150,3 +151,18 @@ class Serving:
         ]
         for line in lines:
             out.print(line, markup=False, soft_wrap=True)
+
+
+def read_unscored(text: str) -> Unscored:
+    """The choice that ``--unscored`` names.
+
+    Raises:
+        UsageError: none of the two words, and no finite number.
+    """
+    words: dict[str, Unscored] = {"error": "error", "omit": "omit"}
+    if text in words:
+        return words[text]
+    with suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise UsageError(f"--unscored {text!r}: expected 'error', 'omit' or a number that stands in")

@@ -7,16 +7,23 @@ of flow_grpo send to their servers (ac4c86e, flow_grpo/rewards.py), as JSON inst
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, FailFast, Field
-from pydantic.json_schema import models_json_schema
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.types import Json
 
 PROTOCOL = "1"
 MOST_REWARDS = 64
@@ -28,22 +35,7 @@ Unscored = float | Literal["error", "omit"]
 _CHAIN = "A cat (0,400),(200,600) and a dog (800,400),(1000,600)"
 _PROMPT = "a cat on the left of a dog"
 _VERSION = "the server's own, 16 hex digits that change whenever a score could"
-_Echo = str | int | float | None
-
-
-def read_unscored(text: str) -> Unscored:
-    """The choice that ``--unscored`` names.
-
-    Raises:
-        UsageError: none of the two words, and no finite number.
-    """
-    words: Mapping[str, Unscored] = {"error": "error", "omit": "omit"}
-    if text in words:
-        return words[text]
-    with suppress(ValueError):
-        if math.isfinite(number := float(text)):
-            return number
-    raise UsageError(f"--unscored {text!r}: expected 'error', 'omit' or a number that stands in")
+_Echo = StrictStr | StrictInt | StrictFloat | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +55,17 @@ class Terms:
     scorer_version: str
     unscored: Unscored = "error"
     metadata_is: str | None = None
+
+
+def _const(value: Json) -> Callable[[dict[str, Any]], None]:
+    """Makes a field's schema one that admits this value alone."""
+
+    def change(schema: dict[str, Any]) -> None:
+        for key in ("type", "anyOf"):
+            schema.pop(key, None)
+        schema["const"] = value
+
+    return change
 
 
 class Turn(BaseModel):
@@ -117,9 +120,11 @@ class ScoreRequest(BaseModel):
     )  # fmt: skip
 
     requests: Annotated[list[ScoreItem], FailFast()]
-    protocol_version: str = PROTOCOL
-    grad_mode: bool = Field(False, description="UniRL's scoring with gradients; refused.")
-    call_id: str | None = Field(None, description="Of a grad_mode.")
+    protocol_version: str = Field(PROTOCOL, json_schema_extra=_const(PROTOCOL))
+    grad_mode: bool = Field(
+        False, description="UniRL's scoring with gradients; refused.", strict=True, json_schema_extra=_const(False)
+    )
+    call_id: str | None = Field(None, description="Of a grad_mode; refused.", json_schema_extra=_const(None))
 
 
 def _entries(given: object) -> object:
@@ -139,16 +144,21 @@ class BatchRequest(BaseModel):
     images: Annotated[list[bytes | None], FailFast()] = Field(
         [],
         description="Pictures in base64.",
-        json_schema_extra={"items": {"type": ["string", "null"], "contentEncoding": "base64"}},
+        json_schema_extra={"items": {"type": ["string", "null"]}},
     )
     metadata: Annotated[list[dict[str, Any] | None], FailFast(), BeforeValidator(_entries)] = Field(
         [],
         validation_alias=AliasChoices("metadata", "meta_datas", "metadatas"),
         description="Facts about each prompt, by name; {} is none. Also called meta_datas or metadatas.",
-    )
+        json_schema_extra={
+            "type": ["array", "object"], "items": {"type": ["object", "null"]}, "maxProperties": 0,
+        },
+    )  # fmt: skip
     chains: Annotated[list[str | None], FailFast()] = Field([], description="Also as metadata[i].chain.")
     reward: str | None = Field(None, description="By default the total, or the only judge.")
-    only_strict: bool = Field(False, description="Changes nothing: which form a verdict has is the judge's setting.")
+    only_strict: bool = Field(
+        False, strict=True, description="Changes nothing: which form a verdict has is the judge's setting."
+    )
     scorer_version: str | None = Field(None, description=f"Another one than {_VERSION} is refused.")
 
 
@@ -159,7 +169,7 @@ class HandshakeRequest(BaseModel):
 
     fingerprint: dict[str, str] = Field(default_factory=dict, description="Of UniRL's data plane; ignored.")
     proposed_transport: str = Field("http", description="Any other is declined.")
-    protocol_version: str = PROTOCOL
+    protocol_version: str = Field(PROTOCOL, json_schema_extra=_const(PROTOCOL))
     scorer_version: str | None = Field(None, description="Refused where it is another one.")
     required_rewards: list[str] = Field([], max_length=MOST_REWARDS, description="Refused where one is not served.")
 
@@ -272,30 +282,3 @@ class BatchAnswer(BaseModel):
     scored: list[bool]
     parts: list[dict[str, float]]
     reasons: list[str] = Field(description="Why a sample is unscored; empty where it is scored.")
-
-
-_BODIES: Mapping[str, type[BaseModel]] = {"/score": ScoreRequest, "/": BatchRequest, "/handshake": HandshakeRequest}
-
-
-def with_bodies(description: dict[str, Any]) -> dict[str, Any]:
-    """An OpenAPI description of the routes, with the bodies of their requests filled in.
-
-    The framework would read a parameter's schema, but also the whole body; here limits come first.
-    """
-    place = "#/components/schemas/{model}"
-    _, schemas = models_json_schema([(model, "validation") for model in _BODIES.values()], ref_template=place)
-    components = description.setdefault("components", {})
-    components.setdefault("schemas", {}).update(schemas["$defs"])
-    components["securitySchemes"] = {
-        "header": {"type": "http", "scheme": "bearer"},
-        "password": {"type": "http", "scheme": "basic", "description": "The token is the password."},
-        "query": {"type": "apiKey", "in": "query", "name": "token"},
-    }
-    for path, model in _BODIES.items():
-        schema = {"$ref": place.format(model=model.__name__)}
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
-        description["paths"][path]["post"]["requestBody"] = body
-    for route in description["paths"].values():
-        for operation in route.values():
-            operation["security"] = [{}, {"header": []}, {"password": []}, {"query": []}]
-    return description

@@ -18,11 +18,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 
 from gotr1_eval.web.admission import MIB, Limits
 from gotr1_eval.web.guard import Guard
+from gotr1_eval.web.openapi import describe
 from gotr1_eval.web.reward_requests import read_batch, read_handshake, read_rows
 from gotr1_eval.web.reward_schemas import (
     PROTOCOL,
@@ -34,7 +34,6 @@ from gotr1_eval.web.reward_schemas import (
     Served,
     Terms,
     Unscored,
-    with_bodies,
 )
 from gotr1_eval.web.reward_service import RewardService, say_columns, say_rows
 from rewards.reward_set import RewardSet
@@ -92,7 +91,7 @@ def create_app(
     app = FastAPI(title="gotr1-eval rewards", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, most_bytes=service.limits.request_mib * MIB, only_loopback=token is None)
     app.state.lanes = service.lanes
-    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app, terms)  # type: ignore[method-assign]
     served = served_rewards(rewards, terms)
 
     @app.get("/health", response_model=Health)
@@ -110,7 +109,7 @@ def create_app(
     @app.post("/handshake", response_model=HandshakeAnswer, responses=_REFUSALS, dependencies=[Depends(admit)])
     async def handshake(request: Request) -> dict[str, object]:
         """What is served, to a client that says what it was made for; what the server is not is refused."""
-        asked = read_handshake(await service.small_body(request), terms)
+        asked = read_handshake(await service.greeting(request), terms)
         reason = "" if asked.proposed_transport == "http" else "pictures come as base64 over http"
         return {**served, "fingerprint": {}, "accepted_transport": "http", "reason": reason}
 
@@ -161,10 +160,3 @@ def _given(request: Request) -> list[str]:
         with suppress(binascii.Error, UnicodeError):
             tokens.append(base64.b64decode(value, validate=True).decode().partition(":")[2])
     return tokens
-
-
-def _description(app: FastAPI) -> dict[str, Any]:
-    """The server's OpenAPI description, formed when it is first asked for."""
-    if app.openapi_schema is None:
-        app.openapi_schema = with_bodies(get_openapi(title=app.title, version=PROTOCOL, routes=app.routes))
-    return app.openapi_schema

@@ -35,6 +35,8 @@ SMALL_BYTES, SMALL_PIXELS = 4 * MIB, 2**20
 the interpreter for a tenth of a second and more at once, in which nothing else would be answered."""
 LARGE_BODIES, LARGE_SECONDS = 2, 5.0
 """So many bodies beyond `SMALL_BYTES` are read on at once; others wait so long for their turn."""
+GREETING_BYTES = 2**16
+"""Of a request that brings no samples."""
 ReadRows = Callable[[bytearray, Terms, Limits], list[Row]]
 
 
@@ -108,12 +110,16 @@ class RewardService:
             answers = list(itertools.chain(*await _while_connected(request, working)))
             return json.dumps(say(answers, self.terms), allow_nan=False).encode()
 
-    async def small_body(self, request: Request) -> bytearray:
-        """The body of a request that brings no samples."""
-        with self._memory.share() as memory:
-            return await self._body(request, memory)
+    async def greeting(self, request: Request) -> bytearray:
+        """The body of a request that brings no samples.
 
-    async def _body(self, request: Request, memory: Share) -> bytearray:
+        Raises:
+            HTTPException: it is larger than `GREETING_BYTES`, and would be read while everybody waits.
+        """
+        with self._memory.share() as memory:
+            return await self._body(request, memory, GREETING_BYTES)
+
+    async def _body(self, request: Request, memory: Share, most: float = math.inf) -> bytearray:
         """The body; it is given up as soon as there is no room for it."""
         chunks = bytearray()
         async with AsyncExitStack() as stack:
@@ -128,6 +134,8 @@ class RewardService:
                         await asyncio.wait_for(stack.enter_async_context(self._large_bodies), LARGE_SECONDS)
                     chunks += chunk
                     memory.hold(len(chunks))
+                    if len(chunks) > most:
+                        raise HTTPException(413, f"this may have {most} bytes")
         return chunks
 
     async def _answers(self, rows: Sequence[Row], due: float) -> list[Answer]:

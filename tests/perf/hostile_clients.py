@@ -3,8 +3,9 @@
     python -m tests.perf.hostile_clients [--seconds 120] [--hostile 50] [--honest 4]
 
 Starts `gotr1-eval serve --judges geometric`. Every hostile client does one thing over and over: huge prompts, chains
-full of boxes, pictures at the limit and far beyond it, JSON of a million values, bodies that drip or never end, wrong
-types, foreign pages, requests whose client does not wait for the answer. An honest client sends eight samples with
+full of boxes, pictures at the limit and far beyond it, facts of a hundred thousand values, batches in columns of all of
+these, JSON of a million values, bodies that drip or never end, wrong types, foreign pages, requests whose client does
+not wait for the answer. An honest client sends eight samples with
 pictures a quarter of a second after its last answer. Ends with status 1 unless the server lives, held less than 2 GB,
 and answered 95 % of the honest requests within five seconds and the rest 429 with Retry-After.
 """
@@ -81,8 +82,15 @@ def score_request(*rows: object) -> bytes:
     return http(json.dumps({"requests": rows}).encode())
 
 
-def http(body: bytes, headers: str = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n") -> bytes:
-    return f"POST /score HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+def batch_request(**columns: object) -> bytes:
+    return http(json.dumps(columns).encode(), path="/")
+
+
+def http(
+    body: bytes, headers: str = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n", path: str = "/score"
+) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 @asynccontextmanager
@@ -152,6 +160,9 @@ def hostile_clients() -> list[Client]:
     relations = "a cat on the left of a dog and " * 250
     alike, large, beyond = "cat (0,400),(200,600) " * 1_400, empty_picture(2_048), empty_picture(12_000)
     postscript = base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n").decode()
+    deep: dict[str, object] = {}
+    for _ in range(200):
+        deep = {"a": [deep, 0.5]}
     wrong = [row(), 7, None, [], "x", {"history": "x"}, {"history": [{"text": 5}]}, {"required_rewards": {}}]
     return [
         sends(score_request(row(prompt="a cat on the left of " * 14_000))),
@@ -169,6 +180,13 @@ def hostile_clients() -> list[Client]:
         sends(http(b"[" * 10_000_000)),
         sends(http(b'{"requests": ["' + "\U0001f600".encode() + b"x" * 60_000_000 + b'"]}')),
         sends(http(b'"' + b"\\n" * 20_000_000 + b'\\ud800"')),
+        sends(score_request(*[row() | {"facts": {"questions": list(range(7_000)), "deep": deep}}] * 40)),
+        sends(score_request(*[row() | {"request_id": 10**4_000, "scorer_version": "x" * 900_000}] * 8)),
+        sends(batch_request(prompts=["under " * 1_300] * 1_000, chains=[alike[:32_000]] * 1_000)),
+        sends(batch_request(prompts=["a"] * 100_000)),
+        sends(batch_request(prompts=["a"] * 64, images=[large, beyond, "file:///dev/zero", postscript] * 16)),
+        sends(batch_request(prompts=["a"] * 1_000, metadata=[{"x": [{}] * 400}] * 1_000)),
+        sends(http(b'{"fingerprint": {"a": "' + b"x" * 60_000_000 + b'"}}', path="/handshake")),
         *(sends(score_request(one)) for one in wrong[1:3]),
         sends(score_request(*wrong)),
         sends(http(b"{}", "Host: evil.example\r\nContent-Type: application/json\r\n")),

@@ -13,12 +13,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gotr1_eval.build import Builder
+from gotr1_eval.cli.serve import read_unscored
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.web import reward_schemas
 from gotr1_eval.web.admission import Limits
-from gotr1_eval.web.reward_schemas import read_unscored
 from gotr1_eval.web.reward_server import create_app
 from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
@@ -196,6 +196,8 @@ def test_a_handshake_says_what_is_served_and_declines_what_is_not():
         for asked, status in (({"required_rewards": ["nonesuch"]}, 400), ({"protocol_version": "2"}, 422),
                               ({"mode": "x"}, 422)):  # fmt: skip
             assert client.post("/handshake", json=asked).status_code == status
+        large = client.post("/handshake", json={"fingerprint": {"a": "x" * 70_000}})
+        assert (large.status_code, large.json()["detail"]) == (413, "this may have 65536 bytes")
     assert served["headline"] == "total"
     assert served["unscored"] == "omit"
     details = served["details"]
