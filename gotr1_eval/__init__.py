@@ -29,6 +29,7 @@ _PUBLIC = {
     "Total": "rewards.total",
     "RunRequest": "gotr1_eval.runs.request",
     "ScoreRequest": "gotr1_eval.runs.request",
+    "read_messages": "gotr1_eval.models.vlms.messages",
     "run_benchmark": "gotr1_eval.bench",
     "score": "gotr1_eval.bench",
     "analyse_run": "gotr1_eval.analysis",

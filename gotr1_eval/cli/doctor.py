@@ -170,11 +170,13 @@ def _report_json(reports: Sequence[Report], missing: Sequence[Missing]) -> dict[
 def _environment(folder: Path, *, as_json: bool) -> None:
     """What is on this machine."""
     from benchmarks.doctor import environment
+    from gotr1_eval.models.expected_packages import expected_packages
     from gotr1_eval.models.local_model import list_devices
 
-    facts = (environment.versions(), list_devices(), environment.extras(), environment.weights(folder))
+    machine = (environment.versions(), list_devices(), environment.extras())
+    facts = (*machine, expected_packages(), environment.weights(folder))
     if as_json:
-        names = ("versions", "devices", "extras", "weights")
+        names = ("versions", "devices", "extras", "packages", "weights")
         _print_json({**dict(zip(names, facts, strict=True)), "weights_folder": str(folder)})
         return
     show_environment(*facts, str(folder))
@@ -271,6 +273,7 @@ def show_environment(
     versions: Mapping[str, str],
     devices: Mapping[str, str],
     extras: Mapping[str, Mapping[str, str | None]],
+    packages: Mapping[str, str],
     weights: Mapping[str, Mapping[str, str]],
     folder: str,
 ) -> None:
@@ -278,6 +281,7 @@ def show_environment(
     _show_section("versions", {name: Text(version) for name, version in versions.items()})
     _show_section("devices", {name: Text(facts) for name, facts in devices.items()})
     _show_section("extras", {name: _packages(name, packages) for name, packages in extras.items()})
+    _show_section("packages that others need (docs/packages.md)", {name: Text(said) for name, said in packages.items()})
     states = {
         name: Text(f"{facts['state']}: ", style=_STATES.get(facts["state"], "dim")).append(
             facts["detail"], style="default"

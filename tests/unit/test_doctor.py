@@ -29,6 +29,7 @@ from gotr1_eval.core.errors import LabelError, RunError, UsageError
 from gotr1_eval.core.geometry import iou
 from gotr1_eval.core.perception import Parse, Token
 from gotr1_eval.core.types import Box, Detection
+from gotr1_eval.models.expected_packages import EXPECTED
 from gotr1_eval.models.phrases.builtin import BuiltinPhrases
 
 Answers = list[list[Detection]]
@@ -459,9 +460,11 @@ def test_without_options_it_says_what_is_here(tmp_path: Path, capsys: pytest.Cap
     assert {"torch", "transformers", "gotr1-eval"} <= facts["versions"].keys()
     assert "cpu" in facts["devices"]
     assert {"serve", "spacy", "trackers"} <= facts["extras"].keys()
+    assert set(facts["packages"]) == {one.name for one in EXPECTED}
     states = {name: row["state"] for name, row in facts["weights"].items()}
     assert (states["unidet-labels"], states["hps"], states["blip-vqa"]) == ("found", "wrong", "missing")
     assert run(["doctor", "--weights", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "official weights in" in text
+    assert "packages that others need" in text
     assert "no checkpoint" in " ".join(text.split())
