@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Files of tests side by side, on as many cores as there are up to four; the longest, tests/e2e, come first by their name.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-lowest test-trainers check format clean
+.PHONY: demo test test-fast test-lowest test-trainers check check-packages check-neighbours check-wheel check-server format clean
 
 demo: .venv/.installed
 	$(BIN)/gotr1-eval demo
@@ -30,6 +30,13 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Each in an environment of its own, made by pip; docs/packages.md says what they show.
+check-packages check-neighbours check-wheel: .venv/.installed-dev
+	$(BIN)/python -m tests.environments.$(@:check-%=%)
+
+check-server: .venv/.installed-dev
+	$(BIN)/python -m tests.environments.openapi
 
 format: .venv/.installed-dev
 	$(BIN)/ruff format .
