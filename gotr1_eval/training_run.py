@@ -33,7 +33,7 @@ from training.policies import Sampling
 from training.policies.janus import read_policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import Offloading, check_applies, prompt_samples
-from training.settings import EvaluationSettings, GrpoSettings, PromptSource, SftSettings
+from training.settings import EvaluationSettings, GrpoSettings, SftSettings
 from training.sft_run import SftTrainer
 
 SEED = 0
@@ -170,9 +170,7 @@ def _watched(
 def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
     """See that a run that is there already has the same settings."""
     path = folder / "training.json"
-    theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if "prompts" in theirs:
-        theirs["prompts"] = [_as_now(source) for source in theirs["prompts"]]
+    theirs = _as_now(json.loads(path.read_text(encoding="utf-8")), type(settings)) if path.exists() else {}
     for key, value in redacted_json(json.loads(settings.model_dump_json())).items():
         if theirs and key not in _FREE and theirs.get(key) != value:
             raise UsageError(
@@ -181,9 +179,12 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
             )
 
 
-def _as_now(source: Mapping[str, Any]) -> Json:
-    """A source of prompts as today's settings write it; an earlier version had a key for each suite."""
-    read: Json = json.loads(PromptSource.model_validate(source).model_dump_json())
+def _as_now(theirs: dict[str, Any], kind: type[GrpoSettings] | type[SftSettings]) -> dict[str, Any]:
+    """Settings as today's would write them: one that an earlier version did not have is what it did, the default."""
+    try:
+        read: dict[str, Any] = json.loads(kind.model_validate(theirs).model_dump_json())
+    except ValueError:
+        return theirs
     return read
 
 

@@ -157,12 +157,26 @@ class EvaluationSettings(Settings):
     prompts_per_category: PositiveInt = 20
 
 
+class ColumnSettings(Settings):
+    """Names of the columns of supervised data; see `training.sft_data`.
+
+    Attributes:
+        coord: placeholders of the chain and the texts that take their places; "none" where chains have none.
+    """
+
+    prompt: str = "prompt"
+    chain: str = "chain"
+    coord: Annotated[str | None, NoneWord] = None
+    image: str = "image"
+    image_tokens: str = "image_tokens"
+
+
 class SftSettings(TrainSettings):
     """A supervised run: one sequence of prompt, chain and picture (paper section 4: 70,000 steps on GoT data).
 
     Attributes:
         ckpt: where the model starts.
-        data: .jsonl or .parquet files; see `training.sft_run`.
+        data: tables, or one folder of examples that another run has made of them; see `training.sft_data`.
         micro_batch: sequences of one forward pass; `batch_size` is made of several.
         prompt_dropout: share of rows turned into the sampler's unconditional row.
         text_weight, image_weight: of the mean loss over the chains' tokens, and over the pictures'.
@@ -170,6 +184,7 @@ class SftSettings(TrainSettings):
 
     ckpt: str
     data: tuple[Path, ...] = Field(min_length=1)
+    columns: ColumnSettings = ColumnSettings()
     steps: PositiveInt = 70_000
     batch_size: PositiveInt = 32
     micro_batch: PositiveInt = 8

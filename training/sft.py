@@ -14,7 +14,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -22,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, unconditional
 from training.policies import Policy
+from training.sft_examples import ExampleShards, SftExample
 from training.update import cosine_factor
 
 
@@ -47,15 +50,6 @@ class SftOptions:
     image_weight: float = 1.0
     bfloat16: bool = False
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SftExample:
-    """One training sequence as ids; the chain ends with `<begin_of_image>`, the image holds T codes."""
-
-    prompt: tuple[int, ...]
-    chain: tuple[int, ...]
-    image: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +120,16 @@ def batch_losses(policy: Policy, batch: Batch, text_tokens: int, image_tokens: i
     return Losses(text / max(text_tokens, 1), image / max(image_tokens, 1))
 
 
-def example_order(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
+def example_order(
+    lengths: Sequence[int] | NDArray[np.int32], batch_size: int, generator: torch.Generator
+) -> Iterator[list[int]]:
     """Endless batches of example indices, each epoch anew; examples of a batch are of like length, to pad little."""
     pool = 16 * batch_size
     while True:
-        shuffled = torch.randperm(len(lengths), generator=generator).tolist()
-        for start in range(0, len(shuffled), pool):
-            near = sorted(shuffled[start : start + pool], key=lambda index: lengths[index])
+        # Stays a tensor: of millions of examples a list would take a hundred times what a pool takes.
+        shuffled_N = torch.randperm(len(lengths), generator=generator)
+        for start in range(0, len(shuffled_N), pool):
+            near = sorted(shuffled_N[start : start + pool].tolist(), key=lambda index: lengths[index])
             batches = [near[at : at + batch_size] for at in range(0, len(near), batch_size)]
             for at in torch.randperm(len(batches), generator=generator).tolist():
                 yield batches[at]
@@ -140,7 +137,11 @@ def example_order(lengths: Sequence[int], batch_size: int, generator: torch.Gene
 
 def steps_from(start: int, examples: Sequence[SftExample], pad: int, options: SftOptions) -> Iterator[list[Batch]]:
     """The micro-batches of step `start`, `start` + 1, ...; a step's are the same wherever a run begins."""
-    lengths = [len(example.prompt) + len(example.chain) for example in examples]
+    lengths = (
+        examples.lengths
+        if isinstance(examples, ExampleShards)
+        else [len(example.prompt) + len(example.chain) for example in examples]
+    )
     order = example_order(lengths, options.batch_size, torch.Generator().manual_seed(options.seed))
     for step, chosen in zip(range(options.steps), order, strict=False):
         if step < start:

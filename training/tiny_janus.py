@@ -25,7 +25,8 @@ from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import BOS, PAD, SpecialIds, encode_prompt, prompt_text
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.sft import Losses, SftExample, SftOptions, train_sft
+from training.sft import Losses, SftOptions, train_sft
+from training.sft_examples import SftExample
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
 from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
 

@@ -122,6 +122,15 @@ def test_a_folder_is_claimed_by_settings_that_can_be_met(tmp_path):
     assert json.loads((tmp_path / "training.json").read_text())["keep"] == 7
     with pytest.raises(UsageError, match="holds a run with seed = 0, now 1"):
         prepared(seed=1)
+    # As a version wrote it that did not have these settings: what it did is the default.
+    known = json.loads((tmp_path / "training.json").read_text())
+    del known["objective"], known["compute"], known["text_clip"]["two_sided"]
+    (tmp_path / "training.json").write_text(json.dumps(known))
+    prepared()
+    del known["seed"]
+    (tmp_path / "training.json").write_text(json.dumps({**known, "text_clip": {"low": 0.1, "high": 0.2}}))
+    with pytest.raises(UsageError, match="holds a run with text_clip"):
+        prepared()
 
 
 def test_watched_judges_have_settings_of_their_own(tmp_path):

@@ -14,10 +14,12 @@ from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.files.writing import write_parquet
 from tests.tiny_models import CODES, TOKENS, loaded_random
+from training import sft_examples
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.settings import SftSettings
-from training.sft_run import SftTrainer, read_examples
+from training.settings import ColumnSettings, SftSettings
+from training.sft_data import read_examples
+from training.sft_run import SftTrainer
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def write_data(tmp_path):
 
 
 def test_rows_become_examples(tmp_path, policy, data):
-    examples = read_examples([data], policy, tmp_path / "kept.jsonl")
+    examples = read_examples([data], policy, tmp_path / "kept")
     assert len(examples) == 6
     for example in examples:
         text = policy.tokenizer.decode(list(example.chain), skip_special_tokens=False)
@@ -56,22 +58,117 @@ def test_rows_become_examples(tmp_path, policy, data):
     assert examples[5].image == tuple(index % CODES for index in range(TOKENS))
 
 
-def test_pictures_are_encoded_once(tmp_path, policy, data, monkeypatch):
-    first = read_examples([data], policy, tmp_path / "kept.jsonl")
-    monkeypatch.setattr("training.sft_run.encode_pictures", lambda *given: pytest.fail("encoded again"))
-    assert read_examples([data], policy, tmp_path / "kept.jsonl") == first
-    Image.new("RGB", (9, 9), "red").save(tmp_path / "0.png")
-    with pytest.raises(pytest.fail.Exception, match="encoded again"):
-        read_examples([data], policy, tmp_path / "kept.jsonl")
+def test_examples_are_made_once(tmp_path, policy, data, monkeypatch):
+    first = list(read_examples([data], policy, tmp_path / "kept"))
+    monkeypatch.setattr("training.sft_data.encode_pictures", lambda *given: pytest.fail("encoded again"))
+    monkeypatch.setattr("training.sft_data.read_table", lambda *given: pytest.fail("read again"))
+    assert list(read_examples([data], policy, tmp_path / "kept")) == first
+    assert list(read_examples([tmp_path / "kept"], policy, tmp_path / "other")) == first, "another run's folder"
+    with pytest.raises(UsageError, match="made of other data, columns"):
+        read_examples([data], policy, tmp_path / "kept", ColumnSettings(chain="got"))
+    data.write_text(data.read_text() + "\n")
+    with pytest.raises(UsageError, match="delete that folder to make them anew"):
+        read_examples([data], policy, tmp_path / "kept")
+    policy.tokenizer.add_tokens(["<new>"])
+    with pytest.raises(UsageError, match="of another tokenizer"):
+        read_examples([tmp_path / "kept"], policy, tmp_path / "other")
+
+
+def test_a_killed_preparation_goes_on_behind_its_last_shard(tmp_path, policy, data, monkeypatch):
+    whole = list(read_examples([data], policy, tmp_path / "whole"))
+    monkeypatch.setattr("training.sft_examples.write_examples.__defaults__", (2,))
+    encode, calls = __import__("training.vq", fromlist=["vq"]).encode_pictures, []
+
+    def counted(model, pixels):
+        calls.append(len(pixels))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(model, pixels)
+
+    monkeypatch.setattr("training.sft_data.encode_pictures", counted)
+    with pytest.raises(KeyboardInterrupt):
+        read_examples([data], policy, tmp_path / "kept", batch_size=2)
+    assert sft_examples.rows_written(tmp_path / "kept") in (2, 4)
+    done = sft_examples.rows_written(tmp_path / "kept")
+    assert list(read_examples([data], policy, tmp_path / "kept", batch_size=2)) == whole
+    assert sum(calls[3:]) == 5 - done
+    # Shards of other rows are not gone on with.
+    (tmp_path / "kept" / sft_examples.COMPLETE).unlink()
+    data.write_text("".join(data.read_text().splitlines(keepends=True)[1:]))
+    assert list(read_examples([data], policy, tmp_path / "kept", batch_size=2)) == whole[1:]
+
+
+def test_rows_of_got_are_read(tmp_path, policy):
+    image = {"image_tokens": [0] * TOKENS}
+    rows = [
+        {"prompt": "a cat and a dog", "got": "a cat (0,400),(200,600) and a dog", **image},
+        {
+            "prompt": "add", "got": "Put <box1> left of <box10>.",
+            "coord": {"<box1>": "(1,2),(3,4)", "<box10>": "(5,6),(7,8)"}, **image,
+        },
+        {"prompt": "json", "got": "At [A].", "coord": json.dumps({"[A]": "(1,2),(3,4)"}), **image},
+    ]  # fmt: skip
+    (tmp_path / "got.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = ColumnSettings(chain="got", coord="coord")
+    found = read_examples([tmp_path / "got.jsonl"], policy, tmp_path / "kept", columns)
+    texts = [policy.tokenizer.decode(list(each.chain), skip_special_tokens=False) for each in found]
+    assert texts == [
+        f" a cat (0,400),(200,600) and a dog{BEGIN_OF_IMAGE}", f" Put (1,2),(3,4) left of (5,6),(7,8).{BEGIN_OF_IMAGE}",
+        f" At (1,2),(3,4).{BEGIN_OF_IMAGE}",
+    ]  # fmt: skip
+    # Without the name of the column, placeholders stay: nobody guesses.
+    plain = read_examples([tmp_path / "got.jsonl"], policy, tmp_path / "plain", ColumnSettings(chain="got"))
+    assert "<box1>" in policy.tokenizer.decode(list(plain[1].chain), skip_special_tokens=False)
+
+
+@pytest.mark.parametrize(
+    ("coord", "words"),
+    [
+        ({"<b>": "(1,2),(3,4)"}, "no placeholder '<b>'"),
+        ([1, 2], "expected an object from placeholders to texts"),
+        ("{broken", "expected an object from placeholders"),
+        ({"<a>": [1, 2, 3, 4]}, "expected an object from placeholders"),
+    ],
+)
+def test_placeholders_that_do_not_fit_are_named(tmp_path, policy, coord, words):
+    row = {"prompt": "a", "chain": "at <a>", "coord": coord, "image_tokens": [0] * TOKENS}
+    (tmp_path / "x.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match=words):
+        read_examples([tmp_path / "x.jsonl"], policy, tmp_path / "kept", ColumnSettings(coord="coord"))
+
+
+def test_shards_are_a_sequence(tmp_path):
+    rng = np.random.default_rng(0)
+    examples = [
+        sft_examples.SftExample(
+            tuple(rng.integers(0, 100_000, rng.integers(1, 9)).tolist()),
+            tuple(rng.integers(0, 100_000, rng.integers(1, 9)).tolist()),
+            tuple(rng.integers(0, 16_384 if row < 7 else 70_000, 4).tolist()),
+        )
+        for row in range(10)
+    ]
+    shards = sft_examples.write_examples(tmp_path / "shards", examples, {"x": 1}, rows=3)
+    assert list(shards) == examples
+    assert (shards[-1], shards[2:5], len(shards), shards.made_of) == (examples[-1], examples[2:5], 10, {"x": 1})
+    assert shards.lengths.tolist() == [len(each.prompt) + len(each.chain) for each in examples]
+    with pytest.raises(IndexError):
+        shards[10]
+    image = tmp_path / "shards/shard-000001/image.npy"
+    image.write_bytes(image.read_bytes()[:-4])
+    with pytest.raises(DataError, match="not a shard of examples"):
+        sft_examples.ExampleShards(tmp_path / "shards")[4]
+    (tmp_path / "shards" / sft_examples.COMPLETE).write_text("{}")
+    with pytest.raises(DataError, match="no complete set"):
+        sft_examples.ExampleShards(tmp_path / "shards")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_pictures_get_the_same_codes_in_half_precision(tmp_path, policy, data, dtype):
     """The codes are those of the weights as they are rounded, which float32 holds exactly."""
     policy.model.to(dtype)
-    half = read_examples([data], policy, tmp_path / "half.jsonl")
+    half = read_examples([data], policy, tmp_path / "half")
     policy.model.float()
-    assert half == read_examples([data], policy, tmp_path / "full.jsonl")
+    assert list(half) == list(read_examples([data], policy, tmp_path / "full"))
 
 
 def test_a_run_from_pictures_makes_its_folder(tmp_path, policy, data):
@@ -91,8 +188,8 @@ def test_adapters_learn_beside_weights_of_bfloat16(tmp_path, data):
 def test_parquet_is_read_alike(tmp_path, policy, data):
     rows = [json.loads(line) for line in data.read_text().splitlines()][:5]
     write_parquet(pd.DataFrame(rows), tmp_path / "data.parquet")
-    kept = tmp_path / "kept.jsonl"
-    assert read_examples([tmp_path / "data.parquet"], policy, kept) == read_examples([data], policy, kept)[:5]
+    found = read_examples([tmp_path / "data.parquet"], policy, tmp_path / "parquet")
+    assert list(found) == read_examples([data], policy, tmp_path / "kept")[:5]
 
 
 @pytest.mark.parametrize(
@@ -114,13 +211,13 @@ def test_parquet_is_read_alike(tmp_path, policy, data):
 def test_a_bad_row_is_named(tmp_path, policy, row, words):
     (tmp_path / "x.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(DataError) as caught:
-        read_examples([tmp_path / "x.jsonl"], policy, tmp_path / "kept.jsonl")
+        read_examples([tmp_path / "x.jsonl"], policy, tmp_path / "kept")
     assert words in str(caught.value)
 
 
 def test_another_kind_of_file_is_refused(tmp_path, policy):
     with pytest.raises(UsageError, match=r"data: .*x\.txt: expected a table"):
-        read_examples([tmp_path / "x.txt"], policy, tmp_path / "kept.jsonl")
+        read_examples([tmp_path / "x.txt"], policy, tmp_path / "kept")
 
 
 def run(folder, data, steps, **changes):
