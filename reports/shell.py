@@ -27,7 +27,13 @@ COLOURS = 24
 
 
 def render(
-    template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), beside: bool = False, **context: object
+    template: str,
+    *,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    beside: bool = False,
+    served: bool = False,
+    **context: object,
 ) -> str:
     """The page's HTML; everything in `context` is escaped.
 
@@ -35,22 +41,24 @@ def render(
         template: a file of the templates folder that extends ``shell.html``.
         styles, scripts: files of the templates folder, after the shell's own style.
         beside: the page may load pictures that lie beside it, and its script may load scripts that do.
+        served: a server of ours answers it: pictures, questions of its script and its forms go there.
     """
     style = "\n".join([_text("shell.css"), _colour_classes(), *map(_text, styles)])
     script = "\n".join(map(_text, scripts))
-    shell = {"policy": policy(style, script, beside=beside), "style": style, "script": script}
+    shell = {"policy": policy(style, script, beside=beside, served=served), "style": style, "script": script}
     return _environment().get_template(template).render(shell=shell, **context)
 
 
-def policy(style: str, script: str, *, beside: bool = False) -> str:
+def policy(style: str, script: str, *, beside: bool = False, served: bool = False) -> str:
     """The Content-Security-Policy: this style, this script, pictures inside the page, and nothing else."""
     allowed = [f"'{_hash(script)}'", *(["'strict-dynamic'"] if beside else [])] if script else ["'none'"]
-    pictures = "data: 'self'" if beside else "data:"
+    pictures = "data: 'self'" if beside or served else "data:"
+    asked = ["connect-src 'self'", "form-action 'self'"] if served else ["form-action 'none'"]
     return "; ".join(
         [
             "default-src 'none'",
             "base-uri 'none'",
-            "form-action 'none'",
+            *asked,
             f"img-src {pictures}",
             f"style-src '{_hash(style)}'",
             f"script-src {' '.join(allowed)}",

@@ -38,6 +38,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Compare": {
         "report": ("compare:report", "A run's page and table again: gotr1-eval report runs/a"),
+        "view": ("view:view", "All runs of a folder in the browser: gotr1-eval view runs"),
         "compare": ("compare:compare", "Better, worse or within noise: gotr1-eval compare runs/a runs/b"),
         "leaderboard": ("compare:leaderboard", "Ranks with ties: gotr1-eval leaderboard runs/a runs/b"),
         "analyse": ("compare:analyse", "What makes a reward: gotr1-eval analyse runs/a"),

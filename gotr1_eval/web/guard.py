@@ -7,6 +7,7 @@ connections whose request never begins. Limits that depend on what a request ask
 from __future__ import annotations
 
 import asyncio
+import hmac
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import h11
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gotr1_eval.web.addresses import refusal
@@ -67,6 +68,24 @@ class Guard:
             await self._app(scope, body.receive, answer)
         else:
             await JSONResponse({"detail": refused[1]}, refused[0])(scope, body.receive, answer)
+
+
+def link_refusal(request: Request, token: str | None, cookie: str) -> Response | None:
+    """Why a page's request is not answered; None when it may be. The link's token is exchanged for a cookie.
+
+    Args:
+        token: None for a server that only this machine reaches.
+        cookie: the cookie's name.
+    """
+    if token is not None:
+        given = request.query_params.get("token")
+        if given is not None and request.url.path == "/" and hmac.compare_digest(given.encode(), token.encode()):
+            response = RedirectResponse("./", 303)
+            response.set_cookie(cookie, token, max_age=90 * 86_400, httponly=True, samesite="lax")
+            return response
+        if not hmac.compare_digest(request.cookies.get(cookie, "").encode(), token.encode()):
+            return PlainTextResponse("Open the whole link that you were sent, with its token.", 401)
+    return None
 
 
 class _Body:

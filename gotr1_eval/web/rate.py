@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -19,11 +18,11 @@ from typing import Any, Literal
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.web.guard import Guard
+from gotr1_eval.web.guard import Guard, link_refusal
 from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, ShownItems, order_for
 from reports.agreement.study_folder import Dimension, Item, Study
 
@@ -81,7 +80,7 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = _refusal(request, token, cookie) or await call_next(request)
+        response = link_refusal(request, token, cookie) or await call_next(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
@@ -146,19 +145,6 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
         return {"saved": body.key}
 
     return app
-
-
-def _refusal(request: Request, token: str | None, cookie: str) -> Response | None:
-    """Why a request is not answered; None when it may be. The link's token is exchanged for a cookie."""
-    if token is not None:
-        given = request.query_params.get("token")
-        if given is not None and request.url.path == "/" and hmac.compare_digest(given.encode(), token.encode()):
-            response = RedirectResponse("./", 303)
-            response.set_cookie(cookie, token, max_age=90 * 86_400, httponly=True, samesite="lax")
-            return response
-        if not hmac.compare_digest(request.cookies.get(cookie, "").encode(), token.encode()):
-            return PlainTextResponse("Open the whole link that you were sent, with its token.", 401)
-    return None
 
 
 def _work(items: ShownItems, store: RatingStore, name: str) -> dict[str, Any]:

@@ -92,7 +92,14 @@ def is_training(folder: Path) -> bool:
 
 
 def write_training_page(folder: Path) -> Path:
-    """Write report.html into the folder of a training run, and return where it is.
+    """Write report.html into the folder of a training run, and return where it is; raises as `render_training_page`."""
+    path = folder / "report.html"
+    write_atomically(path, render_training_page(folder))
+    return path
+
+
+def render_training_page(folder: Path) -> str:
+    """The page of a training run.
 
     Raises:
         DataError: its settings or metrics cannot be read, or no step is done yet.
@@ -106,7 +113,7 @@ def write_training_page(folder: Path) -> Path:
         for step in steps
     ]
     settings = _settings(folder / SETTINGS)
-    text = shell.render(
+    return shell.render(
         "training.html",
         styles=["run.css"],
         title=folder.absolute().name,
@@ -119,9 +126,6 @@ def write_training_page(folder: Path) -> Path:
         ends=ENDS,
         shapes=settings.get("ckpt") == "tiny-janus",
     )
-    path = folder / "report.html"
-    write_atomically(path, text)
-    return path
 
 
 def _settings(path: Path) -> dict[str, Any]:
