@@ -51,8 +51,8 @@ def make_run(folder: Path, number: int, samples: int, words: list[str]) -> int:
             rows.write(json.dumps(sample) + "\n")
             for factor in FACTORS:
                 said = {
-                    "sample": name, "judge": f"judge[{factor}]", "fingerprint": "1", "repeat": 0, "value": 0.5, "parts": {},
-                    "note": "", "seen": [], "replies": [] if factor == "total" else [reply], "seconds": 0.1,
+                    "sample": name, "judge": f"judge[{factor}]", "fingerprint": "1", "repeat": 0, "value": 0.5,
+                    "parts": {}, "note": "", "seen": [], "replies": [] if factor == "total" else [reply], "seconds": 0.1,
                 }  # fmt: skip
                 judgments.write(json.dumps(said) + "\n")
     scores = {f"judge[{factor}]": np.random.default_rng(number).random(samples) for factor in FACTORS}
