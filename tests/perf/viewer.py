@@ -52,7 +52,8 @@ def make_run(folder: Path, number: int, samples: int, words: list[str]) -> int:
             for factor in FACTORS:
                 said = {
                     "sample": name, "judge": f"judge[{factor}]", "fingerprint": "1", "repeat": 0, "value": 0.5,
-                    "parts": {}, "note": "", "seen": [], "replies": [] if factor == "total" else [reply], "seconds": 0.1,
+                    "parts": {}, "note": "", "seen": [], "replies": [] if factor == "total" else [reply],
+                    "seconds": 0.1,
                 }  # fmt: skip
                 judgments.write(json.dumps(said) + "\n")
     scores = {f"judge[{factor}]": np.random.default_rng(number).random(samples) for factor in FACTORS}
@@ -97,9 +98,8 @@ def main() -> None:
         print(f"one sample {timed(lambda: client.get('/sample?run=run-007&id=made/color/01000/0')):.3f} s")
         for number in range(asked.runs):
             client.get(f"/samples?run=run-{number:03}")
-        print(
-            f"peak memory after every run was looked at {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB"
-        )
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(f"peak memory after every run was looked at {peak:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -207,9 +207,19 @@ def test_marked_boxes_stand_beside_nothing_else():
 @pytest.mark.parametrize(
     ("word", "number"),
     [("one", 1), ("two", 2), ("three", 3), ("four", 4), ("five", 5), ("six", 6), ("seven", 7), ("eight", 8),
-     ("nine", 9), ("ten", 10)],
+     ("nine", 9), ("ten", 10), ("twenty", 20), ("hundred", 100)],
 )  # fmt: skip
 def test_words_of_a_scale(word: str, number: int):
     assert read_score(f"Score: 1 out of {word}", low=0, high=number) == 1
     with pytest.raises(UnreadableReply):
         read_score(f"Score: 1 out of {word}", low=0, high=number + 1)
+
+
+def test_a_list_of_one_is_its_number():
+    assert score('{"score": [8]}') == 8
+    assert score('{"score": [8, 9]}') is None
+    assert score('{"score": []}') is None
+
+
+def test_zero_has_no_sign():
+    assert str(score('{"score": -0.0}')) == "0.0"
