@@ -27,6 +27,9 @@ Sees = Literal["upright", "stored"]
 LooksAt = Literal["prose", "plan", "grounding", "picture"]
 """What a judge reads of a sample: the chain's words, the chain's boxes, the picture against the boxes, or the picture
 against the prompt."""
+READS_CHAIN: frozenset[LooksAt | None] = frozenset({"prose", "plan", "grounding"})
+READS_PICTURE: frozenset[LooksAt | None] = frozenset({"grounding", "picture"})
+"""What a judge looks at that says nothing about a sample without a chain, or without a picture."""
 
 
 class Judge(Protocol):

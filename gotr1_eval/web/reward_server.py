@@ -20,6 +20,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import Response
 
+from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE
 from gotr1_eval.web.admission import MIB, Limits
 from gotr1_eval.web.guard import Guard
 from gotr1_eval.web.openapi import describe
@@ -136,8 +137,8 @@ def served_rewards(rewards: RewardSet, terms: Terms) -> dict[str, object]:
         details[name] = {
             "judge": maker.name,
             "range": [limit if math.isfinite(limit) else None for limit in maker.range],
-            "chain": bool(looks & {"prose", "plan", "grounding"}),
-            "picture": bool(looks & {"picture", "grounding"}),
+            "chain": bool(looks & READS_CHAIN),
+            "picture": bool(looks & READS_PICTURE),
             "facts": sorted({fact for judge in part.judges.values() for fact in judge.needs}),
             "may_not_apply": any(judge.may_not_apply for judge in part.judges.values()),
         }

@@ -18,14 +18,13 @@ from PIL import Image
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.judging import facts_of, missing_facts
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.tables import tell
 from rewards.reward_set import RewardSet
 
 Unfit = float | Literal["error", "omit"]
 """What a sample without a score is to the trainer: this number, an error, or no sample at all."""
-_READS_CHAIN = ("prose", "plan", "grounding")
-_READS_PICTURE = ("grounding", "picture")
 
 
 class TrainerReward:
@@ -57,7 +56,7 @@ class TrainerReward:
         self.headline = rewards.headline
         self.factors = tuple(rewards.judges)
         self.unscored = _read_unscored(unscored, trainer, omits=omits)
-        for what, kinds, missing in (("chain", _READS_CHAIN, no_chain), ("picture", _READS_PICTURE, no_picture)):
+        for what, kinds, missing in (("chain", READS_CHAIN, no_chain), ("picture", READS_PICTURE, no_picture)):
             reading = [name for name, judge in rewards.judges.items() if judge.looks_at in kinds]
             if missing and reading:
                 raise UsageError(f"{trainer}: {', '.join(reading)} needs a {what} of every sample, {missing}")

@@ -161,7 +161,7 @@ def hostile_clients() -> list[Client]:
     alike, large, beyond = "cat (0,400),(200,600) " * 1_400, empty_picture(2_048), empty_picture(12_000)
     postscript = base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n").decode()
     deep: dict[str, object] = {}
-    for _ in range(200):
+    for _ in range(60):
         deep = {"a": [deep, 0.5]}
     wrong = [row(), 7, None, [], "x", {"history": "x"}, {"history": [{"text": 5}]}, {"required_rewards": {}}]
     return [
@@ -180,12 +180,12 @@ def hostile_clients() -> list[Client]:
         sends(http(b"[" * 10_000_000)),
         sends(http(b'{"requests": ["' + "\U0001f600".encode() + b"x" * 60_000_000 + b'"]}')),
         sends(http(b'"' + b"\\n" * 20_000_000 + b'\\ud800"')),
-        sends(score_request(*[row() | {"facts": {"questions": list(range(7_000)), "deep": deep}}] * 40)),
+        sends(score_request(*[row() | {"facts": {"questions": list(range(5_000)), "deep": deep}}] * 80)),
         sends(score_request(*[row() | {"request_id": 10**4_000, "scorer_version": "x" * 900_000}] * 8)),
-        sends(batch_request(prompts=["under " * 1_300] * 1_000, chains=[alike[:32_000]] * 1_000)),
+        sends(batch_request(prompts=["under " * 1_300] * 100, chains=[alike[:32_000]] * 100)),
         sends(batch_request(prompts=["a"] * 100_000)),
         sends(batch_request(prompts=["a"] * 64, images=[large, beyond, "file:///dev/zero", postscript] * 16)),
-        sends(batch_request(prompts=["a"] * 1_000, metadata=[{"x": [{}] * 400}] * 1_000)),
+        sends(batch_request(prompts=["a"] * 1_000, metadata=[{"x": [{}] * 200}] * 1_000)),
         sends(http(b'{"fingerprint": {"a": "' + b"x" * 60_000_000 + b'"}}', path="/handshake")),
         *(sends(score_request(one)) for one in wrong[1:3]),
         sends(score_request(*wrong)),
