@@ -4,7 +4,13 @@ BIN := .venv/bin
 # Files of tests side by side, on as many cores as there are up to four; the longest, tests/e2e, come first by their name.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-lowest test-trainers check check-packages check-neighbours check-wheel check-server format clean
+.PHONY: demo test test-fast test-lowest test-trainers check check-packages check-neighbours check-wheel check-server gpu-check gpu-wheels gpu-site format clean
+
+# Before transformers 5.10 judges see no picture; the others are what it and the package need beside torch.
+GPU_PYTHON ?= 3.12
+CARRIED := transformers tokenizers huggingface_hub safetensors accelerate peft pydantic pydantic_core annotated-types \
+	typing-inspection typing_extensions typer rich markdown-it-py mdurl Pygments shellingham openai jiter httpx2 \
+	httpcore2 truststore anyio h11 idna sniffio llguidance
 
 demo: .venv/.installed
 	$(BIN)/gotr1-eval demo
@@ -37,6 +43,19 @@ check-packages check-neighbours check-wheel: .venv/.installed-dev
 
 check-server: .venv/.installed-dev
 	$(BIN)/python -m tests.environments.openapi
+
+# What only a GPU can show, in five minutes; PYTHON is one whose torch sees it. Writes gpu-check.json and gpu-check.md.
+gpu-check:
+	PYTHONPATH="$(CURDIR):$(CURDIR)/.wheels/site:$$PYTHONPATH" $(PYTHON) -m tests.perf.gpu_check $(if $(ONLY),--only $(ONLY))
+
+# For a machine with a GPU, torch and no network: carry .wheels there, and make gpu-site before gpu-check.
+gpu-wheels:
+	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --dest .wheels --python-version $(GPU_PYTHON) \
+		$(foreach glibc,39 35 34 31 28 27 24 17,--platform manylinux_2_$(glibc)_x86_64) --platform manylinux2014_x86_64 \
+		$(foreach name,$(CARRIED),$(shell grep -i '^$(name)==' constraints.txt))
+
+gpu-site:
+	$(PYTHON) -m pip install --quiet --no-index --no-deps --no-compile --upgrade --target .wheels/site .wheels/*.whl
 
 format: .venv/.installed-dev
 	$(BIN)/ruff format .
