@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from gotr1_eval.core.outcome import Outcome, Score
 from reports import run_data
 from reports.analysis.reward import plan_columns
 from reports.run_data import RunData
-from reports.run_summary import summarise_run
+from reports.run_summary import ALL, summarise_run
 from reports.score_export import clean_text, given_columns, picture_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,26 @@ class RunFrames:
     """
 
     data: RunData
+
+    def __repr__(self) -> str:
+        """Two lines: what ran, and what each judge came to over all categories."""
+        made, setup = len(self.data.samples), self.data.info.setup
+        what = f"{setup.get('generator') or 'pictures'} on {self.data.info.identity.get('suite') or 'a list'}"
+        whole = ALL if len(self.data.expected) > 1 else next(iter(self.data.expected), ALL)
+        rows = self.summary[self.summary["category"] == whole]
+        means = [
+            f"{factor} {mean:.3f} (n={scored})" if scored else f"{factor} without a score"
+            for factor, mean, scored in zip(rows["factor"], rows["mean"], rows["scored"], strict=True)
+        ]
+        return f"{self.data.title}: {what}, {made:,} samples\n{', '.join(means)}"
+
+    def _repr_html_(self) -> str:
+        """The table of means for a notebook, a row a category and a column a judge."""
+        means = self.summary.pivot(index="category", columns="factor", values="mean")
+        order = list(dict.fromkeys(self.summary["category"])), [column.factor for column in self.data.judges]
+        table = means.reindex(index=order[0], columns=order[1]).round(3)
+        first, _, second = repr(self).partition("\n")
+        return f"<p><b>{escape(first)}</b><br>{escape(second)}</p>{table.to_html(na_rep='')}"
 
     @cached_property
     def samples(self) -> pd.DataFrame:

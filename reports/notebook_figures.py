@@ -7,14 +7,23 @@ run's in `run_page.plots`, a training's curves in `run_page.training`, both by `
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.dataframes import RunFrames
+from reports.dataframes import RunFrames, load_run
 
 _COLOURS = ("#2c56c4", "#b3531a", "#1c7c54", "#8c3fa8", "#9a7500", "#a8324e")
+
+
+Run = RunFrames | Path | str
+"""A run as `load_run` gives it, or its folder."""
+
+
+def _frames(run: Run) -> RunFrames:
+    return run if isinstance(run, RunFrames) else load_run(run)
 
 
 class NotebookFigure(Figure):
@@ -26,8 +35,9 @@ class NotebookFigure(Figure):
         return buffer.getvalue()
 
 
-def plot_scores(run: RunFrames) -> Figure:
+def plot_scores(run: Run) -> Figure:
     """The mean of every factor by category, with its 95 % interval over prompts and the number of scored samples."""
+    run = _frames(run)
     table = run.summary
     factors = list(dict.fromkeys(table["factor"]))
     figure, panels = _panels(len(factors), height=0.34 * table["category"].nunique() + 1.1)
@@ -43,8 +53,9 @@ def plot_scores(run: RunFrames) -> Figure:
     return figure
 
 
-def plot_distributions(run: RunFrames, bins: int = 20) -> Figure:
+def plot_distributions(run: Run, bins: int = 20) -> Figure:
     """How the scores of every factor are spread; the line is the mean."""
+    run = _frames(run)
     values = run.values
     figure, panels = _panels(len(values.columns), height=2.2)
     for factor, axes, colour in zip(values.columns, panels, _repeated(len(values.columns)), strict=True):
@@ -57,8 +68,9 @@ def plot_distributions(run: RunFrames, bins: int = 20) -> Figure:
     return figure
 
 
-def plot_factors(run: RunFrames) -> Figure:
+def plot_factors(run: Run) -> Figure:
     """Spearman correlations between the factors, over the samples that both score; blank where none is defined."""
+    run = _frames(run)
     table = run.values.corr(method="spearman", min_periods=2)
     figure, (axes,) = _panels(1, height=0.55 * len(table) + 1.6)
     image = axes.imshow(table.to_numpy(), cmap="RdBu", vmin=-1, vmax=1)
@@ -74,8 +86,9 @@ def plot_factors(run: RunFrames) -> Figure:
     return figure
 
 
-def plot_against_plan(run: RunFrames, trait: str = "chain words") -> Figure:
+def plot_against_plan(run: Run, trait: str = "chain words") -> Figure:
     """Every factor against what the plan is like: ``chain words``, ``planned objects`` or ``planned area``."""
+    run = _frames(run)
     values = run.values
     figure, panels = _panels(len(values.columns), height=2.4)
     for factor, axes, colour in zip(values.columns, panels, _repeated(len(values.columns)), strict=True):

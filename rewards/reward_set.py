@@ -154,6 +154,8 @@ def read_reward_set(name: str) -> RewardSetSettings:
     judges = [part.strip() for part in name.split(",")]
     if not all(judges):
         raise UsageError(f"--judges {name!r}: expected a reward set, a .toml file, or judges separated by commas")
+    if len(set(judges)) < len(judges):
+        raise UsageError(f"--judges {name!r}: every judge must be asked once")
     return RewardSetSettings(judges={judge: {"use": judge} for judge in judges})
 
 

@@ -98,3 +98,23 @@ def test_what_is_no_run_is_refused(tmp_path: Path):
 def test_importing_the_package_imports_none_of_this():
     check = "import gotr1_eval, sys; assert not {'pandas', 'matplotlib', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_a_run_shows_itself(folder: Path):
+    """Two lines in a terminal, its table in a notebook; a name of somebody else's is text."""
+    run = gotr1_eval.load_run(folder)
+    mean = summarise_run(run.data).rows["all"]["semantic"].mean
+    assert repr(run).splitlines() == [
+        "a: oracle on shapes, 16 samples", f"semantic {mean:.3f} (n=16), prompt_image 0.250 (n=4)",
+    ]  # fmt: skip
+    page = run._repr_html_()
+    assert f"{mean:.3f}" in page
+    assert page.count("<tr") == 5  # two of heads, two categories, and all of them
+    nothing = made_run(folder.parent / "<b>", {"semantic": with_holes}, categories=("spatial",))
+    shown = gotr1_eval.load_run(nothing.folder)
+    assert repr(shown).endswith("semantic without a score")
+    assert "<b>: " not in shown._repr_html_()
+
+
+def test_figures_take_a_folder(folder: Path):
+    assert len(gotr1_eval.plot_scores(folder).axes) == len(gotr1_eval.plot_scores(str(folder)).axes) == 2

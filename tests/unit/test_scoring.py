@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from gotr1_eval import score_images
+from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.types import Box
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.types import Box, Sample
 
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
 
@@ -29,11 +34,57 @@ def test_several_judges_in_a_text():
         score_images([None], ["a cat"], judges="")
 
 
-@pytest.mark.parametrize("given", [{"prompts": "a cat"}, {"images": "cat.png"}, {"chains": CHAIN}])
-def test_a_text_is_no_list(given):
-    asked = {"images": [None], "prompts": ["a cat"], "judges": "geometric", "chains": None, **given}
-    with pytest.raises(UsageError, match=f"{next(iter(given))}: expected a list, got the text"):
-        score_images(**asked)
+def test_one_picture_and_one_prompt_may_stand_alone(tmp_path: Path):
+    """A file, a PIL picture, an array and a tensor are the same picture; one prompt is that of all of them."""
+    array = np.zeros((24, 24, 3), np.uint8)
+    array[6:18, 6:18] = (255, 0, 0)
+    Image.fromarray(array).save(tmp_path / "red.png")
+    one = [tmp_path / "red.png", str(tmp_path / "red.png"), Image.fromarray(array), array, array / 255]
+    one.append(torch.from_numpy(array).permute(2, 0, 1) / 255)
+    values = [score_images(each, "a red square", "shapes_prompt_image")["shapes_prompt_image"].tolist() for each in one]
+    assert len({value for (value,) in values}) == 1
+    together = score_images(one, "a red square", "shapes_prompt_image")
+    assert together["shapes_prompt_image"].tolist() == [value for (value,) in values]
+    assert together["image"][1] == str(tmp_path / "red.png")
+    assert pd.isna(together["image"][2])
+    batch = score_images(np.stack([array, 255 - array]), "a red square", "shapes_prompt_image")
+    assert batch["shapes_prompt_image"][0] == values[0][0] > batch["shapes_prompt_image"][1]
+    with pytest.raises(UsageError, match="expected a file, a PIL picture or an array, got int"):
+        score_images([7], "a red square", "shapes_prompt_image")
+
+
+def test_a_reward_set_has_its_total(tmp_path: Path):
+    """The same numbers as the set's own judges and total say."""
+    prompts = ["a red circle on the left of a blue square", "a red circle"]
+    pictures = [Image.new("RGB", (24, 24), "white")] * 2
+    chain = write_chain([("red circle", Box(0, 0.4, 0.2, 0.6)), ("blue square", Box(0.8, 0.4, 1, 0.6))])
+    table = score_images(pictures, prompts, "shapes", [chain, chain], details=True, progress=True)
+    rewards = Builder().reward_set("shapes")
+    samples = [Sample(id=str(at), prompt=p, image=pictures[at], chain=chain) for at, p in enumerate(prompts)]
+    rows = rewards.judge(samples)
+    assert rewards.total is not None
+    names = {factor: one.name for factor, one in rewards.judges.items()} | {"total": rewards.total.name}
+    for factor, name in names.items():
+        for at, row in enumerate(rows):
+            outcome = row[factor]
+            if isinstance(outcome, Score):
+                assert table[name][at] == outcome.value
+                assert table[f"{name}/why"][at] == ""
+                assert {part: table[f"{name}/{part}"][at] for part in outcome.parts} == outcome.parts
+            else:
+                assert table[f"{name}/why"][at] == outcome.why.value
+                assert table[f"{name}/note"][at] == outcome.detail
+
+
+def test_facts_reach_the_judge():
+    row = {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": "a photo of a cat"}
+    judge = Builder().judge({"use": "geneval", "detector": {"use": "tests.plugins.fake_eyes", "finds": []}})
+    asked = Image.new("RGB", (24, 24)), "a photo of a cat", [judge]
+    for facts in ({"geneval": row}, [{"geneval": row}]):
+        assert score_images(*asked, facts=facts)[judge.name].tolist() == [0.0]
+    assert score_images(*asked)[f"{judge.name}/why"].tolist() == ["not_applicable"]
+    with pytest.raises(UsageError, match="facts: needed one a picture, got 2 for 1"):
+        score_images(*asked, facts=[{}, {}])
 
 
 def test_three_lines(tmp_path: Path):
@@ -42,7 +93,7 @@ def test_three_lines(tmp_path: Path):
     assert table["geometric"].tolist()[0] == 1.0
     assert math.isnan(table["geometric"][1])
     assert table["geometric/why"].tolist() == ["", "not_applicable", "no_input"]
-    with pytest.raises(UsageError, match="got 1, 2, 2"):
+    with pytest.raises(UsageError, match="prompts: needed one a picture, got 2 for 1"):
         score_images([None], ["a", "b"], judges=["geometric"])
     with pytest.raises(UsageError, match="asked once"):
         score_images([None], ["a"], judges=["geometric", "geometric"])
