@@ -69,8 +69,13 @@ def call_trl(reward: Callable[..., Any], rows: Sequence[Row]) -> list[float]:
 def collate_verl(compute_score: Callable[..., Any], rows: Sequence[Row]) -> dict[str, Any]:
     """verl 0.9.1, `verl/experimental/reward_loop`: `NaiveRewardManager.run_single`, then `compute_rm_score`."""
 
+    async def one_of_them(arguments: dict[str, Any]) -> dict[str, Any]:
+        if asyncio.iscoroutinefunction(compute_score):
+            return await compute_score(**arguments)
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: compute_score(**arguments))
+
     async def all_of_them() -> list[dict[str, Any]]:
-        return await asyncio.gather(*(compute_score(**verl_arguments(row, at)) for at, row in enumerate(rows)))
+        return await asyncio.gather(*(one_of_them(verl_arguments(row, at)) for at, row in enumerate(rows)))
 
     infos = asyncio.run(all_of_them())
     return {key: np.array([info[key] for info in infos]) for key in infos[0]}

@@ -11,7 +11,7 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import TrainerReward, Unfit
+from rewards.adapters.trainer_reward import TrainerReward, UnscoredAs
 from rewards.reward_set import RewardSet
 
 Metadata = Sequence[Mapping[str, Any] | None] | Mapping[str, Any] | None
@@ -19,14 +19,19 @@ Reward = Callable[..., tuple[list[float], dict[str, Any]]]
 
 
 def make_reward(
-    rewards: RewardSet, *, unscored: Unfit, chain: str | None = None, metadata_is: str | None = None
+    rewards: RewardSet,
+    unscored: UnscoredAs = "error",
+    *,
+    chain: str | None = "chain",
+    metadata_is: str | None = None,
 ) -> Reward:
     """The function that flow_grpo calls for each batch, from any of its threads.
 
     Args:
         rewards: with a total, or with a single judge.
         unscored: the reward of a sample without a score, a number or "error"; flow_grpo can leave none out.
-        chain: the metadata's entry that holds the chain; None where the policy writes none, as diffusion models do.
+        chain: the metadata's entry that holds the chain; None where the policy writes none, as diffusion models do, so
+            that a judge of chains is refused here.
         metadata_is: name of the fact that a whole metadata entry is, for datasets whose entries are one benchmark's
             rows as they stand (``"geneval"``); None where an entry holds facts by name.
 

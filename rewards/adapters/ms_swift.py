@@ -14,7 +14,7 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import TrainerReward, Unfit
+from rewards.adapters.trainer_reward import TrainerReward, UnscoredAs
 from rewards.reward_set import RewardSet
 
 _NOT_FACTS = (
@@ -28,8 +28,8 @@ Orm = Callable[..., Values] | Callable[..., Coroutine[Any, Any, Values]]
 
 def make_orm(
     rewards: RewardSet,
+    unscored: UnscoredAs = "error",
     *,
-    unscored: Unfit,
     picture: str | None = None,
     prompt: str | None = None,
     facts: Mapping[str, str] | None = None,

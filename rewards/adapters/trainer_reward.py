@@ -23,7 +23,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.tables import tell
 from rewards.reward_set import RewardSet
 
-Unfit = float | Literal["error", "omit"]
+UnscoredAs = float | Literal["error", "omit"]
 """What a sample without a score is to the trainer: this number, an error, or no sample at all."""
 
 
@@ -33,7 +33,7 @@ class TrainerReward:
     Args:
         rewards: with a total, or with a single judge.
         trainer: what it is called in messages.
-        unscored: see `Unfit`.
+        unscored: see `UnscoredAs`.
         omits: whether the trainer can leave a sample out of its group.
         no_chain: why no chain comes and how to name one; empty where chains come.
         no_picture: the same of pictures.
@@ -47,7 +47,7 @@ class TrainerReward:
         self,
         rewards: RewardSet,
         trainer: str,
-        unscored: Unfit,
+        unscored: UnscoredAs,
         *,
         omits: bool = False,
         no_chain: str = "",
@@ -143,7 +143,7 @@ class Gathering:
                     answer.set_result(row)
 
 
-def _read_unscored(unscored: object, trainer: str, *, omits: bool) -> Unfit:
+def _read_unscored(unscored: object, trainer: str, *, omits: bool) -> UnscoredAs:
     """Raises UsageError for what is no finite number, no word, or what the trainer cannot do."""
     if unscored == "error":
         return "error"

@@ -13,7 +13,7 @@ from typing import Any
 
 from gotr1_eval.core.outcome import Score
 from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import TrainerReward, Unfit
+from rewards.adapters.trainer_reward import TrainerReward, UnscoredAs
 from rewards.reward_set import RewardSet
 
 _NOT_FACTS = ("completion_ids", "prompt_ids", "image", "images", "tools", "chat_template_kwargs", "environment")
@@ -44,7 +44,7 @@ class TrlReward:
         picture: str | None = None,
         prompt: str | None = None,
         facts: Mapping[str, str] | None = None,
-        unscored: Unfit = "omit",
+        unscored: UnscoredAs = "omit",
         name: str = "gotr1_total",
     ) -> None:
         no_picture = (
@@ -101,7 +101,7 @@ def factor_rewards(
     picture: str | None = None,
     prompt: str | None = None,
     facts: Mapping[str, str] | None = None,
-    unscored: Unfit = "omit",
+    unscored: UnscoredAs = "omit",
 ) -> list[TrlReward]:
     """A reward function for each judge, called as the set calls it, for TRL to weigh (``reward_weights``).
 

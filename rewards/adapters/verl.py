@@ -1,10 +1,10 @@
-"""A reward set as verl's ``compute_score``, a coroutine that verl's reward loop awaits for each sample.
+"""A reward set as verl's ``compute_score``, which verl's reward loop asks about each sample.
 
 Written against verl 0.9.1, `verl/experimental/reward_loop/reward_manager/naive.py` (and `dapo.py`, `gdpo.py`, which
 call it alike): data_source, solution_str, ground_truth, extra_info, and ``reward_router_address`` with
 ``reward_model_tokenizer`` where a reward model runs. The ``rate_limited`` manager turns every error into a reward of 0,
-and ``remote`` takes no coroutine. Keys of the answer become columns of the batch (`RewardLoopManager.compute_rm_score`,
-`AgentLoopWorker._postprocess`), so that each sample must have the same.
+and ``remote``, which has processes of its own, takes a function and no coroutine. Keys of the answer become columns of
+the batch (`RewardLoopManager.compute_rm_score`, `AgentLoopWorker._postprocess`): each sample must have the same.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score
+from gotr1_eval.core.types import Sample
 from rewards.adapters.in_memory import at_path, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import Gathering, TrainerReward, Unfit
+from rewards.adapters.trainer_reward import Gathering, TrainerReward, UnscoredAs
 from rewards.reward_set import RewardSet
 
 ComputeScore = Callable[..., Coroutine[Any, Any, dict[str, float]]]
@@ -31,13 +32,13 @@ NOT_FACTS = (
 
 def make_compute_score(
     rewards: RewardSet,
+    unscored: UnscoredAs = "error",
     *,
-    unscored: Unfit,
     picture: str | None = None,
     prompt: str = "prompt",
     facts: Mapping[str, str] | None = None,
-) -> ComputeScore:
-    """The coroutine that verl awaits for each sample; those that come together are judged together.
+) -> Callable[..., dict[str, float]]:
+    """The function that verl calls for each sample, from several threads; they are judged one by one.
 
     Args:
         rewards: with a total, or with a single judge.
@@ -50,13 +51,37 @@ def make_compute_score(
             entries of extra_info are facts under their own names.
 
     Returns:
-        A coroutine function whose answer is described at `columns_of`; the solution is the chain.
+        A function whose answer is described at `columns_of`; the solution is the chain.
 
     Raises:
         UsageError: see `rewards.adapters.trainer_reward.TrainerReward`.
     """
-    no_picture = "" if picture else "and none comes: name the entry of extra_info that holds it (picture=)"
-    reward = TrainerReward(rewards, "verl", unscored, no_picture=no_picture)
+    reward = _reward(rewards, unscored, picture)
+
+    def compute_score(
+        data_source: str | None = None,
+        solution_str: str | None = None,
+        ground_truth: object = None,
+        extra_info: Mapping[str, Any] | None = None,
+        **_: object,
+    ) -> dict[str, float]:
+        row = {**(extra_info or {}), "data_source": data_source, "ground_truth": ground_truth}
+        (outcomes,) = reward.judge([_sample(row, solution_str, picture, prompt, facts)])
+        return columns_of(reward, outcomes)
+
+    return compute_score
+
+
+def make_async_compute_score(
+    rewards: RewardSet,
+    unscored: UnscoredAs = "error",
+    *,
+    picture: str | None = None,
+    prompt: str = "prompt",
+    facts: Mapping[str, str] | None = None,
+) -> ComputeScore:
+    """As `make_compute_score`, a coroutine function: samples that verl awaits together are judged together."""
+    reward = _reward(rewards, unscored, picture)
     gathering = Gathering(reward.judge)
 
     async def compute_score(
@@ -67,11 +92,23 @@ def make_compute_score(
         **_: object,
     ) -> dict[str, float]:
         row = {**(extra_info or {}), "data_source": data_source, "ground_truth": ground_truth}
-        own = facts_of_row(row, facts, (*NOT_FACTS, prompt, picture))
-        (sample,) = make_samples([prompt_of(row, prompt)], [solution_str], [at_path(row, picture)], [own])
-        return columns_of(reward, await gathering.judge(sample))
+        outcomes = await gathering.judge(_sample(row, solution_str, picture, prompt, facts))
+        return columns_of(reward, outcomes)
 
     return compute_score
+
+
+def _reward(rewards: RewardSet, unscored: UnscoredAs, picture: str | None) -> TrainerReward:
+    no_picture = "" if picture else "and none comes: name the entry of extra_info that holds it (picture=)"
+    return TrainerReward(rewards, "verl", unscored, no_picture=no_picture)
+
+
+def _sample(
+    row: Mapping[str, object], solution: object, picture: str | None, prompt: str, facts: Mapping[str, str] | None
+) -> Sample:
+    own = facts_of_row(row, facts, (*NOT_FACTS, prompt, picture))
+    (sample,) = make_samples([prompt_of(row, prompt)], [solution], [at_path(row, picture)], [own])
+    return sample
 
 
 def prompt_of(row: Mapping[str, object], name: str) -> object:

@@ -14,17 +14,17 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import at_path, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import Gathering, TrainerReward, Unfit
+from rewards.adapters.trainer_reward import Gathering, TrainerReward, UnscoredAs
 from rewards.adapters.verl import NOT_FACTS, ComputeScore, columns_of, prompt_of
 from rewards.reward_set import RewardSet
 
 _OF_VERL_OMNI = ("frame_interval", "latents_clean", "raw_negative_prompt")
 
 
-def make_compute_score(
+def make_async_compute_score(
     rewards: RewardSet,
+    unscored: UnscoredAs = "error",
     *,
-    unscored: Unfit,
     chain: str | None = None,
     prompt: str = "prompt",
     facts: Mapping[str, str] | None = None,

@@ -15,12 +15,12 @@ from PIL import Image
 
 REWARDS = """
 from gotr1_eval import Builder
-from rewards.adapters.verl import make_compute_score
+from rewards.adapters.verl import make_async_compute_score, make_compute_score
 from rewards.reward_set import RewardSet
 
 eyes = {"use": "tests.plugins.fake_eyes", "finds": [["dog", 0.1, 0.1, 0.9, 0.9, 0.9]]}
 geneval = RewardSet({"geneval": Builder().judge({"use": "geneval", "detector": eyes})})
-geneval_score = make_compute_score(geneval, unscored=-1.0, picture="picture")
+geneval_score = make_async_compute_score(geneval, unscored=-1.0, picture="picture")
 chain_score = make_compute_score(Builder().reward_set("geometric"), unscored=-1.0)
 """
 CHAIN = "A cat (0,400),(200,600) and a dog (800,400),(1000,600)."

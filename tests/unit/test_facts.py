@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,14 +185,14 @@ def test_adapters_hand_over_what_they_get(geneval: RewardSet):
     rows = [CAT, DOG]
     columns = {"geneval": rows, "completion_ids": [[1], [2]], "drawn": [WHITE, WHITE]}
     assert TrlReward(geneval, picture="drawn")(["a cat", "a dog"], ["", ""], **columns) == [1.0, 0.0]
-    compute = make_compute_score(geneval, picture="drawn", unscored="error")
+    compute = make_compute_score(geneval, picture="drawn")
     extra = {"prompt": "a cat", "drawn": WHITE, "geneval": json.dumps(CAT)}
-    assert asyncio.run(compute("d", "", None, extra))["score"] == 1.0
+    assert compute("d", "", None, extra)["score"] == 1.0
     pictures = [WHITE, WHITE]
-    reward = make_reward(geneval, unscored="error")
+    reward = make_reward(geneval)
     for metadata in ([{"geneval": row} for row in rows], {"geneval": rows}):
         assert reward(pictures, ["a cat", "a dog"], metadata)[0] == [1.0, 0.0]
-    whole = make_reward(geneval, metadata_is="geneval", unscored="error")
+    whole = make_reward(geneval, metadata_is="geneval")
     assert whole(pictures, ["a cat", "a dog"], rows)[0] == [1.0, 0.0]
 
 
@@ -203,7 +202,7 @@ def test_what_tables_fill_in_or_json_has_no_form_for_is_no_fact():
         "prompt": "a cat", "index": np.int64(7), "number": np.int64(3), "gone": None, "nan": float("nan"),
         "picture": WHITE, "row": {"a": np.array([1, 2]), "b": None, "c": [{"d": None, "e": "f"}]}, "image_url": "http://x",
     }  # fmt: skip
-    asyncio.run(make_compute_score(rewards, unscored=0)("d", "c", None, extra))
+    make_compute_score(rewards, unscored=0)("d", "c", None, extra)
     assert seen == [{"number": 3, "row": {"a": [1, 2], "c": [{"e": "f"}]}}]
 
 

@@ -59,21 +59,24 @@ SCORED, UNSCORED, INAPPLICABLE = Row(PROMPT, CHAIN), Row("unscored", CHAIN), Row
 Scored = Callable[[RewardSet, Sequence[Row]], list[float]]
 ASYNC_ORM = partial(make_orm, asynchronous=True)
 MAKERS: dict[str, Callable[..., Any]] = {
-    "TRL": TrlReward, "verl": verl.make_compute_score, "verl-omni": verl_omni.make_compute_score,
-    "ms-swift": make_orm, "ms-swift, async": ASYNC_ORM, "flow_grpo": flow_grpo.make_reward,
+    "TRL": TrlReward, "verl": verl.make_async_compute_score, "verl, blocking": verl.make_compute_score,
+    "verl-omni": verl_omni.make_async_compute_score, "ms-swift": make_orm, "ms-swift, async": ASYNC_ORM,
+    "flow_grpo": flow_grpo.make_reward,
 }  # fmt: skip
 TRAINERS: dict[str, Scored] = {
     "TRL": lambda rewards, rows: call_trl(TrlReward(rewards, picture="picture", unscored=-1), rows),
     "verl": lambda rewards, rows: call_verl(
+        verl.make_async_compute_score(rewards, picture="picture", unscored=-1), rows),
+    "verl, blocking": lambda rewards, rows: call_verl(
         verl.make_compute_score(rewards, picture="picture", unscored=-1), rows),
     "verl-omni": lambda rewards, rows: call_verl_omni(
-        verl_omni.make_compute_score(rewards, chain="chain", unscored=-1), rows),
+        verl_omni.make_async_compute_score(rewards, chain="chain", unscored=-1), rows),
     "ms-swift": lambda rewards, rows: call_ms_swift(
         make_orm(rewards, picture="rollout_infos.picture", unscored=-1), rows),
     "ms-swift, async": lambda rewards, rows: call_ms_swift(
         ASYNC_ORM(rewards, picture="rollout_infos.picture", unscored=-1), rows),
     "flow_grpo": lambda rewards, rows: call_flow_grpo(
-        flow_grpo.make_reward(rewards, chain="chain", unscored=-1), rows),
+        flow_grpo.make_reward(rewards, unscored=-1), rows),
 }  # fmt: skip
 every_trainer = pytest.mark.parametrize("trainer", list(TRAINERS))
 
@@ -151,7 +154,7 @@ def test_equal_samples_are_judged_once(trainer: str):
     facts = Row(PROMPT, CHAIN, facts={"geneval": "another"})
     rows = [SCORED, Row(PROMPT, CHAIN, SCORED.picture.copy()), other, other, facts, Row("b", CHAIN)]
     assert TRAINERS[trainer](RewardSet({"x": judge}), rows) == [0.26, 0.26, 0.26, 0.26, 0.26, 0.01]
-    assert len(judge.asked) == 4
+    assert len(judge.asked) == (6 if trainer == "verl, blocking" else 4)  # which asks about one sample at a time
 
 
 @every_trainer
@@ -183,26 +186,25 @@ def looking_at(what: str) -> RewardSet:
 @pytest.mark.parametrize("trainer", list(MAKERS))
 @pytest.mark.parametrize("what", ["prose", "plan", "grounding", "picture"])
 def test_a_judge_of_what_does_not_come_is_refused_in_one_line(trainer: str, what: str):
-    comes = "picture" if trainer in ("verl-omni", "flow_grpo") else "chain"
+    make = partial(MAKERS[trainer], chain=None) if trainer == "flow_grpo" else MAKERS[trainer]
+    comes, missing = ("picture", "chain") if trainer in ("verl-omni", "flow_grpo") else ("chain", "picture")
     reads = {"prose": ["chain"], "plan": ["chain"], "grounding": ["chain", "picture"], "picture": ["picture"]}[what]
     if reads == [comes]:
-        MAKERS[trainer](looking_at(what), unscored=0)
+        make(looking_at(what))
         return
-    missing = "chain" if comes == "picture" else "picture"
-    with pytest.raises(
-        UsageError, match=f"{trainer.partition(',')[0]}: mine needs a {missing} of every sample"
-    ) as refused:
-        MAKERS[trainer](looking_at(what), unscored=0)
+    name = trainer.partition(",")[0]
+    with pytest.raises(UsageError, match=f"{name}: mine needs a {missing} of every sample") as refused:
+        make(looking_at(what))
     assert f"({missing}=)" in str(refused.value)
     assert "\n" not in str(refused.value)
-    MAKERS[trainer](looking_at(what), unscored=0, **{missing: "there"})
+    make(looking_at(what), **{missing: "there"})
 
 
 @pytest.mark.parametrize("trainer", list(MAKERS))
 def test_several_judges_without_a_total_are_refused(trainer: str):
     two = RewardSet({"x": ScriptedJudge(by_prompt), "y": ScriptedJudge(by_prompt, "other")})
     with pytest.raises(UsageError, match="needs a total to be one reward"):
-        MAKERS[trainer](two, unscored=0)
+        MAKERS[trainer](two)
 
 
 @pytest.mark.parametrize("trainer", ["verl", "verl-omni", "flow_grpo"])
@@ -226,9 +228,10 @@ def test_ms_swift_leaves_samples_out_with_gdpo_alone(make: Callable[..., Any]):
 @every_trainer
 def test_an_error_is_an_error_where_it_was_chosen(trainer: str):
     maker, options = MAKERS[trainer], {"unscored": "error"}
-    call = {"TRL": call_trl, "verl": call_verl, "verl-omni": call_verl_omni, "flow_grpo": call_flow_grpo}
+    calls = {"TRL": call_trl, "verl": call_verl, "verl-omni": call_verl_omni, "ms-swift": call_ms_swift}
+    call = calls.get(trainer.partition(",")[0], call_flow_grpo)
     with pytest.raises(BackendError, match=r"a sample is unscored \(unreadable: unscored\).*unscored='error'"):
-        call.get(trainer, call_ms_swift)(maker(scripted(), **options), [SCORED, UNSCORED])
+        call(maker(scripted(), **options), [SCORED, UNSCORED])
 
 
 def test_trl_leaves_unscored_samples_out_and_logs_each_judge():
@@ -253,7 +256,7 @@ def test_trl_has_a_reward_for_each_judge():
 def test_the_prompt_may_be_another_column_than_what_the_policy_was_asked():
     asked = Row("Plan a picture of: " + PROMPT, CHAIN, facts={"caption": PROMPT})
     assert call_trl(TrlReward(scripted(), prompt="caption"), [asked]) == [0.25]
-    assert call_verl(verl.make_compute_score(scripted(), prompt="caption", unscored=0), [asked]) == [0.25]
+    assert call_verl(verl.make_async_compute_score(scripted(), prompt="caption", unscored=0), [asked]) == [0.25]
     assert call_ms_swift(make_orm(scripted(), prompt="caption", unscored=0), [asked]) == [0.25]
 
 
@@ -265,7 +268,7 @@ def test_a_fact_may_have_another_name_in_the_row():
     assert call_ms_swift(make_orm(geneval(), picture="rollout_infos.picture", facts=named, unscored=0), [renamed]) == [
         1.0
     ]
-    compute = verl_omni.make_compute_score(geneval(), facts={"geneval": "ground_truth"}, unscored=0)
+    compute = verl_omni.make_async_compute_score(geneval(), facts={"geneval": "ground_truth"}, unscored=0)
     given = verl_arguments(row, 0) | {"ground_truth": row.facts["geneval"], "solution_image": pixels([row])[0]}
     assert asyncio.run(compute(**given))["score"] == 1.0
 
@@ -280,7 +283,7 @@ def test_flow_grpos_own_geneval_entries_are_the_fact_as_they_stand():
 
 @pytest.mark.parametrize("metadata", [None, {}, [{}], [None], {"chain": [None]}])
 def test_flow_grpos_metadata_may_say_nothing(metadata: Any):
-    reward = flow_grpo.make_reward(Builder().reward_set("geometric"), chain="chain", unscored=-1)
+    reward = flow_grpo.make_reward(Builder().reward_set("geometric"), unscored=-1)
     scores, details = reward(torch.rand(1, 3, 8, 8), [PROMPT], metadata, None, only_strict=True)
     assert scores == [-1.0]
     assert details["outcomes"][0]["geometric"].why is Why.NO_INPUT
@@ -311,7 +314,7 @@ def test_flow_grpo_calls_from_many_threads_and_the_judges_are_asked_by_one():
 
 
 def test_verls_columns_are_the_same_for_every_sample():
-    columns = collate_verl(verl.make_compute_score(scripted(), unscored=-1), [UNSCORED, SCORED, INAPPLICABLE])
+    columns = collate_verl(verl.make_async_compute_score(scripted(), unscored=-1), [UNSCORED, SCORED, INAPPLICABLE])
     assert {name: list(column) for name, column in columns.items()} == {
         "score": [-1.0, 0.25, -1.0], "scored": [0.0, 1.0, 0.0],
         "scripted": [-1.0, 0.25, -1.0], "scripted/scored": [0.0, 1.0, 0.0],
@@ -344,7 +347,7 @@ def test_what_verl_asks_one_by_one_is_judged_together():
 
     judge.judge = counted  # type: ignore[method-assign]
     rows = [Row(f"prompt {n}") for n in range(20)]
-    assert call_verl(verl.make_compute_score(RewardSet({"x": judge}), unscored=0), rows) == [1.0] * 20
+    assert call_verl(verl.make_async_compute_score(RewardSet({"x": judge}), unscored=0), rows) == [1.0] * 20
     assert sizes == [20]
 
 
@@ -395,11 +398,11 @@ def test_what_a_batch_fails_of_reaches_everyone_in_it_and_the_next_goes_on():
 def test_verl_without_a_prompt_is_told_where_it_belongs(extra: Any):
     compute = verl.make_compute_score(Builder().reward_set("geometric"), unscored=0)
     with pytest.raises(UsageError, match="extra_info has neither 'prompt' nor 'raw_prompt'"):
-        asyncio.run(compute("s", CHAIN, None, extra))
+        compute("s", CHAIN, None, extra)
 
 
 def test_verl_omnis_videos_and_latents_are_refused_in_one_line():
-    compute = verl_omni.make_compute_score(looking_at("picture"), unscored=0)
+    compute = verl_omni.make_async_compute_score(looking_at("picture"), unscored=0)
     call = partial(compute, ground_truth="", extra_info={"prompt": "a cat"})
     with pytest.raises(UsageError, match="got a video"):
         asyncio.run(call(solution_image=torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))
@@ -409,7 +412,7 @@ def test_verl_omnis_videos_and_latents_are_refused_in_one_line():
 
 def test_coroutine_functions_are_known_as_such():
     """verl and ms-swift look for one with `inspect.iscoroutinefunction`, which an object with `__call__` is not."""
-    for make in (verl.make_compute_score, verl_omni.make_compute_score):
+    for make in (verl.make_async_compute_score, verl_omni.make_async_compute_score):
         assert asyncio.iscoroutinefunction(make(scripted(), unscored=0))
     assert asyncio.iscoroutinefunction(ASYNC_ORM(scripted(), unscored=0)())
     assert not asyncio.iscoroutinefunction(make_orm(scripted(), unscored=0)())
@@ -428,7 +431,7 @@ def test_unirls_calls_are_answered_by_the_server_in_its_form(unscored: Any, last
 @pytest.mark.parametrize("form", ["list", "columns", "array"])
 def test_flow_grpo_reads_chains_from_dicts_and_columns(form: str):
     metadata = {"list": [{"chain": CHAIN}], "columns": {"chain": [CHAIN]}, "array": np.array([{"chain": CHAIN}])}[form]
-    reward = flow_grpo.make_reward(Builder().reward_set("geometric"), chain="chain", unscored="error")
+    reward = flow_grpo.make_reward(Builder().reward_set("geometric"))
     assert reward(torch.rand(1, 3, 8, 8).bfloat16(), np.array([PROMPT]), metadata)[0] == [1.0]
     assert reward(torch.zeros(0, 3, 8, 8), [], {"chain": []})[0] == []
 
