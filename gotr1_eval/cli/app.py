@@ -42,6 +42,8 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "compare": ("compare:compare", "Better, worse or within noise: gotr1-eval compare runs/a runs/b"),
         "leaderboard": ("compare:leaderboard", "Ranks with ties: gotr1-eval leaderboard runs/a runs/b"),
         "analyse": ("compare:analyse", "What makes a reward: gotr1-eval analyse runs/a"),
+        "push": ("share:push", "A run on the hub: gotr1-eval push runs/a --repo owner/name --dry-run"),
+        "bundle": ("share:bundle", "A run for a bug report: gotr1-eval bundle runs/a"),
         "precision": ("compare:precision", "How many pictures a mean needs: gotr1-eval precision runs/a"),
     },
     "Trust": {
