@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
+from gotr1_eval.core.types import Json
 
 
 def push(
@@ -61,6 +62,10 @@ def bundle(
     from reports.run_data import load_run
     from reports.sharing import write_bundle
 
+    environment: dict[str, Json] = {
+        "versions": dict(versions()),
+        "extras": {extra: dict(packages) for extra, packages in extras().items()},
+    }
     target = to or Path(f"{run.absolute().name}-bundle.zip")
-    names = write_bundle(load_run(run), target, {"versions": dict(versions()), "extras": dict(extras())})
+    names = write_bundle(load_run(run), target, environment)
     err.print(f"{target}: {', '.join(names)}; look into it before you send it", markup=False, soft_wrap=True)
