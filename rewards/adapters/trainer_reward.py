@@ -15,7 +15,7 @@ from typing import Literal, cast
 
 from PIL import Image
 
-from gotr1_eval.core.errors import BackendError, UsageError
+from gotr1_eval.core.errors import BackendError, UsageError, one_line
 from gotr1_eval.core.judging import facts_of, missing_facts
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE
@@ -64,6 +64,13 @@ class TrainerReward:
         self._lock = threading.Lock()
         self._begun = False
 
+    def __getstate__(self) -> dict[str, object]:
+        """What travels to other processes, where a lock of its own is made."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def judge(self, samples: Sequence[Sample]) -> list[dict[str, Outcome]]:
         """For each sample the outcome of every factor, and of the total where there is one.
 
@@ -91,9 +98,8 @@ class TrainerReward:
         if isinstance(outcome, Score):
             return outcome.value
         if self.unscored == "error":
-            raise BackendError(
-                f"a sample is unscored ({outcome.why.value}: {outcome.detail}), which unscored='error' does not allow"
-            )
+            why = f"{outcome.why.value}: {one_line(outcome.detail)}"
+            raise BackendError(f"a sample is unscored ({why}), which unscored='error' does not allow")
         return None if isinstance(self.unscored, str) else self.unscored
 
     def number(self, outcome: Outcome) -> float:

@@ -1,7 +1,8 @@
 """verl's own reward loop scores a batch with our rewards: ``python -m tests.trainers.run_verl``, where verl is.
 
 `RewardLoopManager` starts its worker on Ray, which loads the reward function of a file as a training does; the batch
-holds samples that are scored, one that cannot be and one to which the judge has nothing to say.
+holds samples that are scored, one that cannot be and one to which the judge has nothing to say. verl's managers
+`naive` (a coroutine and a function) and `remote` (a function, in processes of their own) ask.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ CHAIN = "A cat (0,400),(200,600) and a dog (800,400),(1000,600)."
 PROMPT = "a cat on the left of a dog"
 
 
-def configured(folder: Path, name: str) -> Any:
-    """verl's own configuration of a training, with the reward function of our file."""
+def configured(folder: Path, name: str, manager: str) -> Any:
+    """verl's own configuration of a training, with the lines of docs/trainers.md and a reward function of our file."""
     import verl
     from hydra import compose, initialize_config_dir
 
@@ -38,12 +39,20 @@ def configured(folder: Path, name: str) -> Any:
         return compose(
             "ppo_trainer",
             overrides=[
+                *recipe(),
+                f"reward.reward_manager.name={manager}",
                 f"reward.custom_reward_function.path={file}",
                 f"reward.custom_reward_function.name={name}",
-                "reward.num_workers=1",
                 f"actor_rollout_ref.model.path={folder / 'tokenizer'}",
             ],
         )
+
+
+def recipe() -> list[str]:
+    """The settings of the recipe, which verl's configuration takes or refuses."""
+    page = (Path(__file__).parents[2] / "docs" / "trainers.md").read_text("utf-8")
+    lines = page.partition("verl.trainer.main_ppo")[2].partition("```")[0].splitlines()
+    return [line.strip(" \\") for line in lines if line.strip(" \\")]
 
 
 def batch_of(tokenizer: Any, solutions: list[str], extra: list[dict[str, Any]]) -> Any:
@@ -72,14 +81,16 @@ def batch_of(tokenizer: Any, solutions: list[str], extra: list[dict[str, Any]]) 
     )  # fmt: skip
 
 
-def scored(folder: Path, name: str, solutions: list[str], extra: list[dict[str, Any]]) -> dict[str, list[float]]:
+def scored(
+    folder: Path, name: str, solutions: list[str], extra: list[dict[str, Any]], manager: str = "naive"
+) -> dict[str, list[float]]:
     """The columns of the batch after verl's reward loop, with the rewards that it put at the last tokens."""
     from transformers import AutoTokenizer
     from verl.experimental.reward_loop.reward_loop import RewardLoopManager
 
-    manager = RewardLoopManager(configured(folder, name))
+    loop = RewardLoopManager(configured(folder, name, manager))
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    collated = manager.compute_rm_score(batch_of(tokenizer, solutions, extra))
+    collated = loop.compute_rm_score(batch_of(tokenizer, solutions, extra))
     columns = {key: collated.non_tensor_batch[key].tolist() for key in collated.meta_info["reward_extra_keys"]}
     assert collated.batch["rm_scores"].sum(dim=1).tolist() == columns["score"]
     return columns
@@ -119,10 +130,13 @@ def main() -> None:
             prompts = [{"prompt": PROMPT}, {"prompt": "a dog on the left of a cat"}, {"prompt": "a cat"}]
             chains = scored(folder, "chain_score", [CHAIN] * 3, prompts)
             print("geometric: right, wrong, no relation asked for", chains, sep="\n  ")
+            apart = scored(folder, "chain_score", [CHAIN] * 3, prompts, manager="remote")
+            print("the same by the manager with processes of its own:", apart["score"])
         finally:
             ray.shutdown()
     assert columns["score"] == columns["geneval"] == [1.0, 0.0, -1.0, -1.0]
     assert columns["scored"] == columns["geneval/scored"] == [1.0, 1.0, 0.0, 0.0]
+    assert apart == chains
     assert (chains["score"], chains["scored"]) == ([1.0, 0.0, -1.0], [1.0, 1.0, 0.0])
 
 

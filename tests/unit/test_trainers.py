@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import pickle
 import random
 import threading
 import warnings
@@ -32,7 +33,7 @@ from gotr1_eval.shapes.statements import read_prompt
 from gotr1_eval.web.reward_server import create_app
 from rewards.adapters import flow_grpo, verl, verl_omni
 from rewards.adapters.ms_swift import make_orm
-from rewards.adapters.trainer_reward import Gathering
+from rewards.adapters.trainer_reward import Gathering, TrainerReward
 from rewards.adapters.trl import TrlReward, factor_rewards
 from rewards.reward_set import RewardSet, RewardSetSettings, assemble
 from rewards.total import TotalSettings
@@ -392,6 +393,12 @@ def test_what_a_batch_fails_of_reaches_everyone_in_it_and_the_next_goes_on():
     assert isinstance(one, UsageError)
     assert isinstance(two, UsageError)
     assert good == {"x": Score(value=1.0)}
+
+
+def test_a_reward_travels_to_the_processes_of_verls_remote_manager():
+    there = pickle.loads(pickle.dumps(TrainerReward(Builder().reward_set("geometric"), "verl", "error")))
+    (outcomes,) = there.judge([Sample(id="0", prompt=PROMPT, chain=CHAIN)])
+    assert there.value(outcomes["geometric"]) == 1.0
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"prompt": None}])
