@@ -40,6 +40,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "report": ("compare:report", "A run's page and table again: gotr1-eval report runs/a"),
         "view": ("view:view", "All runs of a folder in the browser: gotr1-eval view runs"),
         "compare": ("compare:compare", "Better, worse or within noise: gotr1-eval compare runs/a runs/b"),
+        "regress": ("compare:regress", "Nothing lost? gotr1-eval regress runs/a runs/b --margin 0.05"),
         "leaderboard": ("compare:leaderboard", "Ranks with ties: gotr1-eval leaderboard runs/a runs/b"),
         "analyse": ("compare:analyse", "What makes a reward: gotr1-eval analyse runs/a"),
         "push": ("share:push", "A run on the hub: gotr1-eval push runs/a --repo owner/name --dry-run"),

@@ -1,4 +1,4 @@
-"""Commands that read finished runs: compare, report, leaderboard, analyse and precision."""
+"""Commands that read finished runs: compare, regress, report, leaderboard, analyse and precision."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ def compare(
     published: Annotated[
         bool, typer.Option("--published", help="Lay each run's official metrics beside published scores: unpaired.")
     ] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", help="Also say whether each is not worse by more than this, in units of the score."),
+    ] = None,
     export: Annotated[
         list[Path] | None,
         typer.Option(
@@ -53,13 +57,15 @@ def compare(
     check_endings(export or [], [PAGE])
     if means is not None and published:
         raise UsageError("compare: --means and --published are two tables; choose one")
+    if margin is not None and (means is not None or published or not margin > 0):
+        raise UsageError(f"--margin {margin:g}: expected a loss that would matter, above 0, and two runs")
     if means is not None or published:
         _against_means(runs, means, judges, export or [], as_json=as_json)
         return
     if len(runs) < 2:
         raise UsageError("compare: give at least two run folders, or one and --means or --published")
     loaded = [load_run(folder) for folder in runs]
-    found = [compare_runs(loaded[0], other, split_names(judges)) for other in loaded[1:]]
+    found = [compare_runs(loaded[0], other, split_names(judges), margin) for other in loaded[1:]]
     for path in export or []:
         if path.suffix == PAGE:
             write_page(loaded, found, path, command_line())
@@ -89,6 +95,36 @@ def _show(comparison: Comparison) -> None:
         for moved in (*judge.risen, *judge.fallen):
             line = f"    {moved.difference:+.3f}  {moved.prompt[:90]!r} ({moved.identity})"
             out.print(line, style="dim", markup=False, soft_wrap=True)
+
+
+def regress(
+    a: Annotated[Path, typer.Argument(metavar="RUN_A", help="The run that nothing may be lost against.")],
+    b: Annotated[Path, typer.Argument(metavar="RUN_B", help="The same prompts and seeds by what is to be checked.")],
+    margin: Annotated[float, typer.Option("--margin", help="A loss that would matter, in units of the score.")] = 0.05,
+    judges: Annotated[
+        str | None,
+        typer.Option("--judges", help="These judges, by full name or factor; the total if not given, or else all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that a quantised, cached or served model lost nothing: exit code 0 where a loss of the margin is excluded.
+
+    1 where it is not, and 2 where so few prompts could not exclude it.
+    """
+    from gotr1_eval.cli.terminal import err, out
+    from reports.comparison.regression import check_regression
+    from reports.run_data import load_run
+
+    found = check_regression(load_run(a), load_run(b), margin, split_names(judges))
+    for note in found.notes:
+        err.print(note, markup=False, soft_wrap=True)
+    if as_json:
+        out.print(json.dumps(found.json(), indent=2), markup=False, soft_wrap=True)
+    else:
+        for line in (line for one in found.judges for line in one.lines):
+            out.print(line, markup=False, soft_wrap=True)
+    if not found.passed:
+        raise typer.Exit(1)
 
 
 def _against_means(

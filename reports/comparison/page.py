@@ -10,8 +10,9 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, picture_name
 from gotr1_eval.files.writing import write_atomically
 from reports import shell, svg
-from reports.comparison.paired import Comparison, Difference, JudgeComparison, Moved
-from reports.comparison.tables import counts, sentence, warnings
+from reports.comparison.difference import Difference
+from reports.comparison.paired import Comparison, JudgeComparison, Moved
+from reports.comparison.tables import could_be_found, counts, sentence, warnings
 from reports.origins import footer, origin, run_labels
 from reports.run_data import RunData
 from reports.thumbnails import SmallPicture, shrink
@@ -83,6 +84,7 @@ def _judge(
                 "row": row,
                 "sentence": sentence(category, row),
                 "counts": counts(row),
+                "found": could_be_found(row),
                 "plot": _plot(category, row, axis),
                 "bar": _bar(category, row),
             }

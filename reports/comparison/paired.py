@@ -1,7 +1,6 @@
 """Two runs sample by sample: the same prompts, the same image indices, one judge.
 
-Pictures of one prompt are alike, so the prompt is the unit: intervals draw whole prompts, and the permutation test
-flips the signs of whole prompts. The mean difference is over samples, as the runs' own means are.
+The mean difference is over samples, as the runs' own means are; the mean of tasks counts every category alike.
 """
 
 from __future__ import annotations
@@ -10,99 +9,19 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-
-import numpy as np
+from functools import partial
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
-from gotr1_eval.core.statistics.intervals import prompt_bootstrap
-from gotr1_eval.core.statistics.ranks import Floats
-from gotr1_eval.core.statistics.significance import LEVEL, holm, sign_flip_p
+from gotr1_eval.core.statistics.significance import holm
 from gotr1_eval.core.types import Json
+from reports.comparison.difference import Difference, added, compare_pairs, pooled
 from reports.origins import run_labels
 from reports.run_data import RunData
+from reports.run_summary import ALL, TASK_MEAN
 
-POWER_FACTOR = 2.8016
-"""z(0.975) + z(0.8): a difference of so many standard errors is found in 80 % of the cases at the 5 % level."""
 MOVED = 5
 """Prompts named in each direction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """B minus A in one category.
-
-    Attributes:
-        mean: of the paired differences; None without a pair.
-        low, high: 95 % bootstrap interval over prompts; None below two prompts.
-        p: two-sided, of the sign-flip permutation test over prompts; 1.0 without two prompts.
-        adjusted_p: after Holm's correction over the categories compared together.
-        pairs, prompts: samples scored in both runs, and how many prompts they are of.
-        left_out: samples without a score in one of the runs, or in both, by the word for which.
-        wins, ties, losses: pairs in which B is above, equal to, below A.
-        detectable: the smallest true difference that such a comparison finds in 80 % of the cases.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    p: float
-    adjusted_p: float
-    pairs: int
-    prompts: int
-    left_out: Mapping[str, int]
-    wins: int
-    ties: int
-    losses: int
-    detectable: float | None
-
-    @property
-    def verdict(self) -> str:
-        """ "better" or "worse" (B than A) where the adjusted p is below 5 %, else "within noise"."""
-        if self.mean is None or self.adjusted_p >= LEVEL:
-            return "within noise"
-        return "better" if self.mean > 0 else "worse"
-
-
-def compare_pairs(
-    pairs: Mapping[str, Sequence[tuple[float, float]]], left_out: Mapping[str, int], seed: int = 0
-) -> Difference:
-    """The difference of one category, not yet corrected for the number of categories.
-
-    Args:
-        pairs: prompt -> (A's value, B's value) of each image index scored in both.
-        left_out: how many samples had no pair, by reason.
-    """
-    # In an order that does not depend on the order of rows: random signs would fall on other prompts.
-    groups = sorted(sorted(b - a for a, b in of_prompt) for of_prompt in pairs.values() if of_prompt)
-    flat = np.array([value for group in groups for value in group])
-    sums = np.array([sum(group) for group in groups])
-    counts = np.array([len(group) for group in groups], dtype=np.float64)
-    low, high = prompt_bootstrap(groups, seed)
-    p = sign_flip_p(sums, seed)
-    return Difference(
-        mean=float(sums.sum() / counts.sum()) if groups else None,
-        low=low,
-        high=high,
-        p=p,
-        adjusted_p=p,
-        pairs=len(flat),
-        prompts=len(groups),
-        left_out=dict(left_out),
-        wins=int((flat > 0).sum()),
-        ties=int((flat == 0).sum()),
-        losses=int((flat < 0).sum()),
-        detectable=_detectable(sums, counts),
-    )
-
-
-def _detectable(sums: Floats, counts: Floats) -> float | None:
-    """`POWER_FACTOR` standard errors of the mean difference (a ratio of sums over prompts)."""
-    if len(sums) < 2:
-        return None
-    residuals = sums - sums.sum() / counts.sum() * counts
-    variance = len(sums) / (len(sums) - 1) * float(np.square(residuals).sum()) / float(counts.sum()) ** 2
-    return POWER_FACTOR * math.sqrt(variance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +50,8 @@ class JudgeComparison:
 
     Attributes:
         judge: its full name, the same in both runs.
-        rows: category -> difference, corrected over the categories.
+        rows: category -> difference, corrected over the categories; with several of them `ALL` and `TASK_MEAN` come
+            first, each a test of its own.
         risen, fallen: the prompts that moved the most in each direction, most first.
         fingerprints_differ: the judge is called the same but was set up differently: the numbers are not comparable.
     """
@@ -164,7 +84,7 @@ class Comparison:
                 {
                     "judge": judge.judge,
                     "fingerprints_differ": judge.fingerprints_differ,
-                    "rows": {category: {**asdict(row), "verdict": row.verdict} for category, row in judge.rows.items()},
+                    "rows": {category: row.json() for category, row in judge.rows.items()},
                     "risen": [asdict(entry) for entry in judge.risen],
                     "fallen": [asdict(entry) for entry in judge.fallen],
                 }
@@ -173,14 +93,16 @@ class Comparison:
         }
 
 
-def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = ()) -> Comparison:
+def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = (), margin: float | None = None) -> Comparison:
     """Compare all judges that both runs have, the total first, or those named.
 
     Args:
         judges: full names or factors.
+        margin: asks in every row whether B is not worse by more than it.
 
     Raises:
-        UsageError: the runs share no judge or no sample, or one of those named is missing.
+        UsageError: the runs share no judge or no sample, one of those named is missing, or its scores have no bounds
+            and a margin is asked about.
     """
     chosen = _chosen(a, b, judges)
     if not set(a.samples) & set(b.samples):
@@ -190,7 +112,7 @@ def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = ()) -> Comparis
     return Comparison(
         labels[0],
         labels[1],
-        tuple(_judge(a, b, name, prints[0][name] != prints[1][name]) for name in chosen),
+        tuple(_judge(a, b, name, prints[0][name] != prints[1][name], margin) for name in chosen),
         only_a=len(set(a.samples) - set(b.samples)),
         only_b=len(set(b.samples) - set(a.samples)),
     )
@@ -215,18 +137,34 @@ Pairs = dict[str, dict[str, dict[str, tuple[float, float]]]]
 """Category -> prompt -> sample -> (A's value, B's value)."""
 
 
-def _judge(a: RunData, b: RunData, name: str, fingerprints_differ: bool) -> JudgeComparison:
+def _judge(a: RunData, b: RunData, name: str, fingerprints_differ: bool, margin: float | None) -> JudgeComparison:
     pairs, left_out = _paired(a, b, name)
-    rows = {
-        category: compare_pairs(
-            {prompt: list(values.values()) for prompt, values in found.items()}, left_out.get(category, {})
-        )
+    by_category = {
+        category: {prompt: list(values.values()) for prompt, values in found.items()}
         for category, found in pairs.items()
+    }
+    worst = _width(a, b, name)
+    if margin is not None and not math.isfinite(worst):
+        raise UsageError(f"--margin: the scores of {name} have no bounds, so that a rare break cannot be excluded")
+    scored = [found for found in by_category.values() if any(found.values())]
+    row = partial(compare_pairs, margin=margin, worst=worst)
+    rows = {
+        category: row([found], left_out.get(category, {}), comparisons=max(len(scored), 1))
+        for category, found in by_category.items()
     }
     adjusted = holm([row.p for row in rows.values()])
     rows = {category: replace(row, adjusted_p=p) for (category, row), p in zip(rows.items(), adjusted, strict=True)}
+    if len(scored) > 1:
+        together = added(list(left_out.values()))
+        rows = {ALL: row([pooled(by_category)], together), TASK_MEAN: row(scored, together)} | rows
     risen, fallen = _moved(a, pairs)
     return JudgeComparison(name, rows, risen, fallen, fingerprints_differ)
+
+
+def _width(a: RunData, b: RunData, name: str) -> float:
+    """How much a score can fall, by the judge's range."""
+    ranges = [column.range for run in (a, b) for column in run.judges if column.name == name]
+    return max(high for _, high in ranges) - min(low for low, _ in ranges)
 
 
 def _paired(a: RunData, b: RunData, name: str) -> tuple[Pairs, dict[str, Counter[str]]]:

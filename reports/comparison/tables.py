@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from reports.comparison.paired import Comparison, Difference, JudgeComparison
+from reports.comparison.difference import Difference
+from reports.comparison.paired import Comparison, JudgeComparison
 from reports.documents import Cell, Document, Grid, Record
 from reports.origins import footer, origin, run_labels
 from reports.run_data import RunData
@@ -13,7 +14,8 @@ from reports.run_data import RunData
 READING = (
     "Mean difference with its 95 % interval over prompts; p of a sign-flip permutation test over prompts after Holm's "
     "correction over the categories of a judge; below 0.05 a category is called better or worse, else within noise. "
-    "The last column is the smallest true difference that is found in 80 of 100 cases."
+    "The last column is the smallest true difference that is found in 80 of 100 cases. Rows over several categories "
+    "are tests of their own, without a correction."
 )
 _COLUMNS = ("category", "verdict", "difference", "p", "won, tied, lost", "could be found")
 
@@ -48,7 +50,7 @@ def _cells(row: Difference) -> tuple[Cell, ...]:
         Cell("no pair") if row.mean is None else Cell(f"{row.mean:+.3f}", interval),
         Cell(f"{row.adjusted_p:.3f}", f"{row.pairs} pairs, {row.prompts} prompts"),
         Cell(counts(row)),
-        Cell("–" if row.detectable is None else f"{row.detectable:.3f}"),
+        Cell(could_be_found(row)),
     )
 
 
@@ -56,7 +58,10 @@ def _records(comparison: Comparison) -> Iterable[Record]:
     for judge in comparison.judges:
         for category, row in judge.rows.items():
             head = {"a": comparison.a, "b": comparison.b, "judge": judge.judge, "category": category}
-            numbers = {name: value for name, value in asdict(row).items() if name != "left_out"}
+            apart = ("left_out", "not_worse")
+            numbers = {name: value for name, value in asdict(row).items() if name not in apart}
+            if row.not_worse is not None:
+                numbers |= {f"not_worse_{name}": value for name, value in asdict(row.not_worse).items()}
             yield {**head, "verdict": row.verdict, **numbers, "left_out": sum(row.left_out.values())}
 
 
@@ -65,13 +70,32 @@ def sentence(category: str, row: Difference) -> str:
     if row.mean is None:
         return f"{category}: no sample is scored in both runs"
     if row.ties == row.pairs:
-        return f"{category}: identical in all {row.pairs} pairs"
+        return f"{category}: identical in all {row.pairs} pairs{_margin(row)}"
     interval = "" if row.low is None else f" [{row.low:+.3f}, {row.high:+.3f}]"
     tail = f"p {row.adjusted_p:.3f}, {row.pairs} pairs of {row.prompts} prompts"
     if row.verdict == "within noise":
-        needed = "" if row.detectable is None else f"; a difference of {row.detectable:.3f} could have been found"
-        return f"{category}: within noise, {row.mean:+.3f}{interval} ({tail}{needed})"
-    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail})"
+        needed = f"a difference of {could_be_found(row)} could have been found"
+        if row.prompts < row.fewest:
+            needed = f"nothing can be found with fewer than {row.fewest} prompts"
+        return f"{category}: within noise, {row.mean:+.3f}{interval} ({tail}; {needed}){_margin(row)}"
+    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail}){_margin(row)}"
+
+
+def could_be_found(row: Difference) -> str:
+    """The detectable difference, or that there is none."""
+    if row.detectable is not None:
+        return f"{row.detectable:.3f}"
+    return "nothing" if row.prompts < row.fewest else "–"
+
+
+def _margin(row: Difference) -> str:
+    """Whether B is not worse by more than the margin; empty where that was not asked."""
+    found = row.not_worse
+    if found is None:
+        return ""
+    if found.shown:
+        return f"; not worse by more than {found.margin:g} (a loss above {found.most:.3f} is excluded)"
+    return f"; not shown to be no worse than {found.margin:g} (a loss up to {found.most:.3f} is not excluded)"
 
 
 def counts(row: Difference) -> str:

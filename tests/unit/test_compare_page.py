@@ -124,7 +124,8 @@ def test_the_exported_table_has_the_verdicts(runs):
         ("c", "one", "within noise"),
         ("c", "two", "within noise"),
     ]
-    assert float(rows[0]["mean"]) == comparisons[0].judges[0].rows["color"].mean
+    assert [row["category"] for row in rows[:3]] == ["all", "mean of tasks", "color"]
+    assert float(rows[2]["mean"]) == comparisons[0].judges[0].rows["color"].mean
     assert "| color | **better** |" in markdown(document)
 
 

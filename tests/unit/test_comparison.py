@@ -15,7 +15,8 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.statistics.significance import holm, sign_flip_p
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.store import RunInfo
-from reports.comparison.paired import compare_pairs, compare_runs
+from reports.comparison.difference import compare_pairs
+from reports.comparison.paired import compare_runs
 from reports.comparison.tables import sentence
 from reports.run_data import JudgeColumn, RunData
 
@@ -43,7 +44,7 @@ def test_holm_against_statsmodels():
 
 
 def test_a_category_by_hand():
-    found = compare_pairs({"x": [(0.0, 1.0), (0.5, 0.5)], "y": [(1.0, 0.5)], "z": [(0.2, 0.6)]}, {"unscored in A": 2})
+    found = compare_pairs([{"x": [(0.0, 1.0), (0.5, 0.5)], "y": [(1.0, 0.5)], "z": [(0.2, 0.6)]}], {"unscored in A": 2})
     assert found.mean == pytest.approx((1.0 + 0.0 - 0.5 + 0.4) / 4)
     assert (found.wins, found.ties, found.losses) == (2, 1, 1)
     assert (found.pairs, found.prompts, dict(found.left_out)) == (4, 3, {"unscored in A": 2})
@@ -53,10 +54,10 @@ def test_a_category_by_hand():
 
 
 def test_nothing_to_compare_is_said():
-    found = compare_pairs({}, {"unscored in both": 3})
+    found = compare_pairs([], {"unscored in both": 3})
     assert (found.mean, found.low, found.p, found.detectable) == (None, None, 1.0, None)
     assert sentence("color", found) == "color: no sample is scored in both runs"
-    one = compare_pairs({"x": [(0.0, 1.0)]}, {})
+    one = compare_pairs([{"x": [(0.0, 1.0)]}], {})
     assert (one.mean, one.low, one.p) == (1.0, None, 1.0)
 
 
@@ -75,13 +76,13 @@ def simulated(generator, effect, prompts, images=2):
 def test_noise_is_called_noise_and_twice_the_detectable_effect_is_found():
     generator = np.random.default_rng(0)
     called = found = 0
-    for _ in range(1000):
-        rows = [compare_pairs(simulated(generator, 0.0, 14), {}) for _ in range(3)]
+    for _ in range(300):
+        rows = [compare_pairs([simulated(generator, 0.0, 14)], {}) for _ in range(3)]
         called += min(holm([row.p for row in rows])) < 0.05
-    assert called <= 65
-    detectable = np.median([compare_pairs(simulated(generator, 0.0, 100), {}).detectable for _ in range(50)])
+    assert called <= 26
+    detectable = np.median([compare_pairs([simulated(generator, 0.0, 100)], {}).detectable for _ in range(50)])
     for _ in range(200):
-        rows = [compare_pairs(simulated(generator, effect, 100), {}) for effect in (2 * detectable, 0.0, 0.0)]
+        rows = [compare_pairs([simulated(generator, effect, 100)], {}) for effect in (2 * detectable, 0.0, 0.0)]
         found += holm([row.p for row in rows])[0] < 0.05
     assert found >= 160
 

@@ -181,6 +181,12 @@ def _prompt_error(groups: Groups) -> float:
     return math.sqrt(squares * prompts / (prompts - 1)) / sum(map(len, groups))
 
 
+def clustered_error(sums: Floats, weights: Floats) -> float:
+    """Standard error of a mean from each prompt's sum and weight in it, other prompts being drawn; at least two."""
+    squares = np.square(sums - sums.sum() / weights.sum() * weights).sum()
+    return math.sqrt(float(squares) * len(sums) / (len(sums) - 1)) / float(weights.sum())
+
+
 def _seed_error(groups: Groups) -> float:
     """Standard error of the mean over all values, other seeds being drawn for these prompts."""
     squares = math.fsum(len(group) * float(np.var(sorted(group), ddof=1)) for group in groups)

@@ -1,0 +1,142 @@
+"""What a comparison can find and whether a loss is excluded: against exact tests, the real test, and by simulation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gotr1_eval.cli.app import run
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.outcome import Score
+from gotr1_eval.core.statistics.power import detectable_shift, fewest_prompts, loss_bounds, non_inferiority
+from gotr1_eval.core.statistics.significance import flipped_sums, sign_flip_p
+from tests.made_runs import made_run
+
+
+def test_too_few_prompts_find_nothing():
+    assert [fewest_prompts(number) for number in (1, 6, 8)] == [6, 8, 9]
+    for comparisons in (1, 6, 8):
+        fewest = fewest_prompts(comparisons)
+        one_way = [sign_flip_p(np.ones(prompts)) * comparisons for prompts in (fewest - 1, fewest)]
+        assert one_way[0] >= 0.05 > one_way[1]
+        assert detectable_shift(np.arange(1.0, fewest), np.ones(fewest - 1), comparisons) is None
+        assert detectable_shift(np.arange(1.0, fewest + 1), np.ones(fewest), comparisons) > 0
+    assert detectable_shift(np.zeros(50), np.ones(50)) is None
+
+
+def found_share(values: np.ndarray, comparisons: int) -> float:
+    """How many columns the real test finds, at the level that Holm leaves to the smallest p."""
+    flipped = np.abs(flipped_sums(values))
+    p = (flipped >= np.abs(values.sum(axis=0)) * (1 - 1e-12)).mean(axis=0)
+    return float((p * comparisons < 0.05).mean())
+
+
+@pytest.mark.parametrize(("prompts", "comparisons"), [(10, 1), (10, 8), (50, 6)])
+def test_the_detectable_difference_is_found_in_four_of_five(prompts, comparisons):
+    """60 pairs of a pilot and a comparison; tests/simulations/power.py does many more."""
+    generator = np.random.default_rng(prompts + comparisons)
+    pilots, again = generator.normal(0, 0.3, (2, prompts, 60))
+    shifts = [detectable_shift(pilot, np.ones(prompts), comparisons) for pilot in pilots.T]
+    assert 0.65 <= found_share(again + np.array(shifts), comparisons) <= 0.92
+
+
+def test_many_prompts_take_the_normal_form_and_units_follow_the_scale():
+    sums = np.random.default_rng(0).normal(0, 1, 3000)
+    expected = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * sums.std(ddof=1) / np.sqrt(3000)
+    assert detectable_shift(sums, np.ones(3000)) == pytest.approx(expected)
+    few, weights = sums[:40], np.full(40, 2.0)
+    assert detectable_shift(10 * few, weights) == pytest.approx(10 * detectable_shift(few, weights))
+    assert detectable_shift(few, 2 * weights) == pytest.approx(detectable_shift(few, weights) / 2)
+
+
+@pytest.mark.parametrize(("prompts", "breaks"), [(50, 0), (60, 1), (150, 3)])
+def test_of_zeros_and_ones_the_bound_is_clopper_and_pearsons(prompts, breaks):
+    losses = np.append(np.ones(breaks), np.zeros(prompts - breaks))
+    found = non_inferiority(-losses, np.ones(prompts), 0.05, 1.0)
+    exact = stats.binomtest(breaks, prompts, alternative="less").proportion_ci(0.95).high
+    assert found.most == pytest.approx(exact, rel=0.05)
+    assert (found.floor < 0.05) == (stats.binom.cdf(0, prompts, 0.05) < 0.05)
+    assert found.p == pytest.approx(stats.binom.cdf(breaks, prompts, 0.05), abs=0.02)
+    assert found.shown == (found.most < 0.05)
+
+
+def test_fifty_binary_prompts_cannot_exclude_a_fiftieth_and_150_can():
+    few, many = (non_inferiority(np.zeros(prompts), np.ones(prompts), 0.02, 1.0) for prompts in (50, 160))
+    assert not few.possible
+    assert not few.shown
+    assert many.possible
+    assert many.shown
+
+
+LOSSES = {
+    "binary": lambda generator, shape: generator.choice([1.0, 0.0, -1.0], p=[0.15, 0.75, 0.10], size=shape),
+    "rare breaks": lambda generator, shape: (generator.random(shape) < 0.05).astype(float),
+    "rare half breaks": lambda generator, shape: 0.5 * (generator.random(shape) < 0.10),
+    "noise": lambda generator, shape: generator.normal(0.05, 0.1, shape),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_loss_of_the_margin_rarely_passes(kind):
+    """60 lists of 60 prompts; tests/simulations/power.py has thousands, and at most 5 of a hundred pass."""
+    prompts = 60
+    generator = np.random.default_rng(1)
+    losses = LOSSES[kind](generator, (60, prompts))
+    passed = [np.mean(loss_bounds(-one, np.ones(prompts), 1.0) >= 0.05) < 0.05 for one in losses]
+    assert np.mean(passed) <= 0.1
+
+
+def test_what_can_be_shown_is_shown_where_nothing_is_lost():
+    generator = np.random.default_rng(2)
+    passed = []
+    for pilot, again in generator.normal(0, 0.1, (30, 2, 100)):
+        showable = non_inferiority(pilot, np.ones(100), 0.05, 1.0).showable
+        found = non_inferiority(again, np.ones(100), showable, 1.0)
+        assert found.floor < showable < 0.08
+        passed.append(found.shown)
+    assert 0.6 <= np.mean(passed) <= 0.97
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A run of 128 prompts, the same once more with nothing changed, and one in which every tenth picture broke."""
+    folder = tmp_path_factory.mktemp("regress")
+
+    def broken(sample):
+        return Score(value=0.0 if int(sample.id.split("/")[-2]) % 4 == 0 else 0.9)
+
+    for name, answer in (("a", lambda _: Score(value=0.9)), ("same", lambda _: Score(value=0.9)), ("broken", broken)):
+        made_run(folder / name, {"one": answer}, prompts=32, images=1)
+    return folder
+
+
+def test_regress_passes_what_lost_nothing_and_fails_what_broke(folders, capsys):
+    a, same, broken = (str(folders / name) for name in ("a", "same", "broken"))
+    assert run(["regress", a, same, "--margin", "0.05"]) == 0
+    text = capsys.readouterr().out
+    assert "one: not worse by more than 0.05: +0.000" in text
+    assert "minimum detectable effect" in text
+    assert run(["regress", a, broken, "--margin", "0.05", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["passed"]
+    assert found["judges"][0]["not_worse"]["most"] > 0.05
+    with pytest.raises(UsageError, match=r"this list cannot show this margin: 64 prompts .* about 149 prompts would"):
+        run(["regress", a, same, "--margin", "0.02"])
+    with pytest.raises(UsageError, match="expected a loss that would matter"):
+        run(["regress", a, same, "--margin", "0"])
+
+
+def test_compare_says_what_was_not_lost_and_puts_the_whole_first(folders, capsys):
+    a, broken = (str(folders / name) for name in ("a", "broken"))
+    assert run(["compare", a, broken, "--margin", "0.05", "--json"]) == 0
+    (judge,) = json.loads(capsys.readouterr().out)[0]["judges"]
+    assert list(judge["rows"]) == ["all", "mean of tasks", "color", "spatial"]
+    assert judge["rows"]["all"]["mean"] == pytest.approx(-0.225)
+    assert judge["rows"]["all"]["not_worse"]["shown"] is False
+    assert run(["compare", a, broken, "--margin", "0.5"]) == 0
+    assert "; not worse by more than 0.5 (a loss above" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="two runs"):
+        run(["compare", a, "--published", "--margin", "0.1"])
