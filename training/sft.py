@@ -155,8 +155,18 @@ def steps_from(start: int, examples: Sequence[SftExample], pad: int, options: Sf
         ]
 
 
-def learn(policy: Policy, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, options: SftOptions) -> Losses:
+def learn(
+    policy: Policy,
+    parts: Sequence[Batch],
+    optimizer: torch.optim.Optimizer,
+    options: SftOptions,
+    share: slice = slice(None),
+) -> Losses:
     """One step of the optimizer from the micro-batches of a step; returns its losses.
+
+    Args:
+        parts: of the whole step, whoever learns from them: the losses are divided by its tokens.
+        share: those that are this process's; the gradients of all processes are added.
 
     Raises:
         RunError: the gradient is not finite; the step is not made.
@@ -166,13 +176,15 @@ def learn(policy: Policy, parts: Sequence[Batch], optimizer: torch.optim.Optimiz
     device = policy.model.device
     optimizer.zero_grad()
     text = image = torch.zeros(())
-    for part in parts:
+    for part in parts[share]:
         batch = Batch(part.text.to(device), part.chain_BL.to(device), part.image_BT.to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.bfloat16):
             losses = batch_losses(policy, batch, text_tokens, image_tokens)
         torch.autograd.backward(options.text_weight * losses.text + options.image_weight * losses.image)
         text, image = text + losses.text.detach().cpu(), image + losses.image.detach().cpu()
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        text, image = add_over_processes(trained, torch.stack([text, image])).unbind()
     norm = float(torch.nn.utils.clip_grad_norm_(trained, 1.0))
     if not math.isfinite(norm):
         raise RunError(
@@ -181,6 +193,24 @@ def learn(policy: Policy, parts: Sequence[Batch], optimizer: torch.optim.Optimiz
         )
     optimizer.step()
     return Losses(text, image)
+
+
+def add_over_processes(trained: Sequence[torch.nn.Parameter], losses_2: Tensor) -> Tensor:
+    """Sum the gradients of all processes into every one, those of a process that had nothing to learn as zeros.
+
+    Args:
+        losses_2: this process's share of both losses; their sums come back.
+    """
+    waiting = []
+    for parameter in trained:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        waiting.append(torch.distributed.all_reduce(parameter.grad, async_op=True))
+    summed_2 = losses_2.to(trained[0].device)
+    waiting.append(torch.distributed.all_reduce(summed_2, async_op=True))
+    for handle in waiting:
+        handle.wait()
+    return summed_2.cpu()
 
 
 def adamw(parameters: Iterable[torch.nn.Parameter], options: SftOptions) -> torch.optim.AdamW:
@@ -195,6 +225,7 @@ def train_sft(
     options: SftOptions,
     *,
     start: int = 0,
+    share: slice = slice(None),
     optimizer: torch.optim.Optimizer | None = None,
     after_step: AfterStep = lambda step, losses: True,
 ) -> list[tuple[float, float]]:
@@ -204,6 +235,7 @@ def train_sft(
 
     Args:
         start: steps that are done already, with `optimizer` as they left it.
+        share: of a step's micro-batches that are this process's.
         after_step: told the number of steps done and the losses; answers whether to go on.
     """
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
@@ -213,7 +245,7 @@ def train_sft(
         rate = options.learning_rate * cosine_factor(step, options.steps, options.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses = learn(policy, parts, optimizer, options)
+        losses = learn(policy, parts, optimizer, options, share)
         history.append((losses.text.item(), losses.image.item()))
         if not after_step(step + 1, losses):
             break

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from accelerate.utils import gather_object
+
 from gotr1_eval.core.errors import GotR1Error, UsageError
 from gotr1_eval.files.jsonl import append_rows
 from training import run_checkpoints as checkpoints
-from training.accelerating import start_accelerator
+from training.accelerating import fail_together, start_accelerator
 from training.metrics import Report
 from training.policies import Policy
 from training.settings import SftSettings
 from training.sft import Losses, SftOptions, adamw, train_sft
 from training.sft_data import read_examples
+from training.sharding import sharding_asked
 from training.trained_parts import make_learner
 
 
@@ -26,14 +29,22 @@ class SftTrainer:
     def __init__(
         self, settings: SftSettings, folder: Path, policy: Policy, report: Report = lambda metrics: None
     ) -> None:
-        """Reads the data; see `training.sft_data` for its errors. Raises UsageError as one of several processes."""
+        """Reads the data, on the first process while others wait; see `training.sft_data` for its errors.
+
+        Raises:
+            UsageError: accelerate is configured for something else than copies of the model.
+        """
         self.settings, self.folder, self.report = settings, folder, report
         self.accelerator = start_accelerator(settings.device, settings.trackers, folder)
-        if self.accelerator.num_processes > 1:
+        if self.accelerator.num_processes > 1 and sharding_asked():
             raise UsageError(
-                f"train sft runs in one process, not {self.accelerator.num_processes}: start it without accelerate"
+                "train sft keeps a whole model on each process: start it with configs/accelerate_ddp.yaml, not FSDP"
             )
-        self.examples = read_examples(settings.data, policy, folder / "examples", settings.columns)
+        kept = folder / "examples"
+        with fail_together():
+            if self.accelerator.is_main_process:
+                read_examples(settings.data, policy, kept, settings.columns)
+        self.examples = read_examples(settings.data, policy, kept, settings.columns)
         self.learner = make_learner(
             policy,
             settings.lora,
@@ -69,6 +80,7 @@ class SftTrainer:
             train_sft(
                 self.learner.policy, self.examples, self.options,
                 start=self.done, optimizer=self.optimizer, after_step=self._after_step,
+                share=slice(self.accelerator.process_index, None, self.accelerator.num_processes),
             )  # fmt: skip
         except GotR1Error:
             self._save()
@@ -85,15 +97,20 @@ class SftTrainer:
             "image/loss": losses.image.item(),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
-        append_rows(self.folder / "metrics.jsonl", [metrics])
-        self.accelerator.log(metrics, step=done)
-        self.report(metrics)
-        if done % self.settings.save_every == 0 or done == self.settings.steps or self.stopping:
+        if self.accelerator.is_main_process:
+            append_rows(self.folder / "metrics.jsonl", [metrics])
+            self.accelerator.log(metrics, step=done)
+            self.report(metrics)
+        # A signal reaches the processes at different moments: they stop after the same step.
+        stopping = any(gather_object([self.stopping]))
+        if done % self.settings.save_every == 0 or done == self.settings.steps or stopping:
             self._save()
-        return not self.stopping
+        return not stopping
 
     def _save(self) -> None:
         """A checkpoint, unless there is one of this step."""
         if self.done != self.saved:
-            checkpoints.save(self.folder / "checkpoints", self.done, self.learner, self.optimizer, self.settings.keep)
+            writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
+            checkpoints.save(folder, self.done, self.learner, self.optimizer, self.settings.keep, writes=writes)
+            self.accelerator.wait_for_everyone()
             self.saved = self.done

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.files.writing import write_parquet
+from tests.grpo_runs import launcher
+from tests.sft_runs import run, write_data
 from tests.tiny_models import CODES, TOKENS, loaded_random
 from training import sft_examples
 from training.policies import Sampling
@@ -30,21 +32,6 @@ def policy():
 @pytest.fixture
 def data(tmp_path):
     return write_data(tmp_path)
-
-
-def write_data(tmp_path):
-    """Five rows with pictures and one with image tokens."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for index in range(5):
-        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(tmp_path / f"{index}.png")
-        rows.append({"prompt": f"a red circle {index}", "chain": "A red circle.", "image": f"{index}.png"})
-    rows.append(
-        {"prompt": "codes", "chain": f"x{BEGIN_OF_IMAGE}", "image_tokens": [index % CODES for index in range(TOKENS)]}
-    )
-    path = tmp_path / "data.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def test_rows_become_examples(tmp_path, policy, data):
@@ -220,13 +207,6 @@ def test_another_kind_of_file_is_refused(tmp_path, policy):
         read_examples([tmp_path / "x.txt"], policy, tmp_path / "kept")
 
 
-def run(folder, data, steps, **changes):
-    folder.mkdir(exist_ok=True)
-    values = {"ckpt": "random", "data": [data], "steps": steps, "batch_size": 4, "micro_batch": 2, "device": "cpu"}
-    settings = SftSettings.model_validate(values | {"save_every": 2, "learning_rate": 1e-3} | changes)
-    return SftTrainer(settings, folder, JanusPolicy(loaded_random(), Sampling(guidance=1.0)))
-
-
 @pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 4}])
 def test_a_resumed_run_is_an_unbroken_one(tmp_path, data, lora):
     assert run(tmp_path / "unbroken", data, 5, lora=lora).train() == 5
@@ -241,3 +221,31 @@ def test_a_resumed_run_is_an_unbroken_one(tmp_path, data, lora):
     assert all(torch.equal(one[name], two[name]) for name in two)
     rows = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("broken", "unbroken")]
     assert rows[0] == rows[1]
+
+
+def learned(folder, step):
+    """Weights and losses of a run."""
+    state = torch.load(folder / f"checkpoints/step-{step:06}/trainer.pt", weights_only=True)["weights"]
+    return state, [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path, data):
+    """Three micro-batches a step: the processes have two and one, and the last alone is told to stop."""
+    command = [*launcher(), "-m", "tests.sft_runs", str(tmp_path), str(data)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "done-0").exists()
+    assert (tmp_path / "done-1").exists()
+    alone = run(tmp_path / "one", data, 5, batch_size=3, micro_batch=1)
+    alone.report = lambda metrics: setattr(alone, "stopping", metrics["step"] == 3)
+    assert alone.train() == 3
+    (two, two_rows), (one, one_rows) = learned(tmp_path / "two", 3), learned(tmp_path / "one", 3)
+    start = dict(run(tmp_path / "start", data, 1).learner.policy.named_parameters())
+    for name, weight in one.items():
+        moved = (weight - start[name].detach()).norm()
+        assert (two[name] - weight).norm() <= 1e-3 * moved + 1e-7, name
+    for mine, theirs in zip(one_rows, two_rows, strict=True):
+        assert theirs == {name: pytest.approx(value, rel=1e-5) for name, value in mine.items()}
+    # And one process goes on where two stopped.
+    assert run(tmp_path / "two", data, 5, batch_size=3, micro_batch=1).train() == 5

@@ -82,8 +82,11 @@ def test_a_run_goes_on_at_another_world_size(tmp_path: Path, changes, environmen
 def test_what_cannot_run_on_several_processes_says_so(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(sft_run, "start_accelerator", lambda *_: SimpleNamespace(num_processes=2))
     settings = SftSettings(ckpt="random", data=(tmp_path / "none.jsonl",))
-    with pytest.raises(UsageError, match="train sft runs in one process, not 2"):
-        sft_run.SftTrainer(settings, tmp_path, policy=None)  # type: ignore[arg-type]
+    with monkeypatch.context() as sharded:
+        sharded.setenv("ACCELERATE_USE_FSDP", "true")
+        sharded.setenv("FSDP_VERSION", "2")
+        with pytest.raises(UsageError, match="keeps a whole model on each process"):
+            sft_run.SftTrainer(settings, tmp_path, policy=None)  # type: ignore[arg-type]
     policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
     other = SimpleNamespace(num_processes=2, distributed_type=SimpleNamespace(value="DEEPSPEED"))
     with pytest.raises(UsageError, match="configured for DEEPSPEED"):
