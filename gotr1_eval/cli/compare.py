@@ -1,4 +1,4 @@
-"""Commands that read finished runs: compare, regress, report, leaderboard, analyse and precision."""
+"""Commands that read finished runs: compare, regress, report, leaderboard, analyse, best-of, precision."""
 
 from __future__ import annotations
 
@@ -231,6 +231,39 @@ def analyse(
     loaded = [load_run(folder) for folder in runs]
     analyses = [analyse_run(run, rewards) for run in loaded]
     finish_document(analysis_document(loaded, analyses, command_line()), export or [], as_json=as_json)
+
+
+def best_of(
+    run: Annotated[Path, typer.Argument(help="A run with several pictures a prompt.")],
+    by: Annotated[str, typer.Option("--by", help="The judge that picks, by full name or factor (such as total).")],
+    against: Annotated[
+        str | None, typer.Option("--against", help="The judges that watch; all others if not given.")
+    ] = None,
+    people: Annotated[
+        Path | None, typer.Option("--people", help="A study or a table of ratings of these samples: people watch, too.")
+    ] = None,
+    most: Annotated[
+        int | None, typer.Option("--most", min=2, help="The greatest n; the pictures a prompt has if not given.")
+    ] = None,
+    export: Export = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let one judge pick the best of n pictures and see what the others say of its choice: can it be hacked?
+
+    From the run's own samples: nothing is made, trained or judged again.
+    """
+    from gotr1_eval.cli.finish import command_line, finish_document
+    from reports.agreement.mark_sources import read_mark_means
+    from reports.analysis.best_of import best_of as make
+    from reports.analysis.best_of import best_of_document
+    from reports.documents import check_endings
+    from reports.run_data import load_run
+
+    check_endings(export or [])
+    loaded = load_run(run)
+    marks = None if people is None else read_mark_means(run, people)
+    found = make(loaded, by, split_names(against), most, marks)
+    finish_document(best_of_document(loaded, found, command_line()), export or [], as_json=as_json)
 
 
 def precision(

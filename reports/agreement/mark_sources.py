@@ -15,6 +15,7 @@ from reports.agreement.foreign_tables.mapping import ANY, MappingFile, TableMapp
 from reports.agreement.foreign_tables.reading import QUESTION, read_table
 from reports.agreement.foreign_tables.rows import read_file
 from reports.agreement.marks import ItemFacts, Marks, Unit, base_name
+from reports.agreement.rater_agreement import consensus
 from reports.agreement.study_folder import Dimension, Study, read_study
 from reports.run_data import load_run
 
@@ -127,6 +128,23 @@ def _keep_reason(marks: Marks, dimension: str, judge: str, item: str, why: str) 
         marks.not_applicable.setdefault((dimension, judge), set()).add(item)
     else:
         marks.miss(dimension, judge, item, why)
+
+
+def read_mark_means(run: Path, people: Path) -> dict[str, dict[str, float]]:
+    """Dimension -> sample of the run -> the mean of people's marks, from a study or a table of ratings.
+
+    Raises:
+        DataError: it cannot be read, or is about no sample of the run.
+    """
+    marks = read_sources([run, people], MappingFile(), Path()).people
+    prefix = f"{run.resolve().name}/"
+    found: dict[str, dict[str, float]] = {}
+    for dimension, units in marks.values.items():
+        for unit, said in units.items():
+            mean = consensus(said, "mean")
+            if mean is not None and not unit.part:
+                found.setdefault(dimension, {})[unit.item.removeprefix(prefix)] = mean
+    return found
 
 
 def read_study_ratings(folder: Path) -> Marks:
