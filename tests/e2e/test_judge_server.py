@@ -90,7 +90,7 @@ def test_one_of_three_servers_may_be_gone(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     cell = json.loads(done.stdout)["rows"]["all"]["prompt_image[judge]"]
     assert (cell["mean"], cell["scored"], cell["unscored"]) == (pytest.approx(0.7), 6, 0)
-    assert f"judge server {gone.url} is left out: no answer" in done.stderr
+    assert f"server {gone.url} is left out: no answer" in done.stderr
     assert "judge: servers 2/3, 0 under way, 0 queued" in done.stderr
     assert min(sum(server.asked.values()) for server in (one, two)) >= 2
 

@@ -14,8 +14,8 @@ from gotr1_eval.core.errors import BudgetError, DataError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.reading import read_scores
-from gotr1_eval.models.vlms.connection import Budget
-from gotr1_eval.models.vlms.health import LONGEST_PAUSE_S, RECENT, Health, babbles
+from gotr1_eval.models.servers.connection import Budget
+from gotr1_eval.models.servers.health import LONGEST_PAUSE_S, RECENT, Health, babbles
 from gotr1_eval.models.vlms.openai_compatible import ServedVlm, Settings
 from rewards.asking import Answer, ask_all
 from tests.faulty_server import FaultyServer, faulty_server
@@ -85,12 +85,12 @@ def test_a_sick_server_costs_no_sample_and_is_taken_back(three: list[FaultyServe
     sick.mood = mood
     all_right(vlm, "sick")
     assert "servers 2/3" in vlm.traffic()
-    assert f"judge server {sick.url} is left out: " in caplog.text
+    assert f"server {sick.url} is left out: " in caplog.text
     all_right(vlm, "without")
     assert asked(sick, "without") == 0
     sick.mood = ""
     wait_until_back(vlm)
-    assert f"judge server {sick.url} is back" in caplog.text
+    assert f"server {sick.url} is back" in caplog.text
     all_right(vlm, "again")
     assert asked(sick, "again") >= 5
 
@@ -114,10 +114,10 @@ def test_a_babbling_server_costs_no_sample_and_is_taken_back(three: list[FaultyS
     # So many that half of its recent answers are unreadable also where it was asked less than its third; the question
     # that takes it back asks for form alone, so it may be back before the last of them.
     assert values("sick") == expected
-    assert f"judge server {sick.url} is left out: its answers cannot be read" in caplog.text
+    assert f"server {sick.url} is left out: its answers cannot be read" in caplog.text
     sick.mood = ""
     wait_until_back(vlm)
-    assert f"judge server {sick.url} is back" in caplog.text
+    assert f"server {sick.url} is back" in caplog.text
     assert values("well") == expected
 
 
@@ -249,7 +249,7 @@ def test_a_budget_needs_servers_that_count(three: list[FaultyServer]):
 
 
 def test_costs_follow_the_prices():
-    budget = Budget(None, 1.5, (1.0, 4.0))
+    budget = Budget(None, 1.5, (1e-6, 4e-6))
     budget.spend(500_000, 200_000)
     assert budget.cost == pytest.approx(1.3)
     assert not budget.spent

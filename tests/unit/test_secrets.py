@@ -17,7 +17,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.files.remote_pictures import IMAGE_URL
 from gotr1_eval.files.writing import write_atomically
-from gotr1_eval.models.vlms.connection import api_key, read_headers, split_address
+from gotr1_eval.models.servers.connection import api_key, read_headers, split_address
 from gotr1_eval.models.vlms.server_settings import Settings
 from gotr1_eval.runs.sources import GivenPictures
 from gotr1_eval.runs.stages import Work, work_on

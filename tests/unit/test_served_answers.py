@@ -10,9 +10,10 @@ import pytest
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
-from gotr1_eval.models.vlms.connection import MOST_BYTES
+from gotr1_eval.models.servers.connection import MOST_BYTES
+from gotr1_eval.models.servers.replies import read_reply
 from gotr1_eval.models.vlms.openai_compatible import ServedVlm, Settings
-from gotr1_eval.models.vlms.wire import Dialect, read_answer, read_reply, read_tokens
+from gotr1_eval.models.vlms.wire import Dialect, read_answer, read_tokens
 from tests.faulty_server import FaultyServer, faulty_server
 
 Answering = Callable[[dict[str, Any]], tuple[int, Any, Mapping[str, str]]]
@@ -126,7 +127,7 @@ def test_a_cut_has_one_name(finish):
 )  # fmt: skip
 def test_what_is_no_completion_is_an_error_and_never_a_text(content):
     with pytest.raises(BackendError, match="chat completion") as failed:
-        read_answer(read_reply(content))
+        read_answer(read_reply(content, "a chat completion"))
     assert "\n" not in str(failed.value)
 
 

@@ -27,8 +27,8 @@ from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BackendError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request
+from gotr1_eval.models.servers.retrying import Patience, retry_after
 from gotr1_eval.models.vlms.openai_compatible import ServedVlm, Settings
-from gotr1_eval.models.vlms.retrying import Patience, retry_after
 from gotr1_eval.models.vlms.server_settings import smart_resized
 from gotr1_eval.models.vlms.stepwise import NEGLIGIBLE, TooLikelyToLeaveOutError, score_by_steps
 from tests.faulty_server import FaultyServer, faulty_server

@@ -6,9 +6,7 @@ import logging
 import math
 import re
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -17,10 +15,10 @@ from gotr1_eval.core.errors import BackendError, BudgetError, UsageError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import Request, Workshop
-from gotr1_eval.models.vlms.connection import Budget, api_key, open_client, read_headers, served_names
-from gotr1_eval.models.vlms.fleet import Fleet, Server
-from gotr1_eval.models.vlms.health import Health
-from gotr1_eval.models.vlms.retrying import PassingError, Patience, RefusedError, RejectedError
+from gotr1_eval.models.servers.connection import Budget, api_key, open_fleet, read_headers, served_names
+from gotr1_eval.models.servers.fleet import Fleet, Server
+from gotr1_eval.models.servers.replies import read_reply
+from gotr1_eval.models.servers.retrying import PassingError, RefusedError, RejectedError
 from gotr1_eval.models.vlms.schema_probe import agreed, fault_of, held_question
 from gotr1_eval.models.vlms.server_settings import Settings, smart_resized
 from gotr1_eval.models.vlms.stepwise import LEAST, Listed, TooLikelyToLeaveOutError, exclusive, score_by_steps
@@ -30,7 +28,6 @@ from gotr1_eval.models.vlms.wire import (
     ask_for_tokens,
     picture_url,
     read_answer,
-    read_reply,
     read_tokens,
     write_body,
 )
@@ -57,10 +54,13 @@ class ServedVlm:
     def __init__(self, settings: Settings) -> None:
         """Asks nothing yet. Raises UsageError when the key or a header cannot be sent."""
         self._settings = settings
-        self._key, self._headers = api_key(settings), read_headers(settings)
+        self._key = api_key(settings)
+        read_headers(settings)
         self._dialect = Dialect(settings.length_field, frozenset(settings.omit))
         self._room = 1
-        self._budget = Budget(settings.budget_tokens, settings.budget_cost, (settings.price_in, settings.price_out))
+        self._budget = Budget(
+            settings.budget_tokens, settings.budget_cost, (settings.price_in / 1e6, settings.price_out / 1e6)
+        )
         self._reported: str | None = None
         self._starting = threading.Lock()
         self._answers = False
@@ -249,24 +249,7 @@ class ServedVlm:
         if not all(request.followups for request in requests):
             self._budget.check()  # a second round completes what was begun before the budget was spent
         urls = {id(image): picture_url(image) for image in _distinct(requests)}
-        workers = self._settings.workers * len(self._fleet.servers)
-        pool, stopped = ThreadPoolExecutor(workers), False
-        try:
-            with self._fleet.expecting(len(requests)) as done:
-
-                def answer(request: Request) -> Reply | Unscored:
-                    reply = self._reply(request, urls)
-                    done()
-                    return reply
-
-                under_way = [pool.submit(answer, request) for request in requests]
-                return [future.result() for future in under_way]
-        except BaseException as error:
-            self._fleet.stop()  # what waits for a retry waits in vain
-            stopped = isinstance(error, KeyboardInterrupt)
-            raise
-        finally:
-            pool.shutdown(wait=not stopped, cancel_futures=True)
+        return self._fleet.each(requests, lambda request: self._reply(request, urls))
 
     def _reply(self, request: Request, urls: Mapping[int, str]) -> Reply | Unscored:
         try:
@@ -351,7 +334,7 @@ class ServedVlm:
         known |= {"top_logprobs"}
         sent = {name: value for name, value in spelled.items() if name in known}
         extra = {name: value for name, value in spelled.items() if name not in known}
-        whole = read_reply(create(**sent, extra_body=extra or None).http_response.content)
+        whole = read_reply(create(**sent, extra_body=extra or None).http_response.content, "a chat completion")
         tokens = read_tokens(whole)  # before anything is found wrong with the answer: it was paid for all the same
         if tokens is not None:
             self._budget.spend(*tokens)
@@ -392,28 +375,9 @@ class ServedVlm:
         if len(self._fleet.servers) > 1 and told:
             self._reported = next(iter(told))
 
-    def _server(self, address: str) -> Server:
-        shown, client = open_client(address, self._settings, self._key, self._headers)
-        return Server(shown, client, Health(first_pause_s=self._settings.probe_s))
-
     @cached_property
     def _fleet(self) -> Fleet:
-        settings = self._settings
-        servers = [self._server(url) for url in settings.base_url]
-        # With the model, and not in whatever order the collector finds clients and sockets.
-        weakref.finalize(self, _close, [server.client for server in servers])
-        return Fleet(
-            servers,
-            workers=settings.workers,
-            patience=Patience(retries=settings.retries, first_wait_s=settings.first_wait_s),
-            eject_after=settings.eject_after,
-            probe=self._probe,
-        )
-
-
-def _close(clients: Sequence[Any]) -> None:
-    for client in clients:
-        client.close()
+        return open_fleet(self, self._settings, self._probe)
 
 
 def _rejected(request: Request) -> int | None:

@@ -11,7 +11,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.reading.reply import UnreadableReply, answer_part
 from gotr1_eval.core.types import Json
-from gotr1_eval.models.vlms.retrying import RejectedError, ask_once
+from gotr1_eval.models.servers.retrying import RejectedError, ask_once
 from gotr1_eval.models.vlms.wire import Answer
 
 log = logging.getLogger(__name__)

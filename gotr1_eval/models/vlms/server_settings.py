@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from gotr1_eval.core.secrets import redact
-from gotr1_eval.settings import Settings as StrictSettings
+from gotr1_eval.models.servers.settings import ServerSettings
 
 
-def _address(given: str) -> str:
-    """The address without blanks around it and without the path that the client appends.
-
-    Raises:
-        ValueError: no server can have it.
-    """
-    address = given.strip().rstrip("/").removesuffix("/chat/completions")
-    try:
-        parts = urlsplit(address)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        sound = False
-    if not sound or any(char.isspace() for char in address):
-        raise ValueError(f"expected an address such as http://127.0.0.1:8000/v1, got {redact(given)!r}")
-    return address
-
-
-_Urls = Annotated[
-    tuple[Annotated[str, AfterValidator(_address)], ...],
-    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
-]
-
-
-class Settings(StrictSettings):
-    """Which servers and model, how patiently to ask, and what it may cost.
+class Settings(ServerSettings):
+    """Which servers and model, how patiently to ask, and what it may cost; see also `ServerSettings`.
 
     Attributes:
-        base_url: with the version, ``http://127.0.0.1:8000/v1``; a list is a fleet of servers that offer the same
-            model and revision under the same name.
-        model: the name under which every server offers it.
-        revision: of the model behind that name, where you know it; part of the fingerprint, not sent.
-        api_key_env: environment variable with the key; servers of your own need none. A name and a password in the
-            address (``http://name:password@host/v1``) are sent instead, where there are any.
-        headers: sent with every request, ``{x-api-key = "$MY_KEY"}``; ``$NAME`` alone is read from the environment.
         family: how the model answers boxes: `qwen2.5-vl` in pixels after its own resizing, `pixels` of the picture as
             sent, `thousand` in thousandths.
         min_pixels: of Qwen2.5-VL's resizing, as the server is set; the defaults are the released model's.
         max_pixels: the same.
-        workers: requests under way at a time, on each server.
-        timeout_s: seconds of silence after which an attempt has failed.
-        retries: attempts after the first one; in a fleet an attempt asks every well server once.
-        first_wait_s: seconds before the first retry, doubled before each further one.
-        eject_after: failures in a row after which a server of a fleet is left out.
-        probe_s: seconds after which a server that was left out is asked again, doubled each time, at most a minute.
         budget_tokens: tokens of questions and answers, as the servers count them, after which the run stops.
-        budget_cost: the same in money, by the prices.
         price_in, price_out: of a million tokens of questions, and of answers.
         max_tokens: of an answer, what the model thinks before it included; unless given the judge says, mostly 512.
         length_field: the name under which they are sent. OpenAI's newer models take `max_completion_tokens` only, which
@@ -70,25 +31,12 @@ class Settings(StrictSettings):
             answer, and switching off the penalties that a checkpoint's own settings may hold.
         constrained: whether judges have answers held to a form (`response_format`): `auto` asks every server once
             whether it does so; `true` insists on it; `false` reads free text.
-        extra_body: sent with every request beside what OpenAI defines, such as ``{min_p = 0.0}``.
     """
 
-    base_url: _Urls = Field(min_length=1)
-    model: str
-    revision: str = ""
-    api_key_env: str = "OPENAI_API_KEY"
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     family: Literal["qwen2.5-vl", "thousand", "pixels"] | None = None
     min_pixels: int = Field(56 * 56, ge=1)
     max_pixels: int = Field(28 * 28 * 16384, ge=1)
-    workers: int = Field(16, ge=1)
-    timeout_s: float = Field(120.0, gt=0)
-    retries: int = Field(5, ge=0)
-    first_wait_s: float = Field(1.0, ge=0)
-    eject_after: int = Field(3, ge=1)
-    probe_s: float = Field(1.0, gt=0)
     budget_tokens: int | None = Field(None, ge=1)
-    budget_cost: float | None = Field(None, gt=0)
     price_in: float = Field(0.0, ge=0)
     price_out: float = Field(0.0, ge=0)
     max_tokens: int | None = Field(None, ge=1)
@@ -98,12 +46,9 @@ class Settings(StrictSettings):
     listed_tokens: int = Field(20, ge=1)
     extensions: bool = True
     constrained: bool | Literal["auto"] = "auto"
-    extra_body: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sound(self) -> Settings:
-        if len(set(self.base_url)) < len(self.base_url):
-            raise ValueError("a server is named twice")
         if self.budget_cost is not None and self.price_in == self.price_out == 0:
             raise ValueError("budget_cost needs price_in and price_out, of a million tokens")
         return self

@@ -16,6 +16,7 @@ from gotr1_eval.core.errors import BackendError, one_line
 from gotr1_eval.core.identifiers import encodable
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.secrets import redact
+from gotr1_eval.models.servers.replies import NOT_TAKEN
 
 _SEEDS = 2**31
 _BROKEN_OFF = frozenset({"abort", "error"})
@@ -24,12 +25,6 @@ _CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length
 _DECLINED = frozenset({"content_filter", "refusal", "safety"})
 _OPTIONAL = ("temperature", "top_p", "seed", "repetition_penalty", "top_k")
 """What can be left out where a server does not take it; the answer is then sampled as the server likes."""
-_NOT_TAKEN = re.compile(
-    r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|cannot both|"
-    r"deprecated|only the default",
-    re.IGNORECASE,
-)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +70,11 @@ class Dialect:
         if self.length_field in sent and self.length_field == "max_tokens" and "max_completion_tokens" in complaint:
             return replace(self, length_field="max_completion_tokens")
         named = [name for name in _OPTIONAL if name in sent and re.search(rf"\b{name}\b", complaint)]
-        if not named or not _NOT_TAKEN.search(complaint):
+        if not named or not NOT_TAKEN.search(complaint):
             return None
         # Of two that cannot both be given (Claude's temperature and top_p) the one that says nothing goes.
         gone = "top_p" if "top_p" in named else named[0]
         return replace(self, omitted=self.omitted | {gone})
-
-
-def quoted(text: str) -> str:
-    """What a server said, for a message: a web page by its title, anything else shortened."""
-    if "<html" in text[:2000].lower() or "<!doctype html" in text[:2000].lower():
-        title = _TITLE.search(text[:20_000])
-        return "a web page" + (f" with the title {one_line(title[1], 80)!r}" if title else "")
-    return repr(one_line(text[:2000], 160))
 
 
 def picture_url(image: Image.Image) -> str:
@@ -140,22 +127,6 @@ def ask_for_tokens(body: dict[str, Any], listed: int) -> dict[str, Any]:
     The temperature is 1, since some servers report log-probabilities after dividing by it.
     """
     return {**body, "max_tokens": 1, "temperature": 1.0, "logprobs": True, "top_logprobs": listed}
-
-
-def read_reply(content: bytes) -> dict[str, Any]:
-    """The JSON object of a reply.
-
-    Raises:
-        BackendError: it is none.
-    """
-    try:
-        whole = json.loads(content)
-    except (ValueError, RecursionError):
-        whole = None
-    if not isinstance(whole, dict):
-        seen = quoted(content[:20_000].decode("utf-8", "replace"))
-        raise BackendError(f"expected a chat completion in JSON, got {seen}")
-    return whole
 
 
 def read_answer(whole: Mapping[str, Any]) -> Answer:

@@ -8,7 +8,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,17 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from gotr1_eval.core.errors import BackendError, BudgetError, UsageError, one_line
 from gotr1_eval.core.secrets import register
-from gotr1_eval.models.vlms.server_settings import Settings
-from gotr1_eval.models.vlms.wire import read_reply
+from gotr1_eval.models.servers.fleet import Fleet, Server
+from gotr1_eval.models.servers.health import Health
+from gotr1_eval.models.servers.replies import read_reply
+from gotr1_eval.models.servers.retrying import Patience
+from gotr1_eval.models.servers.settings import ServerSettings
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 MOST_BYTES = 2**24
-"""Of a reply; the longest answers and lists of log-probabilities have a hundredth of it."""
+"""Of a reply in text; the longest answers and lists of log-probabilities have a hundredth of it."""
 _MOST_PACKED = 2**18
 """Of a reply that is packed although we ask for plain ones: a thousand times as much may come out."""
 _CONNECT_S = 10.0
@@ -32,7 +36,7 @@ _HARMLESS = frozenset({"user-agent", "http-referer", "referer", "x-title", "acce
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def api_key(settings: Settings) -> str:
+def api_key(settings: ServerSettings) -> str:
     """The key of the settings, from the environment; ``none`` where there is none.
 
     Raises:
@@ -42,7 +46,7 @@ def api_key(settings: Settings) -> str:
     return _sendable(os.environ.get(name, ""), f"the key in {name}", between="") or "none"
 
 
-def read_headers(settings: Settings) -> dict[str, str]:
+def read_headers(settings: ServerSettings) -> dict[str, str]:
     """The headers of the settings, those from the environment filled in.
 
     Raises:
@@ -75,7 +79,39 @@ def split_address(address: str) -> tuple[str, dict[str, str], dict[str, str]]:
     return parts._replace(netloc=host, query="", fragment="").geturl(), headers, query
 
 
-def open_client(address: str, settings: Settings, key: str, headers: Mapping[str, str]) -> tuple[str, OpenAI]:
+def open_fleet(
+    owner: object, settings: ServerSettings, probe: Callable[[Server], object], most_bytes: int = MOST_BYTES
+) -> Fleet:
+    """The servers of the settings, whose connections are closed with their owner; asks nothing yet.
+
+    Args:
+        probe: asks a server that was left out the small question.
+        most_bytes: of a reply.
+
+    Raises:
+        UsageError: the key, a header or a proxy cannot be used.
+    """
+    key, headers = api_key(settings), read_headers(settings)
+    opened = [open_client(address, settings, key, headers, most_bytes) for address in settings.base_url]
+    # With the model, and not in whatever order the collector finds clients and sockets.
+    weakref.finalize(owner, _close, [client for _, client in opened])
+    return Fleet(
+        [Server(shown, client, Health(first_pause_s=settings.probe_s)) for shown, client in opened],
+        workers=settings.workers,
+        patience=Patience(retries=settings.retries, first_wait_s=settings.first_wait_s),
+        eject_after=settings.eject_after,
+        probe=probe,
+    )
+
+
+def _close(clients: Sequence[OpenAI]) -> None:
+    for client in clients:
+        client.close()
+
+
+def open_client(
+    address: str, settings: ServerSettings, key: str, headers: Mapping[str, str], most_bytes: int = MOST_BYTES
+) -> tuple[str, OpenAI]:
     """(the address as it may be shown, a client for it); asks nothing yet.
 
     Raises:
@@ -88,7 +124,7 @@ def open_client(address: str, settings: Settings, key: str, headers: Mapping[str
         # Nothing follows redirections: keys and pictures are for the address that the user gave.
         http = DefaultHttpxClient(
             follow_redirects=False,
-            event_hooks={"response": [partial(limit_body, seconds=settings.timeout_s)]},
+            event_hooks={"response": [partial(limit_body, seconds=settings.timeout_s, most_bytes=most_bytes)]},
             timeout=Timeout(settings.timeout_s, connect=min(_CONNECT_S, settings.timeout_s)),
         )
     except ImportError as error:
@@ -115,19 +151,19 @@ def served_names(client: OpenAI) -> list[str] | None:
     from openai import OpenAIError
 
     try:
-        listed = read_reply(client.models.with_raw_response.list().http_response.content)
+        listed = read_reply(client.models.with_raw_response.list().http_response.content, "a list of models")
         return [one_line(entry["id"], 80) for entry in listed["data"]]
     except (OpenAIError, BackendError, LookupError, TypeError):
         return None
 
 
-def limit_body(response: Any, seconds: float) -> None:  # noqa: ANN401 (httpx or httpx2, as openai has it)
+def limit_body(response: Any, seconds: float, most_bytes: int = MOST_BYTES) -> None:  # noqa: ANN401 (httpx or httpx2, as openai has it)
     """Make reading the response's body fail when it is endless, in bytes or in time.
 
     An HTTP client's own time-out is for silence, and a byte a second is not silent.
     """
     packed = response.headers.get("content-encoding", "identity") != "identity"
-    stream, most = response.stream, _MOST_PACKED if packed else MOST_BYTES
+    stream, most = response.stream, _MOST_PACKED if packed else most_bytes
     until = time.monotonic() + seconds
 
     def pieces(_: object) -> Iterator[bytes]:
@@ -166,39 +202,49 @@ class Budget:
     """Counts what was spent, for any number of threads.
 
     Args:
-        tokens: of questions and answers together; None for no limit.
+        most: of questions and answers together; None for no limit.
         cost: in the currency of the prices; None for no limit.
-        prices: of a million tokens of questions, and of answers.
+        prices: of one unit of questions, and of answers.
+        unit: what is counted, in the plural.
+        whose: the budget is, for the message when it is spent.
     """
 
-    def __init__(self, tokens: int | None, cost: float | None, prices: tuple[float, float]) -> None:
-        self._tokens, self._cost, self._prices = tokens, cost, prices
+    def __init__(
+        self,
+        most: int | None,
+        cost: float | None,
+        prices: tuple[float, float],
+        *,
+        unit: str = "tokens",
+        whose: str = "the judge model's",
+    ) -> None:
+        self._most, self._cost, self._prices, self._unit, self._whose = most, cost, prices, unit, whose
         self._lock = threading.Lock()
         self._spent = (0, 0)
 
     @property
     def limited(self) -> bool:
         """Whether there is a limit at all."""
-        return self._tokens is not None or self._cost is not None
+        return self._most is not None or self._cost is not None
 
     @property
-    def tokens(self) -> int:
+    def units(self) -> int:
         """Spent so far."""
         return sum(self._spent)
 
     @property
     def cost(self) -> float:
         """Spent so far."""
-        return sum(count * price for count, price in zip(self._spent, self._prices, strict=True)) / 1e6
+        return sum(count * price for count, price in zip(self._spent, self._prices, strict=True))
 
     @property
     def spent(self) -> bool:
         """Whether a limit is reached; requests under way at that moment are still paid for."""
-        over = self._tokens is not None and self.tokens >= self._tokens
+        over = self._most is not None and self.units >= self._most
         return over or (self._cost is not None and self.cost >= self._cost)
 
     def spend(self, asked: int, answered: int) -> None:
-        """Tokens of a question and its answer."""
+        """Units of a question and its answer."""
         with self._lock:
             self._spent = (self._spent[0] + asked, self._spent[1] + answered)
 
@@ -206,12 +252,12 @@ class Budget:
         """Raises BudgetError once a limit is reached."""
         if self.spent:
             raise BudgetError(
-                f"the judge model's budget is spent ({self}); what was judged is saved, and the same command goes on "
-                "with a new one"
+                f"{self._whose} budget is spent ({self}); what was done is saved, and the same command goes on with a "
+                "new one"
             )
 
     def __str__(self) -> str:
-        told = f"{self.tokens:,}" + (f" of {self._tokens:,}" if self._tokens is not None else "") + " tokens"
+        told = f"{self.units:,}" + (f" of {self._most:,}" if self._most is not None else "") + f" {self._unit}"
         if any(self._prices):
             told += f", cost {self.cost:.2f}" + (f" of {self._cost:.2f}" if self._cost is not None else "")
         return told

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
-from gotr1_eval.models.vlms.wire import quoted
+from gotr1_eval.models.servers.replies import quoted
 
 if TYPE_CHECKING:
     from openai import APIStatusError

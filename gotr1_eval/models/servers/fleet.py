@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.models.vlms.health import Health, babbles
-from gotr1_eval.models.vlms.retrying import PassingError, Patience, RejectedError, ask_once, ask_patiently
+from gotr1_eval.models.servers.health import Health, babbles
+from gotr1_eval.models.servers.retrying import PassingError, Patience, RejectedError, ask_once, ask_patiently
 
 T = TypeVar("T")
+Q = TypeVar("Q")
 log = logging.getLogger(__name__)
 
 _RATE_OVER_S = 30.0
@@ -204,6 +205,26 @@ class Fleet:
             with self._changed:
                 self._open -= left
 
+    def each(self, requests: Sequence[Q], answer: Callable[[Q], T]) -> list[T]:
+        """What `answer` makes of each request, in order; as many are under way as the servers take together."""
+        pool, stopped = ThreadPoolExecutor(self._workers * len(self.servers)), False
+        try:
+            with self.expecting(len(requests)) as done:
+
+                def answered(request: Q) -> T:
+                    found = answer(request)
+                    done()
+                    return found
+
+                under_way = [pool.submit(answered, request) for request in requests]
+                return [future.result() for future in under_way]
+        except BaseException as error:
+            self.stop()  # what waits for a retry waits in vain
+            stopped = isinstance(error, KeyboardInterrupt)
+            raise
+        finally:
+            pool.shutdown(wait=not stopped, cancel_futures=True)
+
     def traffic(self) -> str:
         """Servers that are well, requests under way and queued, and answers a second over the last half minute."""
         with self._changed:
@@ -302,7 +323,7 @@ class Fleet:
                 return
             server.health.leave_out(reason, time.monotonic())
             self._changed.notify_all()
-        log.warning("judge server %s is left out: %s", server.url, reason)
+        log.warning("server %s is left out: %s", server.url, reason)
 
     def _start_due_probes(self) -> None:
         """Ask those again whose pause is over; the caller holds the lock."""
@@ -319,7 +340,7 @@ class Fleet:
         except (BackendError, UsageError) as error:
             reason = str(error)
         else:
-            log.warning("judge server %s is back", server.url)
+            log.warning("server %s is back", server.url)
         with self._changed:
             server.probing = False
             if reason:
