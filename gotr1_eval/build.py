@@ -76,9 +76,9 @@ class Builder:
         """A detector, built once per spec."""
         return cast(Detector, self._build(DETECTORS, spec))
 
-    def vlm(self, spec: Mapping[str, Json]) -> Vlm:
-        """A language-vision model, built once per spec."""
-        return cast(Vlm, self._build(VLMS, spec))
+    def vlm(self, spec: Mapping[str, Json] | str) -> Vlm:
+        """A language-vision model, built once per spec; a text is read as that of ``--judge-model``."""
+        return cast(Vlm, self._build(VLMS, read_judge_model(spec) if isinstance(spec, str) else spec))
 
     def traffic(self) -> str:
         """What the servers behind models are doing, for a line of progress; empty where there are none."""

@@ -27,7 +27,8 @@ class Settings(BaseModel):
 def read_component(text: str, where: str = "component") -> dict[str, Json]:
     """The plug-in that a text describes: ``clip``, or ``clip,model=/weights/clip,device=cuda``.
 
-    Numbers and truth values are read as such, everything else as text.
+    Numbers and truth values are read as such, everything else as text. A name with a dot reaches into a setting:
+    ``writer,painter=janus,painter.ckpt=tiny-janus``.
 
     Args:
         where: names the origin in the message (an option, a setting).
@@ -41,7 +42,15 @@ def read_component(text: str, where: str = "component") -> dict[str, Json]:
         key, equals, value = part.partition("=")
         if not (equals and key.strip()):
             raise UsageError(f"{where} {text}: expected name,setting=value,... and got {part!r}")
-        spec[key.strip()] = _value(value)
+        *tables, last = key.strip().split(".")
+        inside = spec
+        for name in tables:
+            found = inside.get(name, {})
+            # A plug-in may have been named by the text before.
+            table: dict[str, Json] = found if isinstance(found, dict) else {"use": found}
+            inside[name] = table
+            inside = table
+        inside[last] = _value(value)
     return spec
 
 

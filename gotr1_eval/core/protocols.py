@@ -522,6 +522,15 @@ class Independent(Protocol):
         ...
 
 
+@runtime_checkable
+class PlansMemory(Protocol):
+    """A generator that knows how many samples fit into its device's memory."""
+
+    def fitting_tile(self, most: int) -> int:
+        """At least 1, at most `most`."""
+        ...
+
+
 class Encoder(Protocol):
     """Embeds pictures and texts into one space."""
 
@@ -579,8 +588,12 @@ class CutsTexts(Protocol):
 class Workshop(Protocol):
     """Hands out live objects by settings, each built once; judges and benchmarks are built with its help."""
 
-    def vlm(self, spec: Mapping[str, Json]) -> Vlm:
-        """The language-vision model that ``{"use": name, ...}`` describes."""
+    def vlm(self, spec: Mapping[str, Json] | str) -> Vlm:
+        """The language-vision model that ``{"use": name, ...}`` describes, or a text as ``--judge-model`` takes it."""
+        ...
+
+    def generator(self, spec: Mapping[str, Json]) -> Generator:
+        """The generator that ``{"use": name, ...}`` describes."""
         ...
 
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:

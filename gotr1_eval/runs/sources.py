@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from gotr1_eval.core.errors import BackendError
 from gotr1_eval.core.identifiers import fingerprint
-from gotr1_eval.core.protocols import Generated, Generator, Independent, PictureLayout
+from gotr1_eval.core.protocols import Generated, Generator, Independent, PictureLayout, PlansMemory
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.embedded import EmbeddedPictures
 from gotr1_eval.files.pictures import PictureError, picture_remarks
@@ -47,15 +47,6 @@ class PictureSource(Protocol):
 
     def complete(self, planned: Sequence[Sample], run: Path) -> list[Sample]:
         """The samples of one tile, completed, in order; pictures that are made go into the run folder."""
-        ...
-
-
-@runtime_checkable
-class PlansMemory(Protocol):
-    """A generator that knows how many samples fit into its device's memory."""
-
-    def fitting_tile(self, most: int) -> int:
-        """At least 1, at most `most`."""
         ...
 
 
