@@ -316,7 +316,7 @@ def read_judge_model(text: str, reply_cache: Path | None = None) -> dict[str, Js
     elif text.partition(",")[0] in VLMS.list() and not Path(text).exists():
         spec = read_component(text, "--judge-model")
     else:
-        spec = {"use": "qwen" if _is_qwen(text) else "transformers_auto", "model": text}
+        spec = {"use": _local_kind(text), "model": text}
     if spec["use"] == "openai_compatible" and (family := _box_family(str(spec.get("model", "")))):
         spec = {"family": family, **spec}
     return spec if reply_cache is None else {"use": "cached", "vlm": spec, "path": str(reply_cache)}
@@ -330,14 +330,18 @@ def _box_family(model: str) -> str | None:
     return "thousand" if "qwen2vl" in name or "qwen3vl" in name else None
 
 
-def _is_qwen(model: str) -> bool:
-    """Whether a folder's configuration, or else a repository's name, is a Qwen-VL's."""
-    config = Path(model) / "config.json"
-    if not config.is_file():
+def _local_kind(model: str) -> str:
+    """The plug-in that runs a checkpoint: by a folder's configuration, or else by a repository's name."""
+    path = Path(model) / "config.json"
+    if not path.is_file():
         name = model.lower()
-        return "qwen" in name and "vl" in name
+        return "qwen" if "qwen" in name and "vl" in name else "transformers_auto"
     try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError):
-        raise DataError("not a model's configuration", path=config) from None
-    return kind in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        kind, sees = config.get("model_type"), "vision_config" in config
+        writes = any(str(one).endswith("ForCausalLM") for one in config.get("architectures") or ())
+    except (ValueError, AttributeError, TypeError):
+        raise DataError("not a model's configuration", path=path) from None
+    if kind in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl"):
+        return "qwen"
+    return "causal_lm" if writes and not sees else "transformers_auto"

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
+    LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
     PreTrainedTokenizerFast,
@@ -133,6 +134,32 @@ def save_tiny_llava(folder: Path) -> Path:
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
     _save_llava_processor(folder)
+    return folder
+
+
+TEXT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+
+
+def save_tiny_text_model(folder: Path) -> Path:
+    """A checkpoint folder of Llama, which reads text alone."""
+    tokenizer = digit_tokenizer(MARKS)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=TEXT_TEMPLATE,
+        additional_special_tokens=["<|im_start|>"],
+    )  # fmt: skip
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=WIDTH, vocab_size=tokenizer.get_vocab_size(), intermediate_size=32, num_hidden_layers=2,
+            num_attention_heads=2, eos_token_id=tokenizer.token_to_id("<|im_end|>"), pad_token_id=0,
+        )
+    )  # fmt: skip
+    _scatter(model)
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
     return folder
 
 

@@ -99,6 +99,14 @@ def test_got_s_own_marks_are_taken_as_well():
     assert one.chain == f"{MARKED}{BEGIN_OF_IMAGE}"
 
 
+@pytest.mark.parametrize("thought", ["<think>A [cat (1,1),(2,2)]?</think>\n", "[THINK]hm[/THINK]"])
+def test_thoughts_are_no_part_of_the_chain(thought):
+    (one,) = writer(lambda request: f"{thought}{GOOD}")[0].generate([PROMPT], [1])
+    assert one.chain == f"{MARKED}{BEGIN_OF_IMAGE}"
+    (one,) = writer(lambda request: f"<think>{GOOD}")[0].generate([PROMPT], [1])
+    assert "inside the thoughts" in one.missing.detail
+
+
 HOSTILE = {
     "nothing": "",
     "a refusal": "I'm sorry, but I can't help with that.",
@@ -163,7 +171,7 @@ def test_a_temperature_writes_a_chain_a_seed():
 
 def test_a_chain_that_was_cut_off_is_none():
     made, _ = writer(lambda request: Reply(text=GOOD, model="scripted", finish="length"))
-    assert "cut off before its end" in made.generate([PROMPT], [1])[0].missing.detail
+    assert "cut off at the token limit" in made.generate([PROMPT], [1])[0].missing.detail
 
 
 @pytest.mark.parametrize(("why", "then"), [(Why.BACKEND, Why.BACKEND), (Why.REFUSED, Why.NOT_GENERATED)])

@@ -38,6 +38,7 @@ from gotr1_eval.core.protocols import (
     Vlm,
     Workshop,
 )
+from gotr1_eval.core.reading.reply import UnreadableReply, own_turn
 from gotr1_eval.core.types import Box, Json
 from gotr1_eval.settings import Component, read_settings
 from gotr1_eval.settings import Settings as StrictSettings
@@ -249,10 +250,12 @@ def _read(reply: Reply | Unscored) -> Written:
     """The chain of a reply, with the mark of its end; or why there is none."""
     if isinstance(reply, Unscored):
         return Written(missing=reply, replies=tuple(one.text for one in reply.replies))
-    text = in_marks(reply.text)
+    try:
+        text = in_marks(own_turn(reply.text, finish=reply.finish))
+    except UnreadableReply as error:  # it was cut off, or still thinking
+        missing = Unscored(why=Why.UNREADABLE, detail=str(error))
+        return Written(missing=missing, replies=(reply.text,))
     faults = chain_faults(text)
-    if reply.finish == "length":
-        faults = ["It was cut off before its end.", *faults]
     if faults:
         missing = Unscored(why=Why.UNREADABLE, detail=" ".join(faults))
         return Written(missing=missing, replies=(reply.text,))
