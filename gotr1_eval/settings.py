@@ -28,16 +28,22 @@ def read_component(text: str, where: str = "component") -> dict[str, Json]:
     """The plug-in that a text describes: ``clip``, or ``clip,model=/weights/clip,device=cuda``.
 
     Numbers and truth values are read as such, everything else as text. A name with a dot reaches into a setting:
-    ``writer,painter=janus,painter.ckpt=tiny-janus``.
+    ``writer,painter=janus,painter.ckpt=tiny-janus``. In place of the plug-in's name a TOML file may stand that holds
+    its settings, ``use = "writer"`` among them.
 
     Args:
         where: names the origin in the message (an option, a setting).
 
     Raises:
-        UsageError: a part is no ``setting=value``.
+        UsageError: a part is no ``setting=value``, or a file names no plug-in.
+        DataError: a file cannot be read or is no TOML.
     """
     name, *parts = text.split(",")
     spec: dict[str, Json] = {"use": name.strip()}
+    if name.strip().endswith(".toml"):
+        spec = read_toml(Path(name.strip()))
+        if not isinstance(spec.get("use"), str):
+            raise UsageError(f'{where} {name.strip()}: expected a plug-in\'s settings, use = "its name" among them')
     for part in parts:
         key, equals, value = part.partition("=")
         if not (equals and key.strip()):

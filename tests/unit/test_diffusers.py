@@ -203,6 +203,31 @@ def test_a_blackened_picture_counts_apart_in_a_run(tmp_path):
     assert list((tmp_path / "run").rglob("*.png")) == []
 
 
+def test_a_writer_s_text_that_clip_cuts_makes_no_picture(folders, tmp_path):
+    """The prompts fit into CLIP's 77 tokens, the chains do not; T5 reads them whole."""
+    plan, call = "tests.plugins.planning_vlm", {"max_sequence_length": 400}
+    asked = {
+        "prompt": ("unet", {"template": "prompt"}),
+        "cut": ("unet", {}),
+        "allowed": ("unet", {"allow_cut": True}),
+        "read": ("t5", {}),
+    }
+    found = {}
+    for name, (kind, more) in asked.items():
+        painter = {"use": "diffusers", **given(folders[kind], **({"call": call} if kind == "t5" else {}))}
+        made = {"use": "writer", "model": {"use": plan, "refuses": "nobody"}, "painter": painter, **more}
+        options = {"suite": "shapes", "categories": ("spatial",), "limit": 2, "images_per_prompt": 1}
+        run_benchmark(**options, generator=made, judges="geometric,shapes_prompt_image", out=tmp_path / name)
+        samples = read_samples(tmp_path / name).values()
+        found[name] = [(sample.image is not None, sample.meta[UNREAD] > 0) for sample in samples]
+        geometric = [one.outcome for key, one in read_judgments(tmp_path / name).items() if key[1] == "geometric"]
+        assert all(outcome.value > 0.5 for outcome in geometric), "the plan counts, with a picture or without"
+    assert found == {
+        "prompt": [(True, False)] * 2, "cut": [(False, True)] * 2, "allowed": [(True, True)] * 2,
+        "read": [(True, False)] * 2,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("kind", "change"),
     [

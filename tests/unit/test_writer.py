@@ -11,7 +11,7 @@ from PIL import Image
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE, parse_chain
-from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Reply, Unscored, Why
 from gotr1_eval.core.protocols import UNREAD, Generated
 from gotr1_eval.models.generators.writer import Settings, Writer, chain_faults, in_brackets, in_marks, token_budget
@@ -235,6 +235,25 @@ def test_a_dot_reaches_into_a_setting():
     assert spec == {"use": "writer", "model": "m", "painter": painter}
     assert token_budget(read_settings(Settings, {"model": "m", "painter": painter}, where="x")).chain_at_most == 1200
     assert Builder().token_budget(spec).image > 0
+
+
+def test_settings_may_stand_in_a_file(tmp_path):
+    file = tmp_path / "painter.toml"
+    file.write_text(
+        'use = "openai_images"\nbase_url = ["http://a/v1", "http://b/v1"]\nmodel = "m"\n[headers]\nx = "1"\n'
+    )
+    spec = read_component(f"{file},headers.y=2,size=8x8")
+    assert spec == {
+        "use": "openai_images", "base_url": ["http://a/v1", "http://b/v1"], "model": "m", "size": "8x8",
+        "headers": {"x": "1", "y": 2},
+    }  # fmt: skip
+    file.write_text('model = "m"\n')
+    with pytest.raises(
+        UsageError, match=r'--generator .*painter.toml: expected a plug-in.s settings, use = "its name"'
+    ):
+        read_component(str(file), "--generator")
+    with pytest.raises(DataError, match="cannot read the settings file"):
+        read_component(str(tmp_path / "nothing.toml"))
 
 
 def test_a_scripted_model_and_the_tiny_janus_through_a_benchmark(tmp_path):

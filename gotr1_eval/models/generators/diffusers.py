@@ -89,8 +89,8 @@ class DiffusersGenerator(LocalModel[Any]):
     """Generates with a pipeline, which is read when it is first needed.
 
     The noise of a picture is drawn on the CPU from its own seed, so that it is the same on every device and in every
-    batch. The arithmetic is not: pictures of different batches differ by up to one grey level, and the name therefore
-    says the batch.
+    batch. The arithmetic is not: in another batch sums round differently (by up to one grey level in float32), and the
+    name therefore says the batch.
     """
 
     def __init__(self, settings: Settings) -> None:
