@@ -95,6 +95,13 @@ def test_settings_that_the_server_rejects_for_everything_stop_the_run():
             painter(server).generate(PROMPTS, SEEDS)
 
 
+def test_one_odd_prompt_alone_does_not_stop_a_run_that_is_resumed_for_it():
+    with faulty_painter({PROMPTS[0]: ["400"]}) as server:
+        (made,) = painter(server).generate(PROMPTS[:1], SEEDS[:1])
+        assert made.missing.why is Why.NOT_GENERATED
+        assert all_as_asked(painter(server).generate(PROMPTS, SEEDS))
+
+
 def test_a_key_that_is_refused_and_a_server_that_is_not_there():
     with faulty_painter() as server:
         server.mood = "401"

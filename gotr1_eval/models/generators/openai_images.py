@@ -91,7 +91,7 @@ class ServedImages:
             settings.budget_images, settings.budget_cost, (0.0, settings.price), unit="pictures", whose="the painter's"
         )
         self._learning = threading.Lock()
-        self._painted = False
+        self._painted, self._rejections = False, 0
         self.name = settings.model.rstrip("/").rpartition("/")[2]
 
     @cached_property
@@ -115,8 +115,10 @@ class ServedImages:
             return []
         self._budget.check()
         found = self._fleet.each(list(zip(prompts, seeds, strict=True)), lambda one: self._paint(*one))
-        rejected = [error for error in found if isinstance(error, RejectedError)]
-        if not self._painted and len(rejected) == len(found) and not any(error.declined for error in rejected):
+        rejected = [error for error in found if isinstance(error, RejectedError) and not error.declined]
+        self._rejections += len(rejected)
+        # One prompt may be odd; where several are rejected and none was ever painted, it is what is sent beside them.
+        if not self._painted and self._rejections > 1:
             raise UsageError(
                 f"{self.name}: no picture is painted: {rejected[0]}; the settings size, quality, omit and extra_body "
                 "say what is sent (docs/generators.md)"
