@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import h11
 import uvicorn
 from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gotr1_eval.web.addresses import refusal
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEAD_SECONDS = 10.0
@@ -70,7 +73,25 @@ class Guard:
             await JSONResponse({"detail": refused[1]}, refused[0])(scope, body.receive, answer)
 
 
-def link_refusal(request: Request, token: str | None, cookie: str) -> Response | None:
+def protect(app: Starlette, *, token: str | None, cookie: str, headers: Mapping[str, str], most_bytes: int) -> None:
+    """Put a server of pages behind its token and the `Guard`, and headers on everything that it answers.
+
+    Args:
+        token: that everyone must have been sent in a link; None for a server that only this machine reaches.
+        cookie: for which the link's token is exchanged.
+    """
+
+    async def answer(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = _link_refusal(request, token, cookie) or await call_next(request)
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=answer)
+    app.add_middleware(Guard, most_bytes=most_bytes, only_loopback=token is None)
+
+
+def _link_refusal(request: Request, token: str | None, cookie: str) -> Response | None:
     """Why a page's request is not answered; None when it may be. The link's token is exchanged for a cookie.
 
     Args:

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gotr1_eval.core.errors import DataError, UsageError
-from gotr1_eval.web.guard import Guard, link_refusal
+from gotr1_eval.web.guard import protect
 from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, ShownItems, order_for
 from reports.agreement.study_folder import Dimension, Item, Study
 
@@ -78,14 +78,7 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     cookie = f"rating-{hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:8]}"
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = link_refusal(request, token, cookie) or await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-    app.add_middleware(Guard, most_bytes=MOST_BYTES, only_loopback=token is None)
+    protect(app, token=token, cookie=cookie, headers=HEADERS, most_bytes=MOST_BYTES)
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> JSONResponse:

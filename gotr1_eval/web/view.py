@@ -10,7 +10,7 @@ import hashlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
 from gotr1_eval.files.pictures import PictureError
-from gotr1_eval.web.guard import Guard, link_refusal
+from gotr1_eval.web.guard import protect
 from reports.run_data import load_run
 from reports.run_page.page import render_page
 from reports.run_page.training import is_training, render_training_page
@@ -123,14 +123,7 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     cookie = f"view-{hashlib.sha256(str(viewer.runs.root).encode()).hexdigest()[:8]}"
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = link_refusal(request, token, cookie) or await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-    app.add_middleware(Guard, most_bytes=MOST_BYTES, only_loopback=token is None)
+    protect(app, token=token, cookie=cookie, headers=HEADERS, most_bytes=MOST_BYTES)
 
     @app.exception_handler(DataError)
     def absent(request: Request, error: DataError) -> Response:

@@ -56,7 +56,7 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
     return shell.render(
         "run.html",
         styles=["run.css"],
-        scripts=["gallery.js"],
+        scripts=["gallery.js", "sortable.js"],
         beside=data["beside"] is not None,
         title=run.title,
         run=run,

@@ -273,24 +273,6 @@ function saveSamples() {
   save("samples.csv", [head, ...state.matching.map(line)]);
 }
 
-// A table whose columns sort: by value, downwards first; rows that sum up others stay below.
-function sortable(table) {
-  table.querySelectorAll("thead th").forEach((head, place) => {
-    const button = make("button", { type: "button", textContent: head.textContent });
-    head.replaceChildren(button);
-    button.onclick = () => {
-      const down = head.getAttribute("aria-sort") !== "descending";
-      table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const key = (row) => { const at = row.cells[place]; return place === 0 ? at.textContent : Number(at.querySelector("[data-value]")?.dataset.value ?? NaN); };
-      const body = table.tBodies[0], all = [...body.rows], single = all.filter((row) => !row.classList.contains("pooled"));
-      const order = (a, b) => place === 0 ? key(a).localeCompare(key(b)) : (Number.isNaN(key(b)) - Number.isNaN(key(a))) * -1 || key(a) - key(b);
-      single.sort((a, b) => (down && !(Number.isNaN(key(a)) || Number.isNaN(key(b))) ? -1 : 1) * order(a, b));
-      body.append(...single, ...all.filter((row) => row.classList.contains("pooled")));
-    };
-  });
-}
-
 function step(by) {
   const row = state.matching[state.open + by];
   if (row !== undefined) open(row);
@@ -325,7 +307,6 @@ function start() {
   document.querySelectorAll("[data-row]").forEach((link) => link.addEventListener("click", (event) => { event.preventDefault(); open(Number(link.dataset.row)); }));
   addEventListener("hashchange", openLinked);
   byId("save-samples").onclick = saveSamples;
-  document.querySelectorAll("table.sortable").forEach(sortable);
   if (byId("save-table")) { byId("save-table").hidden = false; byId("save-table").onclick = () => save("table.csv", run.table); }
   byId("sample").addEventListener("keydown", ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); });
   document.querySelectorAll("[data-boxes]").forEach((box) => box.addEventListener("change", () => showBoxes(box)));

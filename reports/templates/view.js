@@ -15,30 +15,6 @@ function filter() {
   });
 }
 
-// A table whose columns sort: by value, downwards first; the first of its texts upwards.
-function sortable(table) {
-  table.querySelectorAll("thead th").forEach((head) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: head.textContent });
-    head.replaceChildren(button);
-    button.onclick = () => {
-      const place = [...head.parentElement.children].indexOf(head);
-      const down = head.getAttribute("aria-sort") !== "descending";
-      const cell = (row) => row.cells[place];
-      const value = (row) => { const at = cell(row); return Number((at.dataset.value !== undefined ? at : at.querySelector("[data-value]") ?? at).dataset.value ?? NaN); };
-      const rows = [...table.tBodies[0].rows];
-      const numbers = rows.some((row) => !Number.isNaN(value(row)));
-      const order = (a, b) => numbers ? value(a) - value(b) : cell(a).textContent.localeCompare(cell(b).textContent);
-      rows.sort((a, b) => {
-        const missing = numbers ? Number.isNaN(value(a)) - Number.isNaN(value(b)) : 0;
-        return missing || (down === numbers ? -1 : 1) * order(a, b);
-      });
-      table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      table.tBodies[0].append(...rows);
-    };
-  });
-}
-
 // What has changed since the page was made: counts in place, a note where there are other runs.
 async function refresh() {
   const rows = await (await fetch("/api/runs")).json();
@@ -58,7 +34,6 @@ async function refresh() {
 }
 
 times();
-document.querySelectorAll("table.sortable").forEach(sortable);
 if (byId("filter")) {
   byId("filter").addEventListener("input", filter);
   filter();

@@ -144,5 +144,9 @@ def board_page(runs: Sequence[RunData], names: Sequence[str]) -> str:
 
 def _render(template: str, *, served: bool = True, **context: Any) -> str:  # noqa: ANN401 (whatever a page shows)
     return shell.render(
-        template, styles=["run.css", "view.css"], scripts=["view.js"], served=served, **{"links": None, **context}
+        template,
+        styles=["run.css", "view.css"],
+        scripts=["view.js", "sortable.js"],
+        served=served,
+        **{"links": None, **context},
     )
