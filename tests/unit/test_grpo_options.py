@@ -25,6 +25,7 @@ from training.loss import (
 )
 
 DOUBLE = torch.float64
+decoupled = decoupled_advantages
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -330,15 +331,20 @@ def test_samples_left_out_stay_in_the_mean():
         ("token_importance", lambda old, sampled, cap: (sampled - old).detach().exp()),
         ("cispo_loss", lambda now, ratio, advantages, clip: ratio * advantages[:, None] * now),
         ("clipped_loss", lambda ratio, advantages, clip: -(ratio * advantages[:, None]) / 2),
+        ("decoupled_advantages", lambda rewards, applies, weights, **given: decoupled(rewards, applies, {}, **given)),
+        ("punish_long_chains", lambda rewards, tokens, cap, soft, penalty: rewards - penalty * tokens / cap),
         ("ratios", lambda now, old, actions, objective: (now - old).mean(dim=1, keepdim=True).exp().expand_as(now)),
     ],
 )
 def test_planted_errors_are_seen(monkeypatch, small, name, wrong):
     """With a sign or a normaliser off, the tests above fail."""
-    monkeypatch.setattr(objectives, name, wrong)
+    if hasattr(objectives, name):
+        monkeypatch.setattr(objectives, name, wrong)
     monkeypatch.setitem(globals(), name, wrong)
     checks = [
         lambda: test_importance_weights_on_enumerable_problems(small),
+        test_gdpo_against_its_formula,
+        test_long_chains_are_punished_as_dapo_writes_it,
         test_gspo_against_its_formula,
         test_cispo_against_its_formula,
         lambda: test_the_two_sided_clip_is_the_dual_clip(3.0),

@@ -15,10 +15,12 @@ from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
 from tests.tiny_models import loaded_random
-from training import grpo, update
+from training import collecting, grpo, update
+from training.advantage import Advantages
 from training.policies import Actions, SegmentScores, TokenScores
 from training.policies.janus import JanusPolicy
 from training.rollout import generate
+from training.trained_parts import Learner
 from training.update import Work, denominator, losses, micro_batches
 
 pytestmark = pytest.mark.slow
@@ -393,3 +395,68 @@ def test_a_tile_out_of_memory_is_sampled_in_halves(monkeypatch):
 def test_options_that_do_not_fit_together_are_refused(changes, word):
     with pytest.raises(ValueError, match=word):
         settings(**changes)
+
+
+def planted_average(monkeypatch, sampled, tmp_path):
+    monkeypatch.setattr(update, "_row_weights", lambda segments: torch.ones(len(segments[0].actions_BS)))
+    test_what_is_averaged_against_loops(sampled, "sequences")
+
+
+def planted_denominator(monkeypatch, sampled, tmp_path):
+    whole = denominator
+    monkeypatch.setitem(globals(), "denominator", lambda parts, asked: 2 * whole(parts, asked))
+    test_what_is_averaged_against_loops(sampled, "constant")
+
+
+def planted_importance(monkeypatch, sampled, tmp_path):
+    wrong = lambda old, drawn, cap: (drawn - old).detach().exp()  # noqa: E731
+    monkeypatch.setattr(update, "token_importance", wrong)
+    test_importance_weights_multiply_the_whole_token_loss(sampled, "token")
+
+
+def planted_bonus(monkeypatch, sampled, tmp_path):
+    made = update._segments
+    turned = lambda *given: tuple(replace(each, bonus=-each.bonus) for each in made(*given))  # noqa: E731
+    monkeypatch.setattr(update, "_segments", turned)
+    test_an_entropy_bonus_has_the_entropys_gradient(tmp_path)
+
+
+def planted_share(monkeypatch, sampled, tmp_path):
+    only = lambda self, work, rollout: (len(work), denominator([part.actions for part in work], self.settings))  # noqa: E731
+    monkeypatch.setattr(grpo.GrpoTrainer, "_over_all", only)
+    test_all_that_was_sampled_in_the_denominator_makes_the_step_smaller(tmp_path)
+
+
+def planted_mask(monkeypatch, sampled, tmp_path):
+    monkeypatch.setattr(Advantages, "without", lambda self, left_out_PG: self)
+    test_truncated_chains_are_masked_or_punished(tmp_path)
+
+
+def planted_punishment(monkeypatch, sampled, tmp_path):
+    upwards = lambda rewards, tokens, cap, soft, penalty: rewards + penalty * tokens / soft  # noqa: E731
+    monkeypatch.setattr(collecting, "punish_long_chains", upwards)
+    test_truncated_chains_are_masked_or_punished(tmp_path)
+
+
+def planted_reference(monkeypatch, sampled, tmp_path):
+    follow = Learner.follow
+    monkeypatch.setattr(Learner, "follow", lambda self, mix: follow(self, 1 - mix))
+    test_a_reference_that_follows_is_the_policy_of_then(tmp_path, None)
+
+
+def planted_refill(monkeypatch, sampled, tmp_path):
+    monkeypatch.setattr(grpo, "_learned", lambda advantages: len(advantages.values_PG))
+    test_even_groups_are_refilled_from_the_steps_own_further_prompts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        planted_average, planted_denominator, planted_importance, planted_bonus, planted_share, planted_mask,
+        planted_punishment, planted_reference, planted_refill,
+    ],
+)  # fmt: skip
+def test_planted_errors_are_seen(planted, monkeypatch, sampled, tmp_path):
+    """With a sign or a normaliser off, or an option without effect, the tests above fail."""
+    with pytest.raises(AssertionError):
+        planted(monkeypatch, sampled, tmp_path)
