@@ -98,6 +98,10 @@ class GrpoTrainer:
         evaluate: called every `settings.evaluation.every` steps, and before the first.
         judging: entered while judges are asked; see `training.reward_judging`.
 
+    Attributes:
+        stopping: set it to end after the step under way, saved.
+        profile: set it to have one step traced.
+
     Raises:
         UsageError: the prompts of a step cannot be divided over the processes.
     """
@@ -136,7 +140,8 @@ class GrpoTrainer:
         self.trends = TrendWatch(self.headline)
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
-        self.saved = 0
+        self.profile = False
+        self.saved = self.first = 0
         self.micro_batch = settings.micro_batch
         self.spreads: list[float] = []
 
@@ -146,7 +151,7 @@ class GrpoTrainer:
         Raises:
             GotR1Error: on every process, when one of them cannot go on; what was learned is saved.
         """
-        done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        done = self.saved = self.first = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
         if self.accelerator.is_main_process:
             forget_after(self.folder, done)
         self.accelerator.wait_for_everyone()
@@ -155,7 +160,8 @@ class GrpoTrainer:
             if done == 0:
                 self._evaluate(0)
             while done < self.settings.steps and not self._stop_asked():
-                metrics = self.step(done)
+                with self._profiled(done):
+                    metrics = self.step(done)
                 done += 1
                 self._log({"step": done, **metrics})
                 self.watch.check()
@@ -170,6 +176,18 @@ class GrpoTrainer:
         finally:
             self.close()
         return done
+
+    @contextmanager
+    def _profiled(self, step: int) -> Iterator[None]:
+        """Once a start, the second step (the first one warms up) or a run's last: a trace of all its operations."""
+        begun = self.profile and (step == self.first + 1 or step + 1 == self.settings.steps)
+        if not begun or not self.accelerator.is_main_process:
+            yield
+            return
+        self.profile = False
+        with torch.profiler.profile() as profiler:
+            yield
+        profiler.export_chrome_trace(str(self.folder / "profile.json"))
 
     def _stop_asked(self) -> bool:
         """A signal reaches the processes at different moments: they stop after the same step, or wait for ever."""
@@ -207,7 +225,7 @@ class GrpoTrainer:
         metrics = rollout_metrics(judged, group_counts(advantages), within)
         if settings.refill:
             metrics["groups/refilled"] = extra
-        return {**metrics, **updated, **speed_metrics(judged, rollout, clock.seconds)}
+        return {**metrics, **updated, **speed_metrics(judged, rollout, clock)}
 
     def _collect(self, step: int, places: range, clock: Clock) -> Collected:
         """Samples for the prompts of these places of the step, and what the judges say of them."""

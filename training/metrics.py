@@ -49,18 +49,28 @@ class Judged:
 
 @dataclass(slots=True)
 class Clock:
-    """Where the seconds of a step go."""
+    """Where the seconds of a step go, and the most memory that each part takes.
+
+    Attributes:
+        seconds: by part.
+        memory: GiB allocated on the fullest GPU, by part; empty without one.
+    """
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    memory: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Counts what happens inside under `name`; a GPU is waited for, which works on after it was asked."""
         start = time.perf_counter()
+        used = [device for device in range(torch.cuda.device_count()) if torch.cuda.memory_allocated(device)]
+        for device in used:
+            torch.cuda.reset_peak_memory_stats(device)
         yield
-        for device in range(torch.cuda.device_count()):
-            if torch.cuda.memory_allocated(device):
-                torch.cuda.synchronize(device)
+        for device in used:
+            torch.cuda.synchronize(device)
+            most = torch.cuda.max_memory_allocated(device) / 2**30
+            self.memory[name] = max(self.memory.get(name, 0.0), most)
         self.seconds[name] += time.perf_counter() - start
 
 
@@ -165,11 +175,18 @@ def _plans(chains: Sequence[str]) -> Metrics:
     return counts | ({"plan/area": statistics.fmean(areas)} if areas else {})
 
 
-def speed_metrics(judged: Sequence[Judged], rollout: Rollout, seconds: Mapping[str, float]) -> Metrics:
-    """Where the seconds of a step went, and what was made in one: samples, and tokens of chains and pictures."""
+def speed_metrics(judged: Sequence[Judged], rollout: Rollout, clock: Clock) -> Metrics:
+    """Where the seconds and the memory of a step went, and what was made in a second: samples, and tokens.
+
+    Tokens of chains and pictures, over the whole step and over the seconds in which they were sampled.
+    """
+    seconds = clock.seconds
     tokens = sum(sample.tokens for sample in judged) + len(judged) * rollout.actions.image_BT.shape[1]
     whole = sum(seconds.values())
     made = {"speed/samples": len(judged) / whole, "speed/tokens": tokens / whole}
+    if sampling := seconds["chain"] + seconds["image"]:
+        made["speed/sampled_tokens"] = tokens / sampling
+    made |= {f"memory/{name}": value for name, value in clock.memory.items()}
     return {f"seconds/{name}": value for name, value in seconds.items()} | made
 
 

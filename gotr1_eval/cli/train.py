@@ -32,8 +32,14 @@ Set = Annotated[
 ]
 
 
+Profile = Annotated[
+    bool,
+    typer.Option("--profile", help="Write a trace of one step, OUT/profile.json, for chrome://tracing or Perfetto."),
+]
+
+
 @train.command("grpo")
-def grpo(config: Config, out: Out, changes: Set = None) -> None:
+def grpo(config: Config, out: Out, changes: Set = None, profile: Profile = False) -> None:
     """Reinforce chains and pictures with GRPO. A stop signal saves first (exit code 4); the same command goes on."""
     from gotr1_eval.cli.terminal import err
     from gotr1_eval.settings import read_settings, read_toml
@@ -47,6 +53,7 @@ def grpo(config: Config, out: Out, changes: Set = None) -> None:
         report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True),
         note=lambda line: err.print(f"note: {line}", markup=False, soft_wrap=True),
     )
+    trainer.profile = profile
     for idle in settings.idle:
         err.print(f"note: {idle} does nothing with updates = 1: every ratio is 1", markup=False, soft_wrap=True)
     _stop_politely(trainer)

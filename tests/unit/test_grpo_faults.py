@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.training_run import prepare_grpo
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge, trainer
+from training.metrics import Clock
 from training.reward_judging import check_applies
 from training.settings import GrpoSettings
 
@@ -224,3 +226,35 @@ def test_one_prompt_that_the_reward_applies_to_is_enough(prompts, fits):
 def test_a_total_may_do_without_a_factor(tmp_path):
     check_applies(Builder().reward_set("shapes"), [Prompt("a red circle")])
     check_applies(RewardSet({"checksum": ChecksumJudge()}), [Prompt("a cat")])
+
+
+def test_a_profile_is_a_trace_of_one_step(tmp_path):
+    one = trainer(tmp_path, steps=3)
+    one.profile = True
+    steps = []
+    step = one.step
+    one.step = lambda number: steps.append((number, one.profile)) or step(number)
+    one.train()
+    assert steps == [(0, True), (1, False), (2, False)], "the second step, and only that"
+    trace = json.loads((tmp_path / "profile.json").read_text())
+    names = {event.get("name") for event in trace["traceEvents"]}
+    assert {"aten::linear", "Optimizer.step#AdamW.step"} <= names
+    trainer(tmp_path / "without", steps=1).train()
+    assert not (tmp_path / "without" / "profile.json").exists()
+
+
+def test_memory_is_told_by_part(monkeypatch):
+    """Of the fullest GPU, the most of all times that a part ran."""
+    peaks = iter([3, 5, 2, 1])
+    told: list[int] = []
+    cuda = SimpleNamespace(
+        device_count=lambda: 3, memory_allocated=lambda device: device < 2, synchronize=lambda device: None,
+        reset_peak_memory_stats=told.append, max_memory_allocated=lambda device: next(peaks) * 2**30,
+    )  # fmt: skip
+    monkeypatch.setattr("training.metrics.torch", SimpleNamespace(cuda=cuda))
+    clock = Clock()
+    for _ in range(2):
+        with clock("image"):
+            pass
+    assert clock.memory == {"image": 5.0}
+    assert told == [0, 1, 0, 1], "GPUs that hold nothing are left alone"
