@@ -1,15 +1,14 @@
-"""What the judges of official metrics have in common: their categories, their names, and inputs without a score."""
+"""What suites have in common: the optional parts of one, and which judges and models its official metrics take."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
-from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.plugins import JUDGES
-from gotr1_eval.core.protocols import OfficialMetric, Suite
-from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, PictureLayout, Suite
+from gotr1_eval.core.types import Json
 from gotr1_eval.runs.request import ROLES, RunRequest, option
 
 ASKED = "vlm"
@@ -72,44 +71,32 @@ def _spec(metric: OfficialMetric, request: RunRequest, models: Mapping[str, Json
     }
 
 
-def within(
-    categories: Collection[str], samples: Sequence[Sample], judge: Callable[[Sequence[Sample]], Sequence[Outcome]]
-) -> list[Outcome]:
-    """The outcomes of the samples in these categories, asked for together; `NOT_APPLICABLE` for all others."""
-    what = f"a metric of the categories {', '.join(categories)}"
-    return where_it_applies(lambda sample: sample.meta.get("category") in categories, samples, judge, what)
-
-
-def where_it_applies(
-    applies: Callable[[Sample], bool],
-    samples: Sequence[Sample],
-    judge: Callable[[Sequence[Sample]], Sequence[Outcome]],
-    what: str,
-) -> list[Outcome]:
-    """The outcomes of the samples that the judge is for; `NOT_APPLICABLE`, and what it is for, for all others."""
-    mine = [applies(sample) for sample in samples]
-    chosen = [sample for sample, is_mine in zip(samples, mine, strict=True) if is_mine]
-    outcomes = iter(judge(chosen) if chosen else ())
-    other = Unscored(why=Why.NOT_APPLICABLE, detail=what)
-    return [next(outcomes) if is_mine else other for is_mine in mine]
-
-
-def undefined(error: UndefinedScoreError) -> Unscored:
-    """The outcome where a metric has no value: counted, with the exception that ends the official script there."""
-    official = f" (the official script ends with {error.official_error})" if error.official_error else ""
-    return Unscored(why=Why.UNDEFINED, detail=f"{error}{official}")
-
-
 def served(model: str, port: int) -> dict[str, Json]:
     """The settings of a language-vision model that a server on this machine offers under that name."""
     return {"use": "openai_compatible", "base_url": f"http://127.0.0.1:{port}/v1", "model": model}
 
 
-def metric_name(metric: str, makers: Sequence[str], semantics: Semantics) -> str:
-    """``metric[maker, maker, semantics]``: a number's name says everything that made it."""
-    return f"{metric}[{', '.join([*makers, semantics])}]"
+class PlainSuite:
+    """The optional parts of `gotr1_eval.core.protocols.Suite`; a suite overrides those that it has."""
 
+    name: str
+    official: tuple[OfficialMetric, ...] = ()
+    layout: PictureLayout | None = None
 
-def official_prompt(prompt: str, semantics: Semantics) -> str:
-    """T2I-CompBench's scripts take the prompt from the file name, up to its first underscore."""
-    return prompt.partition("_")[0] if semantics == "reference" else prompt
+    def facts(self, category: str, prompt_index: int) -> Mapping[str, Json]:
+        """Nothing besides the text."""
+        return {}
+
+    def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:
+        """None: there are no published scores, or they were made without models."""
+        return {}
+
+    def write_official(self, run: Path) -> list[str]:
+        """Nothing: the table holds what official scripts print, or there are none."""
+        return []
+
+    def sum_up_results(self, path: Path, images_per_prompt: int | None) -> OfficialSummary:
+        """Raises UsageError: no official script writes such a file."""
+        raise UsageError(
+            f"--results {path}: no official script of suite {self.name} writes a file that can be summed up"
+        )

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from benchmarks.checklist.encoding import AsItIs, Encoding
-from benchmarks.official import where_it_applies
-from benchmarks.semantics import Semantics
+from benchmarks.semantics import Semantics, where_it_applies
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored, Why
 from gotr1_eval.core.perception import Ocr, Transcript

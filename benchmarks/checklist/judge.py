@@ -15,8 +15,7 @@ from PIL import Image
 
 from benchmarks.checklist.asking import Asking, Case, Said
 from benchmarks.checklist.encoding import AsItIs, Encoding
-from benchmarks.official import undefined, where_it_applies
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, undefined, where_it_applies
 from gotr1_eval.core.checklist import (
     QUESTIONS,
     ChecklistError,

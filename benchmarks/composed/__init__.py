@@ -8,7 +8,7 @@ from functools import lru_cache
 from pydantic import Field
 
 from benchmarks.composed.templates import Composed, Parts, compose
-from benchmarks.plain_suite import PlainSuite
+from benchmarks.official import PlainSuite
 from gotr1_eval.core.checklist import QUESTIONS, write_questions
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Workshop

@@ -11,7 +11,7 @@ from typing import Literal
 from benchmarks.dpg_bench.propositions import FACT, Item, read_items
 from benchmarks.dpg_bench.results import read_detail, read_scores
 from benchmarks.dpg_bench.totals import Answered, File, total
-from benchmarks.plain_suite import PlainSuite
+from benchmarks.official import PlainSuite
 from benchmarks.semantics import Semantics
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.outcome import Outcome, Score

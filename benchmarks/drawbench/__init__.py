@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.plain_suite import PlainSuite
+from benchmarks.official import PlainSuite
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.files.public_data import require_data

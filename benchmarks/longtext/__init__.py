@@ -11,7 +11,7 @@ from benchmarks.longtext.layout import LongTextLayout
 from benchmarks.longtext.prompts import FACT, Prompt, read_fact, read_prompts
 from benchmarks.longtext.results import read_results
 from benchmarks.longtext.texts import Language, clean, text_accuracy
-from benchmarks.plain_suite import PlainSuite
+from benchmarks.official import PlainSuite
 from benchmarks.rendered_text import Match, micro_interval
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.checklist.results import checked_pictures
+from benchmarks.official import PlainSuite
 from benchmarks.oneig.grids import MODEL, OfficialGrids, read_size
 from benchmarks.oneig.prompts import ALIGNMENT, OF_LANGUAGE, TEXT, Item, category_of, gold_of, read_items
 from benchmarks.oneig.results import read_table, sum_up_model
 from benchmarks.oneig.texts import Language, PromptTexts, sum_up
-from benchmarks.plain_suite import PlainSuite
 from benchmarks.semantics import Semantics, UndefinedScoreError
 from gotr1_eval.core.checklist import macro
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why

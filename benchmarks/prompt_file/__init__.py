@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.plain_suite import PlainSuite
+from benchmarks.official import PlainSuite
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json

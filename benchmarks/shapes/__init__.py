@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.plain_suite import PlainSuite
+from benchmarks.official import PlainSuite
 from gotr1_eval.core.checklist import QUESTIONS, write_questions
 from gotr1_eval.core.protocols import Workshop
 from gotr1_eval.core.types import Json

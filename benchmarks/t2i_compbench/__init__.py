@@ -7,12 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.official import looks_with
-from benchmarks.plain_suite import PlainSuite
-from benchmarks.t2i_compbench.prompts import read_prompts
+from benchmarks.official import PlainSuite, looks_with
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import OfficialMetric, Workshop
 from gotr1_eval.core.types import Json
+from gotr1_eval.files.prompts import read_prompt_list
 from gotr1_eval.files.public_data import require_data
 from gotr1_eval.runs.layouts import NumberedNames
 from gotr1_eval.settings import Settings as StrictSettings
@@ -77,7 +76,7 @@ class CompBenchSuite(PlainSuite):
             DataError: the file is missing, empty, or not UTF-8.
         """
         if category not in self._lists:
-            self._lists[category] = read_prompts(self.data / f"{category}_{self._split}.txt")
+            self._lists[category] = read_prompt_list(self.data / f"{category}_{self._split}.txt")
         return self._lists[category]
 
     def official_models(self, category: str, file: Callable[[str], str]) -> Mapping[str, Mapping[str, Json]]:

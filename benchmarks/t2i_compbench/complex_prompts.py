@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.semantics import Semantics
-from benchmarks.t2i_compbench.prompts import read_prompts
 from gotr1_eval.core.perception import Token
+from gotr1_eval.files.prompts import read_prompt_list
 
 Part = Literal["attribute", "spatial", "action"]
 PARTS: dict[str, tuple[Part, ...]] = {
@@ -48,7 +48,7 @@ def read_kinds(folder: Path) -> ComplexKinds:
     Raises:
         DataError: a list is missing or not a list of prompts.
     """
-    spatial, action = (read_prompts(folder / f"complex_val_{kind}.txt") for kind in ("spatial", "action"))
+    spatial, action = (read_prompt_list(folder / f"complex_val_{kind}.txt") for kind in ("spatial", "action"))
     return ComplexKinds(frozenset(map(prompt_key, spatial)), frozenset(map(prompt_key, action)))
 
 

@@ -31,9 +31,9 @@ def phrases(
     text that CLIP reads. Other words may differ without effect.
     """
     from benchmarks.t2i_compbench import CATEGORIES
-    from benchmarks.t2i_compbench.prompts import read_prompts
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import out
+    from gotr1_eval.files.prompts import read_prompt_list
     from gotr1_eval.files.public_data import require_data
     from gotr1_eval.models.phrases.frozen import freeze as write_parses
     from gotr1_eval.settings import read_component
@@ -43,7 +43,7 @@ def phrases(
     builder = Builder()
     data = require_data("t2i-compbench", data)
     lists = {category: data / f"{category}_val.txt" for category in CATEGORIES}
-    by_category = {name: read_prompts(path) for name, path in lists.items() if path.exists()}
+    by_category = {name: read_prompt_list(path) for name, path in lists.items() if path.exists()}
     prompts = [prompt for found in by_category.values() for prompt in found]
     if not prompts:
         raise UsageError(f"--data {data}: no prompt list such as color_val.txt there")

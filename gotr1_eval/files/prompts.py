@@ -1,4 +1,7 @@
-"""Prompts of one's own: a .txt file with one a line, or a table with a column of them and perhaps one of categories."""
+"""Prompts of one's own: a .txt file with one a line, or a table with a column of them and perhaps one of categories.
+
+A benchmark's own list, which has to be whole, is read more strictly.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,28 @@ def read_prompts(file: Path | str, columns: Mapping[str, str] | None = None) -> 
     if "all" in found:
         raise DataError("a category cannot be called 'all', which is the name of the table's last row", path=file)
     return found
+
+
+def read_prompt_list(path: Path) -> tuple[str, ...]:
+    """The prompts of a list, one a line; empty lines at the end are ignored.
+
+    Raises:
+        DataError: the file is missing, empty, or not UTF-8, or has an empty line between prompts.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise DataError(f"cannot read the prompt list: {error.strerror}", path=path) from None
+    except UnicodeDecodeError:
+        raise DataError("the prompt list is not UTF-8", path=path) from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise DataError("expected a prompt, got an empty line", path=path, line=number)
+    if not lines:
+        raise DataError("the prompt list is empty", path=path)
+    return tuple(line.strip() for line in lines)
 
 
 def _table_prompts(file: str, named: Mapping[str, str]) -> Iterator[tuple[str, Prompt]]:

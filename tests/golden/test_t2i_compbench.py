@@ -19,7 +19,6 @@ from benchmarks.t2i_compbench.judges.numeracy import ALIASES, same_object, score
 from benchmarks.t2i_compbench.judges.spatial_3d import relation_3d, score_3d
 from benchmarks.t2i_compbench.labels import PEOPLE
 from benchmarks.t2i_compbench.numeracy_prompts import read_counts, read_vocabulary
-from benchmarks.t2i_compbench.prompts import read_prompts
 from benchmarks.t2i_compbench.spatial_2d import relation_2d, score_2d
 from benchmarks.t2i_compbench.spatial_prompts import (
     WORDS_2D,
@@ -30,6 +29,7 @@ from benchmarks.t2i_compbench.spatial_prompts import (
 )
 from gotr1_eval.core.coco import NAMES, coco_name
 from gotr1_eval.core.perception import Token
+from gotr1_eval.files.prompts import read_prompt_list
 from reports.published.benchmark import known_benchmarks
 from tests.conftest import SHARED, rows, shared_parameters
 
@@ -162,7 +162,7 @@ def means(metric: str, labels: list[str], parses: dict[str, list[Token]]) -> flo
     """The mean score over a list's prompts when all that has a label is found where it belongs."""
     kinds, vocabulary = read_kinds(PROMPTS), read_vocabulary(PROMPTS / "new_objects.txt")
     scores = []
-    for prompt in read_prompts(PROMPTS / f"{metric}_val.txt"):
+    for prompt in read_prompt_list(PROMPTS / f"{metric}_val.txt"):
         words = parses[prompt]
         if metric == "numeracy":
             counts = read_counts([token.text for token in words], vocabulary)

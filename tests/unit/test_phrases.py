@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.t2i_compbench.prompts import read_prompts
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, WORDS_3D, first_and_last_noun
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.files.prompts import read_prompt_list
 from gotr1_eval.models.phrases import spacy
 from gotr1_eval.models.phrases.builtin import BuiltinPhrases, parse_prompt, split_words
 from gotr1_eval.models.phrases.frozen import freeze
@@ -65,7 +65,7 @@ def test_templated_prompts(path: Path, count_shared: Callable[[Path], Path]):
     category = path.stem.removesuffix("_val")
     relations = {"spatial": WORDS_2D, "3d_spatial": tuple(f"{word}(?: by)?" for word in WORDS_3D)}
     checked = 0
-    for prompt in read_prompts(count_shared(path)):
+    for prompt in read_prompt_list(count_shared(path)):
         parse = parse_prompt(prompt)
         if category in relations:
             found = re.fullmatch(rf"an? (.+?) (?:{'|'.join(relations[category])}) an? (.+)", prompt)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.official import metric_name
+from benchmarks.semantics import metric_name
 from benchmarks.t2i_compbench import CATEGORIES as COMPBENCH
 from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run

@@ -12,9 +12,8 @@ from benchmarks.detection_source import DetectionSource, counted, open_all
 from benchmarks.geneval.objects import CountedObject, select_objects
 from benchmarks.geneval.prompts import CLASSES, Task, read_task, row_of
 from benchmarks.geneval.verdict import ColourNamer, coloured_clauses, cut_out, judge_picture
-from benchmarks.official import metric_name, undefined, where_it_applies
 from benchmarks.pixels import to_pixels
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, undefined, where_it_applies
 from gotr1_eval.core.coco import full_name
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from benchmarks.longtext.prompts import FACT, Prompt, read_fact
 from benchmarks.longtext.texts import clean, compare
-from benchmarks.official import undefined
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, undefined
 from benchmarks.text_judge import TextJudge, TextMetric, official_readers
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import Workshop

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from benchmarks.detection_source import Pictures, open_all
-from benchmarks.official import metric_name, official_prompt, undefined, within
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, official_prompt, undefined, within
 from benchmarks.t2i_compbench.attributes import attribute_questions, attribute_score
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored

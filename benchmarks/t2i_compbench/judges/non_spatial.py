@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.detection_source import Pictures, open_all
-from benchmarks.official import metric_name, official_prompt, within
-from benchmarks.semantics import Semantics
+from benchmarks.semantics import Semantics, metric_name, official_prompt, within
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.protocols import Encoder, LooksAt, Workshop

@@ -14,9 +14,8 @@ from pathlib import Path
 from pydantic import Field
 
 from benchmarks.detection_source import DetectionSource
-from benchmarks.official import metric_name, undefined, within
 from benchmarks.pixels import PixelBox, PixelDetection
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, undefined, within
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import object_remarks
 from benchmarks.t2i_compbench.labels import PEOPLE, find_all, fits_in_part, seen_in

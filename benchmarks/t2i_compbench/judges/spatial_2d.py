@@ -9,8 +9,7 @@ from functools import partial
 from pydantic import Field
 
 from benchmarks.detection_source import DetectionSource
-from benchmarks.official import metric_name, official_prompt, undefined, within
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, official_prompt, undefined, within
 from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.labels import PEOPLE, fits_exactly, seen_in
 from benchmarks.t2i_compbench.spatial_2d import SpatialScore, score_2d

@@ -18,9 +18,8 @@ from PIL import Image
 from pydantic import Field
 
 from benchmarks.detection_source import DetectionSource, Pictures, open_all
-from benchmarks.official import metric_name, undefined, within
 from benchmarks.pixels import PixelBox, PixelDetection
-from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, undefined, within
 from benchmarks.t2i_compbench.frame import iou, unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import (
     Objects,

@@ -10,8 +10,7 @@ from PIL import Image
 from pydantic import Field
 
 from benchmarks.detection_source import DetectionSource, open_all
-from benchmarks.official import metric_name, official_prompt, within
-from benchmarks.semantics import Semantics
+from benchmarks.semantics import Semantics, metric_name, official_prompt, within
 from benchmarks.t2i_compbench.complex_prompts import PARTS, ComplexKinds, Part, complex_score, cosine_text, read_kinds
 from benchmarks.t2i_compbench.judges.blip_vqa import attribute_outcomes
 from benchmarks.t2i_compbench.judges.non_spatial import cosine_outcomes
