@@ -1,4 +1,4 @@
-"""An audit of judges: cases with known answers, in seven parts, and a report card with a grade per part.
+"""An audit of judges: cases with known answers, in eight parts, and a report card with a grade per part.
 
     spatial       plans whose relation is true, false or ambiguous by construction; drawn against written boxes
     metamorphic   changes that must turn the verdict, and changes that must not touch it
@@ -6,6 +6,7 @@
     grounding     scenes and composed pictures with known boxes; phantoms; coordinate frames
     prompt-image  one picture under its true prompt and under three false ones
     questions     one question about a picture, with the answer that is right and with one that is wrong
+    attacks       pictures of something else, with writing, copies, frames, colours, bad files; blank ones
     robustness    orders, flattery, other files, the same sample again; and the share unscored in every part
 
 Departure from what people call a benchmark: nothing here says how good a judge is on real pictures, only that
@@ -21,7 +22,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.audit import grounding, metamorphic, prompt_image, questions, robustness, semantic, spatial
+from benchmarks.audit import attacks, grounding, metamorphic, prompt_image, questions, robustness, semantic, spatial
 from benchmarks.audit.card import Card, grade_run
 from benchmarks.audit.cases import SUITE, Looks, Planned, plan_part
 from benchmarks.audit.examined import VARIANT, VARIANT_SETTINGS, Examined
@@ -34,10 +35,11 @@ from gotr1_eval.runs.store import save_image
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet
 
-VERSION = 1
+VERSION = 2
 """Counted up whenever a sample of the plan, or a known answer, changes."""
 PARTS = (
-    spatial.PART, metamorphic.PART, semantic.PART, grounding.PART, prompt_image.PART, questions.PART, robustness.PART,
+    spatial.PART, metamorphic.PART, semantic.PART, grounding.PART, prompt_image.PART, questions.PART, attacks.PART,
+    robustness.PART,
 )  # fmt: skip
 SIZES: Mapping[str, int] = {"small": 8, "medium": 40, "large": 160}
 """Cases of each part for each kind of judge."""

@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.audit.card import GRADES, Card, PartResult, card_json
+from benchmarks.audit.trust import trust
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
 
 
 def write_card(cards: Sequence[Card], folder: Path, *, size: str, seed: int) -> Path:
     """Write audit.json and audit.html, and return where the page is."""
-    content = {"size": size, "seed": seed, "cards": card_json(cards)}
+    content = {"size": size, "seed": seed, "cards": cards_json(cards)}
     write_atomically(folder / "audit.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     path = folder / "audit.html"
     write_atomically(path, render_card(cards, size=size, seed=seed))
     return path
+
+
+def cards_json(cards: Sequence[Card]) -> list[dict[str, Json]]:
+    """The cards, each with what it says of training."""
+    return [row | {"training": trust(card).json()} for card, row in zip(cards, card_json(cards), strict=True)]
 
 
 def render_card(cards: Sequence[Card], *, size: str, seed: int) -> str:
@@ -34,7 +40,7 @@ def render_card(cards: Sequence[Card], *, size: str, seed: int) -> str:
     )
     rows = list(zip(*(card.parts for card in cards), strict=True))
     return environment.get_template("card.html").render(
-        cards=cards, rows=rows, size=size, seed=seed, grades=GRADES, measure_lines=measure_lines
+        cards=cards, rows=rows, size=size, seed=seed, grades=GRADES, measure_lines=measure_lines, trust=trust
     )
 
 

@@ -6,12 +6,9 @@ Order is all that counts, so that judges on any scale (cosines too) can be held 
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from benchmarks.audit.cases import Case, Check, Looks, Part, Variant, higher
-from benchmarks.audit.scenes import PLAIN_COLOURS, Scenery, painted, scenery
-from gotr1_eval.shapes.scene import SHAPES
-from gotr1_eval.shapes.statements import Stated, Statement, write_prompt
+from benchmarks.audit.scenes import Scenery, painted, scenery, unrelated
 
 
 def make(seed: str, count: int) -> list[Case]:
@@ -25,23 +22,11 @@ def _case(base: Scenery, rng: random.Random) -> Case:
         "true": base.prompt,
         "attributes swapped": base.recoloured().prompt,
         "relation swapped": base.opposite().prompt,
-        "unrelated": _unrelated(base, rng),
+        "unrelated": unrelated(base, rng).prompt,
     }
     picture = painted(base.scene)
     variants = {role: Variant(prompt=prompt, picture=picture) for role, prompt in prompts.items()}
     return Case(Looks.PICTURE, variants, {"relation": base.relation.value})
-
-
-def _unrelated(base: Scenery, rng: random.Random) -> str:
-    """A request in the same words for objects of other shapes and other colours."""
-    kinds = [group.kind for group in base.statement.groups]
-    shapes = rng.sample([shape for shape in SHAPES if shape not in {kind.shape for kind in kinds}], 2)
-    colours = rng.sample([colour for colour in PLAIN_COLOURS if colour not in {kind.colour for kind in kinds}], 2)
-    others = (
-        Stated(replace(kind, shape=shape, colour=colour))
-        for kind, shape, colour in zip(kinds, shapes, colours, strict=True)
-    )
-    return write_prompt(Statement(tuple(others), base.relation))
 
 
 PART = Part(

@@ -68,7 +68,23 @@ def scenery(rng: random.Random, relation: Relation | None = None) -> Scenery:
     """Two objects of different shapes and colours; nothing in the row that is kept for writing."""
     shapes, colours = rng.sample(SHAPES, 2), rng.sample(PLAIN_COLOURS, 2)
     kinds = tuple(Stated(Kind(shape, colour)) for shape, colour in zip(shapes, colours, strict=True))
-    statement = Statement(kinds, relation or rng.choice(list(OPPOSITE)))
+    return fulfilled(Statement(kinds, relation or rng.choice(list(OPPOSITE))), rng)
+
+
+def unrelated(base: Scenery, rng: random.Random) -> Scenery:
+    """A request in the same words for objects of other shapes and other colours, and a scene that fulfils it."""
+    kinds = [group.kind for group in base.statement.groups]
+    shapes = rng.sample([shape for shape in SHAPES if shape not in {kind.shape for kind in kinds}], 2)
+    colours = rng.sample([colour for colour in PLAIN_COLOURS if colour not in {kind.colour for kind in kinds}], 2)
+    others = (
+        Stated(replace(kind, shape=shape, colour=colour))
+        for kind, shape, colour in zip(kinds, shapes, colours, strict=True)
+    )
+    return fulfilled(Statement(tuple(others), base.relation), rng)
+
+
+def fulfilled(statement: Statement, rng: random.Random) -> Scenery:
+    """A scene that fulfils the statement, with nothing in the row that is kept for writing."""
     while True:
         scene = scene_for(statement, rng)
         if all(placed.box.y1 >= 1 - WRITING_ROW and placed.box.y2 <= WRITING_ROW for placed in scene.objects):

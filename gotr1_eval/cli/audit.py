@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.audit.card import Card, PartResult, card_json
-from benchmarks.audit.page import measure_lines
+from benchmarks.audit.card import Card, PartResult
+from benchmarks.audit.page import cards_json, measure_lines
+from benchmarks.audit.trust import trust
 from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Tile, judge_model_spec
 from gotr1_eval.cli.terminal import out
 from gotr1_eval.core.errors import RunError, UsageError
@@ -102,7 +103,7 @@ COLOURS = {"A": "green", "B": "green", "C": "yellow", "D": "yellow", "F": "red"}
 def show_cards(cards: Sequence[Card], *, as_json: bool) -> None:
     """Parts down, judges across; below, the checks that went wrong and what was measured."""
     if as_json:
-        out.print(json.dumps(card_json(cards), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        out.print(json.dumps(cards_json(cards), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("part")
@@ -114,6 +115,7 @@ def show_cards(cards: Sequence[Card], *, as_json: bool) -> None:
     for card in cards:
         for part in card.parts:
             _show_details(card, part)
+        out.print(f"{card.judge}: can it be trained on? {trust(card)}", markup=False, soft_wrap=True)
 
 
 def _cell(part: PartResult) -> Text:

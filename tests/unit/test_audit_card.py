@@ -22,7 +22,7 @@ from benchmarks.audit.measures import (
     grounding_measures,
     spatial_measures,
 )
-from benchmarks.audit.page import render_card, write_card
+from benchmarks.audit.page import cards_json, render_card, write_card
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
@@ -214,7 +214,7 @@ def test_names_on_the_page_are_escaped(tmp_path: Path):
     page = write_card(cards, tmp_path / "run", size="small", seed=0).read_text(encoding="utf-8")
     assert "<script" not in page
     assert "http://" not in page
-    assert json.loads((tmp_path / "run/audit.json").read_text(encoding="utf-8"))["cards"] == card_json(cards)
+    assert json.loads((tmp_path / "run/audit.json").read_text(encoding="utf-8"))["cards"] == cards_json(cards)
 
 
 def test_the_command_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

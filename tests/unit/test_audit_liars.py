@@ -36,9 +36,9 @@ HONEST: Mapping[Looks, Mapping[str, object]] = {
 ASKED = {
     Looks.PROSE: {"semantic", "robustness"},
     Looks.PLAN: {"spatial", "metamorphic", "robustness"},
-    Looks.GROUNDING: {"metamorphic", "grounding", "robustness"},
-    Looks.PICTURE: {"metamorphic", "prompt-image", "robustness"},
-    Looks.QUESTIONS: {"questions", "robustness"},
+    Looks.GROUNDING: {"metamorphic", "grounding", "attacks", "robustness"},
+    Looks.PICTURE: {"metamorphic", "prompt-image", "attacks", "robustness"},
+    Looks.QUESTIONS: {"questions", "attacks", "robustness"},
 }
 BLIND = (Looks.PLAN, Looks.GROUNDING, Looks.PICTURE)
 """The kinds of judge that have positions to be blind to."""
