@@ -69,8 +69,8 @@ class OtherProcess:
 def work_side_by_side(count: int, work: Work) -> int:
     """Have so many processes do the same work until this one is told to stop (Ctrl-C, SIGTERM).
 
-    One that ends by itself after it was ready is begun anew. Where CUDA_VISIBLE_DEVICES lists devices, each process
-    sees one of them, in turn.
+    The first one begins alone, so that what is wrong with all of them is said once. One that ends by itself after it
+    was ready is begun anew. Where CUDA_VISIBLE_DEVICES lists devices, each process sees one of them, in turn.
 
     Args:
         work: can be pickled.
@@ -93,14 +93,16 @@ def work_side_by_side(count: int, work: Work) -> int:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
-    workers = [begin(number) for number in range(count)]
+    workers = [begin(0)]
     try:
+        connection.wait([workers[0][0].sentinel, workers[0][1]])
+        workers += [begin(number) for number in range(1, count) if workers[0][0].is_alive()]
         while True:
             ended = connection.wait([process.sentinel for process, _ in workers])
             for number, (process, ready) in enumerate(workers):
                 if process.sentinel in ended:
                     process.join()
-                    if not ready.poll():
+                    if not _was_ready(ready):
                         return process.exitcode or 1
                     print(f"{process.name} ended with {process.exitcode} and is begun anew", file=sys.stderr)  # noqa: T201
                     workers[number] = begin(number)
@@ -112,6 +114,14 @@ def work_side_by_side(count: int, work: Work) -> int:
             process.terminate()
         for process, _ in workers:
             process.join()
+
+
+def _was_ready(ready: Connection) -> bool:
+    """Whether a process that has ended said so before."""
+    try:
+        return bool(ready.poll() and ready.recv())
+    except EOFError:
+        return False
 
 
 def _work(work: Work, number: int, ready: Connection, device: str | None) -> None:

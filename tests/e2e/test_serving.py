@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from rewards.adapters.reward_client import RewardClient
+from tests.command_line import start_process
 from tests.unit.test_reward_server import CHAIN
 
 pytestmark = pytest.mark.slow
@@ -102,3 +103,10 @@ def test_a_worker_that_dies_is_begun_anew_and_all_end_together(server: tuple[sub
     assert not [worker for worker in now if Path(f"/proc/{worker}").exists()]
     with pytest.raises(OSError, match="refused"):
         asked(address)
+
+
+def test_workers_that_cannot_begin_say_why_once(tmp_path: Path):
+    done = start_process("serve", "--judges", "nonesuch", "--workers", "2", "--port", "0", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("nonesuch") == 1, done.stderr
+    assert "begun anew" not in done.stderr

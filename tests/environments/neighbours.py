@@ -27,7 +27,7 @@ def main() -> None:
         other = sorted(name for name in found if name == "torch" or name.lower().startswith("nvidia"))
         assert not other, f"{neighbour}: pip would replace torch: {', '.join(other)}"
         shown = (f"{name} {found[name]}" for name in found if name.replace("-", "_") in SHOWN)
-        print(f"{neighbour}: {len(found)} packages, among them {', '.join(shown)}")
+        print(f"{neighbour}: {len(found)} packages, among them {', '.join(shown)}", flush=True)
 
 
 if __name__ == "__main__":
