@@ -45,6 +45,7 @@ from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.files.jsonl import append_rows, read_rows
+from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
 from training.accelerating import computing, fail_together, start_accelerator
@@ -145,6 +146,7 @@ class GrpoTrainer:
         self.micro_batch = settings.micro_batch
         self.spreads: list[float] = []
 
+    @ieee_float32()
     def train(self) -> int:
         """Run until the last step or until `stopping` is set; returns the number of steps done.
 

@@ -8,6 +8,7 @@ from accelerate.utils import gather_object
 
 from gotr1_eval.core.errors import GotR1Error, UsageError
 from gotr1_eval.files.jsonl import append_rows
+from gotr1_eval.models.local_model import ieee_float32
 from training import run_checkpoints as checkpoints
 from training.accelerating import fail_together, start_accelerator
 from training.metrics import Report
@@ -69,6 +70,7 @@ class SftTrainer:
         self.stopping = False
         self.done = self.saved = 0
 
+    @ieee_float32()
     def train(self) -> int:
         """Run until the last step or until `stopping` is set; returns the number of steps done.
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -27,13 +27,11 @@ SMALL = 20_000_000
 def choose_device(name: str) -> torch.device:
     """The device that a setting names; `auto` is a GPU if there is one.
 
-    The first, or of processes that accelerate or torchrun started on a machine (LOCAL_RANK) each another. From here on
-    what is called float32 is IEEE float32: TF32, of ten bits, which cuDNN's convolutions take by default, is off.
+    The first, or of processes that accelerate or torchrun started on a machine (LOCAL_RANK) each another.
 
     Raises:
         UsageError: torch knows no such device, or there are fewer GPUs.
     """
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
@@ -77,6 +75,39 @@ def compute_dtype(weight: Tensor) -> torch.dtype:
 def without_autocast(device: str) -> AbstractContextManager[Any]:
     """Everything in the type that it has; the meta device knows no autocast."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
+@contextmanager
+def ieee_float32() -> Iterator[None]:
+    """What is called float32 is IEEE float32 inside: TF32, of ten bits, which cuDNN's convolutions take, is off.
+
+    Outside it stays as it was: rewards also run in the process of somebody else's trainer.
+    """
+    switches = _tf32_switches()
+    before = [getattr(where, name) for where, name, _ in switches]
+    for where, name, off in switches:
+        setattr(where, name, off)
+    try:
+        yield
+    finally:
+        for (where, name, _), value in zip(switches, before, strict=True):
+            setattr(where, name, value)
+
+
+def _tf32_switches() -> list[tuple[Any, str, object]]:
+    """Where TF32 is switched, and the value that switches it off.
+
+    torch from 2.9 on has new switches and refuses to mix them with the old ones: where the process has set the new
+    ones, reading an old one is an error.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
+    old: list[tuple[Any, str, object]] = [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
+    try:
+        for where, name, _ in old:
+            getattr(where, name)
+    except RuntimeError:
+        return [(where, "fp32_precision", "ieee") for where in (matmul, cudnn.conv, cudnn.rnn)]
+    return old
 
 
 @contextmanager
@@ -168,7 +199,7 @@ class LocalModel(ABC, Generic[Loaded]):
     def _running(self) -> Iterator[None]:
         """Without gradients, on as many threads as pay."""
         parameters = sum(parameter.numel() for parameter in self._network.parameters())
-        with fitting_threads(parameters), torch.inference_mode():
+        with fitting_threads(parameters), ieee_float32(), torch.inference_mode():
             yield
 
     def _in_batches(self, items: Sequence[Item], run: Callable[[Sequence[Item]], Sequence[Result]]) -> list[Result]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -15,7 +17,6 @@ from gotr1_eval.models.janus.adapters import with_adapters
 from gotr1_eval.models.janus.decoder import Decoder, KVCache
 from gotr1_eval.models.janus.fused import fused_layer, prepare_language_model
 from gotr1_eval.models.janus.heads import float32_head
-from gotr1_eval.models.local_model import choose_device
 from tests.grpo_runs import trainer
 from tests.perf.decode_calls import add_adapters, calls_of_a_step, meta_model
 from tests.tiny_models import loaded_random
@@ -205,11 +206,45 @@ def test_full_training_in_bfloat16_moves_float32_weights(tmp_path):
     assert 0 < largest < 2e-5, "steps that bfloat16 weights would round away"
 
 
-def test_tf32_is_off_once_a_device_is_chosen():
-    torch.backends.cudnn.allow_tf32 = True
-    choose_device("cpu")
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+_SWITCHES = """
+import torch
+from gotr1_eval.models.local_model import ieee_float32
+{host}
+kinds = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+state = lambda: [kind.fp32_precision == "tf32" for kind in kinds]
+before = state()
+with ieee_float32():
+    assert state() == [False, False], state()
+assert state() == before, (before, state())
+assert before == {before}, before
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "before"),
+    [
+        ("", [False, True]),
+        ("torch.set_float32_matmul_precision('high')", [True, True]),
+        ("torch.backends.cuda.matmul.fp32_precision = torch.backends.cudnn.conv.fp32_precision = 'tf32'", [True, True]),
+    ],
+    ids=["torch's defaults", "old switches", "new switches"],
+)
+def test_tf32_is_off_inside_and_as_it_was_outside(host: str, before: list[bool]):
+    """In a process of its own: switches of another process are nobody's business here."""
+    script = _SWITCHES.format(host=host, before=before)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_training_and_judging_are_in_ieee_float32(tmp_path, monkeypatch):
+    switches = torch.backends.cudnn.conv
+    before = switches.fp32_precision
+    one = trainer(tmp_path, steps=1)
+    seen, step = [], one.step
+    one.step = lambda number: seen.append(switches.fp32_precision) or step(number)
+    one.train()
+    assert before not in seen
+    assert switches.fp32_precision == before
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from gotr1_eval.models.janus.loading import (
 )
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
-from gotr1_eval.models.local_model import choose_device, fitting_threads, in_batches
+from gotr1_eval.models.local_model import choose_device, fitting_threads, ieee_float32, in_batches
 from gotr1_eval.models.sampled_sequences import SampledChain
 from gotr1_eval.settings import Settings as StrictSettings
 
@@ -114,7 +114,7 @@ class JanusGenerator:
             raise UsageError(f"as many seeds as prompts are needed, got {len(seeds)} for {len(prompts)}")
         if not prompts:
             return []
-        with fitting_threads(self.checkpoint.model.num_parameters()):
+        with fitting_threads(self.checkpoint.model.num_parameters()), ieee_float32():
             parts = in_batches(list(zip(prompts, seeds, strict=True)), len(prompts), self._generate, self.name)
         return [sample for part in parts for sample in part]
 
