@@ -130,14 +130,29 @@ def _missing_weights(suite: Suite) -> list[str]:
 
 
 def show_benchmarks() -> None:
-    """Print the table."""
+    """Print the table, and below it what is missing here; no name and no option is broken at 80 columns."""
+    found = listed_benchmarks(Builder())
+    rows = [
+        (
+            one.name,
+            f"{'?' if one.prompts is None else format(one.prompts, ',')} x {one.pictures}",
+            one.judged_by,
+            "?" if one.calls is None else f"{one.calls:.1f}".removesuffix(".0"),
+            one.licence or "-",
+        )
+        for one in found
+    ]
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("benchmark", "prompts", "judged by", "calls a picture", "licence", "missing here"):
-        grid.add_column(heading, overflow="fold")
-    for one in listed_benchmarks(Builder()):
-        prompts = f"{'?' if one.prompts is None else format(one.prompts, ',')} x {one.pictures}"
-        calls = "?" if one.calls is None else f"{one.calls:.1f}".removesuffix(".0")
-        missing = ", ".join(one.missing) or "-"
-        grid.add_row(*map(Text, (one.name, prompts, one.judged_by, calls, one.licence or "-", missing)))
+    for place, heading in enumerate(("benchmark", "prompts", "judged by", "calls", "licence")):
+        words = [word for row in rows for word in ([row[place]] if place < 2 else row[place].split())]
+        grid.add_column(heading, overflow="fold", min_width=max(map(len, [heading, *words])))
+    for row in rows:
+        grid.add_row(*map(Text, row))
     out.print(grid)
-    out.print("? is known once the prompts are fetched; files of the hub come when they are first used.", markup=False)
+    notes = "calls: questions to a model, a picture. ?: known once the prompts are fetched. (hub): comes at first use."
+    out.print(notes, style="dim", markup=False, soft_wrap=True)
+    if any(one.missing for one in found):
+        out.print("\nmissing here", style="bold")
+    for one in found:
+        if one.missing:
+            out.print(f"{one.name}: {', '.join(one.missing)}", markup=False, soft_wrap=True)

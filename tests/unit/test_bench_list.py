@@ -67,7 +67,17 @@ def test_the_command_needs_no_suite(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setattr(bench_list, "listed_benchmarks", lambda builder: [one])
     monkeypatch.setattr(bench_list.out, "width", 200)
     assert run(["bench", "--list"]) == 0
-    heading, row, note = capsys.readouterr().out.splitlines()
-    assert row.split() == ["mine", "?", "x", "4", "--ocr", "1.2", "MIT", "a", "file"]
-    assert "missing here" in heading
-    assert note.startswith("? is known once")
+    _, row, note, _, heading, missing = capsys.readouterr().out.splitlines()
+    assert row.split() == ["mine", "?", "x", "4", "--ocr", "1.2", "MIT"]
+    assert (heading, missing) == ("missing here", "mine: a file")
+    assert "?: known once" in note
+
+
+def test_80_columns_break_no_name_and_no_option(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bench_list.out, "width", 80)
+    assert run(["bench", "--list"]) == 0
+    table = capsys.readouterr().out.split("calls: questions")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    for one in listed_benchmarks(Builder()):
+        assert one.name in table
+        assert all(option in table for option in one.judged_by.split())
