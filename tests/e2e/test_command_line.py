@@ -70,8 +70,8 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]):
 def test_listing(tmp_path: Path):
     done = start("list", "--json", cwd=tmp_path)
     listed = json.loads(done.stdout)
-    kinds = "judges models detectors encoders ocr reward-models yes-no depth phrases generators suites rewards"
-    assert set(listed) == set(kinds.split())
+    kinds = "judges models detectors encoders ocr reward-models yes-no depth phrases suites rewards"
+    assert set(listed) == {*kinds.split(), "generators", "generators-can"}
     assert "t2i-compbench" in listed["suites"]
     assert_one_line(start("list", "juges", cwd=tmp_path), "did you mean 'judges'")
 

@@ -70,6 +70,7 @@ class NoPictures:
     """A painter of nothing: the judges of these tests are scripted."""
 
     name = fingerprint = "nobody"
+    independent = True
 
     def fitting_tile(self, most: int) -> int:
         return most

@@ -117,6 +117,7 @@ def test_the_audit_tells_answerers_from_liars(tmp_path: Path):
     assert {name: part.grade for name, part in graded["honest"].items() if not part.why_not} == {
         "questions": "A",
         "robustness": "A",
+        "attacks": "A",
     }
     for name, right in (("yes", TRUE), ("no", FALSE)):
         rates = {check.name.partition(":")[0]: check.rate for check in graded[name]["questions"].checks}
