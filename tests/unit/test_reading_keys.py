@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from gotr1_eval.core.reading import UnreadableReply, read_boxes, read_score, read_scores
+from gotr1_eval.core.reading import UnreadableReply, read_boxes, read_score, read_score_list, read_scores
+from gotr1_eval.core.reading.prose import MOST_DECLARATIONS
 
 GRID = (1000.0, 1000.0)
 BOX = [100, 200, 300, 400]
@@ -223,3 +224,44 @@ def test_a_list_of_one_is_its_number():
 
 def test_zero_has_no_sign():
     assert str(score('{"score": -0.0}')) == "0.0"
+
+
+@pytest.mark.parametrize("heading", ["Score", "Mark", "Value", "Points", "Rating"])
+def test_a_table_has_a_column_of_scores(heading: str):
+    """Beside a column of other numbers; two rows that differ are no answer."""
+    head = f"| Criterion | Weight | {heading} |\n|---|---|---|\n"
+    assert score(f"{head}| Score | 2 | 8 |") == 8
+    assert score(f"{head}| Score | 2 | 8 |\n| Score | 2 | 5 |") is None
+    both = {"completeness": 8, "clarity": 9}
+    assert marks(f"{head}| Completeness | 2 | 8 |\n| Clarity | 3 | 9 |") == both
+    assert marks(f"Completeness: 8\nClarity: 9\n\n{head}| Completeness | 2 | 8 |") == both
+    assert marks(f"Completeness: 8\nClarity: 9\n\n{head}| Completeness | 2 | 3 |") is None
+
+
+def test_scores_under_headings():
+    """A verdict on the whole beside them is no mark of one; a heading that comes twice says nothing."""
+    both = {"completeness": 8, "clarity": 9}
+    for word in ("Score", "Rating"):
+        assert marks(f"## Completeness\n{word}: 8\n## Clarity\n{word}: 9") == both
+    assert marks("Completeness: 8\nClarity: 9\nI would rate this 3 out of 10.") == both
+    assert marks("## Completeness\nScore: 8\n## Clarity\nScore: 9\n## Clarity\nScore: 3") is None
+    assert marks("## Completeness\nScore: 8\n## Beauty\nScore: 9") is None
+
+
+def test_a_list_is_one_closed_list():
+    def found(text: str) -> list[float] | None:
+        try:
+            return read_score_list(text, count=2, low=0, high=10)
+        except UnreadableReply:
+            return None
+
+    assert found('{"score": [8, 7]}') == [8, 7]
+    assert found('{"score": [8, 7], "score": [8, 7]}') is None
+    assert found('{"score": [8, 7') is None
+    assert found('{"score": [8, 7, 6]}') is None
+    assert found('{"score": ["8", 7]}') is None
+
+
+def test_an_answer_may_repeat_itself_a_while():
+    assert score('{"score": 8}\n' * (MOST_DECLARATIONS + 1)) == 8
+    assert score('{"score": 8}\n' * (MOST_DECLARATIONS + 2)) is None
