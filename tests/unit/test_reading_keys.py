@@ -265,3 +265,75 @@ def test_a_list_is_one_closed_list():
 def test_an_answer_may_repeat_itself_a_while():
     assert score('{"score": 8}\n' * (MOST_DECLARATIONS + 1)) == 8
     assert score('{"score": 8}\n' * (MOST_DECLARATIONS + 2)) is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["rating", "grade", "评分", "得分", "分数", "打分", "总分", "評分", "スコア", "評価", "점수", "평점", "Bewertung",
+     "Punktzahl", "Puntuación", "Pontuação", "Punteggio", "оценка"],
+)  # fmt: skip
+def test_a_score_goes_by_other_names(word: str):
+    assert score(f"{word}: 8") == 8
+    assert score(f"{word}: 8\n{word}: 3") is None
+    assert score(f"{word.upper()}: 8") == 8
+
+
+@pytest.mark.parametrize(
+    "language",
+    ["", "json", "json5", "jsonc", "text", "txt", "markdown", "md", "yaml", "plaintext", "xml", "html", "answer",
+     "output", "JSON"],
+)  # fmt: skip
+def test_a_fence_of_data_is_no_code(language: str):
+    """Among other words; an object alone in a fence is an answer in any language."""
+    assert score(f'```{language}\nHere it is: {{"score": 8}}\n```') == 8
+    assert score(f"```{language}\nScore: 8\n```") == 8
+    assert score('```python\nresult = {"score": 8}\n```') is None
+    assert score('```python\n{"score": 8}\nprint(result)\n```') is None
+    assert score("```python\nScore: 8\n```") is None
+    assert score('```python\n{"score": 8}\n```') == 8
+
+
+@pytest.mark.parametrize("tag", ["answer", "score", "rating", "result", "final", "output", "response", "conclusion"])
+def test_a_number_alone_may_stand_in_a_tag(tag: str):
+    assert score(f"<{tag}>8</{tag}>") == 8
+    assert score(f"<{tag}>8</{tag}> or <{tag}>3</{tag}>") is None
+
+
+def test_a_number_alone_is_a_short_answer():
+    """Two hundred characters are the most of it; boxed counts where no name was asked for beside others."""
+    assert score("**8**") == 8
+    assert score(" 8 / 10. ") == 8
+    assert score("8" + " " * 199) == 8
+    assert score("8 apples") is None
+    assert score("\\boxed{8}") == 8
+    assert score("<|begin_of_box|>8<|end_of_box|>") == 8
+    assert marks("\\boxed{8}") is None
+
+
+@pytest.mark.parametrize("heading", ["Meaning", "Description", "Definition", "Label"])
+def test_a_table_of_meanings_is_a_rubric(heading: str):
+    assert score(f"| Score | {heading} |\n|---|---|\n| 8 | good |") is None
+    assert score("| Score | Remark |\n|---|---|\n| 8 | good |") == 8
+
+
+@pytest.mark.parametrize("row", ["Overall", "Total", "Final", "Final score", "**Overall** (of 10)", "`Total`"])
+def test_a_table_may_end_in_its_sum(row: str):
+    table = f"| Criterion | Score |\n|:--|--:|\n| Colour | 3 |\n| {row} | 8 |"
+    assert score(table) == 8
+    assert score(table.replace(row, "Layout")) is None
+    assert score(f"{table} | 9 |") is None, "a row of another length is none of the table's"
+
+
+def test_a_table_is_made_of_lines_that_are_not_endless():
+    row = "| Score | 8 | " + "x" * 1983 + " |"
+    assert len(row) == 1999
+    head = "| Criterion | Score | Reason |\n|---|---|---|\n"
+    assert score(head + row) == 8
+    assert score(head + row.replace("x |", "xx |")) is None
+
+
+def test_lines_that_follow_each_other_share_what_is_said_before_them():
+    quoted = "The sign says:\nScore: 9\nScore: 3\n\nScore: 8"
+    assert score(quoted) in (8, None)
+    assert score("Score: 8\n" * MOST_DECLARATIONS) == 8
+    assert score("Score: 8\n" * (MOST_DECLARATIONS + 1)) is None

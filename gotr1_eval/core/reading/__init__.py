@@ -26,7 +26,7 @@ from gotr1_eval.core.reading.boxes import read_boxes
 from gotr1_eval.core.reading.reply import UnreadableReply
 from gotr1_eval.core.reading.scores import read_score, read_score_list, read_scores
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Counted up whenever an answer would be read differently; part of every judge's fingerprint."""
 
 __all__ = [

@@ -142,7 +142,8 @@ def agreed_in_prose(text: str, found: Sequence[Declared], *, low: float, high: f
     values = [one.value(low=low, high=high) for one in found]
     first = next(place for place in range(len(values)) if all(value == values[-1] for value in values[place:]))
     if first:
-        between = text[found[first - 1].end : found[first].start]
+        # "</final> or <final>" announces nothing: what a tag is called is no word of the answer.
+        between = _TAG.sub(" ", text[found[first - 1].end : found[first].start])
         if not (found[first].final or announces_correction(between)):
             raise UnreadableReply(f"The answer gives several different scores: {sorted(set(values))[:5]}.")
     return values[-1]
@@ -242,9 +243,11 @@ def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: 
         names: the score's names, as `name_of` writes them.
         columns: of what other columns hold scores, where several stand in a row.
     """
-    header, rows = [_heading(cell) for cell in table[0]], [row for row in table[1:] if len(row) == len(table[0])]
+    header, rows = [_heading(cell) for cell in table[0]], table[1:]
     if {"meaning", "description", "definition", "label"} & set(header):
         return []
+    if any(len(row) != len(header) for row in rows):
+        return []  # without the odd row another would seem to be the only one
     named = [row for row in rows if _heading(row[0]) in names]
     if not named and len(rows) == 1:
         return [cell for title, cell in zip(header, rows[0], strict=True) if title in names]
