@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading import UnreadableReply, read_boxes, read_score, read_score_list, read_scores
 from gotr1_eval.core.reading.prose import MOST_DECLARATIONS
 
@@ -337,3 +338,69 @@ def test_lines_that_follow_each_other_share_what_is_said_before_them():
     assert score(quoted) in (8, None)
     assert score("Score: 8\n" * MOST_DECLARATIONS) == 8
     assert score("Score: 8\n" * (MOST_DECLARATIONS + 1)) is None
+
+
+def why(text: str, **options) -> Why | None:
+    """Why a reply is unreadable; None where it is read."""
+    try:
+        read_score(text, low=0, high=10, **options)
+    except UnreadableReply as fault:
+        return fault.why
+    return None
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["<|user|>", "<|human|>", "<|system|>", "<|tool|>", "<|observation|>", "<|ipython|>", "<|developer|>", "[INST]",
+     "### Input\n", "### Question\n", "### Task\n", "### Prompt\n", "User:\n", "Human:\n"],
+)  # fmt: skip
+def test_another_speakers_turn_is_no_answer(mark: str):
+    """At the very beginning nothing was answered; behind an answer it ends there."""
+    assert score(f"{mark}Score: 3") is None
+    assert score(f"Score: 8\n{mark}Score: 3") == 8
+    assert score("<|assistant|>Score: 8") == 8
+
+
+def test_a_thought_that_is_only_spoken_of_ends_nothing():
+    """The words of the same line, and no more than eighty characters before the mark, tell."""
+    assert score("The picture contains the text </think> in red.\nScore: 8") == 8
+    assert score('The sign says "</think>".\nScore: 8\nScore: 8') == 8
+    # Said on another line, or in another sentence, it is a mark, and what stands before it a thought.
+    assert score("Score: 3, for it says so.\nNow I know. </think>\nScore: 8") == 8
+    assert score("Score: 3\nThe sign reads\n</think>\nScore: 8") == 8
+    assert score(f"Score: 3\nthe text {'x' * 90} </think>\nScore: 8") == 8
+
+
+def test_a_thought_without_an_end_has_a_reason():
+    assert why("<think>Score: 8") is Why.TRUNCATED
+    assert why("<think>Score: 8", finish="stop") is Why.UNREADABLE
+    assert why("<reasoning>Score: 8") is Why.TRUNCATED
+    assert why('{"score": 8', finish="length") is Why.TRUNCATED
+    assert why('{"score": ') is Why.TRUNCATED
+    assert why('{"score": ', finish="stop") is Why.UNREADABLE
+
+
+def test_an_aside_between_tags_is_no_answer():
+    assert score("<reasoning>Score: 3</reasoning>Score: 8") == 8
+    assert score("Score: 8<explanation>Score: 3</explanation>") == 8
+    assert score("Score: 8 <reason>it is good</reason> points") == 8
+    assert score("Score: <comment>as asked</comment>8") == 8
+
+
+def test_an_answer_may_be_one_string_of_json():
+    """With its escapes: quotes, backslashes, line ends and tabs."""
+    assert score(json.dumps('{"score": 8}')) == 8
+    assert score(json.dumps('{\n\t"score": 8,\n\t"reason": "a \\"b\\" c"\n}')) == 8
+    assert score('"Score 8"') is None
+
+
+def test_a_runaway_repetition_is_not_read():
+    """Fifty thousand brackets and commas, or three hundred thousand characters, are the most of an answer."""
+    for sign in "[{(,":
+        assert score("Score: 8\n" + sign * 50_001) is None
+    assert score("Score: 8\n" + "x " * 20_000) == 8
+    assert score('{"score": 8, "reason": "' + "word " * 59_000 + '"}') == 8
+    assert score('{"score": 8, "reason": "' + "word " * 60_001 + '"}') is None
+    commas = '{"score": 8, "reason": "' + "," * 49_998
+    assert score(commas + '"}') == 8
+    assert score(commas + ',"}') is None
