@@ -37,13 +37,9 @@ def score_samples(samples: Sequence[Sample], judges: Sequence[Judge]) -> dict[st
     Raises:
         UsageError: two judges of one name, or one that lacks a field of the protocol.
     """
-    for judge in judges:
-        check_offers(judge, Judge, f"judge {type(judge).__name__}")
-    names = [judge.name for judge in judges]
-    if len(set(names)) < len(names):
-        raise UsageError(f"every judge must be asked once, got {', '.join(names)}")
-    rows = RewardSet({judge.name: judge for judge in judges}).judge(samples)
-    return {name: [row[name] for row in rows] for name in names}
+    named = _by_name(judges)
+    rows = RewardSet(named).judge(samples)
+    return {name: [row[name] for row in rows] for name in named}
 
 
 def score_images(
@@ -127,13 +123,24 @@ def _reward_set(judges: str | Sequence[str | Judge], judge_model: str | Mapping[
     model = read_judge_model(judge_model) if isinstance(judge_model, str) else judge_model
     if isinstance(judges, str):
         return builder.reward_set(judges, model)
-    live = _live_judges(builder, judges, model)
-    for judge in live:
+    named = _by_name(_live_judges(builder, judges, model))
+    if not named:
+        raise UsageError("every judge must be asked once, got none")
+    return RewardSet(named)
+
+
+def _by_name(judges: Sequence[Judge]) -> dict[str, Judge]:
+    """The judges by their names.
+
+    Raises:
+        UsageError: two of one name, or one that lacks a field of the protocol.
+    """
+    for judge in judges:
         check_offers(judge, Judge, f"judge {type(judge).__name__}")
-    names = [judge.name for judge in live]
-    if len(set(names)) < len(names) or not names:
-        raise UsageError(f"every judge must be asked once, got {', '.join(names) or 'none'}")
-    return RewardSet(dict(zip(names, live, strict=True)))
+    names = [judge.name for judge in judges]
+    if len(set(names)) < len(names):
+        raise UsageError(f"every judge must be asked once, got {', '.join(names)}")
+    return dict(zip(names, judges, strict=True))
 
 
 def _judged(rewards: RewardSet, samples: Sequence[Sample], *, progress: bool) -> Iterator[Mapping[str, Outcome]]:

@@ -51,9 +51,7 @@ class RunData:
     @property
     def title(self) -> str:
         """What the run was called (``--title``); its folder's name where it was not."""
-        request = self.info.setup.get("request")
-        title = request.get("title") if isinstance(request, Mapping) else None
-        return str(title) if title else self.folder.absolute().name
+        return run_title(self.info, self.folder)
 
     @property
     def remarks(self) -> list[str]:
@@ -67,6 +65,13 @@ class RunData:
     def category(self, sample: Sample) -> str:
         """The sample's category, "all" where the run has none."""
         return str(sample.meta.get("category", "all"))
+
+
+def run_title(info: RunInfo, folder: Path) -> str:
+    """What a run was called (``--title``); its folder's name where it was not."""
+    request = info.setup.get("request")
+    title = request.get("title") if isinstance(request, Mapping) else None
+    return str(title or folder.absolute().name)
 
 
 def load_run(folder: Path) -> RunData:

@@ -29,6 +29,8 @@ from gotr1_eval.files.shared_pictures import shared_pictures
 from gotr1_eval.settings import Component, Settings, read_settings, read_toml
 from rewards.total import TOTAL, Total, TotalSettings
 
+UnscoredAs = float | Literal["error", "omit"]
+"""What a sample without a score is to a trainer: this number, an error, or no sample at all."""
 Judged = Callable[[str, Sequence[Outcome], float], None]
 """Takes a factor, its outcomes, one a sample, and the seconds that its judge took."""
 

@@ -19,8 +19,7 @@ from gotr1_eval.web.addresses import TOKEN, address, is_loopback, listening, tok
 if TYPE_CHECKING:
     from gotr1_eval.core.types import Json
     from gotr1_eval.web.admission import Limits
-    from gotr1_eval.web.reward_schemas import Unscored
-    from rewards.reward_set import RewardSet
+    from rewards.reward_set import RewardSet, UnscoredAs
 
 _LIMITS = "Limits"
 
@@ -118,7 +117,7 @@ class Serving:
     judge_model: dict[str, Json] | None
     token: str | None
     limits: Limits
-    unscored: Unscored
+    unscored: UnscoredAs
     metadata_is: str | None
 
     def work(self, listener: socket.socket, where: str, number: int, ready: Callable[[], None]) -> None:
@@ -153,13 +152,13 @@ class Serving:
             out.print(line, markup=False, soft_wrap=True)
 
 
-def read_unscored(text: str) -> Unscored:
+def read_unscored(text: str) -> UnscoredAs:
     """The choice that ``--unscored`` names.
 
     Raises:
         UsageError: none of the two words, and no finite number.
     """
-    words: dict[str, Unscored] = {"error": "error", "omit": "omit"}
+    words: dict[str, UnscoredAs] = {"error": "error", "omit": "omit"}
     if text in words:
         return words[text]
     with suppress(ValueError):

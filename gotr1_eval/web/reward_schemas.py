@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AliasChoices,
@@ -24,14 +24,13 @@ from pydantic import (
 )
 
 from gotr1_eval.core.types import Json
+from rewards.reward_set import UnscoredAs
 
 PROTOCOL = "1"
 MOST_REWARDS = 64
 MOST_IDENTITY = 1_000
 """Characters of a value that is echoed."""
 IDENTITY = ("request_id", "sample_id", "group_id", "source_rank", "policy_version", "scorer_version", "idempotency_key")
-Unscored = float | Literal["error", "omit"]
-"""What is said of a sample that its judge could not score: a number that stands in, an error, or nothing."""
 _CHAIN = "A cat (0,400),(200,600) and a dog (800,400),(1000,600)"
 _PROMPT = "a cat on the left of a dog"
 _VERSION = "the server's own, 16 hex digits that change whenever a score could"
@@ -53,7 +52,7 @@ class Terms:
     served: tuple[str, ...]
     headline: str | None
     scorer_version: str
-    unscored: Unscored = "error"
+    unscored: UnscoredAs = "error"
     metadata_is: str | None = None
 
 
@@ -199,7 +198,7 @@ class Served(BaseModel):
     details: dict[str, ServedReward]
     protocol_version: str
     scorer_version: str
-    unscored: Unscored
+    unscored: UnscoredAs
 
 
 class HandshakeAnswer(Served):
@@ -254,7 +253,7 @@ class ScoreAnswer(BaseModel):
 
     protocol_version: str
     scorer_version: str
-    unscored: Unscored = Field(description="The choice that the server was started with.")
+    unscored: UnscoredAs = Field(description="The choice that the server was started with.")
     results: list[dict[str, dict[str, float]]]
     errors: list[dict[str, str]]
     scored: list[dict[str, bool]]
@@ -276,7 +275,7 @@ class BatchAnswer(BaseModel):
     )  # fmt: skip
 
     scorer_version: str
-    unscored: Unscored
+    unscored: UnscoredAs
     reward: str | None = Field(description="What the scores are; null of no samples where none is named.")
     scores: list[float | None] = Field(description="Null where the server omits what is unscored.")
     scored: list[bool]

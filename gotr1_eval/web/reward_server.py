@@ -34,10 +34,9 @@ from gotr1_eval.web.reward_schemas import (
     ScoreAnswer,
     Served,
     Terms,
-    Unscored,
 )
 from gotr1_eval.web.reward_service import RewardService, say_columns, say_rows
-from rewards.reward_set import RewardSet
+from rewards.reward_set import RewardSet, UnscoredAs
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "A reward is asked for that nobody serves."},
@@ -58,7 +57,7 @@ def create_app(
     *,
     token: str | None = None,
     limits: Limits | None = None,
-    unscored: Unscored = "error",
+    unscored: UnscoredAs = "error",
     metadata_is: str | None = None,
 ) -> FastAPI:
     """The server.

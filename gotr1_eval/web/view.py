@@ -10,7 +10,7 @@ import hashlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -20,11 +20,8 @@ from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
 from gotr1_eval.files.pictures import PictureError
 from gotr1_eval.web.guard import protect
 from reports.run_data import load_run
-from reports.run_page.page import render_page
-from reports.run_page.training import is_training, render_training_page
-from reports.run_summary import summarise_run
 from reports.thumbnails import shrink
-from reports.viewer.pages import TABLES, board_page, list_page, sample_page, samples_page, search_page
+from reports.viewer.pages import TABLES, board_page, list_page, run_page, sample_page, samples_page, search_page
 from reports.viewer.run_samples import RunSamples, Wanted, state_of
 from reports.viewer.runs_folder import RunsFolder
 from reports.viewer.search import SearchIndex
@@ -108,11 +105,6 @@ class Viewer:
                 self._held.popitem(last=False)
         return held
 
-    def titles(self, names: Sequence[str]) -> dict[str, str]:
-        """Run -> what its pages call it."""
-        rows = {row.name: row.title for row in self.runs.rows(at_once=True)}
-        return {name: rows.get(name, name) for name in names}
-
 
 def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
     """The server.
@@ -147,11 +139,7 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
 
     @app.get("/page")
     def page(run: str) -> HTMLResponse:
-        folder = viewer.runs.folder(run)
-        if is_training(folder):
-            return HTMLResponse(render_training_page(folder))
-        whole = load_run(folder)
-        return HTMLResponse(render_page(whole, summarise_run(whole)))
+        return HTMLResponse(run_page(viewer.runs.folder(run)))
 
     @app.get("/samples")
     def samples(
@@ -159,7 +147,7 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
     ) -> HTMLResponse:
         names = _several(runs, SIDE_BY_SIDE)
         held = {name: viewer.samples(name) for name in names}
-        return HTMLResponse(samples_page(held, viewer.titles(names), Wanted(q, category, judge, order), page))
+        return HTMLResponse(samples_page(held, _titles(held), Wanted(q, category, judge, order), page))
 
     @app.get("/steps")
     def steps(run: str) -> HTMLResponse:
@@ -178,7 +166,7 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
         there = {name: one.run_of([one.places[id]]) for name, one in held.items() if id in one.places}
         if not there:
             raise DataError(f"no sample {id[:200]!r}", path=viewer.runs.folder(names[0]))
-        return HTMLResponse(sample_page(id, there, viewer.titles(names)))
+        return HTMLResponse(sample_page(id, there, _titles(held)))
 
     @app.get("/search")
     def search(q: str = "") -> HTMLResponse:
@@ -203,6 +191,11 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
         return Response(small.data, media_type=f"image/{small.kind}", headers={"Cache-Control": "private, max-age=600"})
 
     return app
+
+
+def _titles(held: Mapping[str, RunSamples]) -> dict[str, str]:
+    """Run -> what its pages call it."""
+    return {name: run.title for name, run in held.items()}
 
 
 def _several(names: Sequence[str], most: int) -> list[str]:

@@ -7,11 +7,7 @@ from pathlib import Path
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.files.writing import write_atomically
-from reports.run_data import load_run
-from reports.run_page.page import render_page
-from reports.run_page.training import is_training, render_training_page
-from reports.run_summary import summarise_run
-from reports.viewer.pages import list_page
+from reports.viewer.pages import list_page, run_page
 from reports.viewer.runs_folder import RunsFolder
 
 MOST = 200
@@ -32,12 +28,6 @@ def write_copy(runs: RunsFolder, target: Path) -> int:
         raise UsageError(f"--export {target}: the folder holds other files than pages; choose another")
     links = {row.name: f"{place:03}-{safe_name(row.name)[:80]}.html" for place, row in enumerate(rows)}
     for row in rows:
-        folder = runs.folder(row.name)
-        if is_training(folder):
-            text = render_training_page(folder)
-        else:
-            run = load_run(folder)
-            text = render_page(run, summarise_run(run))
-        write_atomically(target / links[row.name], text)
+        write_atomically(target / links[row.name], run_page(runs.folder(row.name)))
     write_atomically(target / "index.html", list_page(rows, runs.root.name, links=links))
     return len(rows)

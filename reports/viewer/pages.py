@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,8 +13,11 @@ from reports import shell, svg
 from reports.comparison.leaderboard import leaderboard, leaderboard_document
 from reports.documents import Document
 from reports.origins import run_labels
-from reports.run_data import RunData
+from reports.run_data import RunData, load_run
+from reports.run_page.page import render_page
 from reports.run_page.sample_details import SampleDetails, sample_details
+from reports.run_page.training import is_training, render_training_page
+from reports.run_summary import summarise_run
 from reports.viewer.run_samples import RunSamples, Wanted
 from reports.viewer.runs_folder import RunRow
 from reports.viewer.search import Hit
@@ -73,6 +77,14 @@ def list_page(rows: Sequence[RunRow], root: str, *, links: Mapping[str, str] | N
         "view_list.html", title=root, rows=rows, factors=factors, links=links, address=address,
         data=[row.json() for row in rows], served=links is None,
     )  # fmt: skip
+
+
+def run_page(folder: Path) -> str:
+    """The page of a run or a training, as its report holds it."""
+    if is_training(folder):
+        return render_training_page(folder)
+    run = load_run(folder)
+    return render_page(run, summarise_run(run))
 
 
 def samples_page(runs: Mapping[str, RunSamples], titles: Mapping[str, str], wanted: Wanted, page: int) -> str:
@@ -148,5 +160,5 @@ def _render(template: str, *, served: bool = True, **context: Any) -> str:  # no
         styles=["run.css", "view.css"],
         scripts=["view.js", "sortable.js"],
         served=served,
-        **{"links": None, **context},
+        **context,
     )

@@ -48,6 +48,7 @@ class RunSamples:
         self._file = self.folder / "samples.jsonl"
         whole = assemble_run(self.folder, read_info(folder), {}, ())
         self.judges: tuple[JudgeColumn, ...] = whole.judges
+        self.title = whole.title
         self._whole = whole
         self._offsets: list[tuple[int, int]] = []
         self.ids: list[str] = []
@@ -70,16 +71,16 @@ class RunSamples:
                 if line.endswith(b"\n"):
                     row = json.loads(line)
                     name, prompt = row["id"], row["prompt"]
-                    fact = (name, prompt, str(row["meta"].get("category", "all")), f"{prompt}\n{row['chain'] or ''}")
+                    category, text = row["meta"].get("category", "all"), f"{prompt}\n{row['chain'] or ''}".casefold()
                     place = last.setdefault(name, len(self.ids))
                     if place == len(self.ids):
                         self.ids.append(name)
                         self.prompts.append(prompt)
-                        self.categories.append(fact[2])
-                        self._texts.append(fact[3].casefold())
+                        self.categories.append(str(category))
+                        self._texts.append(text)
                         self._offsets.append((start, end))
                     else:
-                        self._texts[place], self._offsets[place] = fact[3].casefold(), (start, end)
+                        self._texts[place], self._offsets[place] = text, (start, end)
                 start = end
 
     def _scores(self) -> dict[str, Floats]:

@@ -12,12 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.runs.store import RunInfo, read_info
+from reports.run_data import run_title
 from reports.run_page.training import is_training
 
 LIVE_SECONDS = 120.0
@@ -55,11 +56,7 @@ class RunRow:
 
     def json(self) -> dict[str, Any]:
         """The row as JSON values."""
-        return {
-            "name": self.name, "kind": self.kind, "title": self.title, "generator": self.generator, "suite": self.suite,
-            "done": self.done, "expected": self.expected, "live": self.live, "means": dict(self.means),
-            "changed": self.changed, "fault": self.fault,
-        }  # fmt: skip
+        return asdict(self)
 
 
 class RunsFolder:
@@ -73,7 +70,6 @@ class RunsFolder:
         self.root = root.absolute()
         self._lines: dict[Path, tuple[int, int]] = {}
         self._means: dict[Path, tuple[float, Mapping[str, float]]] = {}
-        self._at_once = False
         self._lock = threading.Lock()
 
     def folders(self) -> dict[str, Path]:
@@ -99,21 +95,22 @@ class RunsFolder:
             at_once: means that have not been read yet are left out.
         """
         with self._lock:
-            self._at_once = at_once
-            rows = [self._row(name, path) for name, path in self.folders().items()]
+            rows = [self._row(name, path, at_once=at_once) for name, path in self.folders().items()]
         return sorted(rows, key=lambda row: -row.changed)
 
     def evaluations(self, name: str) -> list[str]:
         """The held-out evaluations of a training run, in the order of its steps."""
         return [one for one in self.folders() if one.startswith(f"{name}/evaluations/")]
 
-    def _row(self, name: str, path: Path) -> RunRow:
+    def _row(self, name: str, path: Path, *, at_once: bool) -> RunRow:
         try:
-            return self._training(name, path) if is_training(path) else self._run(name, path, read_info(path))
+            if is_training(path):
+                return self._training(name, path)
+            return self._run(name, path, read_info(path), at_once=at_once)
         except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return RunRow(name, "run", path.name, fault=str(error))
 
-    def _run(self, name: str, path: Path, info: RunInfo) -> RunRow:
+    def _run(self, name: str, path: Path, info: RunInfo, *, at_once: bool) -> RunRow:
         samples, scores = path / "samples.jsonl", path / "scores.parquet"
         setup: Mapping[str, Any] = info.setup
         expected = sum(int(count) for count in setup.get("expected", {}).values())
@@ -121,13 +118,11 @@ class RunsFolder:
         finished = scores.exists() and _changed(scores) >= changed - COPYING_SECONDS
         changed = changed or _changed(path / "run.json")
         done = self._count(samples)
-        request = setup.get("request")
-        title = request.get("title") if isinstance(request, Mapping) else None
         return RunRow(
-            name, "run", str(title or path.name), str(setup.get("generator") or ""),
+            name, "run", run_title(info, path), str(setup.get("generator") or ""),
             str(info.identity.get("suite") or ""), done, expected,
             live=not finished and time.time() - changed < LIVE_SECONDS,
-            means=self._mean(scores, setup) if finished else {}, changed=changed,
+            means=self._mean(scores, setup, at_once=at_once) if finished else {}, changed=changed,
         )  # fmt: skip
 
     def _training(self, name: str, path: Path) -> RunRow:
@@ -154,13 +149,13 @@ class RunsFolder:
             self._lines[path] = read, lines
         return lines
 
-    def _mean(self, scores: Path, setup: Mapping[str, Any]) -> Mapping[str, float]:
+    def _mean(self, scores: Path, setup: Mapping[str, Any], *, at_once: bool) -> Mapping[str, float]:
         """Means of the judges' columns of a table of scores, read once for each state of the file."""
         changed = _changed(scores)
         known = self._means.get(scores)
         if known is not None and known[0] == changed:
             return known[1]
-        if self._at_once:
+        if at_once:
             return {}
         import pyarrow.compute as pc
         import pyarrow.parquet as pq

@@ -11,8 +11,8 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import TrainerReward, UnscoredAs
-from rewards.reward_set import RewardSet
+from rewards.adapters.trainer_reward import TrainerReward
+from rewards.reward_set import RewardSet, UnscoredAs
 
 Metadata = Sequence[Mapping[str, Any] | None] | Mapping[str, Any] | None
 Reward = Callable[..., tuple[list[float], dict[str, Any]]]

@@ -14,8 +14,8 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import TrainerReward, UnscoredAs
-from rewards.reward_set import RewardSet
+from rewards.adapters.trainer_reward import TrainerReward
+from rewards.reward_set import RewardSet, UnscoredAs
 
 _NOT_FACTS = (
     "messages", "prompt_id", "request_id", "finish_reason", "is_truncated", "rollout_infos", "response_token_ids",

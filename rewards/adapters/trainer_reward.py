@@ -11,7 +11,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from typing import Literal, cast
+from typing import cast
 
 from PIL import Image
 
@@ -21,10 +21,7 @@ from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.tables import tell
-from rewards.reward_set import RewardSet
-
-UnscoredAs = float | Literal["error", "omit"]
-"""What a sample without a score is to the trainer: this number, an error, or no sample at all."""
+from rewards.reward_set import RewardSet, UnscoredAs
 
 
 class TrainerReward:

@@ -13,8 +13,8 @@ from typing import Any
 
 from gotr1_eval.core.outcome import Score
 from rewards.adapters.in_memory import at_path, by_sample, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import TrainerReward, UnscoredAs
-from rewards.reward_set import RewardSet
+from rewards.adapters.trainer_reward import TrainerReward
+from rewards.reward_set import RewardSet, UnscoredAs
 
 _NOT_FACTS = ("completion_ids", "prompt_ids", "image", "images", "tools", "chat_template_kwargs", "environment")
 """Columns that are tokens, or what the policy itself is given."""

@@ -16,8 +16,8 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
 from rewards.adapters.in_memory import at_path, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import Gathering, TrainerReward, UnscoredAs
-from rewards.reward_set import RewardSet
+from rewards.adapters.trainer_reward import Gathering, TrainerReward
+from rewards.reward_set import RewardSet, UnscoredAs
 
 ComputeScore = Callable[..., Coroutine[Any, Any, dict[str, float]]]
 MESSAGES = "raw_prompt"

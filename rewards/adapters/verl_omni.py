@@ -14,9 +14,9 @@ from typing import Any
 
 from gotr1_eval.core.errors import UsageError
 from rewards.adapters.in_memory import at_path, facts_of_row, make_samples
-from rewards.adapters.trainer_reward import Gathering, TrainerReward, UnscoredAs
+from rewards.adapters.trainer_reward import Gathering, TrainerReward
 from rewards.adapters.verl import NOT_FACTS, ComputeScore, columns_of, prompt_of
-from rewards.reward_set import RewardSet
+from rewards.reward_set import RewardSet, UnscoredAs
 
 _OF_VERL_OMNI = ("frame_interval", "latents_clean", "raw_negative_prompt")
 

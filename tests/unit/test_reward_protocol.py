@@ -20,7 +20,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.web import reward_schemas
 from gotr1_eval.web.admission import Limits
 from gotr1_eval.web.reward_server import create_app
-from rewards.reward_set import RewardSet
+from rewards.reward_set import RewardSet, UnscoredAs
 from tests.fakes import ScriptedJudge
 from tests.unit.test_reward_server import CHAIN, encoded, item, opened, score
 
@@ -45,7 +45,7 @@ ROWS = ("fine", "unreadable", "dead", "faulty")
     [("error", None, [0, 1, 1, 1]), ("omit", None, [0, 0, 1, 1]), (-1.0, -1.0, [0, 0, 1, 1])],
 )
 def test_what_is_said_of_the_unscored_is_a_choice_that_the_answer_states(
-    choice: reward_schemas.Unscored, value: float | None, errors: list[int]
+    choice: UnscoredAs, value: float | None, errors: list[int]
 ):
     with opened(create_app(judge(), unscored=choice)) as client:
         rows = [item(word, "x", image="%%%" if word == "faulty" else None) for word in ROWS]
