@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from gotr1_eval.models.janus.choosing import Choice, guide
+from gotr1_eval.models.autoregressive.choosing import Choice, guide
 from gotr1_eval.models.janus.converting import convert
 from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.janus.original_names import source_of, without_counterpart

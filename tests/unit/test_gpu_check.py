@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gotr1_eval.models.janus import sampling
+from gotr1_eval.models.autoregressive import sampling
 from tests.perf import gpu_check
 from tests.perf.gpu_check import PARTS, Machine, check, qwen_7b
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from gotr1_eval.models.autoregressive import sampling
 from gotr1_eval.models.generators.janus import JanusGenerator, Settings
-from gotr1_eval.models.janus import sampling
 from tests.tiny_models import random_checkpoint
 
 

@@ -14,10 +14,10 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.models.autoregressive.adapted_linear import AdaptedLinear
+from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.checkpoint import quiet
-from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
 from gotr1_eval.models.janus.adapters import with_adapters
-from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import load_checkpoint
 from gotr1_eval.models.janus.original_names import source_of
 from gotr1_eval.models.janus.sampling import sample_chains

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from gotr1_eval.core.errors import BackendError
+from gotr1_eval.models.autoregressive.choosing import Choice, guide, scaled
+from gotr1_eval.models.autoregressive.noise import Stage, gumbel, stream_keys
 from gotr1_eval.models.generators.janus import Settings, build, cache_bytes_per_token, fitting_samples
-from gotr1_eval.models.janus.choosing import Choice, guide, scaled
-from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from gotr1_eval.models.local_model import fitting_threads

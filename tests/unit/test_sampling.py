@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
-from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys, uniform
+from gotr1_eval.models.autoregressive.choosing import Choice, choose, guide, log_probability, scaled
+from gotr1_eval.models.autoregressive.noise import Stage, gumbel, stream_keys, uniform
 from gotr1_eval.models.janus.sampling import sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt, prompt_text
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, positions, unconditional

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
+from gotr1_eval.models.autoregressive.choosing import Choice
+from gotr1_eval.models.autoregressive.decoder import head_width
 from gotr1_eval.models.checkpoint import folder_digest
-from gotr1_eval.models.janus.choosing import Choice
-from gotr1_eval.models.janus.decoder import head_width
 from gotr1_eval.models.janus.loading import (
     Checkpoint,
     checkpoint_and_base,

@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.autoregressive.adapted_linear import AdaptedLinear, balanced
+from gotr1_eval.models.autoregressive.fused import SAME_INPUT
+from gotr1_eval.models.autoregressive.weight_files import tensors_of
 from gotr1_eval.models.checkpoint import first_names, quiet
-from gotr1_eval.models.janus.adapted_linear import AdaptedLinear, balanced
-from gotr1_eval.models.janus.fused import SAME_INPUT
 from gotr1_eval.models.janus.original_names import Source, source_of
-from gotr1_eval.models.janus.weight_files import tensors_of
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")

@@ -18,13 +18,13 @@ from safetensors import SafetensorError
 from transformers import JanusConfig, JanusForConditionalGeneration
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.autoregressive.fused import prepare_language_model
+from gotr1_eval.models.autoregressive.weight_files import stored_tensors, weight_files, weights_entry
 from gotr1_eval.models.checkpoint import check_finite, quiet, read_config_json, weight_faults
 from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
-from gotr1_eval.models.janus.fused import prepare_language_model
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
 from gotr1_eval.models.janus.original_config import native_config
 from gotr1_eval.models.janus.sequence import SpecialIds, check_ids, load_tokenizer
-from gotr1_eval.models.janus.weight_files import stored_tensors, weight_files, weights_entry
 
 SHIPPED = "tiny-janus"
 """The name of the checkpoint that comes with the shapes world."""

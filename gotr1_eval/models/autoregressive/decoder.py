@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers.models.llama.modeling_llama import LlamaModel
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.models.janus.fused import FusedLayer, fused_layer
+from gotr1_eval.models.autoregressive.fused import FusedLayer, fused_layer
 from gotr1_eval.models.local_model import compute_dtype
 
 SPAN, CPU_SPAN = 64, 16
