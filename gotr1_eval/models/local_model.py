@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -129,26 +130,47 @@ def fitting_threads(parameters: int) -> Iterator[None]:
 def in_batches(items: Sequence[Item], size: int, run: Callable[[Sequence[Item]], Result], name: str) -> list[Result]:
     """What `run` makes of the items, batch by batch, with smaller ones from the first that does not fit into memory.
 
+    Before that, once, what others hold for their speed alone is given back.
+
     Raises:
         BackendError: not even one item fits.
     """
     results: list[Result] = []
-    start = 0
+    start, given_back = 0, False
     while start < len(items):
         try:
             results.append(run(items[start : start + size]))
             start += size
             continue
         except torch.OutOfMemoryError:
-            if size == 1:
-                raise BackendError(
-                    f"{name}: out of memory for a single input; use a smaller dtype or the CPU"
-                ) from None
+            pass
         # Outside the handler: the exception holds every tensor of the failed batch.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        size //= 2
+        if release_held_memory() and not given_back:
+            given_back = True
+        elif size == 1:
+            raise BackendError(f"{name}: out of memory for a single input; use a smaller dtype or the CPU")
+        else:
+            size //= 2
     return results
+
+
+class Releasable(Protocol):
+    """Holds memory that it can do without, at the price of making it anew."""
+
+    def release(self) -> bool:
+        """Let go of it; whether there was any."""
+
+
+held_memory: WeakSet[Releasable] = WeakSet()
+"""What this process holds for speed alone; see `release_held_memory`."""
+
+
+def release_held_memory() -> bool:
+    """Give back what is held for speed alone, and what torch keeps for reuse; whether anything was held."""
+    released = [each.release() for each in list(held_memory)]
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return any(released)
 
 
 class LocalModel(ABC, Generic[Loaded]):

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import JanusConfig, JanusForConditionalGeneration
 from transformers.initialization import no_init_weights
 
-from gotr1_eval.models.autoregressive import sampling
+from gotr1_eval.models.autoregressive import stages
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.fused import prepare_language_model
 from gotr1_eval.models.checkpoint import quiet
@@ -103,7 +103,7 @@ def counted_calls() -> Iterator[Counter[str]]:
 def calls_of_a_step(model: Any, rows: int = 16) -> Counter[str]:
     """Calls of one step of a picture with guidance, of so many samples."""
     found = Counter[str]()
-    original = sampling.Drawing.next
+    original = stages.Drawing.next
 
     def counting(self: Any, longest: int) -> None:
         with counted_calls() as calls:
@@ -111,13 +111,13 @@ def calls_of_a_step(model: Any, rows: int = 16) -> Counter[str]:
         found.update(calls)
         raise StopIteration
 
-    sampling.Drawing.next = counting  # type: ignore[method-assign]
+    stages.Drawing.next = counting  # type: ignore[method-assign]
     try:
         sample_images(model, [[0, 5, 2]] * rows, range(rows), SPECIAL, guidance=5.0, choice=Choice())
     except StopIteration:
         pass
     finally:
-        sampling.Drawing.next = original  # type: ignore[method-assign]
+        stages.Drawing.next = original  # type: ignore[method-assign]
     return found
 
 

@@ -8,7 +8,9 @@ import torch
 from scipy import stats
 
 from gotr1_eval.models.autoregressive.choosing import Choice, choose, guide, log_probability, scaled
+from gotr1_eval.models.autoregressive.decoder import Decoder
 from gotr1_eval.models.autoregressive.noise import Stage, gumbel, stream_keys, uniform
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.janus.sampling import sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt, prompt_text
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, positions, unconditional
@@ -137,6 +139,47 @@ def test_a_cut_off_chain_is_flagged_and_closed(model, rows, special):
     assert len(chain.ids) == 3
     assert chain.ids[-1] == special.begin_of_image
     assert len(chain.log_probs) == 2
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 3])
+def test_chains_that_take_over_rows_equal_those_of_a_batch_of_their_own(rows_at_a_time, model, tokenizer, special):
+    """To the bit: a row knows neither its neighbours nor what stood in it before."""
+    prompts = [encode_prompt(tokenizer, prompt, special) for prompt in (*PROMPTS, "a red circle", *PROMPTS[::-1])]
+    seeds = range(len(prompts))
+    chains = sample_chains(model, prompts, seeds, special, cap=20, choice=Choice(), rows=rows_at_a_time)
+    assert len({len(chain.ids) for chain in chains}) > 1
+    for prompt, seed, chain in zip(prompts, seeds, chains, strict=True):
+        alike = [prompt] * rows_at_a_time
+        assert sample_chains(model, alike, [seed] * rows_at_a_time, special, cap=20, choice=Choice())[0] == chain
+
+
+def test_rows_are_refilled_as_soon_as_their_chains_have_ended(model, tokenizer, special, monkeypatch):
+    prompts = [encode_prompt(tokenizer, PROMPTS[0], special)] * 12
+    calls = []
+    step = Decoder.step
+    monkeypatch.setattr(Decoder, "step", lambda self, *args: calls.append(1) or step(self, *args))
+    lengths = [len(chain.log_probs) for chain in sample_chains(
+        model, prompts, range(12), special, cap=200, choice=Choice(), rows=4)]  # fmt: skip
+    busy = [0] * 4
+    for length in lengths:
+        busy[busy.index(min(busy))] += length - 1
+    # A chain's first token comes from its prefill, which may fall into the step of another row.
+    assert max(busy) <= len(calls) <= max(busy) + 3
+    assert max(busy) < sum(max(lengths[start : start + 4]) - 1 for start in (0, 4, 8))
+
+
+def test_stages_that_were_used_before_change_nothing(model, rows, special):
+    texts = [[*row, 5, special.begin_of_image] for row in rows]
+    shared = Stages(model.model.language_model)
+    for seeds in ([1, 2, 3], [4, 5, 6]):
+        shared_ones, own = (
+            (sample_chains(model, rows, seeds, special, cap=20, choice=Choice(), stages=stages),
+             sample_images(model, texts, seeds, special, guidance=2.0, choice=Choice(), stages=stages))
+            for stages in (shared, None)
+        )  # fmt: skip
+        assert shared_ones[0] == own[0]
+        assert torch.equal(shared_ones[1].ids_BT, own[1].ids_BT)
+        assert torch.equal(shared_ones[1].log_probs_BT, own[1].log_probs_BT)
 
 
 def test_a_chain_ends_at_begin_of_image_and_not_at_end_of_sentence(model, tokenizer, special, rows, monkeypatch):

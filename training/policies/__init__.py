@@ -6,13 +6,15 @@ Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, left_pad
 
 ImageLogProb = Literal["guided", "guided_detached", "conditional"]
@@ -156,20 +158,36 @@ class Policy(nn.Module, ABC):
         tokenizer: of the chains.
         sampling: how tokens are sampled, and so how they are scored.
         pad: id that fills up text on the left.
+        stages: what calls of the sampler share within `same_weights`.
     """
 
     model: Any
     tokenizer: Any
     sampling: Sampling
     pad: int
+    stages: Stages | None = None
+
+    @contextmanager
+    def same_weights(self) -> Iterator[None]:
+        """The weights stay what they are inside: KV cache and captured steps are shared by what is sampled there."""
+        self.stages = Stages(self.language_model)
+        try:
+            yield
+        finally:
+            self.stages = None
 
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """The ids that stand before the chains of these prompts."""
 
     @abstractmethod
-    def sample_chains(self, rows: Sequence[Sequence[int]], seeds: Sequence[int], cap: int) -> list[SampledChain]:
-        """A chain of at most `cap` tokens for each encoded prompt; the same seeds and rows give the same chains."""
+    def sample_chains(
+        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], cap: int, rows: int
+    ) -> list[SampledChain]:
+        """A chain of at most `cap` tokens for each encoded prompt, `rows` of them at a time.
+
+        The same seeds, prompts and rows give the same chains.
+        """
 
     @abstractmethod
     def chain_text(self, chain: SampledChain) -> str:

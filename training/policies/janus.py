@@ -45,10 +45,14 @@ class JanusPolicy(Policy):
         """See `training.policies.Policy`, also for the other methods."""
         return [encode_prompt(self.tokenizer, prompt, self.special) for prompt in prompts]
 
-    def sample_chains(self, rows: Sequence[Sequence[int]], seeds: Sequence[int], cap: int) -> list[SampledChain]:
+    def sample_chains(
+        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], cap: int, rows: int
+    ) -> list[SampledChain]:
         """At the temperature of the settings."""
         choice = Choice(self.sampling.text_temperature)
-        return sample_chains(self.model, rows, seeds, self.special, cap=cap, choice=choice)
+        return sample_chains(
+            self.model, prompts, seeds, self.special, cap=cap, choice=choice, rows=rows, stages=self.stages
+        )
 
     def chain_text(self, chain: SampledChain) -> str:
         """Without an appended `<begin_of_image>`."""
@@ -59,7 +63,9 @@ class JanusPolicy(Policy):
     def sample_images(self, texts: Sequence[Sequence[int]], seeds: Sequence[int]) -> SampledImages:
         """With the guidance and the temperature of the settings."""
         choice, guidance = Choice(self.sampling.image_temperature), self.sampling.guidance
-        return sample_images(self.model, texts, seeds, self.special, guidance=guidance, choice=choice)
+        return sample_images(
+            self.model, texts, seeds, self.special, guidance=guidance, choice=choice, stages=self.stages
+        )
 
     def decode(self, ids_BT: Tensor) -> Tensor:
         """By the decoder of the picture tokenizer."""

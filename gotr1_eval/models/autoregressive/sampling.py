@@ -2,8 +2,8 @@
 
 Many prompts at once, noise by the sample's own seed (`noise`), logits in float32 (`heads`), each head where a token is
 sampled and nowhere else. A row's KV cache lies flush left and its noise is its own, so that a sample's tokens depend on
-its prompt, its seed and the number of rows, not on who its neighbours are. On a GPU a decode step reads all weights
-once and computes little; it is replayed as a CUDA graph, else the GPU would wait for Python.
+its prompt, its seed and the number of rows, not on who its neighbours are. What the calls of one
+checkpoint share is in `stages`.
 
 Shape suffixes: B samples, R rows (B, or 2B with guidance: all conditional rows, then all unconditional ones),
 L text positions, S steps, V vocabulary or codebook, D width of the model, T image tokens.
@@ -11,119 +11,27 @@ L text positions, S steps, V vocabulary or codebook, D width of the model, T ima
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gotr1_eval.core.errors import BackendError
-from gotr1_eval.models.autoregressive.choosing import Choice, choose, guide, log_probability, scaled
-from gotr1_eval.models.autoregressive.decoder import Decoder, KVCache, rounded
+from gotr1_eval.models.autoregressive.choosing import Choice, guide
 from gotr1_eval.models.autoregressive.heads import Head
 from gotr1_eval.models.autoregressive.noise import Stage, stream_keys
+from gotr1_eval.models.autoregressive.stages import Drawing, Stages
 from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages
 
-WARM_UP = 2
-"""Calls before the capture, in which libraries choose kernels and allocate workspaces."""
 LOOK = 8
-"""Steps of the chain on a GPU between two looks at whether all rows have ended: each look waits for it."""
-
-
-class Replayed:
-    """A step whose work is the same at every call but for what its tensors hold.
-
-    The step is handed over at the call and not kept: a replayer that held a method of its own owner would close a
-    cycle, and the caches behind it would lie in memory until Python's collector came by.
-
-    Args:
-        state: the tensors that a call changes and that the next one reads, all on one device. A cache of keys and
-            values need not be among them: a call writes its own position of the cache, and the first real call writes
-            it again.
-    """
-
-    def __init__(self, state: Sequence[Tensor]) -> None:
-        self._state = state
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
-
-    def __call__(self, step: Callable[[int], None], span: int) -> None:
-        """One step; the first one of a span is captured.
-
-        Args:
-            step: takes the span that attention reads, changes tensors in place only, and is the same at every call.
-        """
-        if not self._state[0].is_cuda:
-            step(span)
-            return
-        # Streams and graphs belong to the current device, which under torchrun is not the one of the tensors.
-        with torch.cuda.device(self._state[0].device):
-            if span not in self._graphs:
-                self._graphs[span] = self._captured(step, span)
-            self._graphs[span].replay()
-
-    def _captured(self, step: Callable[[int], None], span: int) -> torch.cuda.CUDAGraph:
-        before = [tensor.clone() for tensor in self._state]
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                step(span)
-                # Each warm-up call starts from the same state: a step further might leave the cache.
-                for tensor, saved in zip(self._state, before, strict=True):
-                    tensor.copy_(saved)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step(span)
-        return graph
-
-
-class Drawing:
-    """One stage's tokens, sampled step by step.
-
-    Args:
-        logits: from the states of the last tokens [R, D] to logits [B, V].
-        embed: from the chosen tokens [B] to the embeddings of the next position [R, D].
-    """
-
-    def __init__(
-        self,
-        decoder: Decoder,
-        logits: Callable[[Tensor], Tensor],
-        embed: Callable[[Tensor], Tensor],
-        keys_B: Tensor,
-        steps: int,
-        choice: Choice,
-    ) -> None:
-        self._decoder, self._logits, self._embed, self._keys_B, self._choice = decoder, logits, embed, keys_B, choice
-        device = keys_B.device
-        self._step = torch.zeros((), dtype=torch.int64, device=device)
-        self._chosen_B = torch.zeros(len(keys_B), dtype=torch.int64, device=device)
-        self.ids_BS = torch.zeros(len(keys_B), steps, dtype=torch.int64, device=device)
-        self.log_probs_BS = torch.zeros(len(keys_B), steps, device=device)
-        self._replayed = Replayed([self._step, self._chosen_B, decoder.lengths_R])
-
-    def first(self, states_RD: Tensor) -> None:
-        """Draw from the prefill's states."""
-        scaled_BV = scaled(self._logits(states_RD), self._choice)
-        self._chosen_B.copy_(choose(scaled_BV, self._keys_B, self._step, self._choice))
-        at = self._step[None]
-        self.ids_BS.index_copy_(1, at, self._chosen_B[:, None])
-        self.log_probs_BS.index_copy_(1, at, log_probability(scaled_BV, self._chosen_B)[:, None])
-        self._step += 1
-
-    def next(self, longest: int) -> None:
-        """Feed what was sampled last and sample again; `longest` is the length of the longest row with it."""
-        self._replayed(self._go_on, rounded(longest, self._step.device))
-
-    def _go_on(self, span: int) -> None:
-        self.first(self._decoder.step(self._embed(self._chosen_B), span))
+"""Steps of chains on a GPU between two looks at which rows have ended: each look waits for it."""
 
 
 @torch.inference_mode()
 def draw_chains(
-    language_model: Any,  # noqa: ANN401 - transformers is untyped
+    stages: Stages,
     head: Head,
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[int],
@@ -131,33 +39,87 @@ def draw_chains(
     *,
     cap: int,
     choice: Choice,
+    rows: int | None = None,
 ) -> list[SampledChain]:
-    """One chain a prompt, all together, until every row has written `end` or the cap is hit.
+    """One chain a prompt, until each has written `end` or as many tokens as the cap allows.
 
     Args:
-        prompts: ids, bos included.
         head: gives the language head's logits.
+        prompts: ids, bos included.
+        rows: chains that are written at a time, all of them by default; a row whose chain has ended begins the next.
 
     Raises:
         BackendError: a logit is not finite.
     """
-    embed = language_model.embed_tokens
-    device, longest = embed.weight.device, max(map(len, prompts))
-    rows = {tuple(prompt): embed(torch.tensor(prompt, device=device)) for prompt in prompts}
-    decoder = Decoder(language_model, KVCache(language_model, len(prompts), longest + cap), len(prompts))
-    drawing = Drawing(decoder, head, embed, stream_keys(seeds, Stage.CHAIN, device), cap, choice)
-    drawing.first(decoder.prefill([rows[tuple(prompt)] for prompt in prompts]))
-    sampled, look = 1, 1 if device.type == "cpu" else LOOK
-    while sampled < cap:
-        if sampled % look == 0 and (drawing.ids_BS[:, :sampled] == end).any(dim=1).all():
+    embed, rows = stages.language_model.embed_tokens, min(rows or len(prompts), len(prompts))
+    device, dtype = embed.weight.device, embed.weight.dtype
+    known = {prompt: embed(torch.tensor(prompt, device=device)) for prompt in set(map(tuple, prompts))}
+    embedded = [known[tuple(prompt)] for prompt in prompts]
+    drawing = stages.drawing(
+        (Stage.CHAIN, rows, cap, choice),
+        rows,
+        max(map(len, prompts)) + cap,
+        lambda decoder: Drawing(decoder, head, embed, rows, cap, choice),
+    )
+    writing = _Writing(drawing, embedded, stream_keys(seeds, Stage.CHAIN, device), end)
+    look = 1 if device.type == "cpu" else LOOK
+    for step in itertools.count(1):
+        writing.collect(look=step % look == 0)
+        if len(writing.chains) == len(prompts):
             break
-        drawing.next(longest + sampled)
-        sampled += 1
-    ids, log_probs = drawing.ids_BS[:, :sampled].tolist(), drawing.log_probs_BS[:, :sampled].tolist()
-    chains = [_cut(row, told, end) for row, told in zip(ids, log_probs, strict=True)]
+        writing.next()
+    chains = [writing.chains[index] for index in range(len(prompts))]
     broken = sum(not all(map(math.isfinite, chain.log_probs)) for chain in chains)
-    check_finite(broken, len(chains), "the language head's logits", "chains", embed.weight.dtype)
+    check_finite(broken, len(chains), "the language head's logits", "chains", dtype, stages)
     return chains
+
+
+class _Writing:
+    """Rows that write one chain after the other.
+
+    Args:
+        embedded: the chains' prompts, [L, D] each.
+        keys_N: the chains' noise.
+        end: the token that ends a chain.
+
+    Attributes:
+        chains: those that are written, by their places.
+    """
+
+    def __init__(self, drawing: Drawing, embedded: Sequence[Tensor], keys_N: Tensor, end: int) -> None:
+        rows, self._cap = drawing.ids_BS.shape
+        self._drawing, self._embedded, self._keys_N, self._end = drawing, embedded, keys_N, end
+        self.chains: dict[int, SampledChain] = {}
+        self._chain_of: list[int | None] = list(range(rows))
+        self._written = [1] * rows
+        self._waiting = iter(range(rows, len(embedded)))
+        drawing.begin(drawing.decoder.prefill(embedded[:rows]), keys_N[:rows])
+
+    def collect(self, *, look: bool) -> None:
+        """Take the chains that have ended, and let their rows begin others; without a look, those at the cap alone."""
+        ended = (self._drawing.ids_BS == self._end).any(dim=1).tolist() if look else [False] * len(self._written)
+        for row, chain in enumerate(self._chain_of):
+            full = self._written[row] == self._cap
+            if full or (ended[row] and chain is not None):
+                if chain is not None:
+                    self.chains[chain] = _cut(*self._drawing.row(row, self._written[row]), self._end)
+                self._begin(row, next(self._waiting, None))
+
+    def _begin(self, row: int, chain: int | None) -> None:
+        """Begin a chain; without one the row rests, and goes on as an empty one whose tokens count for nothing."""
+        drawing = self._drawing
+        self._chain_of[row], self._written[row] = chain, 0 if chain is None else 1
+        if chain is None:
+            drawing.rest(row)
+            return
+        states_RD = drawing.decoder.prefill([self._embedded[chain]], [row]).expand(len(self._written), -1)
+        drawing.begin_rows([row], states_RD, self._keys_N[chain : chain + 1])
+
+    def next(self) -> None:
+        """One more token in every row."""
+        starts = [0 if chain is None else len(self._embedded[chain]) for chain in self._chain_of]
+        self._drawing.next(max(start + written for start, written in zip(starts, self._written, strict=True)))
+        self._written = [written + 1 for written in self._written]
 
 
 def _cut(ids: list[int], log_probs: list[float], end: int) -> SampledChain:
@@ -170,7 +132,7 @@ def _cut(ids: list[int], log_probs: list[float], end: int) -> SampledChain:
 
 @torch.inference_mode()
 def draw_images(
-    language_model: Any,  # noqa: ANN401
+    stages: Stages,
     head: Head,
     embed_image: Callable[[Tensor], Tensor],
     rows: Sequence[Sequence[int]],
@@ -190,10 +152,9 @@ def draw_images(
     Raises:
         BackendError: a logit is not finite.
     """
-    embed, count, guided = language_model.embed_tokens, len(seeds), guidance > 1
-    device, longest = embed.weight.device, max(map(len, rows))
-    embedded = {tuple(row): embed(torch.tensor(row, device=device)) for row in map(tuple, rows)}
-    decoder = Decoder(language_model, KVCache(language_model, len(rows), longest + steps), len(rows))
+    embed, count, guided = stages.language_model.embed_tokens, len(seeds), guidance > 1
+    device, dtype, longest = embed.weight.device, embed.weight.dtype, max(map(len, rows))
+    embedded = {row: embed(torch.tensor(row, device=device)) for row in set(map(tuple, rows))}
 
     def logits(states_RD: Tensor) -> Tensor:
         logits_RV = head(states_RD)
@@ -203,13 +164,20 @@ def draw_images(
         embedded_BD = embed_image(chosen_B)
         return torch.cat([embedded_BD, embedded_BD]) if guided else embedded_BD
 
-    drawing = Drawing(decoder, logits, embed_rows, stream_keys(seeds, Stage.IMAGE, device), steps, choice)
-    drawing.first(decoder.prefill([embedded[tuple(row)] for row in rows]))
+    drawing = stages.drawing(
+        (Stage.IMAGE, count, steps, guidance, choice),
+        len(rows),
+        longest + steps,
+        lambda decoder: Drawing(decoder, logits, embed_rows, count, steps, choice),
+    )
+    states_RD = drawing.decoder.prefill([embedded[tuple(row)] for row in rows])
+    drawing.begin(states_RD, stream_keys(seeds, Stage.IMAGE, device))
     for sampled in range(1, steps):
         drawing.next(longest + sampled)
     broken = int((~drawing.log_probs_BS.isfinite()).any(dim=1).sum())
-    check_finite(broken, count, "the image head's logits", "pictures", embed.weight.dtype)
-    return SampledImages(drawing.ids_BS, drawing.log_probs_BS)
+    check_finite(broken, count, "the image head's logits", "pictures", dtype, stages)
+    # The next drawing of these stages writes into the same tensors.
+    return SampledImages(drawing.ids_BS.clone(), drawing.log_probs_BS.clone())
 
 
 @torch.inference_mode()
@@ -238,13 +206,15 @@ def decode_in_batches(decode: Callable[[Tensor], Tensor], ids_BT: Tensor, size: 
     return torch.cat(pictures)
 
 
-def check_finite(broken: int, count: int, what: str, of: str, dtype: torch.dtype) -> None:
-    """Raises BackendError where a stage met NaN or infinity.
+def check_finite(broken: int, count: int, what: str, of: str, dtype: torch.dtype, stages: Stages | None = None) -> None:
+    """Raises BackendError where a stage met NaN or infinity; its KV cache is not used again.
 
     Looked for once a stage, in what the stage leaves behind: a log-probability is NaN where any logit of its row is NaN
     or plus infinity. Minus infinity alone is a token that is never sampled.
     """
     if broken:
+        if stages is not None:
+            stages.release()
         raise BackendError(
             f"{what} are not finite (NaN or infinity) in {broken} of {count} {of} sampled together in "
             f"{str(dtype).removeprefix('torch.')}: the weights are damaged, or their numbers outgrow this precision "

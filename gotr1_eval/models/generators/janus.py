@@ -16,6 +16,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.decoder import head_width
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.checkpoint import folder_digest
 from gotr1_eval.models.janus.loading import (
     Checkpoint,
@@ -96,6 +97,11 @@ class JanusGenerator:
         """The loaded model; see `gotr1_eval.models.janus.loading` for its errors."""
         return load_checkpoint(self._folder, device=self._device, dtype=self._dtype)
 
+    @cached_property
+    def _stages(self) -> Stages:
+        """The weights never change here: every tile uses the same KV cache and captured steps."""
+        return Stages(self.checkpoint.model.model.language_model)
+
     @property
     def _dtype(self) -> torch.dtype:
         if self._settings.dtype == "auto":
@@ -131,9 +137,12 @@ class JanusGenerator:
         rows = [encode_prompt(loaded.tokenizer, prompt, loaded.special) for prompt, _ in pairs]
         written = Choice(settings.text_temperature, settings.text_top_k, settings.text_top_p)
         picked = Choice(settings.image_temperature, settings.image_top_k, settings.image_top_p)
-        chains = sample_chains(loaded.model, rows, seeds, loaded.special, cap=settings.chain_cap, choice=written)
+        shared, cap = self._stages, settings.chain_cap
+        chains = sample_chains(loaded.model, rows, seeds, loaded.special, cap=cap, choice=written, stages=shared)
         texts = [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)]
-        images = sample_images(loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=picked)
+        images = sample_images(
+            loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=picked, stages=shared
+        )
         pictures = decode_images(loaded.model, images.ids_BT).numpy()
         facts = {"image_tokens": images.ids_BT.shape[1], "sampled_together": len(pairs)}
         return [

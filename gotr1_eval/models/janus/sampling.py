@@ -1,7 +1,7 @@
 """Sampling chains and pictures from a Janus, as GoT-R1's released script does (paper section 1).
 
-    chain   all prompts at once, temperature only, until every row has written `<begin_of_image>` or the cap is hit;
-            the end-of-sentence token stops nothing
+    chain   many prompts at once, temperature only, until each has written `<begin_of_image>` or the cap is hit; the
+            end-of-sentence token stops nothing
     image   a fresh prefill of prompt and chain, with guidance beside an unconditional row, and exactly as many steps
             as the picture has tokens
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.heads import float32_head
 from gotr1_eval.models.autoregressive.sampling import decode_in_batches, draw_chains, draw_images
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.janus.sequence import SpecialIds
 from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages, unconditional_row
 
@@ -34,10 +35,17 @@ def sample_chains(
     *,
     cap: int,
     choice: Choice,
+    rows: int | None = None,
+    stages: Stages | None = None,
 ) -> list[SampledChain]:
-    """One chain a prompt (ids with bos), all together; raises BackendError where a logit is not finite."""
+    """One chain a prompt (ids with bos), so many rows at a time; raises BackendError where a logit is not finite.
+
+    Args:
+        stages: what the calls share while the weights stay what they are; nothing by default.
+    """
     head, end = float32_head(model.lm_head), special.begin_of_image
-    return draw_chains(model.model.language_model, head, prompts, seeds, end, cap=cap, choice=choice)
+    stages = stages or Stages(model.model.language_model)
+    return draw_chains(stages, head, prompts, seeds, end, cap=cap, choice=choice, rows=rows)
 
 
 @torch.inference_mode()
@@ -49,10 +57,14 @@ def sample_images(
     *,
     guidance: float,
     choice: Choice,
+    stages: Stages | None = None,
 ) -> SampledImages:
     """The image tokens for each text (prompt and chain, ending with `<begin_of_image>`), all together.
 
     With guidance of 1 or less there are no unconditional rows at all.
+
+    Args:
+        stages: see `sample_chains`.
 
     Raises:
         BackendError: a logit is not finite.
@@ -66,9 +78,8 @@ def sample_images(
         return embedded_B1D[:, 0]
 
     head, steps = float32_head(model.model.generation_head), model.config.vision_config.num_image_tokens
-    return draw_images(
-        model.model.language_model, head, embed_image, rows, seeds, steps, guidance=guidance, choice=choice
-    )
+    stages = stages or Stages(model.model.language_model)
+    return draw_images(stages, head, embed_image, rows, seeds, steps, guidance=guidance, choice=choice)
 
 
 @torch.inference_mode()
