@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
 from gotr1_eval.models.autoregressive.choosing import Choice, guide
 from gotr1_eval.models.autoregressive.heads import Head, float32_head
-from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device

@@ -60,17 +60,3 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers is untyp
         raise DataError(f"the tokenizer lacks {', '.join(missing)}; use the checkpoint's own tokenizer", path=path)
     tokenizer.add_tokens(list(GOT_TOKENS))
     return tokenizer
-
-
-def check_ids(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: ANN401
-    """The model must embed every id; it may embed more.
-
-    Raises:
-        DataError: the highest id has no row.
-    """
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise DataError(
-            f"a token has id {highest}, but the model embeds {rows} only; use the checkpoint's own tokenizer",
-            path=folder / "tokenizer.json",
-        )
