@@ -72,7 +72,7 @@ def test_a_planted_error_is_seen(checkpoint, rollout, planted, monkeypatch):
     if planted == "temperature":
         changes = {"image_temperature": 1.0}
     elif planted == "pad row":
-        monkeypatch.setattr("training.policies.janus.unconditional", lambda text, pad: text.ids_BL.clone())
+        monkeypatch.setattr("training.policies.scoring.unconditional", lambda text, pad: text.ids_BL.clone())
     else:
         actions = replace(actions, image_BT=actions.image_BT.roll(1, dims=1))
     found = scores(checkpoint, actions, **changes)
