@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -79,12 +80,26 @@ class Replayed:
         return graph
 
 
+@dataclass(frozen=True, slots=True)
+class RowEnd:
+    """What stands behind every row of a picture but the last, and is sampled by nobody.
+
+    Attributes:
+        columns: image tokens of a row.
+        embedded_D: the embedding of the token that ends one.
+    """
+
+    columns: int
+    embedded_D: Tensor
+
+
 class Drawing:
     """One stage's tokens, sampled step by step.
 
     Args:
         logits: from the states of the last tokens [R, D] to logits [B, V].
         embed: from the chosen tokens [B] to the embeddings of the next position [R, D].
+        forced_D: the embedding of a token that some of the steps feed behind the chosen one.
     """
 
     def __init__(
@@ -95,14 +110,17 @@ class Drawing:
         keys_B: Tensor,
         steps: int,
         choice: Choice,
+        forced_D: Tensor | None = None,
     ) -> None:
         self._decoder, self._logits, self._embed, self._keys_B, self._choice = decoder, logits, embed, keys_B, choice
+        self._forced_RD = None if forced_D is None else forced_D.expand(len(decoder.lengths_R), -1)
         device = keys_B.device
         self._step = torch.zeros((), dtype=torch.int64, device=device)
         self._chosen_B = torch.zeros(len(keys_B), dtype=torch.int64, device=device)
         self.ids_BS = torch.zeros(len(keys_B), steps, dtype=torch.int64, device=device)
         self.log_probs_BS = torch.zeros(len(keys_B), steps, device=device)
-        self._replayed = Replayed([self._step, self._chosen_B, decoder.lengths_R])
+        state = [self._step, self._chosen_B, decoder.lengths_R]
+        self._replayed, self._replayed_forced = Replayed(state), Replayed(state)
 
     def first(self, states_RD: Tensor) -> None:
         """Draw from the prefill's states."""
@@ -113,12 +131,27 @@ class Drawing:
         self.log_probs_BS.index_copy_(1, at, log_probability(scaled_BV, self._chosen_B)[:, None])
         self._step += 1
 
-    def next(self, longest: int) -> None:
-        """Feed what was sampled last and sample again; `longest` is the length of the longest row with it."""
-        self._replayed(self._go_on, rounded(longest, self._step.device))
+    def next(self, longest: int, *, forced: bool = False) -> None:
+        """Feed what was sampled last and sample again.
+
+        Args:
+            longest: length of the longest row with all that is fed.
+            forced: feed the forced token behind what was sampled.
+        """
+        span = rounded(longest, self._step.device)
+        if forced:
+            self._replayed_forced(self._go_on_behind, span)
+        else:
+            self._replayed(self._go_on, span)
 
     def _go_on(self, span: int) -> None:
         self.first(self._decoder.step(self._embed(self._chosen_B), span))
+
+    def _go_on_behind(self, span: int) -> None:
+        if self._forced_RD is None:
+            raise AssertionError("no forced token was given")
+        self._decoder.step(self._embed(self._chosen_B), span)
+        self.first(self._decoder.step(self._forced_RD, span))
 
 
 @torch.inference_mode()
@@ -179,6 +212,7 @@ def draw_images(
     *,
     guidance: float,
     choice: Choice,
+    row_end: RowEnd | None = None,
 ) -> SampledImages:
     """So many image tokens after each row of text, all together.
 
@@ -193,7 +227,8 @@ def draw_images(
     embed, count, guided = language_model.embed_tokens, len(seeds), guidance > 1
     device, longest = embed.weight.device, max(map(len, rows))
     embedded = {tuple(row): embed(torch.tensor(row, device=device)) for row in map(tuple, rows)}
-    decoder = Decoder(language_model, KVCache(language_model, len(rows), longest + steps), len(rows))
+    ends = 0 if row_end is None else (steps - 1) // row_end.columns
+    decoder = Decoder(language_model, KVCache(language_model, len(rows), longest + steps + ends), len(rows))
 
     def logits(states_RD: Tensor) -> Tensor:
         logits_RV = head(states_RD)
@@ -203,10 +238,13 @@ def draw_images(
         embedded_BD = embed_image(chosen_B)
         return torch.cat([embedded_BD, embedded_BD]) if guided else embedded_BD
 
-    drawing = Drawing(decoder, logits, embed_rows, stream_keys(seeds, Stage.IMAGE, device), steps, choice)
+    keys_B, forced_D = stream_keys(seeds, Stage.IMAGE, device), None if row_end is None else row_end.embedded_D
+    drawing = Drawing(decoder, logits, embed_rows, keys_B, steps, choice, forced_D)
     drawing.first(decoder.prefill([embedded[tuple(row)] for row in rows]))
     for sampled in range(1, steps):
-        drawing.next(longest + sampled)
+        ended = 0 if row_end is None else sampled // row_end.columns
+        forced = row_end is not None and sampled % row_end.columns == 0
+        drawing.next(longest + sampled + ended, forced=forced)
     broken = int((~drawing.log_probs_BS.isfinite()).any(dim=1).sum())
     check_finite(broken, count, "the image head's logits", "pictures", embed.weight.dtype)
     return SampledImages(drawing.ids_BS, drawing.log_probs_BS)
