@@ -9,7 +9,7 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder, checkpoint_type
 from training.policies import Policy, Sampling
 
-FAMILIES = {"janus": "janus", "multi_modality": "janus"}
+FAMILIES = {"janus": "janus", "multi_modality": "janus", "emu3": "emu3"}
 """`model_type` of config.json -> the module of this package. `multi_modality` is DeepSeek's own layout of Janus."""
 
 
