@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -257,3 +258,8 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def adapted_layers(self, targets: Sequence[str]) -> str:
         """Pattern of the full names of the linear layers that adapters of these `targets` go beside."""
+
+    def save(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Write a whole checkpoint, of these weights, that the family reads."""
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.tokenizer.save_pretrained(folder)
