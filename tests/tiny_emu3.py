@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import Emu3Config, Emu3ForConditionalGeneration
 
-from gotr1_eval.models.emu3.loading import Checkpoint, load_checkpoint
+from gotr1_eval.models.emu3.loading import Checkpoint, Pixels, load_checkpoint, write_pixels
 from gotr1_eval.models.emu3.sequence import (
     BOS,
     END_OF_FRAME,
@@ -69,8 +68,7 @@ def random_checkpoint(folder: Path, seed: int = 0, frames: int = 1) -> Path:
     random_model(tokenizer, seed, frames).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     area = (ROWS * FACTOR) ** 2
-    pixels = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "min_pixels": area, "max_pixels": area}
-    (folder / "preprocessor_config.json").write_text(json.dumps(pixels))
+    write_pixels(folder, Pixels((0.5,) * 3, (0.5,) * 3, area, area))
     return folder
 
 

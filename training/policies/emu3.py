@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -20,7 +21,7 @@ from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.heads import Head
 from gotr1_eval.models.autoregressive.prompts import prompt_text
-from gotr1_eval.models.emu3.loading import Checkpoint, Pixels, load_checkpoint
+from gotr1_eval.models.emu3.loading import Checkpoint, Pixels, load_checkpoint, write_pixels
 from gotr1_eval.models.emu3.sampling import decode_images, image_head, sample_chains, sample_images, text_head
 from gotr1_eval.models.emu3.sequence import Layout, chain_from_ids, chain_to_ids, encode_text
 from gotr1_eval.models.local_model import choose_device
@@ -113,6 +114,11 @@ class Emu3Policy(TwoHeadPolicy):
     def adapted_layers(self, targets: Sequence[str]) -> str:
         """Of the language model's attention and MLPs."""
         return rf"model\.text_model\.layers\.\d+\.(self_attn|mlp)\.({'|'.join(targets)})"
+
+    def save(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """With what the image processor says of pixels."""
+        super().save(folder, weights)
+        write_pixels(folder, self.pixels)
 
 
 def hidden_states(model: Any, text: Padded, image_BT: Tensor, layout: Layout) -> Tensor:  # noqa: ANN401

@@ -21,6 +21,7 @@ from gotr1_eval.models.emu3.sequence import Codes, Layout, SpecialIds, grid_size
 
 TYPE = "emu3"
 """`model_type` of config.json."""
+PREPROCESSING = "preprocessor_config.json"
 AREA = 720 * 720
 """Pixels of a picture, where the checkpoint's image processor takes so many: the released models' own size."""
 
@@ -136,7 +137,7 @@ def read_pixels(folder: Path) -> Pixels:
         UsageError: there is none.
         DataError: it is damaged.
     """
-    path = folder / "preprocessor_config.json"
+    path = folder / PREPROCESSING
     if not path.is_file():
         raise UsageError(f"{folder} has no preprocessor_config.json, which says how pixels are normalised")
     try:
@@ -148,3 +149,15 @@ def read_pixels(folder: Path) -> Pixels:
         return Pixels(mean, std, int(found.get("min_pixels", 512 * 512)), int(found.get("max_pixels", 1024 * 1024)))
     except (ValueError, TypeError, AttributeError) as error:
         raise DataError(f"not an image processor's configuration: {one_line(error)}", path=path) from None
+
+
+def write_pixels(folder: Path, pixels: Pixels) -> None:
+    """A preprocessor_config.json that says the same, for transformers' image processor too."""
+    content = {
+        "image_processor_type": "Emu3ImageProcessor",
+        "image_mean": pixels.mean,
+        "image_std": pixels.std,
+        "min_pixels": pixels.least,
+        "max_pixels": pixels.most,
+    }
+    (folder / PREPROCESSING).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
