@@ -30,7 +30,7 @@ from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
 from training.metrics import Report
 from training.policies import Sampling
-from training.policies.janus import read_policy
+from training.policies.reading import read_policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import Offloading, check_applies, prompt_samples
 from training.settings import EvaluationSettings, GrpoSettings, SftSettings

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rewards.reward_set import RewardSet
 from tests.free_port import free_port
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
+from training.policies import Policy, Sampling
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
@@ -63,14 +64,19 @@ def settings(**changes: Any) -> GrpoSettings:
     return GrpoSettings.model_validate(values | changes)
 
 
-def trainer(folder: Path, rewards: RewardSet | None = None, **changes: Any) -> GrpoTrainer:
-    """A trainer of the random checkpoint, always the same one."""
+def trainer(
+    folder: Path,
+    rewards: RewardSet | None = None,
+    read: Callable[[Sampling], Policy] = lambda sampling: JanusPolicy(loaded_random(), sampling),
+    **changes: Any,
+) -> GrpoTrainer:
+    """A trainer of the random checkpoint, always the same one; `read` gives it as another family's policy."""
     folder.mkdir(parents=True, exist_ok=True)
     asked = settings(**changes)
     return GrpoTrainer(
         asked,
         folder,
-        JanusPolicy(loaded_random(), asked.policy_sampling),
+        read(asked.policy_sampling),
         rewards or RewardSet({"checksum": ChecksumJudge()}),
         PromptMix(asked.prompts, asked.seed, Builder().suite),
     )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from tests.tiny_models import CODES, TOKENS, loaded_random
-from training.policies import Sampling
+from training.policies import Policy, Sampling
 from training.policies.janus import JanusPolicy
 from training.settings import SftSettings
 from training.sft_run import SftTrainer
@@ -35,12 +35,12 @@ def write_data(folder: Path) -> Path:
     return path
 
 
-def run(folder: Path, data: Path, steps: int, **changes: Any) -> SftTrainer:
-    """A trainer of the random checkpoint, always the same one."""
+def run(folder: Path, data: Path, steps: int, policy: Policy | None = None, **changes: Any) -> SftTrainer:
+    """A trainer of the random checkpoint, always the same one, or of another policy."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {"ckpt": "random", "data": [data], "steps": steps, "batch_size": 4, "micro_batch": 2, "device": "cpu"}
     settings = SftSettings.model_validate(values | {"save_every": 2, "learning_rate": 1e-3} | changes)
-    return SftTrainer(settings, folder, JanusPolicy(loaded_random(), Sampling(guidance=1.0)))
+    return SftTrainer(settings, folder, policy or JanusPolicy(loaded_random(), Sampling(guidance=1.0)))
 
 
 def _two_processes(out: Path, data: Path) -> None:

@@ -2,7 +2,7 @@
 
     a step: prompts -> a group of samples each (rollout) -> rewards -> advantages -> one or more updates
 
-Read on in: `policies` (what a model must do; Janus is one), `rollout`, `advantage`, `loss`, `update`.
+Read on in: `policies` (what a model must do, and the families that do it), `rollout`, `advantage`, `loss`, `update`.
 
 Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with

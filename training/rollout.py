@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
@@ -142,7 +141,7 @@ class PolicyGenerator:
         asked = [Prompt(prompt) for prompt in prompts]
         generated = generate(self._policy, asked, seeds, chain_cap=self._cap, tile=len(prompts))
         return [
-            Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
-            for sample in generated.samples
+            Generated(image=sample.image, chain=sample.chain, truncated=truncated)
+            for sample, truncated in zip(generated.samples, generated.truncated, strict=True)
             if isinstance(sample.image, Image.Image) and sample.chain is not None
         ]

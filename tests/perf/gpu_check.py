@@ -44,10 +44,10 @@ from gotr1_eval.core.types import Prompt
 from gotr1_eval.models.autoregressive import stages
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.fused import prepare_language_model
+from gotr1_eval.models.autoregressive.memory import cache_bytes_per_token
 from gotr1_eval.models.detectors._mask2former_openmmlab import swin_small
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from gotr1_eval.models.detectors.mask2former import Settings as DetectorSettings
-from gotr1_eval.models.generators.janus import cache_bytes_per_token
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sampling import sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 import torch
 
 from gotr1_eval.build import Builder
-from gotr1_eval.models.janus.loading import checkpoint_folder, load_checkpoint
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
+from gotr1_eval.models.janus.loading import load_checkpoint
 from rewards.reward_set import RewardSet
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.unit.test_early_judges import rewards, score

@@ -10,9 +10,10 @@ from scipy import stats
 from gotr1_eval.models.autoregressive.choosing import Choice, choose, guide, log_probability, scaled
 from gotr1_eval.models.autoregressive.decoder import Decoder
 from gotr1_eval.models.autoregressive.noise import Stage, gumbel, stream_keys, uniform
+from gotr1_eval.models.autoregressive.prompts import prompt_text
 from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.janus.sampling import sample_chains, sample_images
-from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt, prompt_text
+from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, positions, unconditional
 from tests.tiny_models import TOKENS, random_model, random_tokenizer
 

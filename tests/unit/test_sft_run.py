@@ -47,7 +47,7 @@ def test_rows_become_examples(tmp_path, policy, data):
 
 def test_examples_are_made_once(tmp_path, policy, data, monkeypatch):
     first = list(read_examples([data], policy, tmp_path / "kept"))
-    monkeypatch.setattr("training.sft_data.encode_pictures", lambda *given: pytest.fail("encoded again"))
+    monkeypatch.setattr(policy, "picture_encoder", lambda: pytest.fail("encoded again"))
     monkeypatch.setattr("training.sft_data.read_table", lambda *given: pytest.fail("read again"))
     assert list(read_examples([data], policy, tmp_path / "kept")) == first
     assert list(read_examples([tmp_path / "kept"], policy, tmp_path / "other")) == first, "another run's folder"
@@ -64,15 +64,15 @@ def test_examples_are_made_once(tmp_path, policy, data, monkeypatch):
 def test_a_killed_preparation_goes_on_behind_its_last_shard(tmp_path, policy, data, monkeypatch):
     whole = list(read_examples([data], policy, tmp_path / "whole"))
     monkeypatch.setattr("training.sft_examples.write_examples.__defaults__", (2,))
-    encode, calls = __import__("training.vq", fromlist=["vq"]).encode_pictures, []
+    encode, calls = policy.picture_encoder(), []
 
-    def counted(model, pixels):
+    def counted(pixels):
         calls.append(len(pixels))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return encode(model, pixels)
+        return encode(pixels)
 
-    monkeypatch.setattr("training.sft_data.encode_pictures", counted)
+    monkeypatch.setattr(policy, "picture_encoder", lambda: counted)
     with pytest.raises(KeyboardInterrupt):
         read_examples([data], policy, tmp_path / "kept", batch_size=2)
     assert sft_examples.rows_written(tmp_path / "kept") in (2, 4)

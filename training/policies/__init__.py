@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -148,6 +149,19 @@ class States:
     unconditional_BTD: Tensor | None
 
 
+@dataclass(frozen=True, slots=True)
+class PictureGrid:
+    """The pictures that a policy makes: width and height in pixels, image tokens of each, and how many codes there are.
+
+    An image token is a code: a number from 0 up.
+    """
+
+    width: int
+    height: int
+    tokens: int
+    codes: int
+
+
 class Policy(nn.Module, ABC):
     """A model that writes a chain and generates a picture, and scores such sequences with gradients.
 
@@ -179,6 +193,27 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """The ids that stand before the chains of these prompts."""
+
+    @abstractmethod
+    def encode_chain(self, chain: str) -> list[int]:
+        """The ids of a written chain, up to the one that begins the picture, whether or not it ends with a mark."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> PictureGrid:
+        """What its pictures are made of."""
+
+    @abstractmethod
+    def picture_encoder(self) -> Callable[[Tensor], Tensor]:
+        """From pictures, uint8 [B, height, width, 3], to their image tokens, int64 [B, T].
+
+        By a copy of the weights as they are now, in float32 whatever the training runs in: a code is the nearest of
+        thousands, and half precision takes others.
+        """
+
+    @abstractmethod
+    def picture_digest(self) -> list[float]:
+        """Numbers that change where pictures would get other image tokens."""
 
     @abstractmethod
     def sample_chains(
@@ -215,7 +250,10 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def hidden_states(self, text: Padded, image_BT: Tensor) -> Tensor:
-        """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
+        """The language model's last states that the heads read, [B, L + T - 1, D].
+
+        Those before the second and every further text token, and those before every image token.
+        """
 
     @abstractmethod
     def text_head(self) -> Callable[[Tensor], Tensor]:
@@ -238,3 +276,8 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def adapted_layers(self, targets: Sequence[str]) -> str:
         """Pattern of the full names of the linear layers that adapters of these `targets` go beside."""
+
+    def save(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Write a whole checkpoint, of these weights, that the family reads."""
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.tokenizer.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The language model of a Janus with a cache of fixed size: rows of different lengths go on together.
+"""The language model of a generator with a cache of fixed size: rows of different lengths go on together.
 
 Each row lies flush left in its own part of the KV cache and is masked behind its last token, so that a row's sums run
 over the same positions whatever its neighbours' lengths are. Equal to left-padded rows of transformers' own model,
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+from transformers.models.emu3.modeling_emu3 import Emu3TextModel
 from transformers.models.llama.modeling_llama import LlamaModel
 
 from gotr1_eval.core.errors import UsageError
@@ -29,6 +30,9 @@ more on a GPU, which captures a graph for every span. Below 16 the CPU's sums ru
 change."""
 PREFILL_TOKENS = 16_384
 """Tokens that a GPU prefills at once; bounds the memory of the activations."""
+
+LAYERS = (LlamaModel, Emu3TextModel)
+"""Classes whose layers are the same: norms before attention and MLP, rotary positions, gated MLPs."""
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
@@ -43,12 +47,13 @@ class KVCache:
     """The KV cache: keys and values of every layer, [R, G, S, E] each, allocated once a stage.
 
     Raises:
-        UsageError: the language model is no LLaMA.
+        UsageError: the language model is none of those whose layers are written out here.
     """
 
     def __init__(self, language_model: Any, rows: int, positions: int) -> None:  # noqa: ANN401 - transformers is untyped
-        if not isinstance(_bare(language_model), LlamaModel):
-            raise UsageError(f"the sampler knows LLaMA as the language model, got {type(language_model).__name__}")
+        if not isinstance(_bare(language_model), LAYERS):
+            known = " and ".join(each.__name__ for each in LAYERS)
+            raise UsageError(f"the sampler knows language models of {known}, got {type(language_model).__name__}")
         config, weight = language_model.config, language_model.embed_tokens.weight
         shape = (rows, config.num_key_value_heads, rounded(positions, weight.device), head_width(config))
         dtype = compute_dtype(weight)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,6 +28,19 @@ from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages
 
 LOOK = 8
 """Steps of chains on a GPU between two looks at which rows have ended: each look waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowEnd:
+    """What stands behind every row of a picture but the last, and is sampled by nobody.
+
+    Attributes:
+        columns: image tokens of a row.
+        embedded_D: the embedding of the token that ends one.
+    """
+
+    columns: int
+    embedded_D: Tensor
 
 
 @torch.inference_mode()
@@ -141,6 +155,7 @@ def draw_images(
     *,
     guidance: float,
     choice: Choice,
+    row_end: RowEnd | None = None,
 ) -> SampledImages:
     """So many image tokens after each row of text, all together.
 
@@ -155,6 +170,7 @@ def draw_images(
     embed, count, guided = stages.language_model.embed_tokens, len(seeds), guidance > 1
     device, dtype, longest = embed.weight.device, embed.weight.dtype, max(map(len, rows))
     embedded = {row: embed(torch.tensor(row, device=device)) for row in set(map(tuple, rows))}
+    ends, forced_D = (0, None) if row_end is None else ((steps - 1) // row_end.columns, row_end.embedded_D)
 
     def logits(states_RD: Tensor) -> Tensor:
         logits_RV = head(states_RD)
@@ -167,13 +183,15 @@ def draw_images(
     drawing = stages.drawing(
         (Stage.IMAGE, count, steps, guidance, choice),
         len(rows),
-        longest + steps,
-        lambda decoder: Drawing(decoder, logits, embed_rows, count, steps, choice),
+        longest + steps + ends,
+        lambda decoder: Drawing(decoder, logits, embed_rows, count, steps, choice, forced_D),
     )
     states_RD = drawing.decoder.prefill([embedded[tuple(row)] for row in rows])
     drawing.begin(states_RD, stream_keys(seeds, Stage.IMAGE, device))
     for sampled in range(1, steps):
-        drawing.next(longest + sampled)
+        ended = 0 if row_end is None else sampled // row_end.columns
+        forced = row_end is not None and sampled % row_end.columns == 0
+        drawing.next(longest + sampled + ended, forced=forced)
     broken = int((~drawing.log_probs_BS.isfinite()).any(dim=1).sum())
     check_finite(broken, count, "the image head's logits", "pictures", dtype, stages)
     # The next drawing of these stages writes into the same tensors.

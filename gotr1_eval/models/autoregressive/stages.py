@@ -82,6 +82,7 @@ class Drawing:
         embed: from the chosen tokens [B] to the embeddings of the next position [R, D].
         samples: B.
         steps: S, the most of any row.
+        forced_D: the embedding of a token that some of the steps feed behind the chosen one.
 
     Attributes:
         ids_BS, log_probs_BS: what was sampled; -1 and 0 where nothing was yet. The next drawing overwrites both.
@@ -95,13 +96,16 @@ class Drawing:
         samples: int,
         steps: int,
         choice: Choice,
+        forced_D: Tensor | None = None,
     ) -> None:
         self.decoder, self._logits, self._embed, self._choice = decoder, logits, embed, choice
+        self._forced_RD = None if forced_D is None else forced_D.expand(len(decoder.lengths_R), -1)
         device = decoder.lengths_R.device
         self._keys_B, self._steps_B, self._chosen_B = torch.zeros(3, samples, dtype=torch.int64, device=device).unbind()
         self.ids_BS = torch.full((samples, steps), -1, dtype=torch.int64, device=device)
         self.log_probs_BS = torch.zeros(samples, steps, device=device)
-        self._replayed = Replayed([self._steps_B, self._chosen_B, decoder.lengths_R])
+        state = [self._steps_B, self._chosen_B, decoder.lengths_R]
+        self._replayed, self._replayed_forced = Replayed(state), Replayed(state)
 
     def begin(self, states_RD: Tensor, keys_B: Tensor) -> None:
         """Draw every row's first token, from the prefill's states, with noise by these keys."""
@@ -126,12 +130,30 @@ class Drawing:
         """The first tokens of a row, and their log-probabilities."""
         return self.ids_BS[row, :steps].tolist(), self.log_probs_BS[row, :steps].tolist()
 
-    def next(self, longest: int) -> None:
-        """Feed what was sampled last and sample again; `longest` is the length of the longest row with it."""
-        self._replayed(self._go_on, rounded(longest, self._steps_B.device))
+    def next(self, longest: int, *, forced: bool = False) -> None:
+        """Feed what was sampled last and sample again.
+
+        Args:
+            longest: length of the longest row with all that is fed.
+            forced: feed the forced token behind what was sampled.
+        """
+        span = rounded(longest, self._steps_B.device)
+        if forced:
+            self._replayed_forced(self._go_on_behind, span)
+        else:
+            self._replayed(self._go_on, span)
 
     def _go_on(self, span: int) -> None:
-        scaled_BV = scaled(self._logits(self.decoder.step(self._embed(self._chosen_B), span)), self._choice)
+        self._draw(self.decoder.step(self._embed(self._chosen_B), span))
+
+    def _go_on_behind(self, span: int) -> None:
+        if self._forced_RD is None:
+            raise AssertionError("no forced token was given")
+        self.decoder.step(self._embed(self._chosen_B), span)
+        self._draw(self.decoder.step(self._forced_RD, span))
+
+    def _draw(self, states_RD: Tensor) -> None:
+        scaled_BV = scaled(self._logits(states_RD), self._choice)
         self._chosen_B.copy_(choose(scaled_BV, self._keys_B, self._steps_B, self._choice))
         at_B1 = self._steps_B[:, None]
         self.ids_BS.scatter_(1, at_B1, self._chosen_B[:, None])
