@@ -2,7 +2,8 @@
 
     a step: prompts -> a group of samples each (rollout) -> rewards -> advantages -> one or more updates
 
-Read on in: `policies` (what a model must do; Janus is one), `rollout`, `advantage`, `loss`, `update`.
+Read on in: `policies` (what a model must do; Janus is one), `rollout`, `advantage`, `credit`, `loss`,
+`update`.
 
 Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with
@@ -26,7 +27,7 @@ What it leaves open, and what was chosen:
 - Advantages may be divided by the whole step's spread, or by none, instead of the group's; see `advantage`.
 - beta, the clip ranges and the guidance while sampling: see `settings`.
 
-Shape suffixes: B sequences, P prompts, G samples of a prompt.
+Shape suffixes: B sequences, P prompts, G samples of a prompt; 2 stands for (chain, picture).
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
 from training.accelerating import computing, fail_together, start_accelerator
-from training.advantage import Advantages
-from training.collecting import Collected, advantages_of, check_gdpo
+from training.collecting import Collected, check_credit, check_gdpo, credit_of
+from training.credit import Credit
 from training.metrics import (
     GROUPS,
     Clock,
@@ -68,7 +69,7 @@ from training.metrics import (
 )
 from training.policies import Policy
 from training.prompt_sets import PromptMix
-from training.reward_judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
+from training.reward_judging import EarlyJudges, Row, UnscoredWatch, chains_judged_once, judge_patiently
 from training.rollout import PolicyGenerator, Rollout, generate, group_seeds
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
@@ -79,6 +80,7 @@ from training.update import (
     accumulate,
     cosine_factor,
     denominator,
+    everything_sampled,
     micro_batches,
     pad_micro_batches,
     with_old_and_reference,
@@ -126,6 +128,7 @@ class GrpoTrainer:
         if settings.refill % self.accelerator.num_processes:
             raise UsageError(f"refill is {settings.refill}: expected a multiple of the processes' number")
         check_gdpo(settings, rewards)
+        check_credit(settings, rewards)
         self.headline = rewards.headline
         self.prompts = prompts
         self.learner = make_learner(
@@ -205,18 +208,18 @@ class GrpoTrainer:
         """One rollout and its updates; what is worth watching comes back."""
         settings, clock = self.settings, Clock()
         collected = self._collect(step, range(settings.prompts_per_step), clock)
-        advantages, mine = self._advantages(collected)
+        credit, mine = self._credit(collected)
         extra = 0
-        while missing := min(settings.prompts_per_step - _learned(advantages), settings.refill - extra):
+        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
             # Whole groups a process; a few more than are missing where there are several.
             missing += -missing % self.accelerator.num_processes
             places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
             collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
-            advantages, mine = self._advantages(collected)
+            credit, mine = self._credit(collected)
             extra += missing
         rollout = collected.rollout
         with clock("update"):
-            updated = self._update(step, rollout, advantages.values_PG[mine], advantages.learned_PG[mine])
+            updated = self._update(step, rollout, *credit.of(mine))
             follows = settings.reference
             if follows is not None and (step + 1) % follows.every == 0:
                 self.learner.follow(follows.mix)
@@ -224,10 +227,10 @@ class GrpoTrainer:
         self.watch.see([sample.row[self.headline] for sample in judged])
         within = group_rewards(judged, self.headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
-        metrics = rollout_metrics(judged, group_counts(advantages), within)
+        metrics = rollout_metrics(judged, group_counts(credit), within)
         if settings.refill:
             metrics["groups/refilled"] = extra
-        return {**metrics, **updated, **speed_metrics(judged, rollout, clock)}
+        return {**metrics, **updated, **speed_metrics(judged, rollout, clock, settings.pictures_per_chain)}
 
     def _collect(self, step: int, places: range, clock: Clock) -> Collected:
         """Samples for the prompts of these places of the step, and what the judges say of them."""
@@ -245,16 +248,22 @@ class GrpoTrainer:
     def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
         """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
         rows, watched = list[Row](), list[Row]()
+        samples, per_chain = rollout.samples, self.settings.pictures_per_chain
         with fail_together(), self.judging():
             with clock("judge"):
-                known = self.early.outcomes() if self.early else None
-                rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
+                known = chains_judged_once(
+                    self.rewards, samples, per_chain, self.early.outcomes() if self.early else {}
+                )
+                rows = judge_patiently(self.rewards, samples, self.settings.judge_patience, known=known)
             with clock("watch"):
-                watched = list(self.watched.judge(rollout.samples)) if self.watched else [{} for _ in rows]
+                watched = [{} for _ in rows]
+                if self.watched:
+                    known = chains_judged_once(self.watched, samples, per_chain, {})
+                    watched = list(self.watched.judge(samples, known))
         return rows, watched
 
-    def _advantages(self, collected: Collected) -> tuple[Advantages, slice]:
-        return advantages_of(collected, self.settings, self.headline, self.accelerator.process_index)
+    def _credit(self, collected: Collected) -> tuple[Credit, slice]:
+        return credit_of(collected, self.settings, self.rewards, self.accelerator.process_index)
 
     @staticmethod
     def _sum(mine: Counter[str]) -> Counter[str]:
@@ -276,18 +285,19 @@ class GrpoTrainer:
         repeated = [prompt for prompt in prompts for _ in range(group)]
         return generate(
             self.learner.policy, repeated, seeds,
-            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile, first=indices[0] * group,
+            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
+            per_chain=settings.pictures_per_chain, first=indices[0] * group,
             written=self.early.begin if self.early else lambda samples: None,
             clock=clock or Clock(),
         )  # fmt: skip
 
-    def _update(self, step: int, rollout: Rollout, values_PG: Tensor, learned_PG: Tensor) -> Metrics:
+    def _update(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
         settings, device = self.settings, rollout.actions.image_BT.device
-        values_B, learned_B = values_PG.flatten().to(device), learned_PG.flatten().to(device)
+        values_2B, learned_2B = values_2B.to(device), learned_2B.to(device)
         while True:
             try:
-                return self._learn(step, rollout, values_B, learned_B)
+                return self._learn(step, rollout, values_2B, learned_2B)
             except torch.OutOfMemoryError:
                 self.optimizer.zero_grad()
                 if self.micro_batch == 1 or self.accelerator.num_processes > 1 or settings.updates > 1:
@@ -301,9 +311,9 @@ class GrpoTrainer:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _learn(self, step: int, rollout: Rollout, values_B: Tensor, learned_B: Tensor) -> Metrics:
+    def _learn(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         settings = self.settings
-        work = micro_batches(rollout.actions, values_B, learned_B, self.micro_batch)
+        work = micro_batches(rollout.actions, values_2B, learned_2B, self.micro_batch)
         count, weight = self._over_all(work, rollout)
         if count == 0 or weight == 0:
             return {"updates": 0, "grad_norm": 0.0}
@@ -327,7 +337,7 @@ class GrpoTrainer:
 
     def _over_all(self, work: list[Work], rollout: Rollout) -> tuple[int, float]:
         """(the most micro-batches of any process, D of all of them together)."""
-        counted = [rollout.actions] if self.settings.denominator == "all" else [part.actions for part in work]
+        counted = [everything_sampled(rollout.actions)] if self.settings.denominator == "all" else work
         mine = (len(work), denominator(counted, self.settings))
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
@@ -377,6 +387,6 @@ class GrpoTrainer:
         self.saved = done
 
 
-def _learned(advantages: Advantages) -> int:
+def _learned(credit: Credit) -> int:
     """Groups that are learned from."""
-    return int(advantages.learned_PG.any(dim=1).sum())
+    return int(credit.taught.sum())

@@ -19,7 +19,7 @@ import torch
 from gotr1_eval.core.errors import RunError, UsageError, one_line
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.protocols import HoldsVlm, Judge, Served
+from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE, HoldsVlm, Judge, Served
 from gotr1_eval.core.types import Prompt, Sample
 from rewards.reward_set import RewardSet
 
@@ -97,7 +97,30 @@ def _reads_chains_elsewhere(judge: Judge) -> bool:
     model: object = judge
     while not isinstance(model, Served) and isinstance(model, HoldsVlm):
         model = model.vlm  # replies kept on disk stand before the server
-    return isinstance(model, Served) and judge.looks_at in {"prose", "plan"}
+    return isinstance(model, Served) and _reads_chains_alone(judge)
+
+
+def _reads_chains_alone(judge: Judge) -> bool:
+    return judge.looks_at in READS_CHAIN - READS_PICTURE
+
+
+def chains_judged_once(
+    rewards: RewardSet, samples: Sequence[Sample], per_chain: int, begun: Mapping[str, Sequence[Outcome]]
+) -> dict[str, list[Outcome]]:
+    """Outcomes of the judges that read the chain alone, one a sample; a chain that samples share is judged once.
+
+    Args:
+        per_chain: samples side by side that share a chain.
+        begun: outcomes that are there already, one a chain.
+    """
+    if per_chain == 1:
+        return {factor: [*outcomes] for factor, outcomes in begun.items()}
+    known = {}
+    for factor, judge in rewards.judges.items():
+        if _reads_chains_alone(judge):
+            of_chains = begun.get(factor) or judge_batch(judge, samples[::per_chain])
+            known[factor] = [outcome for outcome in of_chains for _ in range(per_chain)]
+    return known
 
 
 def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:

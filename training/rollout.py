@@ -33,11 +33,13 @@ class Rollout:
         samples: prompt, chain and picture, as the judges take them.
         actions: the same as ids, on the model's device.
         truncated: of each sample, whether its chain hit the cap.
+        tokens: of each sample, those of its chain that were sampled; where samples share a chain, in each of them.
     """
 
     samples: list[Sample]
     actions: Actions
     truncated: list[bool]
+    tokens: list[int]
 
 
 @torch.no_grad()
@@ -48,6 +50,7 @@ def generate(
     *,
     chain_cap: int,
     tile: int,
+    per_chain: int = 1,
     first: int = 0,
     written: Callable[[list[Sample]], None] = lambda samples: None,
     clock: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
@@ -55,23 +58,26 @@ def generate(
     """One sample for each prompt and seed, `tile` of them at a time; fewer from where memory does not suffice.
 
     Args:
+        tile: at least `per_chain`; only whole chains are taken.
+        per_chain: samples side by side that share a chain, whose prompts are equal. Its seed is the first one's, and in
+            the first one its tokens are actions: so they count once.
         first: number of the first sample, which names it.
-        written: is handed the samples of a tile as soon as their chains are there, before the pictures.
+        written: is handed the first sample of every chain of a tile as soon as it is there, before the pictures.
         clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
-    rows = policy.encode([prompt.text for prompt in prompts])
+    rows, tile = policy.encode([prompt.text for prompt in prompts]), tile - tile % per_chain
     chains: list[SampledChain] = []
     samples: list[Sample] = []
     ids, log_probs, pictures = [], [], []
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
-        pairs = list(zip(part, part_seeds, strict=True))
+        pairs = list(zip(part, part_seeds, strict=True))[::per_chain]
         with clock("chain"):
             written_parts = in_batches(pairs, len(pairs), partial(_chains, policy, chain_cap), "the policy's chains")
-        chains_of_tile = [chain for each in written_parts for chain in each]
+        chains_of_tile = [chain for each in written_parts for chain in each for _ in range(per_chain)]
         begun = slice(start, start + tile)
         samples += _samples(policy, prompts[begun], chains_of_tile, part_seeds, first + start)
-        written(samples[begun])
+        written(samples[begun][::per_chain])
         texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
         pairs = list(zip(texts, part_seeds, strict=True))
         with clock("image"):
@@ -82,9 +88,10 @@ def generate(
         with clock("decode"):
             decoded = policy.decode(torch.cat([each.ids_BT for each in generated])).numpy()
         pictures += [Image.fromarray(picture) for picture in decoded]
-    actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), policy.pad)
+    once = [replace(chain, log_probs=()) if at % per_chain else chain for at, chain in enumerate(chains)]
+    actions = Actions.of(rows, once, torch.cat(ids), torch.cat(log_probs), policy.pad)
     samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
-    return Rollout(samples, actions, [chain.truncated for chain in chains])
+    return Rollout(samples, actions, [chain.truncated for chain in chains], [len(chain.log_probs) for chain in chains])
 
 
 def _chains(policy: Policy, cap: int, pairs: Sequence[tuple[list[int], int]]) -> list[SampledChain]:

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, model_vali
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
+from training.credit import CreditForm
 from training.loss import Objective
 from training.objective_settings import (
     ClipSettings,
@@ -213,6 +214,9 @@ class GrpoSettings(TrainSettings):
         watch: judges that are scored but never trained on: by name as in a reward set,
             ``watch = { layout = "geometric" }``, or a reward set, ``watch = "panel"``, without the members that the
             reward is made of; ``judge_model`` is theirs, too.
+        samples_per_prompt, pictures_per_chain: a prompt's group has so many pictures; each has a chain of its own, or
+            so many share one.
+        credit: what chain and picture learn from, the `total` or each `segment` its own; see `training.credit`.
         updates: passes over a rollout.
         micro_batch: sequences of one forward pass of the update.
         objective: `ppo`, `gspo` or `cispo`; see `training.loss`.
@@ -252,6 +256,8 @@ class GrpoSettings(TrainSettings):
     steps: PositiveInt = 1000
     prompts_per_step: PositiveInt = 8
     samples_per_prompt: Annotated[int, Field(ge=2)] = 16
+    pictures_per_chain: PositiveInt = 1
+    credit: CreditForm = "total"
     updates: PositiveInt = 1
     micro_batch: PositiveInt = 8
     learning_rate: PositiveFloat = 1e-5
@@ -303,6 +309,29 @@ class GrpoSettings(TrainSettings):
             )
         if self.truncated.soft > self.sampling.chain_cap:
             raise ValueError(f"truncated.soft = {self.truncated.soft} is more than sampling.chain_cap")
+        return self
+
+    @model_validator(mode="after")
+    def _trees(self) -> GrpoSettings:
+        pictures, samples = self.pictures_per_chain, self.samples_per_prompt
+        if self.credit == "segment" and pictures < 2:
+            raise ValueError("credit = 'segment' compares the pictures of a chain: set pictures_per_chain to 2 or more")
+        if self.credit == "segment" and self.gdpo is not None:
+            raise ValueError(
+                "credit = 'segment' makes one reward a segment, and gdpo keeps the judges apart: choose one"
+            )
+        if pictures == 1:
+            return self
+        if samples % pictures or samples == pictures:
+            raise ValueError(f"samples_per_prompt = {samples}: expected 2 or more chains of {pictures} pictures each")
+        if self.sampling.tile < pictures:
+            raise ValueError(f"sampling.tile = {self.sampling.tile}: expected a chain's {pictures} pictures at least")
+        if self.loss != "tokens":
+            raise ValueError(
+                f"loss = {self.loss!r} counts sequences, and with pictures_per_chain several share a chain"
+            )
+        if self.importance.form == "sequence":
+            raise ValueError("importance.form = 'sequence' with pictures_per_chain: several sequences share a chain")
         return self
 
     @property
