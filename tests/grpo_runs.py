@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BudgetError
@@ -18,6 +19,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import LooksAt
 from gotr1_eval.core.types import Sample
 from rewards.reward_set import RewardSet
+from rewards.total import Total, TotalSettings
 from tests.free_port import free_port
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
@@ -47,6 +49,26 @@ class ChecksumJudge:
         return Score(value=checksum % 1000 / 1000)
 
 
+class PictureJudge(ChecksumJudge):
+    """As `ChecksumJudge`, of the picture alone."""
+
+    name, fingerprint = "picture", "picture-1"
+    looks_at: LooksAt | None = "picture"
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        pictures = [sample.image for sample in samples]
+        return [self._judge(zlib.crc32(each.tobytes() if isinstance(each, Image.Image) else b"")) for each in pictures]
+
+
+def segment_rewards() -> RewardSet:
+    """The sum of a judge of the chain and one of the picture."""
+    judges: dict[str, ChecksumJudge] = {"chain": ChecksumJudge(), "picture": PictureJudge()}
+    judges["chain"].looks_at = "prose"
+    facts = {name: (judge.range, judge.may_not_apply) for name, judge in judges.items()}
+    how = TotalSettings(rule="weighted", weights=dict.fromkeys(judges, 1.0))
+    return RewardSet(judges, Total(how, facts, judges))
+
+
 def launcher() -> list[str]:
     """The beginning of a command on two processes, which meet at a port that nobody has taken."""
     port = str(free_port())
@@ -71,7 +93,7 @@ def trainer(folder: Path, rewards: RewardSet | None = None, **changes: Any) -> G
         asked,
         folder,
         JanusPolicy(loaded_random(), asked.policy_sampling),
-        rewards or RewardSet({"checksum": ChecksumJudge()}),
+        rewards or (segment_rewards() if asked.pictures_per_chain > 1 else RewardSet({"checksum": ChecksumJudge()})),
         PromptMix(asked.prompts, asked.seed, Builder().suite),
     )
 

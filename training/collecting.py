@@ -27,9 +27,6 @@ from training.reward_judging import Row
 from training.rollout import Rollout, rewards_of
 from training.settings import GrpoSettings
 
-PICTURE = "picture"
-"""What the reward of the picture's judges alone is called."""
-
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -107,7 +104,7 @@ def _rewards_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet
     found = {rewards.headline: [row[rewards.headline] for row in collected.rows]}
     if settings.credit == "segment":
         of_picture = {name for name in rewards.factors if rewards.judges[name].looks_at in READS_PICTURE}
-        found[PICTURE] = [rewards.combine(row, of_picture) for row in collected.rows]
+        found[f"{rewards.headline}, picture"] = [rewards.combine(row, of_picture) for row in collected.rows]
     return found
 
 

@@ -125,7 +125,11 @@ def main() -> None:
     elif options.credit:
         forms = {name: CREDIT[name] for name in options.only or CREDIT}
         runs = {
-            f"{'' if name == 'product' else name + ' '}seed {seed}": [f"seed={seed}", *how, *([] if name == "product" else ["evaluation=none"])]
+            f"{'' if name == 'product' else name + ' '}seed {seed}": [
+                f"seed={seed}",
+                *how,
+                *([] if name == "product" else ["evaluation=none"]),
+            ]
             for name, how in forms.items()
             for seed in options.seeds
         }

@@ -51,11 +51,18 @@ def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
     same(whole, gradients(trainer(tmp_path, micro_batch=size, max_grad_norm=1e9)), 1e-5)
 
 
-@pytest.mark.parametrize("scale", ["group", "batch"])
-def test_two_processes_give_the_same_gradients(tmp_path, scale):
-    whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, scale=scale))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scale": "group"},
+        {"scale": "batch"},
+        {"scale": "batch", "pictures_per_chain": 2, "credit": "segment", "denominator": "all"},
+    ],
+)
+def test_two_processes_give_the_same_gradients(tmp_path, changes):
+    whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, **changes))
     command = [*launcher(), "-m", "tests.grpo_runs", str(tmp_path), "gradients"]
-    known = {**os.environ, "CHANGES": json.dumps({"scale": scale})}
+    known = {**os.environ, "CHANGES": json.dumps(changes)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-2000:]
     same(whole, torch.load(tmp_path / "gradients.pt", weights_only=True), 1e-5)
