@@ -45,6 +45,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
@@ -287,9 +288,12 @@ class GrpoTrainer:
             self.learner.policy, repeated, seeds,
             chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
             per_chain=settings.pictures_per_chain, first=indices[0] * group,
-            written=self.early.begin if self.early else lambda samples: None,
-            clock=clock or Clock(),
+            clock=clock or Clock(), **self._early(),
         )  # fmt: skip
+
+    def _early(self) -> dict[str, Callable[[list[Sample]], None]]:
+        """Who is told of what is sampled, as `generate` takes it."""
+        return {} if self.early is None else {"written": self.early.begin_chains, "made": self.early.begin_pictures}
 
     def _update(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""

@@ -53,6 +53,7 @@ def generate(
     per_chain: int = 1,
     first: int = 0,
     written: Callable[[list[Sample]], None] = lambda samples: None,
+    made: Callable[[list[Sample]], None] = lambda samples: None,
     clock: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
 ) -> Rollout:
     """One sample for each prompt and seed, `tile` of them at a time; fewer from where memory does not suffice.
@@ -63,21 +64,21 @@ def generate(
             the first one its tokens are actions: so they count once.
         first: number of the first sample, which names it.
         written: is handed the first sample of every chain of a tile as soon as it is there, before the pictures.
+        made: is handed the samples of a tile as soon as their pictures are there, before the next tile.
         clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
     rows, tile = policy.encode([prompt.text for prompt in prompts]), tile - tile % per_chain
     chains: list[SampledChain] = []
     samples: list[Sample] = []
-    ids, log_probs, pictures = [], [], []
+    ids, log_probs = [], []
     for start in range(0, len(rows), tile):
         part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
         pairs = list(zip(part, part_seeds, strict=True))[::per_chain]
         with clock("chain"):
             written_parts = in_batches(pairs, len(pairs), partial(_chains, policy, chain_cap), "the policy's chains")
         chains_of_tile = [chain for each in written_parts for chain in each for _ in range(per_chain)]
-        begun = slice(start, start + tile)
-        samples += _samples(policy, prompts[begun], chains_of_tile, part_seeds, first + start)
-        written(samples[begun][::per_chain])
+        begun = _samples(policy, prompts[start : start + tile], chains_of_tile, part_seeds, first + start)
+        written(begun[::per_chain])
         texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
         pairs = list(zip(texts, part_seeds, strict=True))
         with clock("image"):
@@ -87,10 +88,13 @@ def generate(
         log_probs += [each.log_probs_BT for each in generated]
         with clock("decode"):
             decoded = policy.decode(torch.cat([each.ids_BT for each in generated])).numpy()
-        pictures += [Image.fromarray(picture) for picture in decoded]
+        finished = [
+            replace(sample, image=Image.fromarray(picture)) for sample, picture in zip(begun, decoded, strict=True)
+        ]
+        made(finished)
+        samples += finished
     once = [replace(chain, log_probs=()) if at % per_chain else chain for at, chain in enumerate(chains)]
     actions = Actions.of(rows, once, torch.cat(ids), torch.cat(log_probs), policy.pad)
-    samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
     return Rollout(samples, actions, [chain.truncated for chain in chains], [len(chain.log_probs) for chain in chains])
 
 

@@ -208,8 +208,8 @@ class GrpoSettings(TrainSettings):
         ckpt: where the policy starts.
         rewards: a reward set, or one judge; its headline is what is maximised.
         judge_model: of judges that ask one; as `--judge-model`.
-        judge_while_generating: judges that read the chain alone and ask a server begin before the pictures are there;
-            the rewards are the same.
+        judge_while_generating: judges that ask a server begin as soon as what they read is there: those of the chain
+            before its picture, the others while the next tile is sampled. The rewards are the same. Also as `overlap`.
         offload_judges: the judges' models in this process leave the policy's GPU while it samples and learns.
         watch: judges that are scored but never trained on: by name as in a reward set,
             ``watch = { layout = "geometric" }``, or a reward set, ``watch = "panel"``, without the members that the
@@ -248,7 +248,7 @@ class GrpoSettings(TrainSettings):
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
     judge_while_generating: bool = Field(
-        False, validation_alias=AliasChoices("judge_while_generating", "judge_while_painting")
+        False, validation_alias=AliasChoices("judge_while_generating", "overlap", "judge_while_painting")
     )
     offload_judges: bool = False
     watch: str | dict[str, Component] = Field(default_factory=dict)

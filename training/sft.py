@@ -24,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, unconditional
 from training.policies import Policy
+from training.prefetch import one_ahead
 from training.sft_examples import ExampleShards, SftExample
 from training.update import cosine_factor
 
@@ -241,7 +242,7 @@ def train_sft(
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     optimizer = optimizer or adamw(trained, options)
     history = []
-    for step, parts in enumerate(steps_from(start, examples, policy.pad, options), start=start):
+    for step, parts in enumerate(one_ahead(steps_from(start, examples, policy.pad, options)), start=start):
         rate = options.learning_rate * cosine_factor(step, options.steps, options.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate

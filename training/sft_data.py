@@ -30,6 +30,7 @@ from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.tables import read_table
 from gotr1_eval.files.writing import write_atomically
 from training.policies import Policy
+from training.prefetch import one_ahead
 from training.settings import ColumnSettings
 from training.sft_examples import COMPLETE, ExampleShards, SftExample, rows_written, write_examples
 from training.vq import encode_pictures
@@ -87,16 +88,28 @@ def _examples(
     rows: Iterator[tuple[Path, int, Row]], policy: Policy, columns: ColumnSettings, batch_size: int
 ) -> Iterator[SftExample]:
     encoder = None
-    while part := list(islice(rows, batch_size)):
-        pictures = [each for each in part if each[2].get(columns.image_tokens) is None]
-        if pictures and encoder is None:
+    for part, pixels in one_ahead(_batches(rows, columns, batch_size, _side(policy))):
+        if pixels is not None and encoder is None:
             # In float32 whatever the training runs in: a code is the nearest of thousands, half precision takes others.
             encoder = copy.deepcopy(policy.model.model.vqmodel).float()
-        codes = iter(_encoded(pictures, encoder, policy, columns))
+        codes = iter(() if pixels is None else _encoded(pixels, encoder, policy))
         for path, line, row in part:
             given = row.get(columns.image_tokens)
             image = next(codes) if given is None else _codes(given, columns.image_tokens, path, line)
             yield _example(path, line, row, policy, columns, image)
+
+
+def _batches(
+    rows: Iterator[tuple[Path, int, Row]], columns: ColumnSettings, size: int, side: int
+) -> Iterator[tuple[list[tuple[Path, int, Row]], torch.Tensor | None]]:
+    """Rows side by side, and the pictures of those that have no tokens: uint8 [B, H, W, 3], None without any."""
+    while part := list(islice(rows, size)):
+        pixels = [
+            _pixels(path.parent / str(row.get(columns.image)), path, line, side)
+            for path, line, row in part
+            if row.get(columns.image_tokens) is None
+        ]
+        yield part, torch.stack(pixels) if pixels else None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -135,16 +148,11 @@ def _side(policy: Policy) -> int:
 
 
 def _encoded(
-    rows: Sequence[tuple[Path, int, Row]],
+    pixels: torch.Tensor,
     encoder: Any,  # noqa: ANN401 - transformers is untyped
     policy: Policy,
-    columns: ColumnSettings,
 ) -> list[tuple[int, ...]]:
-    if not rows:
-        return []
-    side = _side(policy)
-    pixels = [_pixels(path.parent / str(row.get(columns.image)), path, line, side) for path, line, row in rows]
-    found: list[list[int]] = encode_pictures(encoder, torch.stack(pixels).to(policy.model.device)).tolist()
+    found: list[list[int]] = encode_pictures(encoder, pixels.to(policy.model.device)).tolist()
     return [tuple(row) for row in found]
 
 

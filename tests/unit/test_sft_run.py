@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ from gotr1_eval.files.writing import write_parquet
 from tests.grpo_runs import launcher
 from tests.sft_runs import run, write_data
 from tests.tiny_models import CODES, TOKENS, loaded_random
-from training import sft_examples
+from training import sft_data, sft_examples
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
+from training.prefetch import one_ahead
 from training.settings import ColumnSettings, SftSettings
 from training.sft_data import read_examples
 from training.sft_run import SftTrainer
@@ -59,6 +61,42 @@ def test_examples_are_made_once(tmp_path, policy, data, monkeypatch):
     policy.tokenizer.add_tokens(["<new>"])
     with pytest.raises(UsageError, match="of another tokenizer"):
         read_examples([tmp_path / "kept"], policy, tmp_path / "other")
+
+
+def test_the_next_batchs_pictures_are_read_while_this_ones_are_encoded(tmp_path, policy, data, monkeypatch):
+    """Encoding waits for the next batch's pictures, which are read in the meantime; and the examples are the same."""
+    whole = list(read_examples([data], policy, tmp_path / "whole"))
+    opened: list[str] = []
+    again = threading.Condition()
+    open_picture, encode_pictures = sft_data.open_picture, sft_data.encode_pictures
+
+    def noted(path):
+        with again:
+            opened.append(path.name)
+            again.notify_all()
+        return open_picture(path)
+
+    def slow(model, pixels):
+        with again:
+            assert again.wait_for(lambda: len(opened) in (4, 5), timeout=5)
+        return encode_pictures(model, pixels)
+
+    monkeypatch.setattr(sft_data, "open_picture", noted)
+    monkeypatch.setattr(sft_data, "encode_pictures", slow)
+    assert list(read_examples([data], policy, tmp_path / "kept", batch_size=2)) == whole
+    assert opened == [f"{index}.png" for index in range(5)]
+
+
+def test_what_cannot_be_prepared_is_told_in_its_place():
+    def items():
+        yield 1
+        yield 2
+        raise UsageError("the third")
+
+    seen = []
+    with pytest.raises(UsageError, match="the third"):
+        seen.extend(each for each in one_ahead(items()) if seen.append(each) or False)
+    assert seen == [1, 2]
 
 
 def test_a_killed_preparation_goes_on_behind_its_last_shard(tmp_path, policy, data, monkeypatch):
