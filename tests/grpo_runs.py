@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import LooksAt
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import open_picture
+from gotr1_eval.training_run import HeldOutEvaluation
 from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.free_port import free_port
@@ -57,7 +58,7 @@ class PictureJudge(ChecksumJudge):
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         pictures = [sample.image for sample in samples]
-        return [self._judge(zlib.crc32(each.tobytes() if isinstance(each, Image.Image) else b"")) for each in pictures]
+        return [self._judge(zlib.crc32(open_picture(each).tobytes() if each else b"")) for each in pictures]
 
 
 def segment_rewards() -> RewardSet:
@@ -147,6 +148,21 @@ def _gradients(out: Path) -> None:
     trained.close()
 
 
+def evaluate_once(folder: Path, tile: int) -> None:
+    """The evaluation before the first step, on twelve held-out prompts."""
+    asked = {"suite": "shapes", "prompts_per_category": 2}
+    sampling = {"guidance": 3.0, "chain_cap": 12, "tile": tile}
+    one = trainer(folder, segment_rewards(), evaluation=asked, sampling=sampling, pictures_per_chain=2)
+    assert one.settings.evaluation is not None
+    one.evaluate = HeldOutEvaluation(one.settings.evaluation, folder, Builder(), one.rewards, tile)
+    one._evaluate(0)
+
+
+def _evaluations(out: Path) -> None:
+    for tile in (4, 12):
+        evaluate_once(out / f"two of {tile}", tile)
+
+
 def _world_sizes(out: Path) -> None:
     """What `test_world_size` compares with one process."""
     changes: dict[str, Any] = {"steps": 2, **json.loads(os.environ.get("CHANGES", "{}"))}
@@ -165,6 +181,6 @@ def _world_sizes(out: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"gradients": _gradients, "world-sizes": _world_sizes}[sys.argv[2]](Path(sys.argv[1]))
+    {"gradients": _gradients, "world-sizes": _world_sizes, "evaluations": _evaluations}[sys.argv[2]](Path(sys.argv[1]))
     # What was found is on the disk; gloo's threads now and then abort while the interpreter unloads them.
     os._exit(0)

@@ -38,6 +38,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -87,8 +88,17 @@ from training.update import (
     with_old_and_reference,
 )
 
-Evaluate = Callable[[PolicyGenerator, int], Metrics]
-"""Given the policy as it is and the number of steps done, measures it on held-out prompts."""
+
+class Evaluation(Protocol):
+    """Measures a policy on held-out prompts, which the processes share."""
+
+    def judge(self, policy: PolicyGenerator, step: int, place: int, count: int) -> None:
+        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps."""
+        ...
+
+    def measure(self, step: int, count: int) -> Metrics:
+        """What comes of the shares of all; called on one process, once all have judged."""
+        ...
 
 
 class GrpoTrainer:
@@ -99,7 +109,7 @@ class GrpoTrainer:
         rewards: with one headline; see `RewardSet`.
         prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
-        evaluate: called every `settings.evaluation.every` steps, and before the first.
+        evaluate: asked every `settings.evaluation.every` steps, and before the first.
         judging: entered while judges are asked; see `training.reward_judging`.
 
     Attributes:
@@ -112,7 +122,7 @@ class GrpoTrainer:
 
     def __init__(
         self, settings: GrpoSettings, folder: Path, policy: Policy, rewards: RewardSet, prompts: PromptMix, *,
-        watched: RewardSet | None = None, evaluate: Evaluate | None = None,
+        watched: RewardSet | None = None, evaluate: Evaluation | None = None,
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
@@ -360,19 +370,19 @@ class GrpoTrainer:
             self.report(dict(metrics))
 
     def _evaluate(self, done: int) -> None:
-        """Every so many steps, before the first and after the last; on the main process while the others wait."""
-        asked = self.settings.evaluation
-        if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
+        """Every so many steps, before the first and after the last; each process generates and judges a share."""
+        asked, evaluation = self.settings.evaluation, self.evaluate
+        if evaluation is None or asked is None or (done % asked.every and done != self.settings.steps):
             return
-        with computing(self.settings.autocast, self.accelerator.device), full_weights(self.policy), fail_together():
+        place, count = self.accelerator.process_index, self.accelerator.num_processes
+        policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
+        with self._sampling(), self.judging():
+            evaluation.judge(policy, done, place, count)
+        with fail_together():
             if self.accelerator.is_main_process:
-                with self.learner.folded(), self.judging():
-                    self._measure(self.evaluate, done)
+                self._tell(done, evaluation.measure(done, count))
 
-    def _measure(self, evaluate: Evaluate, done: int) -> None:
-        name = f"{self.folder.name}@{done}"
-        policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, name)
-        measured = evaluate(policy, done)
+    def _tell(self, done: int, measured: Metrics) -> None:
         append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
         named = {f"held out/{name}": value for name, value in measured.items()}
         self.accelerator.log(named, step=done)

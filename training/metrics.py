@@ -209,7 +209,8 @@ def forget_after(folder: Path, done: int) -> None:
             if len(kept) < len(rows):
                 write_atomically(path, "".join(f"{dump(row)}\n" for row in kept))
     for run in (folder / "evaluations").glob("step-*"):
-        if int(run.name.removeprefix("step-")) > done:
+        step, _, share = run.name.removeprefix("step-").partition(".")
+        if share or int(step) > done:
             shutil.rmtree(run)
 
 
