@@ -43,7 +43,8 @@ SEED = 0
 _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
 _FREE = {
-    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_generating", "offload_judges",
+    "steps", "save_every", "keep", "trackers", "sample_table", "device", "judge_patience", "judge_while_generating",
+    "offload_judges",
 }  # fmt: skip
 """Settings that may change from one start to the next: none of them changes what a step does."""
 

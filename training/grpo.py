@@ -73,6 +73,7 @@ from training.policies import Policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import EarlyJudges, Row, UnscoredWatch, chains_judged_once, judge_patiently
 from training.rollout import PolicyGenerator, Rollout, generate, group_seeds
+from training.sample_table import log_table, sample_table
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
 from training.trained_parts import make_learner
@@ -238,6 +239,7 @@ class GrpoTrainer:
         self.watch.see([sample.row[self.headline] for sample in judged])
         within = group_rewards(judged, self.headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
+        self._log_table(step + 1, collected)
         metrics = rollout_metrics(judged, group_counts(credit), within)
         if settings.refill:
             metrics["groups/refilled"] = extra
@@ -368,6 +370,12 @@ class GrpoTrainer:
             append_rows(self.folder / GROUPS, [{"step": metrics["step"], "spreads": self.spreads}])
             self.accelerator.log(dict(metrics), step=int(metrics["step"]))
             self.report(dict(metrics))
+
+    def _log_table(self, done: int, collected: Collected) -> None:
+        asked, trackers = self.settings.sample_table, self.accelerator.trackers
+        due = asked is not None and (done % asked.every == 0 or done == 1)
+        if asked is not None and due and trackers and self.accelerator.is_main_process:
+            log_table(trackers, sample_table(collected, asked.rows), done)
 
     def _evaluate(self, done: int) -> None:
         """Every so many steps, before the first and after the last; each process generates and judges a share."""

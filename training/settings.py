@@ -158,6 +158,17 @@ class EvaluationSettings(Settings):
     prompts_per_category: PositiveInt = 20
 
 
+class SampleTableSettings(Settings):
+    """A table of a step's samples in the trackers, every so many steps; see `training.sample_table`.
+
+    Attributes:
+        rows: of the first process's samples, so many at most.
+    """
+
+    every: PositiveInt = 25
+    rows: PositiveInt = 8
+
+
 class ColumnSettings(Settings):
     """Names of the columns of supervised data; see `training.sft_data`.
 
@@ -239,6 +250,7 @@ class GrpoSettings(TrainSettings):
             (dynamic sampling of DAPO, arXiv 2503.14476, section 3.2, with a bound).
         truncated: see `TruncationSettings`.
         trackers: besides metrics.jsonl; they need the extra `trackers`, or their own packages.
+        sample_table: chains and pictures in the trackers; see `SampleTableSettings`.
         judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
         max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
     """
@@ -288,6 +300,7 @@ class GrpoSettings(TrainSettings):
     save_every: PositiveInt = 50
     keep: PositiveInt = 2
     trackers: tuple[Tracker, ...] = ()
+    sample_table: Annotated[SampleTableSettings | None, NoneWord] = SampleTableSettings()
     judge_patience: NonNegative = 600.0
     max_unscored: Share = 0.5
     window: PositiveInt = 10
