@@ -77,7 +77,7 @@ def log_table(trackers: Sequence[Any], table: SampleTable, step: int) -> None:
 
 
 def _wandb(tracker: Any, table: SampleTable, step: int) -> None:  # noqa: ANN401 - accelerate's trackers are untyped
-    import wandb  # type: ignore[import-not-found,unused-ignore]
+    import wandb
 
     data = [[*row, wandb.Image(picture)] for row, picture in zip(table.rows, table.pictures, strict=True)]
     tracker.log_table(NAME, columns=[*table.columns, "picture"], data=data, step=step)

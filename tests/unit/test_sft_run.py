@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 
@@ -268,22 +269,32 @@ def learned(folder, step):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path, data):
+@pytest.mark.parametrize(
+    ("changes", "environment"),
+    [
+        ({}, {}),
+        ({"gradient_checkpointing": True}, {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}),
+        ({"lora": {"rank": 4, "alpha": 4}}, {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}),
+    ],
+    ids=["copies", "FSDP2", "FSDP2 with adapters"],
+)
+def test_two_processes_learn_what_one_learns(tmp_path, data, changes, environment):
     """Three micro-batches a step: the processes have two and one, and the last alone is told to stop."""
-    command = [*launcher(), "-m", "tests.sft_runs", str(tmp_path), str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    command = [*launcher(), "-m", "tests.sft_runs", str(tmp_path), str(data), json.dumps(changes)]
+    known = {**os.environ, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "done-0").exists()
     assert (tmp_path / "done-1").exists()
-    alone = run(tmp_path / "one", data, 5, batch_size=3, micro_batch=1)
+    alone = run(tmp_path / "one", data, 5, batch_size=3, micro_batch=1, **changes)
     alone.report = lambda metrics: setattr(alone, "stopping", metrics["step"] == 3)
     assert alone.train() == 3
     (two, two_rows), (one, one_rows) = learned(tmp_path / "two", 3), learned(tmp_path / "one", 3)
-    start = dict(run(tmp_path / "start", data, 1).learner.policy.named_parameters())
+    start = dict(run(tmp_path / "start", data, 1, **changes).learner.policy.named_parameters())
     for name, weight in one.items():
         moved = (weight - start[name].detach()).norm()
         assert (two[name] - weight).norm() <= 1e-3 * moved + 1e-7, name
     for mine, theirs in zip(one_rows, two_rows, strict=True):
         assert theirs == {name: pytest.approx(value, rel=1e-5) for name, value in mine.items()}
     # And one process goes on where two stopped.
-    assert run(tmp_path / "two", data, 5, batch_size=3, micro_batch=1).train() == 5
+    assert run(tmp_path / "two", data, 5, batch_size=3, micro_batch=1, **changes).train() == 5
