@@ -6,6 +6,7 @@ The held-out evaluation is an ordinary benchmark run with a report of its own.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import list_samples
+from gotr1_eval.runs.shards import Shard, merge
 from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import load_run
 from reports.run_page.page import write_page
@@ -41,7 +43,8 @@ SEED = 0
 _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
 _FREE = {
-    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_generating", "offload_judges",
+    "steps", "save_every", "keep", "trackers", "sample_table", "device", "judge_patience", "judge_while_generating",
+    "offload_judges",
 }  # fmt: skip
 """Settings that may change from one start to the next: none of them changes what a step does."""
 
@@ -63,21 +66,35 @@ class HeldOutEvaluation:
         )
         self._suite, self._folder, self._rewards, self._tile = suite.name, folder, rewards, tile
 
-    def __call__(self, policy: Generator, step: int) -> dict[str, float]:
-        """Mean and 95 % interval of every factor over all categories, and of the headline in each."""
-        folder = self._folder / "evaluations" / f"step-{step:06}"
+    def judge(self, policy: Generator, step: int, place: int = 0, count: int = 1) -> None:
+        """Generate and judge this process's share of the prompts: whole tiles, the same whatever the processes' number.
+
+        Args:
+            place: of this process among `count` of them.
+        """
         settings: dict[str, Json] = {"suite": self._suite, "step": step, "seed": SEED}
-        pictures = GeneratedPictures(policy)
-        run_job(
-            Job(
-                folder=folder,
-                samples=self._plan,
-                pictures=pictures,
-                rewards=self._rewards,
-                settings=settings,
-                tile=self._tile,
-            )
+        job = Job(
+            folder=self._run_folder(step),
+            samples=self._plan,
+            pictures=GeneratedPictures(policy),
+            rewards=self._rewards,
+            settings=settings,
+            tile=self._tile,
         )
+        run_job(job, shard=Shard(place + 1, count) if count > 1 else None)
+
+    def measure(self, step: int, count: int = 1) -> dict[str, float]:
+        """Mean and 95 % interval of every factor over all categories, and of the headline in each.
+
+        Args:
+            count: of the processes that have judged a share each; one of them measures.
+        """
+        folder = self._run_folder(step)
+        if count > 1:
+            shutil.rmtree(folder, ignore_errors=True)  # what was left by a process that was killed here
+            merge(folder)
+            for number in range(1, count + 1):
+                shutil.rmtree(Shard(number, count).folder(folder))
         run = load_run(folder)
         table = summarise_run(run)
         write_page(run, table)
@@ -92,6 +109,9 @@ class HeldOutEvaluation:
                 if column.factor == self._rewards.headline and mean is not None:
                     measured[f"{column.factor}/{category}"] = mean
         return measured
+
+    def _run_folder(self, step: int) -> Path:
+        return self._folder / "evaluations" / f"step-{step:06}"
 
 
 def prepare_grpo(

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.tables import read_table
 from gotr1_eval.files.writing import write_atomically
 from training.policies import Policy
+from training.prefetch import one_ahead
 from training.settings import ColumnSettings
 from training.sft_examples import COMPLETE, ExampleShards, SftExample, rows_written, write_examples
 
@@ -85,15 +86,28 @@ def _examples(
     rows: Iterator[tuple[Path, int, Row]], policy: Policy, columns: ColumnSettings, batch_size: int
 ) -> Iterator[SftExample]:
     encoder = None
-    while part := list(islice(rows, batch_size)):
-        pictures = [each for each in part if each[2].get(columns.image_tokens) is None]
-        if pictures and encoder is None:
+    size = policy.grid.width, policy.grid.height
+    for part, pixels in one_ahead(_batches(rows, columns, batch_size, size)):
+        if pixels is not None and encoder is None:
             encoder = policy.picture_encoder()
-        codes = iter(_encoded(pictures, encoder, policy, columns))
+        codes = iter(() if pixels is None or encoder is None else map(tuple, encoder(pixels).tolist()))
         for path, line, row in part:
             given = row.get(columns.image_tokens)
             image = next(codes) if given is None else _codes(given, columns.image_tokens, path, line)
             yield _example(path, line, row, policy, columns, image)
+
+
+def _batches(
+    rows: Iterator[tuple[Path, int, Row]], columns: ColumnSettings, batch_size: int, size: tuple[int, int]
+) -> Iterator[tuple[list[tuple[Path, int, Row]], Tensor | None]]:
+    """Rows side by side, and the pictures of those that have no tokens: uint8 [B, H, W, 3], None without any."""
+    while part := list(islice(rows, batch_size)):
+        pixels = [
+            _pixels(path.parent / str(row.get(columns.image)), path, line, size)
+            for path, line, row in part
+            if row.get(columns.image_tokens) is None
+        ]
+        yield part, torch.stack(pixels) if pixels else None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -118,20 +132,6 @@ def _file_digest(path: Path) -> list[str | int]:
             file.seek(max(size - _ENDS, 0))
             digest.update(file.read(_ENDS))
     return [path.name, size, digest.hexdigest()[:16]]
-
-
-def _encoded(
-    rows: Sequence[tuple[Path, int, Row]],
-    encoder: Callable[[Tensor], Tensor] | None,
-    policy: Policy,
-    columns: ColumnSettings,
-) -> list[tuple[int, ...]]:
-    if not rows or encoder is None:
-        return []
-    size = policy.grid.width, policy.grid.height
-    pixels = [_pixels(path.parent / str(row.get(columns.image)), path, line, size) for path, line, row in rows]
-    found: list[list[int]] = encoder(torch.stack(pixels)).tolist()
-    return [tuple(row) for row in found]
 
 
 def _pixels(picture: Path, path: Path, line: int, size: tuple[int, int]) -> Tensor:

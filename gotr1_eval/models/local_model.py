@@ -130,28 +130,52 @@ def fitting_threads(parameters: int) -> Iterator[None]:
 def in_batches(items: Sequence[Item], size: int, run: Callable[[Sequence[Item]], Result], name: str) -> list[Result]:
     """What `run` makes of the items, batch by batch, with smaller ones from the first that does not fit into memory.
 
-    Before that, once, what others hold for their speed alone is given back.
-
     Raises:
         BackendError: not even one item fits.
     """
     results: list[Result] = []
-    start, given_back = 0, False
+    start, batch = 0, _Batch(size, name)
     while start < len(items):
         try:
-            results.append(run(items[start : start + size]))
-            start += size
+            results.append(run(items[start : start + batch.size]))
+            start += batch.size
             continue
         except torch.OutOfMemoryError:
             pass
         # Outside the handler: the exception holds every tensor of the failed batch.
-        if release_held_memory() and not given_back:
-            given_back = True
-        elif size == 1:
-            raise BackendError(f"{name}: out of memory for a single input; use a smaller dtype or the CPU")
-        else:
-            size //= 2
+        batch.shrink()
     return results
+
+
+def in_rows(size: int, run: Callable[[int], Result], name: str) -> Result:
+    """What `run` makes with so many rows at a time, or with fewer where they do not fit into memory.
+
+    Raises:
+        BackendError: not even one row fits.
+    """
+    batch = _Batch(size, name)
+    while True:
+        try:
+            return run(batch.size)
+        except torch.OutOfMemoryError:
+            pass
+        batch.shrink()
+
+
+class _Batch:
+    """How much is tried at a time."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self.size, self._name, self._given_back = size, name, False
+
+    def shrink(self) -> None:
+        """Half as much from here on; but first, once, what others hold for their speed alone is given back."""
+        if release_held_memory() and not self._given_back:
+            self._given_back = True
+        elif self.size == 1:
+            raise BackendError(f"{self._name}: out of memory for a single input; use a smaller dtype or the CPU")
+        else:
+            self.size //= 2
 
 
 class Releasable(Protocol):

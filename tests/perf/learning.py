@@ -2,6 +2,7 @@
 
 python -m tests.perf.learning --out runs/learning                # configs/shapes.toml with the seeds 0, 1 and 2
 python -m tests.perf.learning --out runs/ablations --ablations   # seed 0 with every reward of configs/ablations/
+python -m tests.perf.learning --out runs/learning --credit       # and with credit by segment, as many pictures a step
 
 Every run is an ordinary `gotr1-eval train grpo`, and started again what is done is kept. The checkpoints then paint
 held-out prompts (val, two pictures each, guidance as in training), all judged alike whatever they were trained on.
@@ -25,6 +26,12 @@ from reports.run_data import load_run
 from reports.run_summary import ALL, summarise_run
 
 FACTORS = ("semantic", "spatial", "reasoning_image", "prompt_image", "total")
+CREDIT = {
+    "product": [],
+    "segment": ["pictures_per_chain=2", "credit=segment"],
+    "shared chains": ["pictures_per_chain=2"],
+}
+"""Settings of the forms of credit that are compared; all sample as many pictures, the last two half as many chains."""
 CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")
 
 
@@ -107,13 +114,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
     parser.add_argument("--prompts", type=int, default=50, help="val prompts of each category")
     parser.add_argument("--ablations", action="store_true")
-    parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files")
+    parser.add_argument("--credit", action="store_true")
+    parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files; or of forms of credit")
     options = parser.parse_args()
     steps = [] if options.steps is None else [f"steps={options.steps}"]
     if options.ablations:
         rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
         runs = {name: [f"rewards={reward}", "evaluation=none"] for name, reward in rewards.items()}
         runs = {name: runs[name] for name in options.only or runs}
+    elif options.credit:
+        forms = {name: CREDIT[name] for name in options.only or CREDIT}
+        runs = {
+            f"{'' if name == 'product' else name + ' '}seed {seed}": [
+                f"seed={seed}",
+                *how,
+                *([] if name == "product" else ["evaluation=none"]),
+            ]
+            for name, how in forms.items()
+            for seed in options.seeds
+        }
     else:
         runs = {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
     before = held_out("tiny-janus", options.out / "before", options.prompts)
@@ -127,7 +146,7 @@ def main() -> None:
         measured = held_out(str(checkpoint), folders[name] / "held-out", options.prompts)
         told = ablation_line(name, measured) if options.ablations else line(name, f"{minutes:.1f}", measured)
         print(told, flush=True)
-    if not options.ablations:
+    if not options.ablations and not options.credit:
         draw(folders, options.out / "curves.png")
 
 
