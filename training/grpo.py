@@ -54,6 +54,7 @@ from training import run_checkpoints as checkpoints
 from training.accelerating import computing, fail_together, start_accelerator
 from training.collecting import Collected, check_credit, check_gdpo, credit_of
 from training.credit import Credit
+from training.fitting import fitted, least
 from training.metrics import (
     GROUPS,
     Clock,
@@ -93,8 +94,12 @@ from training.update import (
 class Evaluation(Protocol):
     """Measures a policy on held-out prompts, which the processes share."""
 
-    def judge(self, policy: PolicyGenerator, step: int, place: int, count: int) -> None:
-        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps."""
+    def judge(self, policy: PolicyGenerator, step: int, tile: int, place: int, count: int) -> None:
+        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps.
+
+        Args:
+            tile: samples made and judged together.
+        """
         ...
 
     def measure(self, step: int, count: int) -> Metrics:
@@ -114,6 +119,8 @@ class GrpoTrainer:
         judging: entered while judges are asked; see `training.reward_judging`.
 
     Attributes:
+        settings: with numbers in the place of "auto".
+        tile, micro_batch: these numbers; the second falls where memory does not suffice.
         stopping: set it to end after the step under way, saved.
         profile: set it to have one step traced.
 
@@ -127,7 +134,7 @@ class GrpoTrainer:
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
-        self.settings, self.folder, self.rewards, self.watched = settings, folder, rewards, watched
+        self.folder, self.rewards, self.watched = folder, rewards, watched
         self.evaluate, self.judging, self.report = evaluate, judging, report
         self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
@@ -147,6 +154,9 @@ class GrpoTrainer:
             policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )  # fmt: skip
+        shards = self.accelerator.num_processes if sharding_asked() else 1
+        self.tile, self.micro_batch = least(gather_object([fitted(settings, policy, shards)]))
+        self.settings = settings = settings.with_fitted(self.tile, self.micro_batch)
         self.policy = shard_policy(self.learner.policy, self.accelerator, bfloat16=settings.autocast)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -158,7 +168,7 @@ class GrpoTrainer:
         self.stopping = False
         self.profile = False
         self.saved = self.first = 0
-        self.micro_batch = settings.micro_batch
+        self.whole_micro_batch = self.micro_batch
         self.spreads: list[float] = []
 
     @ieee_float32()
@@ -298,7 +308,7 @@ class GrpoTrainer:
         repeated = [prompt for prompt in prompts for _ in range(group)]
         return generate(
             self.learner.policy, repeated, seeds,
-            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
+            chain_cap=settings.sampling.chain_cap, tile=self.tile,
             per_chain=settings.pictures_per_chain, first=indices[0] * group,
             clock=clock or Clock(), **self._early(),
         )  # fmt: skip
@@ -348,7 +358,7 @@ class GrpoTrainer:
                     "checkpoint with a lower learning_rate"
                 )
             self.optimizer.step()
-        halved = {"micro_batch": self.micro_batch} if self.micro_batch < settings.micro_batch else {}
+        halved = {"micro_batch": self.micro_batch} if self.micro_batch < self.whole_micro_batch else {}
         return {**update_metrics(self._sum(sums), norms, rate), **halved}
 
     def _over_all(self, work: list[Work], rollout: Rollout) -> tuple[int, float]:
@@ -385,7 +395,7 @@ class GrpoTrainer:
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
         with self._sampling(), self.judging():
-            evaluation.judge(policy, done, place, count)
+            evaluation.judge(policy, done, self.tile, place, count)
         with fail_together():
             if self.accelerator.is_main_process:
                 self._tell(done, evaluation.measure(done, count))
