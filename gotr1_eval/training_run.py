@@ -151,7 +151,7 @@ def prepare_grpo(
     )
     _claim(folder, trainer.settings)
     if trainer.accelerator.is_main_process:
-        if trainer.settings != settings:
+        if trainer.settings != settings and policy.model.device.type == "cuda":
             note(
                 f"sampling.tile = {trainer.tile} and micro_batch = {trainer.micro_batch}, of which those not given fit"
             )

@@ -89,8 +89,8 @@ def test_what_layers_keep_is_what_torch_saves(dtype, recomputed):
         sizes = Sizes(4, width, inner, keys * width // heads, 16, 0, 0)
         # The estimate has one layer more, which runs while the others wait.
         layer = kept_bytes(asked, Sizes(0, width, inner, sizes.keys, 16, 0, 0))
-        # Of four inputs the last norm, which is left out, is a third.
-        assert (0.6 if recomputed else 0.9) <= (kept_bytes(asked, sizes) - layer) / measured <= 1.4
+        # Beside the inputs of four layers the last norm counts, which is left out.
+        assert (0.5 if recomputed else 0.9) <= (kept_bytes(asked, sizes) - layer) / measured <= 1.4
 
 
 def test_a_micro_batch_leaves_room_for_gradients_moments_and_logits():
