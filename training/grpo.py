@@ -38,7 +38,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -73,7 +72,7 @@ from training.metrics import (
 from training.policies import Policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import EarlyJudges, Row, UnscoredWatch, chains_judged_once, judge_patiently
-from training.rollout import PolicyGenerator, Rollout, generate, group_seeds
+from training.rollout import Evaluation, PolicyGenerator, Rollout, generate, group_seeds
 from training.sample_table import log_table, sample_table
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
@@ -89,22 +88,6 @@ from training.update import (
     pad_micro_batches,
     with_old_and_reference,
 )
-
-
-class Evaluation(Protocol):
-    """Measures a policy on held-out prompts, which the processes share."""
-
-    def judge(self, policy: PolicyGenerator, step: int, tile: int, place: int, count: int) -> None:
-        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps.
-
-        Args:
-            tile: samples made and judged together.
-        """
-        ...
-
-    def measure(self, step: int, count: int) -> Metrics:
-        """What comes of the shares of all; called on one process, once all have judged."""
-        ...
 
 
 class GrpoTrainer:
