@@ -212,16 +212,7 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         settings, clock = self.settings, Clock()
-        collected = self._collect(step, range(settings.prompts_per_step), clock)
-        credit, mine = self._credit(collected)
-        extra = 0
-        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
-            # Whole groups a process; a few more than are missing where there are several.
-            missing += -missing % self.accelerator.num_processes
-            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
-            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
-            credit, mine = self._credit(collected)
-            extra += missing
+        collected, credit, mine, extra = self._sampled(step, clock)
         rollout = collected.rollout
         with clock("update"):
             updated = self._update(step, rollout, *credit.of(mine))
@@ -237,6 +228,20 @@ class GrpoTrainer:
         if settings.refill:
             metrics["groups/refilled"] = extra
         return {**metrics, **updated, **speed_metrics(judged, rollout, clock, settings.pictures_per_chain)}
+
+    def _sampled(self, step: int, clock: Clock) -> tuple[Collected, Credit, slice, int]:
+        """What is learned from in a step, which groups are this process's, and how many were refilled."""
+        settings, extra = self.settings, 0
+        collected = self._collect(step, range(settings.prompts_per_step), clock)
+        credit, mine = self._credit(collected)
+        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
+            # Whole groups a process; a few more than are missing where there are several.
+            missing += -missing % self.accelerator.num_processes
+            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
+            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
+            credit, mine = self._credit(collected)
+            extra += missing
+        return collected, credit, mine, extra
 
     def _collect(self, step: int, places: range, clock: Clock) -> Collected:
         """Samples for the prompts of these places of the step, and what the judges say of them."""
