@@ -54,22 +54,20 @@ class HeldOutEvaluation:
 
     Args:
         folder: of the training run; evaluation N is the run folder ``evaluations/step-N`` in it.
-        tile: samples made and judged together.
     """
 
-    def __init__(
-        self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet, tile: int
-    ) -> None:
+    def __init__(self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet) -> None:
         suite = builder.suite(settings.suite)
         self._plan = list_samples(
             suite, suite.categories, images_per_prompt=1, limit=settings.prompts_per_category, seed=SEED
         )
-        self._suite, self._folder, self._rewards, self._tile = suite.name, folder, rewards, tile
+        self._suite, self._folder, self._rewards = suite.name, folder, rewards
 
-    def judge(self, policy: Generator, step: int, place: int = 0, count: int = 1) -> None:
+    def judge(self, policy: Generator, step: int, tile: int, place: int = 0, count: int = 1) -> None:
         """Generate and judge this process's share of the prompts: whole tiles, the same whatever the processes' number.
 
         Args:
+            tile: samples made and judged together.
             place: of this process among `count` of them.
         """
         settings: dict[str, Json] = {"suite": self._suite, "step": step, "seed": SEED}
@@ -79,7 +77,7 @@ class HeldOutEvaluation:
             pictures=GeneratedPictures(policy),
             rewards=self._rewards,
             settings=settings,
-            tile=self._tile,
+            tile=tile,
         )
         run_job(job, shard=Shard(place + 1, count) if count > 1 else None)
 
@@ -130,6 +128,7 @@ def prepare_grpo(
         UsageError: the settings cannot be met, a watched judge is trained on, the reward is not for such prompts, or
             the folder holds a run with other settings.
     """
+    settings = _as_begun(folder, settings)
     _check_claim(folder, settings)
     builder = Builder()
     judge_model = read_judge_model(settings.judge_model) if settings.judge_model else None
@@ -144,14 +143,18 @@ def prepare_grpo(
     evaluate = None
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
-        evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything, settings.sampling.tile)
+        evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything)
     policy = read_policy(settings.ckpt, settings.device, settings.dtype, settings.policy_sampling)
     judging = Offloading(builder.built, policy.model.device).judging if settings.offload_judges else nullcontext
     trainer = GrpoTrainer(
         settings, folder, policy, rewards, mix, watched=watched, evaluate=evaluate, judging=judging, report=report
     )
-    _claim(folder, settings)
+    _claim(folder, trainer.settings)
     if trainer.accelerator.is_main_process:
+        if trainer.settings != settings and policy.model.device.type == "cuda":
+            note(
+                f"sampling.tile = {trainer.tile} and micro_batch = {trainer.micro_batch}, of which those not given fit"
+            )
         judges = [judge for judged in filter(None, (rewards, watched)) for judge in judged.judges.values()]
         for judge in judges:
             for line in judge.remarks(prompt_samples(asked)) if isinstance(judge, Remarking) else ():
@@ -197,6 +200,19 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "
                 "or give the same settings to go on"
             )
+
+
+def _as_begun(folder: Path, settings: GrpoSettings) -> GrpoSettings:
+    """The settings with the numbers that a run in the folder began with where they say "auto"."""
+    path = folder / "training.json"
+    if not path.exists():
+        return settings
+    theirs = _as_now(json.loads(path.read_text(encoding="utf-8")), GrpoSettings)
+    tile, micro_batch = settings.sampling.tile, settings.micro_batch
+    begun = theirs.get("sampling", {}).get("tile", tile), theirs.get("micro_batch", micro_batch)
+    return settings.with_fitted(
+        begun[0] if tile == "auto" else tile, begun[1] if micro_batch == "auto" else micro_batch
+    )
 
 
 def _as_now(theirs: dict[str, Any], kind: type[GrpoSettings] | type[SftSettings]) -> dict[str, Any]:

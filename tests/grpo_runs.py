@@ -160,7 +160,7 @@ def evaluate_once(folder: Path, tile: int) -> None:
     sampling = {"guidance": 3.0, "chain_cap": 12, "tile": tile}
     one = trainer(folder, segment_rewards(), evaluation=asked, sampling=sampling, pictures_per_chain=2)
     assert one.settings.evaluation is not None
-    one.evaluate = HeldOutEvaluation(one.settings.evaluation, folder, Builder(), one.rewards, tile)
+    one.evaluate = HeldOutEvaluation(one.settings.evaluation, folder, Builder(), one.rewards)
     one._evaluate(0)
 
 

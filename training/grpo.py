@@ -38,7 +38,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -54,6 +53,7 @@ from training import run_checkpoints as checkpoints
 from training.accelerating import computing, fail_together, start_accelerator
 from training.collecting import Collected, check_credit, check_gdpo, credit_of
 from training.credit import Credit
+from training.fitting import fitted, least
 from training.metrics import (
     GROUPS,
     Clock,
@@ -72,7 +72,7 @@ from training.metrics import (
 from training.policies import Policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import EarlyJudges, Row, UnscoredWatch, chains_judged_once, judge_patiently
-from training.rollout import PolicyGenerator, Rollout, generate, group_seeds
+from training.rollout import Evaluation, PolicyGenerator, Rollout, generate, group_seeds
 from training.sample_table import log_table, sample_table
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
@@ -90,18 +90,6 @@ from training.update import (
 )
 
 
-class Evaluation(Protocol):
-    """Measures a policy on held-out prompts, which the processes share."""
-
-    def judge(self, policy: PolicyGenerator, step: int, place: int, count: int) -> None:
-        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps."""
-        ...
-
-    def measure(self, step: int, count: int) -> Metrics:
-        """What comes of the shares of all; called on one process, once all have judged."""
-        ...
-
-
 class GrpoTrainer:
     """Trains a policy against a reward set, into a folder; picks up where a run in that folder stopped.
 
@@ -114,6 +102,8 @@ class GrpoTrainer:
         judging: entered while judges are asked; see `training.reward_judging`.
 
     Attributes:
+        settings: with numbers in the place of "auto".
+        tile, micro_batch: these numbers; the second falls where memory does not suffice.
         stopping: set it to end after the step under way, saved.
         profile: set it to have one step traced.
 
@@ -127,7 +117,7 @@ class GrpoTrainer:
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
-        self.settings, self.folder, self.rewards, self.watched = settings, folder, rewards, watched
+        self.folder, self.rewards, self.watched = folder, rewards, watched
         self.evaluate, self.judging, self.report = evaluate, judging, report
         self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
@@ -147,6 +137,9 @@ class GrpoTrainer:
             policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )  # fmt: skip
+        shards = self.accelerator.num_processes if sharding_asked() else 1
+        self.tile, self.micro_batch = least(gather_object([fitted(settings, policy, shards)]))
+        self.settings = settings = settings.with_fitted(self.tile, self.micro_batch)
         self.policy = shard_policy(self.learner.policy, self.accelerator, bfloat16=settings.autocast)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -158,7 +151,7 @@ class GrpoTrainer:
         self.stopping = False
         self.profile = False
         self.saved = self.first = 0
-        self.micro_batch = settings.micro_batch
+        self.whole_micro_batch = self.micro_batch
         self.spreads: list[float] = []
 
     @ieee_float32()
@@ -219,16 +212,7 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         settings, clock = self.settings, Clock()
-        collected = self._collect(step, range(settings.prompts_per_step), clock)
-        credit, mine = self._credit(collected)
-        extra = 0
-        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
-            # Whole groups a process; a few more than are missing where there are several.
-            missing += -missing % self.accelerator.num_processes
-            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
-            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
-            credit, mine = self._credit(collected)
-            extra += missing
+        collected, credit, mine, extra = self._sampled(step, clock)
         rollout = collected.rollout
         with clock("update"):
             updated = self._update(step, rollout, *credit.of(mine))
@@ -244,6 +228,20 @@ class GrpoTrainer:
         if settings.refill:
             metrics["groups/refilled"] = extra
         return {**metrics, **updated, **speed_metrics(judged, rollout, clock, settings.pictures_per_chain)}
+
+    def _sampled(self, step: int, clock: Clock) -> tuple[Collected, Credit, slice, int]:
+        """What is learned from in a step, which groups are this process's, and how many were refilled."""
+        settings, extra = self.settings, 0
+        collected = self._collect(step, range(settings.prompts_per_step), clock)
+        credit, mine = self._credit(collected)
+        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
+            # Whole groups a process; a few more than are missing where there are several.
+            missing += -missing % self.accelerator.num_processes
+            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
+            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
+            credit, mine = self._credit(collected)
+            extra += missing
+        return collected, credit, mine, extra
 
     def _collect(self, step: int, places: range, clock: Clock) -> Collected:
         """Samples for the prompts of these places of the step, and what the judges say of them."""
@@ -298,7 +296,7 @@ class GrpoTrainer:
         repeated = [prompt for prompt in prompts for _ in range(group)]
         return generate(
             self.learner.policy, repeated, seeds,
-            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile,
+            chain_cap=settings.sampling.chain_cap, tile=self.tile,
             per_chain=settings.pictures_per_chain, first=indices[0] * group,
             clock=clock or Clock(), **self._early(),
         )  # fmt: skip
@@ -348,7 +346,7 @@ class GrpoTrainer:
                     "checkpoint with a lower learning_rate"
                 )
             self.optimizer.step()
-        halved = {"micro_batch": self.micro_batch} if self.micro_batch < settings.micro_batch else {}
+        halved = {"micro_batch": self.micro_batch} if self.micro_batch < self.whole_micro_batch else {}
         return {**update_metrics(self._sum(sums), norms, rate), **halved}
 
     def _over_all(self, work: list[Work], rollout: Rollout) -> tuple[int, float]:
@@ -385,7 +383,7 @@ class GrpoTrainer:
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
         with self._sampling(), self.judging():
-            evaluation.judge(policy, done, place, count)
+            evaluation.judge(policy, done, self.tile, place, count)
         with fail_together():
             if self.accelerator.is_main_process:
                 self._tell(done, evaluation.measure(done, count))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -184,3 +185,19 @@ class PolicyGenerator:
             for sample, truncated in zip(generated.samples, generated.truncated, strict=True)
             if isinstance(sample.image, Image.Image) and sample.chain is not None
         ]
+
+
+class Evaluation(Protocol):
+    """Measures a policy on held-out prompts, which the processes share."""
+
+    def judge(self, policy: PolicyGenerator, step: int, tile: int, place: int, count: int) -> None:
+        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps.
+
+        Args:
+            tile: samples made and judged together.
+        """
+        ...
+
+    def measure(self, step: int, count: int) -> dict[str, float]:
+        """What comes of the shares of all; called on one process, once all have judged."""
+        ...

@@ -31,6 +31,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
 Dtype = Literal["float32", "bfloat16"]
+Fitted = PositiveInt | Literal["auto"]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -138,13 +139,17 @@ class PromptSource(Settings):
 
 
 class SamplingSettings(Settings):
-    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn."""
+    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn.
+
+    Attributes:
+        tile: samples made together; `auto` takes what fits into the GPU's free memory, see `training.fitting`.
+    """
 
     guidance: NonNegative = 5.0
     text_temperature: PositiveFloat = 1.0
     image_temperature: PositiveFloat = 1.0
     chain_cap: PositiveInt = 600
-    tile: PositiveInt = 64
+    tile: Fitted = "auto"
 
 
 class EvaluationSettings(Settings):
@@ -229,7 +234,7 @@ class GrpoSettings(TrainSettings):
             so many share one.
         credit: what chain and picture learn from, the `total` or each `segment` its own; see `training.credit`.
         updates: passes over a rollout.
-        micro_batch: sequences of one forward pass of the update.
+        micro_batch: sequences of one forward pass of the update; `auto` as of `SamplingSettings.tile`.
         objective: `ppo`, `gspo` or `cispo`; see `training.loss`.
         loss: what is averaged: `tokens` of the step (DAPO's, arXiv 2503.14476, section 3.3), `sequences`, each the mean
             of its tokens (GRPO's, arXiv 2402.03300, section 4.1), or `constant`: a sum over a constant, the most tokens
@@ -271,7 +276,7 @@ class GrpoSettings(TrainSettings):
     pictures_per_chain: PositiveInt = 1
     credit: CreditForm = "total"
     updates: PositiveInt = 1
-    micro_batch: PositiveInt = 8
+    micro_batch: Fitted = "auto"
     learning_rate: PositiveFloat = 1e-5
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: NonNegative = 0.0
@@ -337,7 +342,7 @@ class GrpoSettings(TrainSettings):
             return self
         if samples % pictures or samples == pictures:
             raise ValueError(f"samples_per_prompt = {samples}: expected 2 or more chains of {pictures} pictures each")
-        if self.sampling.tile < pictures:
+        if self.sampling.tile != "auto" and self.sampling.tile < pictures:
             raise ValueError(f"sampling.tile = {self.sampling.tile}: expected a chain's {pictures} pictures at least")
         if self.loss != "tokens":
             raise ValueError(
@@ -346,6 +351,11 @@ class GrpoSettings(TrainSettings):
         if self.importance.form == "sequence":
             raise ValueError("importance.form = 'sequence' with pictures_per_chain: several sequences share a chain")
         return self
+
+    def with_fitted(self, tile: int, micro_batch: int) -> GrpoSettings:
+        """The same with these numbers."""
+        sampling = self.sampling.model_copy(update={"tile": tile})
+        return self.model_copy(update={"micro_batch": micro_batch, "sampling": sampling})
 
     @property
     def importance_form(self) -> Literal["token", "sequence", "none"]:

@@ -28,8 +28,8 @@ from reports.run_summary import ALL, summarise_run
 FACTORS = ("semantic", "spatial", "reasoning_image", "prompt_image", "total")
 CREDIT = {
     "product": [],
-    "segment": ["pictures_per_chain=2", "credit=segment"],
-    "shared chains": ["pictures_per_chain=2"],
+    "segment": ["pictures_per_chain=2", "credit=segment", "evaluation=none"],
+    "shared chains": ["pictures_per_chain=2", "evaluation=none"],
 }
 """Settings of the forms of credit that are compared; all sample as many pictures, the last two half as many chains."""
 CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")
@@ -106,6 +106,18 @@ def draw(folders: dict[str, Path], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def runs_of(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Name -> settings of every run that is asked for."""
+    if options.ablations:
+        rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
+        return {name: [f"rewards={rewards[name]}", "evaluation=none"] for name in options.only or rewards}
+    if not options.credit:
+        return {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
+    pairs = [(name, seed) for name in options.only or CREDIT for seed in options.seeds]
+    # Of the product there are runs already, under these names.
+    return {f"{name} seed {seed}".removeprefix("product "): [f"seed={seed}", *CREDIT[name]] for name, seed in pairs}
+
+
 def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -118,23 +130,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files; or of forms of credit")
     options = parser.parse_args()
     steps = [] if options.steps is None else [f"steps={options.steps}"]
-    if options.ablations:
-        rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
-        runs = {name: [f"rewards={reward}", "evaluation=none"] for name, reward in rewards.items()}
-        runs = {name: runs[name] for name in options.only or runs}
-    elif options.credit:
-        forms = {name: CREDIT[name] for name in options.only or CREDIT}
-        runs = {
-            f"{'' if name == 'product' else name + ' '}seed {seed}": [
-                f"seed={seed}",
-                *how,
-                *([] if name == "product" else ["evaluation=none"]),
-            ]
-            for name, how in forms.items()
-            for seed in options.seeds
-        }
-    else:
-        runs = {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
+    runs = runs_of(options)
     before = held_out("tiny-janus", options.out / "before", options.prompts)
     names = [category for category in before if category != ALL]
     columns = [*names, *FACTORS] if options.ablations else ["minutes", *FACTORS, "total, spatial prompts"]

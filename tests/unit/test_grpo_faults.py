@@ -61,7 +61,7 @@ def test_a_stop_during_an_evaluation_saves(tmp_path):
     run = trainer(tmp_path, steps=9, save_every=9, evaluation=asked)
 
     class Stopping:
-        def judge(self, policy, step, place, count):
+        def judge(self, policy, step, tile, place, count):
             run.stopping = step == 2
 
         def measure(self, step, count):
