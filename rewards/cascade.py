@@ -7,8 +7,8 @@ which `gotr1-eval cascade fit` finds on a study; every other sample goes to the 
 could not score, for whatever reason but one: a failure of its model or server is no verdict, and is asked again. At
 threshold 0 the cascade is the strong judge; at 1 it is the cheap one, and the strong one scores what that could not.
 
-The value and all parts are those of the judge that decided; two more parts say how it came to that (`asked strong`, 0 or
-1, and `doubt` of the cheap one where it scored), and the replies of both are kept.
+The value and all parts are those of the judge that decided; two more parts say how it came to that (`asked strong`, 0
+or 1, and `doubt` of the cheap one where it scored), and the replies of both are kept.
 """
 
 from __future__ import annotations

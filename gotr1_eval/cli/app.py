@@ -50,6 +50,8 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Trust": {
         "audit": ("audit:audit", "Judges on known answers: gotr1-eval audit --judge geometric"),
         "best-of": ("compare:best_of", "Can a judge be hacked? gotr1-eval best-of runs/a --by total"),
+        "frontier": ("frontier:frontier", "Agreement against cost: gotr1-eval frontier runs/a studies/a"),
+        "cascade": ("cascade:cascade", "Cheap where it is sure: gotr1-eval cascade fit runs/a --cheap A --strong B"),
         "distil": (
             "distil:distil",
             "A light judge of a strong one's scores: gotr1-eval distil runs/a --judge prompt_image",

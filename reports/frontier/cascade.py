@@ -1,0 +1,322 @@
+"""The threshold of a cascade, found on items that both judges and a reference know, and what it will cost and lose.
+
+For every threshold the cascade's scores on such items follow from the two judges' own. The threshold is the one that
+spares the strong judge most while the agreement stays within an allowed loss of the strong judge's. What is told
+beforehand comes from held-out prompts: in five folds the threshold is chosen on the others alone, and the scores that
+it makes of the held-out ones are put together; intervals are over prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import hypot
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.statistics.folds import fold_numbers, held_out
+from gotr1_eval.core.statistics.intervals import Estimate, drawn_counts, estimate
+from gotr1_eval.core.statistics.ranks import Floats
+from gotr1_eval.core.types import Json
+from reports.agreement.marks import Unit
+from reports.frontier.coefficients import coefficient, why_none
+from rewards.cascade import ASKED_STRONG
+from rewards.light.doubt import Evidence, believed, doubt
+
+MOST_THRESHOLDS = 100
+LEAST_ITEMS, LEAST_PROMPTS = 20, 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """Items that the cheap judge saw, the strong judge scored and the reference knows.
+
+    Attributes:
+        prompts: of every item.
+        cheap: its scores; NaN where it scored nothing.
+        doubts: its doubt of them; NaN where it scored nothing.
+        strong, reference: scores and marks.
+        left_out: why other items of the reference do not count -> how many.
+    """
+
+    prompts: Sequence[str]
+    cheap: Floats
+    doubts: Floats
+    strong: Floats
+    reference: Floats
+    left_out: Mapping[str, int]
+
+    def passed(self, threshold: float) -> NDArray[np.bool_]:
+        """[items]: which go to the strong judge."""
+        return np.array(
+            [bool(np.isnan(one)) or not believed(one, threshold) for one in self.doubts.tolist()], dtype=bool
+        )
+
+    def scores(self, threshold: float) -> Floats:
+        """[items]: the cascade's."""
+        return np.where(self.passed(threshold), self.strong, self.cheap)
+
+    def some(self, places: NDArray[np.intp]) -> Study:
+        """The items at these places."""
+        return Study(
+            prompts=[self.prompts[place] for place in places],
+            cheap=self.cheap[places],
+            doubts=self.doubts[places],
+            strong=self.strong[places],
+            reference=self.reference[places],
+            left_out={},
+        )
+
+
+def make_study(
+    cheap: Mapping[str, Outcome],
+    strong: Mapping[Unit, float],
+    reference: Mapping[Unit, float],
+    prompts: Mapping[Unit, str],
+    *,
+    evidence: Evidence,
+    ends: tuple[float, float],
+) -> Study:
+    """The study of two judges.
+
+    Args:
+        cheap: item -> outcome.
+        ends: the cheap judge's range.
+
+    Raises:
+        UsageError: too few items.
+    """
+    left_out: dict[str, int] = {}
+    kept: list[tuple[Unit, Outcome]] = []
+    for unit in reference:
+        outcome = cheap.get(unit.item)
+        why = _why_not(outcome, unit in strong)
+        if outcome is None or why:
+            left_out[why] = left_out.get(why, 0) + 1
+        else:
+            kept.append((unit, outcome))
+    if len(kept) < LEAST_ITEMS or len({prompts[unit] for unit, _ in kept}) < LEAST_PROMPTS:
+        told = ", ".join(f"{count} {why}" for why, count in left_out.items()) or "the reference knows no more"
+        raise UsageError(
+            f"cascade: expected at least {LEAST_ITEMS} items of {LEAST_PROMPTS} prompts that both judges saw and the "
+            f"reference knows, got {len(kept)} ({told})"
+        )
+    scores = [outcome if isinstance(outcome, Score) else None for _, outcome in kept]
+    return Study(
+        prompts=[prompts[unit] for unit, _ in kept],
+        cheap=np.array([np.nan if one is None else one.value for one in scores]),
+        doubts=np.array([np.nan if one is None else doubt(one, evidence, ends) for one in scores]),
+        strong=np.array([strong[unit] for unit, _ in kept], dtype=np.float64),
+        reference=np.array([reference[unit] for unit, _ in kept], dtype=np.float64),
+        left_out=left_out,
+    )
+
+
+def _why_not(outcome: Outcome | None, scored: bool) -> str:
+    if outcome is None:
+        return "not judged by the cheap judge"
+    if isinstance(outcome, Unscored) and outcome.why is Why.BACKEND:
+        return "where the cheap judge's model failed"
+    return "" if scored else "not scored by the strong judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One threshold on the whole study: share of items for the strong judge, agreement."""
+
+    threshold: float
+    share: float
+    agreement: float | None
+
+    def json(self) -> dict[str, Json]:
+        return {"threshold": self.threshold, "share": self.share, "agreement": self.agreement}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A threshold and what it promises.
+
+    Attributes:
+        by: the coefficient.
+        allowed: loss of agreement.
+        share: of the items that go to the strong judge, and `loss` of agreement against it alone, on held-out prompts.
+        cheap, strong, cascade: agreement with the reference; of the cascade on held-out prompts.
+        folds: the threshold that each fold chose.
+        curve: over all thresholds, on the whole study.
+    """
+
+    threshold: float
+    evidence: Evidence
+    by: str
+    allowed: float
+    items: int
+    prompts: int
+    share: Estimate
+    loss: Estimate
+    cheap: Estimate
+    strong: Estimate
+    cascade: Estimate
+    folds: tuple[float, ...]
+    curve: tuple[Point, ...]
+    left_out: Mapping[str, int]
+
+    def json(self) -> dict[str, Json]:
+        """Everything as JSON values."""
+        estimates = {name: getattr(self, name).json() for name in ("share", "loss", "cheap", "strong", "cascade")}
+        return {
+            "threshold": self.threshold,
+            "evidence": self.evidence,
+            "coefficient": self.by,
+            "allowed_loss": self.allowed,
+            "items": self.items,
+            "prompts": self.prompts,
+            **estimates,
+            "thresholds_of_folds": list(self.folds),
+            "curve": [point.json() for point in self.curve],
+            "left_out": dict(self.left_out),
+        }
+
+
+def fit_threshold(
+    study: Study, *, evidence: Evidence, by: str, allowed: float, draws: int = 1000, seed: int = 0
+) -> Fitted:
+    """The greatest threshold within the allowed loss, and its promise from held-out prompts.
+
+    Raises:
+        UsageError: the agreement of the strong judge itself is undefined.
+    """
+    if _agreement(by, study.strong, study.reference) is None:
+        why = why_none(by, study.strong, study.reference)
+        raise UsageError(f"cascade: the strong judge's agreement is undefined: {why}")
+    curve = [
+        Point(t, float(study.passed(t).mean()), _agreement(by, study.scores(t), study.reference))
+        for t in thresholds(study.doubts)
+    ]
+    made, passed, chosen = np.full(len(study.prompts), np.nan), np.zeros(len(study.prompts)), []
+    for fitted, out in held_out(fold_numbers(study.prompts, seed)):
+        chosen.append(choose(study.some(fitted), by, allowed))
+        made[out], passed[out] = study.some(out).scores(chosen[-1]), study.some(out).passed(chosen[-1])
+    told = promise(study, made, passed, by, draws, seed)
+    return Fitted(
+        threshold=choose(study, by, allowed),
+        evidence=evidence,
+        by=by,
+        allowed=allowed,
+        items=len(study.prompts),
+        prompts=len(set(study.prompts)),
+        share=told.share,
+        loss=told.loss,
+        cheap=told.cheap,
+        strong=told.strong,
+        cascade=told.cascade,
+        folds=tuple(chosen),
+        curve=tuple(curve),
+        left_out=study.left_out,
+    )
+
+
+def thresholds(doubts: Floats) -> list[float]:
+    """0, 1, and between them at most `MOST_THRESHOLDS` that part the doubts, in the middle between two of them."""
+    known = np.unique(doubts[~np.isnan(doubts)])
+    middles = np.unique(np.round((known[1:] + known[:-1]) / 2, 4))
+    if len(middles) > MOST_THRESHOLDS:
+        middles = middles[np.unique(np.linspace(0, len(middles) - 1, MOST_THRESHOLDS).astype(int))]
+    inside = [float(one) for one in middles if 0 < one < 1]
+    return [0.0, *inside, 1.0]
+
+
+def choose(study: Study, by: str, allowed: float) -> float:
+    """The greatest threshold at which the agreement is at most so much below the strong judge's."""
+    whole = _agreement(by, study.strong, study.reference)
+    for threshold in reversed(thresholds(study.doubts)):
+        found = _agreement(by, study.scores(threshold), study.reference)
+        if whole is not None and found is not None and whole - found <= allowed + 1e-12:
+            return threshold
+    return 0.0
+
+
+def _agreement(by: str, scores: Floats, reference: Floats) -> float | None:
+    found = float(coefficient(by, scores, reference, np.ones((1, len(scores))))[0])
+    return None if np.isnan(found) else found
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Share of the strong judge, loss against it, and three agreements."""
+
+    share: Estimate
+    loss: Estimate
+    cheap: Estimate
+    strong: Estimate
+    cascade: Estimate
+
+
+def promise(study: Study, made: Floats, passed: Floats, by: str, draws: int, seed: int) -> Promise:
+    """What a cascade's scores on the study's items come to, with intervals over prompts.
+
+    Args:
+        made: [items] the cascade's scores.
+        passed: [items] 1 where the strong judge was asked.
+    """
+    weights, many = prompt_weights(study.prompts, draws, seed)
+    scored = ~np.isnan(study.cheap)
+
+    def agreement(scores: Floats, kept: NDArray[np.bool_] | slice = slice(None)) -> Floats:
+        return coefficient(by, scores[kept], study.reference[kept], weights[:, kept])
+
+    whole, cascade = agreement(study.strong), agreement(made)
+    cheap = agreement(study.cheap, scored)
+    return Promise(
+        share=estimate((weights @ passed) / weights.sum(axis=1), prompts=many),
+        loss=estimate(whole - cascade, why_none(by, made, study.reference), many),
+        cheap=estimate(cheap, why_none(by, study.cheap[scored], study.reference[scored]), many),
+        strong=estimate(whole, prompts=many),
+        cascade=estimate(cascade, why_none(by, made, study.reference), many),
+    )
+
+
+def prompt_weights(prompts: Sequence[str], draws: int, seed: int) -> tuple[Floats, int]:
+    """([1 + draws, items]: the data itself, then how often each draw of whole prompts holds an item; prompts)."""
+    names, places = np.unique(list(prompts), return_inverse=True)
+    counts = drawn_counts(len(names), np.random.default_rng(seed), draws) if draws else np.zeros((0, len(names)))
+    return np.vstack([np.ones((1, len(places))), counts[:, places]]), len(names)
+
+
+def share_of(prompts: Sequence[str], passed: Floats, draws: int, seed: int) -> Estimate:
+    """The share of items that went to the strong judge, with its interval over prompts."""
+    weights, many = prompt_weights(prompts, draws, seed)
+    return estimate((weights @ passed) / weights.sum(axis=1), prompts=many)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Whether a promise was kept on other items.
+
+    Attributes:
+        told, found: the number beforehand and afterwards.
+    """
+
+    told: Estimate
+    found: Estimate
+
+    @property
+    def verdict(self) -> str:
+        """In words; two numbers agree where their difference is within both intervals together."""
+        told, found = self.told, self.found
+        if None in (told.value, told.low, told.high, found.value, found.low, found.high):
+            return "cannot be told"
+        reach = hypot(*((one.high or 0.0) - (one.low or 0.0) for one in (told, found))) / 2
+        difference = (found.value or 0.0) - (told.value or 0.0)
+        return "as told" if abs(difference) <= reach else "more than told" if difference > 0 else "less than told"
+
+    def json(self) -> dict[str, Json]:
+        return {"told": self.told.json(), "found": self.found.json(), "verdict": self.verdict}
+
+
+def asked_of_run(outcomes: Mapping[str, Outcome]) -> dict[str, float]:
+    """Item -> whether the strong judge decided, of a cascade's own scores."""
+    scores = {item: one for item, one in outcomes.items() if isinstance(one, Score) and ASKED_STRONG in one.parts}
+    return {item: one.parts[ASKED_STRONG] for item, one in scores.items()}
