@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat
@@ -141,8 +141,10 @@ def _planned(judge: str, given: Assumptions | None) -> _Planned | None:
         size = judge_size(found[1].partition(",")[0].strip())
     except UsageError:
         return None
+    if (answers := _answers(found[1])) is None:
+        return None
     given = given or read_settings(Assumptions, {}, where="assumptions")
-    asked = questions([name], given)
+    asked = [replace(one, calls=one.calls * answers) for one in questions([name], given)]
     # The GPU decides seconds, which are measured or stated, and not the work.
     gpu = next(iter(GPUS.values()))
     phases = [phase for question in asked for phase in question_phases(1, question, size, gpu, given)]
@@ -151,6 +153,14 @@ def _planned(judge: str, given: Assumptions | None) -> _Planned | None:
         input_tokens=sum(question.calls * question_tokens(question, size) for question in asked),
         output_tokens=sum(float(question.calls * question.answer) for question in asked),
     )
+
+
+def _answers(inside: str) -> int | None:
+    """How often a rubric judge asks, by what stands behind its model's name; None where no answer is written."""
+    modes = [part.strip() for part in inside.split(",")[1:]]
+    if "expected" in modes:
+        return None
+    return next((int(mode.removeprefix("mean of ")) for mode in modes if mode.startswith("mean of ")), 1)
 
 
 def cascade_parts(judge: str, others: Mapping[str, Cost]) -> tuple[str, str] | None:

@@ -3,7 +3,8 @@
 For every threshold the cascade's scores on such items follow from the two judges' own. The threshold is the one that
 spares the strong judge most while the agreement stays within an allowed loss of the strong judge's. What is told
 beforehand comes from held-out prompts: in five folds the threshold is chosen on the others alone, and the scores that
-it makes of the held-out ones are put together; intervals are over prompts.
+it makes of the held-out ones are put together. The threshold is itself a matter of chance, and so is what a promise
+will be held against: its interval is that of a threshold chosen anew in each draw of prompts, on the prompts not drawn.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.statistics.folds import fold_numbers, held_out
-from gotr1_eval.core.statistics.intervals import Estimate, drawn_counts, estimate
+from gotr1_eval.core.statistics.intervals import LEAST_DEFINED, Estimate, drawn_counts, estimate
 from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Json
 from reports.agreement.marks import Unit
@@ -27,6 +28,8 @@ from rewards.cascade import ASKED_STRONG
 from rewards.light.doubt import Evidence, believed, doubt
 
 MOST_THRESHOLDS = 100
+MOST_REFITS = 200
+"""Draws of prompts in which a threshold is chosen anew."""
 LEAST_ITEMS, LEAST_PROMPTS = 20, 5
 
 
@@ -165,7 +168,7 @@ class Fitted:
 
     def json(self) -> dict[str, Json]:
         """Everything as JSON values."""
-        estimates = {name: getattr(self, name).json() for name in ("share", "loss", "cheap", "strong", "cascade")}
+        agreement = {"cheap": self.cheap, "strong": self.strong, "cascade": self.cascade}
         return {
             "threshold": self.threshold,
             "evidence": self.evidence,
@@ -173,7 +176,9 @@ class Fitted:
             "allowed_loss": self.allowed,
             "items": self.items,
             "prompts": self.prompts,
-            **estimates,
+            "share": self.share.json(),
+            "loss": self.loss.json(),
+            "agreement": {who: one.json() for who, one in agreement.items()},
             "thresholds_of_folds": list(self.folds),
             "curve": [point.json() for point in self.curve],
             "left_out": dict(self.left_out),
@@ -200,6 +205,7 @@ def fit_threshold(
         chosen.append(choose(study.some(fitted), by, allowed))
         made[out], passed[out] = study.some(out).scores(chosen[-1]), study.some(out).passed(chosen[-1])
     told = promise(study, made, passed, by, draws, seed)
+    share, loss = _ends(study, by, allowed, min(draws, MOST_REFITS), seed)
     return Fitted(
         threshold=choose(study, by, allowed),
         evidence=evidence,
@@ -207,8 +213,8 @@ def fit_threshold(
         allowed=allowed,
         items=len(study.prompts),
         prompts=len(set(study.prompts)),
-        share=told.share,
-        loss=told.loss,
+        share=_around(told.share, share),
+        loss=_around(told.loss, loss),
         cheap=told.cheap,
         strong=told.strong,
         cascade=told.cascade,
@@ -236,6 +242,39 @@ def choose(study: Study, by: str, allowed: float) -> float:
         if whole is not None and found is not None and whole - found <= allowed + 1e-12:
             return threshold
     return 0.0
+
+
+def _ends(study: Study, by: str, allowed: float, draws: int, seed: int) -> tuple[Floats, Floats]:
+    """[draws] each: share of the strong judge, and loss, of thresholds chosen on a draw, on the prompts not in it."""
+    names, places = np.unique(list(study.prompts), return_inverse=True)
+    counts = drawn_counts(len(names), np.random.default_rng(seed), draws)[:, places]
+    candidates = thresholds(study.doubts)
+    whole = coefficient(by, study.strong, study.reference, counts)
+    losses = np.array([whole - coefficient(by, study.scores(t), study.reference, counts) for t in candidates])
+    within = losses <= allowed + 1e-12
+    within[0] = True
+    chosen = len(candidates) - 1 - np.argmax(within[::-1], axis=0)
+    found = [_outside(study, by, candidates[place], counts[draw] == 0) for draw, place in enumerate(chosen)]
+    return np.array([share for share, _ in found]), np.array([loss for _, loss in found])
+
+
+def _outside(study: Study, by: str, threshold: float, outside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Share and loss on these items; NaN where undefined."""
+    rest = study.some(np.flatnonzero(outside))
+    if not len(rest.prompts):
+        return np.nan, np.nan
+    whole, made = (_agreement(by, scores, rest.reference) for scores in (rest.strong, rest.scores(threshold)))
+    loss = np.nan if whole is None or made is None else whole - made
+    return float(rest.passed(threshold).mean()), loss
+
+
+def _around(told: Estimate, drawn: Floats) -> Estimate:
+    """The number with the middle 95 % of what was drawn, and itself, as its interval."""
+    known = drawn[~np.isnan(drawn)]
+    if told.value is None or len(known) < LEAST_DEFINED * max(len(drawn), 1) or not len(known):
+        return Estimate(told.value, why=told.why)
+    low, high = np.quantile(known, (0.025, 0.975))
+    return Estimate(told.value, min(float(low), told.value), max(float(high), told.value))
 
 
 def _agreement(by: str, scores: Floats, reference: Floats) -> float | None:
