@@ -20,13 +20,13 @@ from gotr1_eval.core.errors import UsageError, nearest_name
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.types import Json
-from gotr1_eval.planning.judge_costs import CostFile, asks_no_model, cascade_parts, judge_cost
+from gotr1_eval.planning.judge_costs import CostFile, cascade_parts, judge_cost
 from reports.agreement.foreign_tables.mapping import MappingFile, read_mapping_or_none
 from reports.agreement.marks import Draws, Unit, base_name
 from reports.agreement.rater_agreement import consensus
 from reports.frontier.cascade import Fitted, Kept, Study, asked_of_run, fit_threshold, make_study, promise, share_of
 from reports.frontier.coefficients import usual
-from reports.frontier.costs import Cost
+from reports.frontier.costs import CURRENCIES, Cost
 from reports.frontier.frontier import Frontier, frontier
 from reports.frontier.judged import FACTORS, Judged, read_judged
 from rewards.cascade import ASKED_STRONG, CascadeJudge
@@ -91,7 +91,7 @@ def find_frontiers(
     for name, facts in judged.sources.people.items.items():
         items[name] = facts.over(items[name]) if name in items else facts
     drawn = Draws(items, draws, seed)
-    free = [name for name in judged.judges if asks_no_model(name)]
+    free = [name for name in judged.judges if known[name].of("flops") == 0]
     found = [
         frontier(
             one.factor if one.dimension in ("", one.factor) else f"{one.factor}, {one.dimension}",
@@ -200,10 +200,13 @@ def _notes(judged: Judged, references: Sequence[Reference], costs: Mapping[str, 
         f"{name}: of which factor? say it with --factor FACTOR={name}"
         for name in judged.judges if name not in shown
     ]  # fmt: skip
-    for name in judged.judges:
-        unknown = [currency for currency, amount in costs[name].amounts.items() if amount is None]
-        if unknown and name in shown:
-            notes.append(f"{name}: unknown {', '.join(unknown)} (state it with --costs)")
+    for currency in CURRENCIES:
+        unknown = [name for name in judged.judges if name in shown and costs[name].of(currency) is None]
+        if unknown:
+            every = len(unknown) == len(shown & {*judged.judges})
+            notes.append(
+                f"{CURRENCIES[currency]}: unknown of {'all judges' if every else ', '.join(unknown)} (state it with --costs)"
+            )
     return notes
 
 

@@ -1,7 +1,7 @@
 """What one judgment of a named judge takes: FLOPs and tokens by the plan's estimates, money by stated prices.
 
 A judge's name states the model that it asks; where the plan knows the judge's questions and the model's size, it is
-estimated. A judge whose name states no model asks none. Everything else is unknown until somebody states it.
+estimated. Judges that are computed ask none. Everything else is unknown until somebody states it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from reports.agreement.marks import base_name
 from reports.frontier.costs import Cost
 
 MILLION = 1e6
-COMPUTED = ("shapes", "shapes features", "layout features")
+COMPUTED = ("geometric", "shapes_semantic", "shapes_prompt_image")
+"""Judges whose name states no model since they ask none; of a foreign name without one nothing is known."""
+COMPUTED_BY = ("shapes", "shapes features", "layout features")
 """What stands in brackets of judges that are computed, in place of a model."""
 _BRACKET = re.compile(r"\[(.*)\]", re.S)
 
@@ -77,14 +79,11 @@ def read_costs(path: Path | None) -> CostFile:
 
 
 def asks_no_model(judge: str) -> bool:
-    """Whether the name of a judge states no model: rules and pixels alone decide."""
+    """Whether the name of a judge says that rules and pixels alone decide."""
     found = _BRACKET.search(judge)
-    if found is None:
-        return True
-    inside = {part.strip() for part in found[1].split(",")}
-    if base_name(judge) == "cascade":
-        return False
-    return bool(inside & set(COMPUTED))
+    if found is None or base_name(judge) == "cascade":
+        return judge in COMPUTED
+    return bool({part.strip() for part in found[1].split(",")} & set(COMPUTED_BY))
 
 
 def judge_cost(judge: str, seconds: float | None, given: CostFile) -> Cost:
@@ -95,7 +94,7 @@ def judge_cost(judge: str, seconds: float | None, given: CostFile) -> Cost:
     """
     stated = given.judges.get(judge) or given.judges.get(base_name(judge)) or Stated()
     free, planned = asks_no_model(judge), _planned(judge, given.assumptions)
-    none, plan = "no model is asked", "planned"
+    none, plan = "no model", "planned"
     amounts: dict[str, float | None] = {}
     how: dict[str, str] = {}
 

@@ -42,7 +42,7 @@ class Cost:
         for name in CURRENCIES:
             own, more = self.of(name), other.of(name)
             found[name] = own if share == 0 else None if own is None or more is None else own + share * more
-        return Cost(found, dict.fromkeys(found, f"of both judges, the strong one for {share:.1%}"))
+        return Cost(found, dict.fromkeys(found, f"strong one for {share:.1%}"))
 
 
 def known_currencies(costs: Sequence[Cost]) -> list[str]:

@@ -2,7 +2,8 @@
 
 A judge is dominated in a currency where another one costs no more, agrees no less on the items that both scored, and
 scores no fewer of the reference's items, and is better in one of these. Both are held against each other on common
-items, since a judge that scores the easy half alone would look good on its own.
+items, since a judge that scores the easy half alone would look good on its own. A judge that is the reference itself
+stands beside the others: it agrees by definition, so that it dominates nobody.
 """
 
 from __future__ import annotations
@@ -170,8 +171,7 @@ def frontier(
             one, scored, name, reference, draws, by)) is not None})
         for one in scored
     ]  # fmt: skip
-    others = [judge for judge in judges if judge.name != called]
-    rest = _without_model(others, free, draws)
+    rest = _without_model(judges, {*free} - {called}, draws)
     return Frontier(factor, called, by, len(reference), tuple(rows), tuple(currencies), rest)
 
 
@@ -222,7 +222,14 @@ def _dominator(
     found: list[tuple[bool, float, Dominator]] = []
     for other in others:
         price = other.cost.of(currency)
-        if other is one or own is None or price is None or price > own or len(other.units) < len(one.units):
+        if (
+            other is one
+            or other.is_reference
+            or own is None
+            or price is None
+            or price > own
+            or len(other.units) < len(one.units)
+        ):
             continue
         gain = _gain(other, one, reference, draws, by)
         better = price < own or len(other.units) > len(one.units) or (gain.value or 0.0) > 0
@@ -236,19 +243,16 @@ def _gain(other: _Scored, one: _Scored, reference: Mapping[Unit, float], draws: 
     """How much more the other agrees, on the items that both scored; undefined where one of the two is."""
     has = set(other.units)
     common = [unit for unit in one.units if unit in has]
-    ours, theirs = (
-        np.ones(1) if each.is_reference else _values(each, common, reference, draws, by) for each in (one, other)
-    )
+    ours, theirs = (_values(each, common, reference, draws, by) for each in (one, other))
     return estimate(theirs - ours, "undefined on the common items", draws.clusters(common) if common else 0)
 
 
 def _without_model(judges: Sequence[JudgeMarks], free: Collection[str], draws: Draws) -> WithoutModel:
-    """Over all prompts of which any of the judges was asked."""
+    """Over all prompts about which any of the judges has something to say."""
     names = tuple(judge.name for judge in judges if judge.name in free)
     items: dict[str, bool] = {}
     for judge in judges:
-        asked = [*(unit.item for unit in judge.scores), *judge.unscored, *judge.not_applicable]
-        items |= dict.fromkeys([item for item in asked if item not in items], False)
+        items |= dict.fromkeys([*(unit.item for unit in judge.scores), *judge.unscored], False)
     for judge in judges:
         if judge.name in names:
             items |= dict.fromkeys([unit.item for unit in judge.scores], True)

@@ -25,7 +25,11 @@ def plot(found: Frontier, currency: str) -> str:
     shown = [row for row in in_order(found) if row.cost.of(currency) is not None and row.agreement.value is not None]
     x, y = _CostAxis([row.cost.of(currency) or 0.0 for row in shown]), _agreement_axis(shown)
     middles = _apart([(x(row.cost.of(currency) or 0.0), y(row.agreement.value or 0.0)) for row in shown])
-    best = [middle for row, middle in zip(shown, middles, strict=True) if currency not in row.dominated]
+    best = [
+        middle
+        for row, middle in zip(shown, middles, strict=True)
+        if currency not in row.dominated and not row.is_reference
+    ]
     dots = [
         _dot(places[row.judge], row, middle, y, dominated=currency in row.dominated)
         for row, middle in zip(shown, middles, strict=True)
@@ -52,13 +56,15 @@ class _CostAxis:
         return self._axis(math.log10(cost)) if cost > 0 else self._zero
 
     def ticks(self) -> list[tuple[float, str]]:
-        """(pixel, label): powers of ten, or 1, 2 and 5 times these where there is hardly one."""
+        """(pixel, label): powers of ten, or finer steps where there is hardly one."""
         low, high = self._axis.low, self._axis.high
         steps = range(math.floor(low), math.ceil(high) + 1)
-        every = [10.0**power for power in steps]
-        if sum(low <= math.log10(cost) <= high for cost in every) < 3:
-            every = [factor * 10.0**power for power in steps for factor in (1, 2, 5)]
-        found = [(self(cost), amount(cost)) for cost in every if low <= math.log10(cost) <= high]
+        found: list[tuple[float, str]] = []
+        for factors in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)):
+            every = [factor * 10.0**power for power in steps for factor in factors]
+            found = [(self(cost), amount(cost)) for cost in every if low <= math.log10(cost) <= high]
+            if len(found) > 2:
+                break
         keep = max(math.ceil(len(found) / 8), 1)
         return [*([(self._zero, "0")] if self.nothing else []), *found[::keep]]
 
@@ -104,7 +110,7 @@ def _dot(number: int, row: FrontierRow, middle: svg.Point, y: svg.Axis, *, domin
         path = f"M{svg.short(across)} {svg.short(top)}V{svg.short(bottom)}"
         caps = "".join(f"M{svg.short(across - 3)} {svg.short(end)}h6" for end in (top, bottom))
         ends = svg.tag("path", d=path + caps, class_="whisker soft" if dominated else "whisker")
-    kind = "judge dominated" if dominated else "judge"
+    kind = "judge reference" if row.is_reference else "judge dominated" if dominated else "judge"
     circle = svg.tag("circle", svg.tag("title", row.judge), cx=across, cy=down, r=DOT, class_=kind)
     label = svg.text(across, down + 3.7, str(number), text_anchor="middle", class_=f"number {kind}")
     return int(not dominated), ends + circle + label

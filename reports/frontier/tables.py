@@ -20,8 +20,8 @@ def amount(value: float | None) -> str:
 
 
 def frontier_grid(found: Frontier) -> Grid:
-    """The judges from the cheapest on, in the first currency in which they differ."""
-    shown = [name for name in CURRENCIES if any(row.cost.of(name) is not None for row in found.rows)]
+    """The judges from the cheapest on; a currency that nobody knows, or that none of them takes, has no column."""
+    shown = [name for name in CURRENCIES if any(row.cost.of(name) for row in found.rows)]
     rows = [
         [
             Cell(str(place), ()),
@@ -29,7 +29,7 @@ def frontier_grid(found: Frontier) -> Grid:
             estimate_cell(row.agreement) if not row.is_reference else Cell("1", ("by definition",)),
             Cell(f"{row.n} of {found.items}", _left_out(row)),
             *(Cell(amount(row.cost.of(name)), _how(row.cost, name)) for name in shown),
-            Cell(", ".join(row.dominated) or "nowhere", tuple(dict.fromkeys(map(dominated, row.dominated.values())))),
+            _dominated_in(row),
         ]
         for place, row in enumerate(in_order(found), 1)
     ]
@@ -43,6 +43,15 @@ def frontier_grid(found: Frontier) -> Grid:
         header=header,
         rows=rows,
     )
+
+
+def _dominated_in(row: FrontierRow) -> Cell:
+    by_whom = tuple(dict.fromkeys(map(dominated, row.dominated.values())))
+    return Cell("" if row.is_reference else ", ".join(map(_short, row.dominated)) or "nowhere", by_whom)
+
+
+def _short(currency: str) -> str:
+    return CURRENCIES[currency].partition(" ")[0]
 
 
 def in_order(found: Frontier) -> list[FrontierRow]:
@@ -88,5 +97,5 @@ def frontier_lines(found: Sequence[Frontier]) -> list[str]:
     for one in found:
         for row in one.rows:
             for currency, by in row.dominated.items():
-                lines.append(f"{one.factor}, {currency}: {row.judge} is dominated {dominated(by)}")
+                lines.append(f"{one.factor}, {_short(currency)}: {row.judge} is dominated {dominated(by)}")
     return lines

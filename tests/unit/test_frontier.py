@@ -144,7 +144,7 @@ def test_the_reference_itself_is_a_row_that_agrees_by_definition():
         [truth, noisy("dearer", 0.1)], {"truth": 2.0, "dearer": 3.0}, called="truth", free=["truth", "dearer"]
     )
     assert found.rows[0].agreement == Estimate(1.0, 1.0, 1.0)
-    assert dominated(found) == {"dearer": "truth"}
+    assert dominated(found) == {}
     assert found.without_model.judges == ("dearer",)  # the reference replaces nobody
 
 
@@ -195,6 +195,7 @@ def test_nothing_is_guessed_and_what_is_stated_goes_first():
         ("distilled[spatial[Qwen], clip-vit, ridge, 9 samples 12ab]", False),
         ("cascade[geometric, shapes_semantic from doubt 0.5 of its value]", False),
         ("spatial[Qwen2.5-VL-7B]", False),
+        ("gpt-4o", False),
     ],
 )
 def test_a_name_says_whether_a_model_is_asked(judge, free):
@@ -234,11 +235,10 @@ def test_frontiers_of_a_run_with_a_judge_as_the_reference(tmp_path):
     found = find_frontiers([run_of(tmp_path / "run")], reference=["geometric"], draws=50)
     (one,) = found.frontiers
     assert (one.factor, one.reference, one.items) == ("spatial", "geometric", 40)
-    assert dominated(one) == {
-        "spatial[Qwen2.5-VL-3B-Instruct]": "geometric",
-        "spatial[Qwen2.5-VL-72B-Instruct]": "geometric",
-    }
-    assert "spatial[Qwen2.5-VL-3B-Instruct]: unknown seconds, money (state it with --costs)" in found.notes
+    assert dominated(one) == {"spatial[Qwen2.5-VL-72B-Instruct]": "spatial[Qwen2.5-VL-3B-Instruct]"}
+    assert found.notes == [
+        f"{name}: unknown of all judges (state it with --costs)" for name in ("seconds a judgment", "money a judgment")
+    ]
 
 
 def test_frontiers_against_people(tmp_path):
@@ -259,7 +259,7 @@ def test_the_command(tmp_path):
     done = start(*asked, "--costs", "costs.toml", "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "spatial, against geometric" in done.stdout
-    told = "spatial, flops: spatial[Qwen2.5-VL-72B-Instruct] is dominated by geometric"
+    told = "spatial, FLOPs: spatial[Qwen2.5-VL-72B-Instruct] is dominated by spatial[Qwen2.5-VL-3B-Instruct]"
     assert told in done.stdout
     found = json.loads((tmp_path / "out/frontier.json").read_text())
     assert found["frontiers"][0]["judges"][1]["cost"]["seconds"] == {"amount": 3.0, "how": "stated"}
@@ -267,7 +267,7 @@ def test_the_command(tmp_path):
     page = (tmp_path / "out/frontier.html").read_text()
     assert page.count("<svg") == 2  # FLOPs and tokens; of seconds and money one judge's is known
     assert "http" not in page.replace("http-equiv", "")
-    assert told.removeprefix("spatial, flops: ") in (tmp_path / "out/frontier.md").read_text()
+    assert told.removeprefix("spatial, FLOPs: ") in (tmp_path / "out/frontier.md").read_text()
 
 
 @pytest.mark.parametrize(
