@@ -203,10 +203,8 @@ def _notes(judged: Judged, references: Sequence[Reference], costs: Mapping[str, 
     for currency in CURRENCIES:
         unknown = [name for name in judged.judges if name in shown and costs[name].of(currency) is None]
         if unknown:
-            every = len(unknown) == len(shown & {*judged.judges})
-            notes.append(
-                f"{CURRENCIES[currency]}: unknown of {'all judges' if every else ', '.join(unknown)} (state it with --costs)"
-            )
+            whose = "all judges" if len(unknown) == len(shown & {*judged.judges}) else ", ".join(unknown)
+            notes.append(f"{CURRENCIES[currency]}: unknown of {whose} (state it with --costs)")
     return notes
 
 
