@@ -46,7 +46,7 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     judged, rated = _sides(others, mapping, alone=not runs)
     people = _people(rated, mapping, folder)
     judges = Marks()
-    for path, system in systems_of(runs).items():
+    for path, system in systems_of(runs):
         _add_run(judges, read_run(path, people, system), path)
     for spec, files in _score_tables(judged, mapping):
         judges.merge(_scores(files, spec, folder, people))
@@ -82,11 +82,11 @@ def read_run(folder: Path, people: Marks | None = None, system: str | None = Non
     return marks
 
 
-def systems_of(runs: Sequence[Path]) -> dict[Path, str | None]:
-    """Run -> its generator; None for all where there is one generator only, so that its items need no prefix."""
-    makers = {path: str(read_info(path).setup.get("generator", "")) for path in runs}
-    several = len(set(makers.values())) > 1
-    return {path: maker if several else None for path, maker in makers.items()}
+def systems_of(runs: Sequence[Path]) -> list[tuple[Path, str | None]]:
+    """(run, its generator); None for all where there is one generator only, so that its items need no prefix."""
+    makers = [str(read_info(path).setup.get("generator", "")) for path in runs]
+    several = len(set(makers)) > 1
+    return [(path, maker if several else None) for path, maker in zip(runs, makers, strict=True)]
 
 
 def item_names(run: RunData, people: Marks, system: str | None = None) -> dict[str, str]:

@@ -3,8 +3,8 @@
 For every threshold the cascade's scores on such items follow from the two judges' own. The threshold is the one that
 spares the strong judge most while the agreement stays within an allowed loss of the strong judge's. What is told
 beforehand comes from held-out prompts: in five folds the threshold is chosen on the others alone, and the scores that
-it makes of the held-out ones are put together. The threshold is itself a matter of chance, and so is what a promise
-will be held against: its interval is that of a threshold chosen anew in each draw of prompts, on the prompts not drawn.
+it makes of the held-out ones are put together. The interval has two errors in it: other prompts, by a bootstrap of
+these, and another threshold, as it would have been chosen on other draws of the prompts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.statistics.folds import fold_numbers, held_out
-from gotr1_eval.core.statistics.intervals import LEAST_DEFINED, Estimate, drawn_counts, estimate
+from gotr1_eval.core.statistics.intervals import Estimate, drawn_counts, estimate
 from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Json
 from reports.agreement.marks import Unit
@@ -205,7 +205,7 @@ def fit_threshold(
         chosen.append(choose(study.some(fitted), by, allowed))
         made[out], passed[out] = study.some(out).scores(chosen[-1]), study.some(out).passed(chosen[-1])
     told = promise(study, made, passed, by, draws, seed)
-    share, loss = _ends(study, by, allowed, min(draws, MOST_REFITS), seed)
+    share, loss = _chosen_anew(study, by, allowed, min(draws, MOST_REFITS), seed)
     return Fitted(
         threshold=choose(study, by, allowed),
         evidence=evidence,
@@ -213,8 +213,8 @@ def fit_threshold(
         allowed=allowed,
         items=len(study.prompts),
         prompts=len(set(study.prompts)),
-        share=_around(told.share, share),
-        loss=_around(told.loss, loss),
+        share=_wider(told.share, share, (0.0, 1.0)),
+        loss=_wider(told.loss, loss, (-2.0, 2.0)),
         cheap=told.cheap,
         strong=told.strong,
         cascade=told.cascade,
@@ -244,8 +244,8 @@ def choose(study: Study, by: str, allowed: float) -> float:
     return 0.0
 
 
-def _ends(study: Study, by: str, allowed: float, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """[draws] each: share of the strong judge, and loss, of thresholds chosen on a draw, on the prompts not in it."""
+def _chosen_anew(study: Study, by: str, allowed: float, draws: int, seed: int) -> tuple[Floats, Floats]:
+    """[draws] each: share of the strong judge, and loss, of the whole study at thresholds chosen on draws of it."""
     names, places = np.unique(list(study.prompts), return_inverse=True)
     counts = drawn_counts(len(names), np.random.default_rng(seed), draws)[:, places]
     candidates = thresholds(study.doubts)
@@ -254,27 +254,32 @@ def _ends(study: Study, by: str, allowed: float, draws: int, seed: int) -> tuple
     within = losses <= allowed + 1e-12
     within[0] = True
     chosen = len(candidates) - 1 - np.argmax(within[::-1], axis=0)
-    found = [_outside(study, by, candidates[place], counts[draw] == 0) for draw, place in enumerate(chosen)]
-    return np.array([share for share, _ in found]), np.array([loss for _, loss in found])
+    shares = np.array([study.passed(threshold).mean() for threshold in candidates])
+    whole_losses = np.array([_loss(study, by, threshold) for threshold in candidates])
+    return shares[chosen], whole_losses[chosen]
 
 
-def _outside(study: Study, by: str, threshold: float, outside: NDArray[np.bool_]) -> tuple[float, float]:
-    """Share and loss on these items; NaN where undefined."""
-    rest = study.some(np.flatnonzero(outside))
-    if not len(rest.prompts):
-        return np.nan, np.nan
-    whole, made = (_agreement(by, scores, rest.reference) for scores in (rest.strong, rest.scores(threshold)))
-    loss = np.nan if whole is None or made is None else whole - made
-    return float(rest.passed(threshold).mean()), loss
+def _loss(study: Study, by: str, threshold: float) -> float:
+    """On the whole study; NaN where undefined."""
+    whole, made = (_agreement(by, scores, study.reference) for scores in (study.strong, study.scores(threshold)))
+    return np.nan if whole is None or made is None else whole - made
 
 
-def _around(told: Estimate, drawn: Floats) -> Estimate:
-    """The number with the middle 95 % of what was drawn, and itself, as its interval."""
+def _wider(told: Estimate, drawn: Floats, ends: tuple[float, float]) -> Estimate:
+    """The interval of new prompts, and what other thresholds would have made of the number, as independent errors.
+
+    Args:
+        ends: where the number cannot go beyond.
+    """
     known = drawn[~np.isnan(drawn)]
-    if told.value is None or len(known) < LEAST_DEFINED * max(len(drawn), 1) or not len(known):
-        return Estimate(told.value, why=told.why)
-    low, high = np.quantile(known, (0.025, 0.975))
-    return Estimate(told.value, min(float(low), told.value), max(float(high), told.value))
+    if told.low is None or told.high is None or told.value is None or not len(known):
+        return told
+    low, middle, high = np.quantile(known, (0.025, 0.5, 0.975)).tolist()
+    return Estimate(
+        told.value,
+        max(told.value - hypot(told.value - told.low, middle - low), ends[0]),
+        min(told.value + hypot(told.high - told.value, high - middle), ends[1]),
+    )
 
 
 def _agreement(by: str, scores: Floats, reference: Floats) -> float | None:

@@ -71,7 +71,7 @@ class Judged:
 def read_judged(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> Judged:
     """Read what a command line names; as `reports.agreement.mark_sources.read_sources`, whose errors it raises."""
     judged = Judged(read_sources(paths, mapping, folder))
-    for path, system in systems_of([path for path in paths if (path / "run.json").exists()]).items():
+    for path, system in systems_of([path for path in paths if (path / "run.json").exists()]):
         _add(judged, load_run(path), system)
     for judge in judged.judges:
         if (factor := judged.factors.get(judge) or _factor_of(judge)) is not None:
