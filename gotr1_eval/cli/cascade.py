@@ -15,10 +15,9 @@ from gotr1_eval.cli.options import AsJson, JudgeModel
 from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
 from gotr1_eval.core.types import Json
 
-FORMAT = 1
 if TYPE_CHECKING:
+    from gotr1_eval.cascading import Checked, Fit
     from gotr1_eval.core.statistics.intervals import Estimate
-    from gotr1_eval.light import Checked, Fit
 
 cascade = typer.Typer(help="A cheap judge where it is sure, a strong one where it is not.")
 Draws = Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")]
@@ -67,9 +66,9 @@ def fit(
     cascade.toml
     """
     from gotr1_eval.build import read_judge_model
+    from gotr1_eval.cascading import fit_cascade
     from gotr1_eval.cli.terminal import err
     from gotr1_eval.cli.terminal import out as terminal
-    from gotr1_eval.light import fit_cascade
     from gotr1_eval.planning.judge_costs import read_costs
     from gotr1_eval.settings import read_component
     from reports.agreement.foreign_tables.mapping import read_mapping_or_none
@@ -114,8 +113,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Hold a cascade's promise against other runs; ends with exit code 1 where it was not kept."""
+    from gotr1_eval.cascading import check_cascade
     from gotr1_eval.cli.terminal import out as terminal
-    from gotr1_eval.light import check_cascade
     from reports.agreement.foreign_tables.mapping import read_mapping_or_none
 
     told = _read(file)
@@ -218,6 +217,8 @@ def _read(file: Path) -> dict[str, Any]:
     Raises:
         DataError: there is none.
     """
+    from gotr1_eval.cascading import FORMAT
+
     path = file.with_suffix(".json")
     fields = ("name", "cheap", "strong", "reference", "evidence", "threshold", "coefficient", "share", "loss")
     try:

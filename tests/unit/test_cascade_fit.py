@@ -16,7 +16,8 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.runs.judge_more import judge_more
 from reports.agreement.marks import Unit
-from reports.frontier.cascade import Kept, Study, choose, fit_threshold, make_study, promise, thresholds
+from reports.frontier.cascade import Kept, choose, fit_threshold, promise, thresholds
+from reports.frontier.cascade_study import Study, make_study
 from reports.run_data import load_run
 from rewards.cascade import ASKED_STRONG
 from tests.command_line import start
