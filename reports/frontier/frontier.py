@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gotr1_eval.core.statistics.intervals import Estimate, estimate
+from gotr1_eval.core.statistics.intervals import Estimate
 from gotr1_eval.core.types import Json
 from reports.agreement.judge_agreement import JudgeMarks
 from reports.agreement.marks import Draws, Unit
-from reports.frontier.coefficients import coefficient, usual, why_none
+from reports.frontier.agreements import Agreements
+from reports.frontier.coefficients import usual
 from reports.frontier.costs import Cost, known_currencies
 
 
@@ -130,16 +131,6 @@ class Frontier:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A judge's scores on the reference's items."""
-
-    judge: JudgeMarks
-    is_reference: bool
-    cost: Cost
-    units: Sequence[Unit]
-
-
 def frontier(
     factor: str,
     judges: Sequence[JudgeMarks],
@@ -159,92 +150,62 @@ def frontier(
         by: of `COEFFICIENTS`; None takes the usual one of the reference.
         free: judges that ask no model.
     """
-    marks = np.array(list(reference.values()), dtype=np.float64)
-    by = by or usual(marks)
-    scored = [
-        _Scored(judge, judge.name == called, costs.get(judge.name, Cost()), [u for u in reference if u in judge.scores])
-        for judge in judges
-    ]
-    currencies = known_currencies([one.cost for one in scored])
-    rows = [
-        _row(one, reference, draws, by, {name: found for name in currencies if (found := _dominator(
-            one, scored, name, reference, draws, by)) is not None})
-        for one in scored
-    ]  # fmt: skip
+    by = by or usual(np.array(list(reference.values()), dtype=np.float64))
+    agreements = Agreements(reference, draws, by)
+    priced = [(judge, costs.get(judge.name, Cost())) for judge in judges]
+    currencies = known_currencies([cost for _, cost in priced])
+    rivals = [(judge, cost) for judge, cost in priced if judge.name != called]
+    rows = []
+    for judge, cost in priced:
+        by_whom = {name: _dominator(judge, rivals, name, agreements) for name in currencies if judge.name != called}
+        dominated = {name: found for name, found in by_whom.items() if found is not None}
+        rows.append(_row(judge, cost, reference, agreements, dominated, is_reference=judge.name == called))
     rest = _without_model(judges, {*free} - {called}, draws)
     return Frontier(factor, called, by, len(reference), tuple(rows), tuple(currencies), rest)
 
 
 def _row(
-    one: _Scored, reference: Mapping[Unit, float], draws: Draws, by: str, dominated: Mapping[str, Dominator]
+    judge: JudgeMarks,
+    cost: Cost,
+    reference: Mapping[Unit, float],
+    agreements: Agreements,
+    dominated: Mapping[str, Dominator],
+    *,
+    is_reference: bool,
 ) -> FrontierRow:
-    judge, has = one.judge, set(one.units)
-    rest = [unit for unit in reference if unit not in has]
+    items = agreements.items(judge)
+    rest = reference.keys() - set(items)
     unscored = sum(unit.item in judge.unscored for unit in rest)
     beside = sum(unit.item in judge.not_applicable for unit in rest)
-    found = Estimate(1.0, 1.0, 1.0) if one.is_reference else _agreement(one, one.units, reference, draws, by)
     return FrontierRow(
         judge=judge.name,
-        is_reference=one.is_reference,
-        n=len(one.units),
+        is_reference=is_reference,
+        n=len(items),
         unscored=unscored,
         not_applicable=beside,
         not_asked=len(rest) - unscored - beside,
-        agreement=found,
-        cost=one.cost,
+        agreement=Estimate(1.0, 1.0, 1.0) if is_reference else agreements.of(judge),
+        cost=cost,
         dominated=dominated,
     )
 
 
-def _agreement(one: _Scored, units: Sequence[Unit], reference: Mapping[Unit, float], draws: Draws, by: str) -> Estimate:
-    values = _values(one, units, reference, draws, by)
-    scores, marks = _columns(one, units, reference)
-    return estimate(values, why_none(by, scores, marks), draws.clusters(units))
-
-
-def _columns(one: _Scored, units: Sequence[Unit], reference: Mapping[Unit, float]) -> tuple[np.ndarray, np.ndarray]:
-    scores = np.array([one.judge.scores[unit] for unit in units], dtype=np.float64)
-    return scores, np.array([reference[unit] for unit in units], dtype=np.float64)
-
-
-def _values(one: _Scored, units: Sequence[Unit], reference: Mapping[Unit, float], draws: Draws, by: str) -> np.ndarray:
-    """[1 + draws]."""
-    if not units:
-        return np.full(1, np.nan)
-    return coefficient(by, *_columns(one, units, reference), draws.weights(units))
-
-
 def _dominator(
-    one: _Scored, others: Sequence[_Scored], currency: str, reference: Mapping[Unit, float], draws: Draws, by: str
+    one: JudgeMarks, rivals: Sequence[tuple[JudgeMarks, Cost]], currency: str, agreements: Agreements
 ) -> Dominator | None:
     """The judge that dominates this one: the most certain, of these the cheapest."""
-    own = one.cost.of(currency)
+    prices = {judge.name: cost.of(currency) for judge, cost in rivals}
+    own, scored = prices[one.name], len(agreements.items(one))
     found: list[tuple[bool, float, Dominator]] = []
-    for other in others:
-        price = other.cost.of(currency)
-        if (
-            other is one
-            or other.is_reference
-            or own is None
-            or price is None
-            or price > own
-            or len(other.units) < len(one.units)
-        ):
+    for other, _ in rivals:
+        price, more = prices[other.name], len(agreements.items(other)) - scored
+        if other is one or own is None or price is None or price > own or more < 0:
             continue
-        gain = _gain(other, one, reference, draws, by)
-        better = price < own or len(other.units) > len(one.units) or (gain.value or 0.0) > 0
-        if gain.value is not None and gain.value >= 0 and better:
-            by_whom = Dominator(other.judge.name, gain)
+        gain = agreements.gain(other, one)
+        if gain.value is not None and gain.value >= 0 and (price < own or more > 0 or gain.value > 0):
+            by_whom = Dominator(other.name, gain)
             found.append((not by_whom.certain, price, by_whom))
-    return min(found, key=lambda entry: entry[:2])[2] if found and not one.is_reference else None
-
-
-def _gain(other: _Scored, one: _Scored, reference: Mapping[Unit, float], draws: Draws, by: str) -> Estimate:
-    """How much more the other agrees, on the items that both scored; undefined where one of the two is."""
-    has = set(other.units)
-    common = [unit for unit in one.units if unit in has]
-    ours, theirs = (_values(each, common, reference, draws, by) for each in (one, other))
-    return estimate(theirs - ours, "undefined on the common items", draws.clusters(common) if common else 0)
+    return min(found, key=lambda entry: entry[:2])[2] if found else None
 
 
 def _without_model(judges: Sequence[JudgeMarks], free: Collection[str], draws: Draws) -> WithoutModel:
@@ -261,8 +222,8 @@ def _without_model(judges: Sequence[JudgeMarks], free: Collection[str], draws: D
         place = int(draws.places([Unit(item)])[0])
         prompts[place] = prompts.get(place, True) and decided
     count = sum(prompts.values())
-    return WithoutModel(names, count, len(prompts), _wilson(count, len(prompts)) if names else Estimate(
-        None, why="no judge here does without a model"))  # fmt: skip
+    none = Estimate(None, why="no judge here does without a model")
+    return WithoutModel(names, count, len(prompts), _wilson(count, len(prompts)) if names else none)
 
 
 def _wilson(count: int, total: int) -> Estimate:
