@@ -36,13 +36,14 @@ from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.runs.stages import Progress, Silent
 from reports.agreement.marks import base_name
+from reports.frontier.judged import factors_of
 from reports.run_data import JudgeColumn, RunData, load_run
 from rewards.distilled import DistilledJudge
 from rewards.light.features import OWN, Features, Kind, build_features
 from rewards.light.head_file import Distilled, write_head
 
-OF_PLANS = ("spatial", "geometric")
-"""Judges and factors that look at plans."""
+KINDS: Mapping[str, Kind] = {"spatial": "plan", "prompt_image": "picture"}
+"""Factor -> what its judges look at."""
 LEAST_SAMPLES, LEAST_PROMPTS = 20, 5
 STORED = "features.npz"
 TILE = 64
@@ -112,7 +113,7 @@ def distil(
     out, progress = Path(out), progress or Silent()
     loaded = [load_run(Path(run)) for run in runs]
     column = _source(loaded, judge)
-    kind = looks_at or ("plan" if {base_name(column.name), column.factor} & {*OF_PLANS} else "picture")
+    kind = looks_at or _kind(loaded[0], column)
     builder, spec = Builder(), dict(features or {"use": OWN[kind]})
     made_of = build_features(spec, kind, builder)
     with writing(out):
@@ -147,6 +148,22 @@ def _source(runs: Sequence[RunData], judge: str) -> JudgeColumn:
         raise UsageError(f"distil: the runs were judged by different judges {judge!r}: {told or 'no run is named'}")
     (column,) = found.values()
     return column
+
+
+def _kind(run: RunData, column: JudgeColumn) -> Kind:
+    """What the judge looks at, by its factor.
+
+    Raises:
+        UsageError: words or boxes against a picture, which no features are about; or nothing tells.
+    """
+    factor = factors_of(run).get(column.name, "")
+    if factor in KINDS:
+        return KINDS[factor]
+    came = f"it judges {factor}" if factor else "nothing tells what it looks at"
+    raise UsageError(
+        f"distil: {column.name}: expected a judge of pictures against prompts or of plans, {came}; --looks-at picture "
+        "or plan takes such features all the same"
+    )
 
 
 def _rows(runs: Sequence[RunData], column: JudgeColumn, made_of: Features, out: Path, progress: Progress) -> Rows:

@@ -79,16 +79,21 @@ def read_judged(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> Ju
     return judged
 
 
+def factors_of(run: RunData) -> dict[str, str]:
+    """Judge -> factor, by its name, by what run.json says that it looks at, or by the factor that it was asked as."""
+    looks = _looks_at(run)
+    known = {column.name: _factor_of(column.name) or looks.get(column.name) for column in run.judges}
+    named = {column.name: known[column.name] or _named(column.factor) for column in run.judges}
+    return {judge: factor for judge, factor in named.items() if factor is not None}
+
+
 def _add(judged: Judged, run: RunData, system: str | None) -> None:
     names = item_names(run, judged.sources.people, system)
-    looks = _looks_at(run)
     for column in run.judges:
         outcomes = judged.outcomes.setdefault(column.name, {})
         outcomes |= {names[sample]: one for sample, one in run.outcomes[column.name].items() if sample in names}
         judged.ranges[column.name] = column.range
-        known = _factor_of(column.name) or looks.get(column.name) or _named(column.factor)
-        if known is not None:
-            judged.factors[column.name] = known
+    judged.factors |= factors_of(run)
     current = {(column.name, column.fingerprint) for column in run.judges}
     for one in read_judgments(run.folder).values():
         # What nobody measured (a calibrated score, a run put together by hand) has no seconds.

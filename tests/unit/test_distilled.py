@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.shapes.judges.shapes_prompt_image import ShapesPromptImageJudge
+from gotr1_eval import score_images
 from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
@@ -29,6 +30,7 @@ from rewards.reward_set import read_reward_set, refuse_as_reward
 from tests.command_line import start
 from tests.report_runs import write_run
 
+CONFIG = Path(__file__).parents[2] / "configs/shapes.toml"
 WORDS = ("on the left of", "on the right of", "above", "below")
 NAMES = ("cat", "dog", "chair", "lamp", "bird", "car")
 
@@ -262,6 +264,42 @@ def test_the_command(tmp_path):
     ):
         failed = start(*asked, *wrong, cwd=tmp_path)
         assert (failed.returncode, message in failed.stderr) == (2, True), failed.stderr
+
+
+def test_training_refuses_it_before_a_policy_is_read(deaf, tmp_path):
+    failed = start("train", "grpo", "--config", CONFIG, "--set", f"rewards=distilled,folder={deaf}", "--out", "run",
+                   cwd=tmp_path)  # fmt: skip
+    assert failed.returncode == 2
+    assert "is refused as a reward: its audit says no" in failed.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_untrusted_is_kept_in_the_folder_and_stands_in_the_name(tmp_path):
+    draw = random.Random(5)
+    write_run(tmp_path / "run", plans(60), {"spatial": lambda sample: Score(value=draw.random())})
+    asked = ["distil", "run", "--judge", "spatial", "--out", "light", "--audit-size", "small", "--untrusted"]
+    done = start(*asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].endswith(", untrusted]")
+    assert "refused" not in done.stdout
+    refuse_as_reward(Builder().reward_set(f"distilled,folder={tmp_path / 'light'}"))
+
+
+def test_what_it_looks_at_is_never_guessed(tmp_path):
+    names = {"semantic": "shapes_semantic", "taste": "my_judge"}
+    scores = {factor: lambda sample: Score(value=0.5) for factor in names}
+    run = write_run(tmp_path / "run", plans(40), scores, name=names.get)
+    with pytest.raises(UsageError, match="expected a judge of pictures .* or of plans, it judges semantic"):
+        distil([run], "semantic", tmp_path / "light")
+    with pytest.raises(UsageError, match="nothing tells what it looks at; --looks-at picture or plan"):
+        distil([run], "taste", tmp_path / "light")
+
+
+def test_python_takes_a_judge_with_its_settings(light):
+    sample = plans(2)[0]
+    table = score_images([None], sample.prompt, [f"distilled,folder={light}", "geometric"], [sample.chain])
+    assert table.columns[2].startswith("distilled[judge[spatial], layout features")
+    assert table.iloc[0, 2] == judge_of(light).judge([sample])[0].value
 
 
 def test_too_little_is_refused(tmp_path):
