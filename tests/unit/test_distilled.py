@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.shapes.judges.shapes_prompt_image import ShapesPromptImageJudge
 from gotr1_eval import score_images
@@ -23,12 +24,15 @@ from gotr1_eval.shapes.layout import Fault, scene_for
 from gotr1_eval.shapes.prompts import prompts
 from gotr1_eval.shapes.statements import read_prompt
 from rewards.adapters.trainer_reward import TrainerReward
+from rewards.cosine import CosineJudge
 from rewards.geometric import GeometricJudge
+from rewards.light.features import EncoderFeatures
 from rewards.light.layout_features import LayoutFeatures
 from rewards.light.shapes_features import ShapesFeatures
 from rewards.reward_set import read_reward_set, refuse_as_reward
 from tests.command_line import start
 from tests.report_runs import write_run
+from tests.tiny_clip import clip_encoder, random_clip_folder
 
 CONFIG = Path(__file__).parents[2] / "configs/shapes.toml"
 WORDS = ("on the left of", "on the right of", "above", "below")
@@ -209,6 +213,23 @@ def test_pictures_are_read_by_own_features_and_by_an_encoder(tmp_path):
     assert 0 <= score.value <= 1
 
 
+def test_features_of_a_clip_are_products_of_its_embeddings(tmp_path):
+    """Of a tiny random CLIP of the true class; their last number is what `clip_score` says."""
+    encoder = clip_encoder(random_clip_folder(tmp_path / "clip"))
+    (sample,) = pictures(tmp_path / "pictures", 1)
+    (row,) = EncoderFeatures(encoder, "picture").rows([sample])
+    with Image.open(sample.image) as picture:
+        image = encoder.embed_images([picture.convert("RGB")])[0]
+    assert row[:-1] == pytest.approx(image * encoder.embed_texts([sample.prompt])[0])
+    (score,) = CosineJudge("clip_score", encoder).judge([sample])
+    assert row[-1] == pytest.approx(score.value, abs=1e-6)
+    plan = plans(1)[0]
+    drawn, *others = EncoderFeatures(encoder, "plan").rows([plan, replace(plan, chain="no"), replace(plan, chain=None)])
+    assert drawn.shape == row.shape
+    assert [type(each) for each in others] == [Score, Unscored]
+    assert EncoderFeatures(encoder, "plan").fingerprint != EncoderFeatures(encoder, "picture").fingerprint
+
+
 def test_own_features_tell_a_right_picture_from_a_wrong_one(tmp_path):
     rows = np.array(ShapesFeatures().rows(pictures(tmp_path / "pictures", 30)))
     right, wrong, missing = rows[0::3], rows[1::3], rows[2::3]
@@ -289,7 +310,7 @@ def test_what_it_looks_at_is_never_guessed(tmp_path):
     names = {"semantic": "shapes_semantic", "taste": "my_judge"}
     scores = {factor: lambda sample: Score(value=0.5) for factor in names}
     run = write_run(tmp_path / "run", plans(40), scores, name=names.get)
-    with pytest.raises(UsageError, match="expected a judge of pictures .* or of plans, it judges semantic"):
+    with pytest.raises(UsageError, match=r"expected a judge of pictures .* or of plans, it judges semantic"):
         distil([run], "semantic", tmp_path / "light")
     with pytest.raises(UsageError, match="nothing tells what it looks at; --looks-at picture or plan"):
         distil([run], "taste", tmp_path / "light")
