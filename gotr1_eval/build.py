@@ -234,7 +234,13 @@ class Builder:
             UsageError: it asks one, and there is none.
         """
         name = str(spec.get("use", ""))
-        open_fields = {"vlm", "grounder"} & set(JUDGES.load(name).Settings.model_fields) - set(spec)
+        settings = JUDGES.load(name).Settings
+        for field in sorted(settings.holds_judges & set(spec)):
+            given = spec[field]
+            inner = read_component(given) if isinstance(given, str) else cast(Mapping[str, Json], given)
+            if (filled_in := self.with_model(inner, model)) != inner:
+                spec = {**spec, field: dict(filled_in)}
+        open_fields = {"vlm", "grounder"} & set(settings.model_fields) - set(spec)
         if not open_fields:
             return spec
         if model is None:

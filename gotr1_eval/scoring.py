@@ -18,6 +18,7 @@ from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.plugins import check_offers
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.settings import read_component
 from rewards.adapters.in_memory import Picture, read_pictures
 from rewards.reward_set import RewardSet
 from rewards.total import TOTAL
@@ -60,7 +61,8 @@ def score_images(
             is only a chain. A batch of pictures in one array counts as a list.
         prompts: one an image, or one for all of them.
         judges: what ``--judges`` takes: a reward set such as ``"panel"`` (its total is a column), a ``.toml`` file,
-            or judges by name (see ``gotr1-eval list judges``); or a list of names and live objects.
+            or judges by name (see ``gotr1-eval list judges``); or a list of names, each with its settings
+            (``"distilled,folder=judges/light"``), and live objects.
         chains: one an image, None where there is none.
         judge_model: the language-vision model of the named judges that ask one: what ``--judge-model`` takes, or
             settings such as ``{"use": "qwen", "model": ...}``.
@@ -183,7 +185,8 @@ def _frame(
 
 
 def _live_judges(builder: Builder, judges: Sequence[str | Judge], model: Mapping[str, Json] | None) -> list[Judge]:
-    specs = {name: builder.with_model({"use": name}, model) for name in judges if isinstance(name, str)}
-    if model is not None and all(spec.keys() == {"use"} for spec in specs.values()):
+    named = {name: read_component(name, "judges") for name in judges if isinstance(name, str)}
+    specs = {name: builder.with_model(spec, model) for name, spec in named.items()}
+    if model is not None and specs == named:
         raise UsageError("judge_model: none of the named judges asks a model")
     return [builder.judge(specs[judge]) if isinstance(judge, str) else judge for judge in judges]

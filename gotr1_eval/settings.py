@@ -22,6 +22,8 @@ class Settings(BaseModel):
     undeciding: ClassVar[frozenset[str]] = frozenset()
     """Of a generator's settings those that change no picture (a device, an address), or that its fingerprint holds by
     their content: a run resumes when they differ."""
+    holds_judges: ClassVar[frozenset[str]] = frozenset()
+    """Of a judge's settings those that are judges themselves: a common model is filled into them, too."""
 
 
 def read_component(text: str, where: str = "component") -> dict[str, Json]:

@@ -27,7 +27,7 @@ from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import load_run
 from reports.run_page.page import write_page
 from reports.run_summary import ALL, summarise_run
-from rewards.reward_set import RewardSet
+from rewards.reward_set import RewardSet, refuse_as_reward
 from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
 from training.metrics import Report
@@ -125,14 +125,15 @@ def prepare_grpo(
             without weights, whose column stays empty.
 
     Raises:
-        UsageError: the settings cannot be met, a watched judge is trained on, the reward is not for such prompts, or
-            the folder holds a run with other settings.
+        UsageError: the settings cannot be met, a watched judge is trained on, the reward is not for such prompts or is
+            refused as one, or the folder holds a run with other settings.
     """
     settings = _as_begun(folder, settings)
     _check_claim(folder, settings)
     builder = Builder()
     judge_model = read_judge_model(settings.judge_model) if settings.judge_model else None
     rewards = builder.reward_set(settings.rewards, judge_model)
+    refuse_as_reward(rewards)
     watched = _watched(builder, settings, rewards, judge_model)
     mix = PromptMix(settings.prompts, settings.seed, builder.suite)
     for judged in filter(None, (rewards, watched)):

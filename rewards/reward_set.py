@@ -23,10 +23,10 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome
-from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.protocols import Judge, Refusable
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.shared_pictures import shared_pictures
-from gotr1_eval.settings import Component, Settings, read_settings, read_toml
+from gotr1_eval.settings import Component, Settings, read_component, read_settings, read_toml
 from rewards.total import TOTAL, Total, TotalSettings
 
 UnscoredAs = float | Literal["error", "omit"]
@@ -142,6 +142,17 @@ class RewardSet:
         return RewardSet({factor: judge for factor, judge in self.judges.items() if factor in wanted}, total)
 
 
+def refuse_as_reward(rewards: RewardSet) -> None:
+    """See that every judge of a set that is to be a reward may be one.
+
+    Raises:
+        UsageError: one may not, and why.
+    """
+    for factor, judge in rewards.judges.items():
+        if isinstance(judge, Refusable) and (why := judge.refused_as_reward):
+            raise UsageError(f"{factor}: {judge.name} is refused as a reward: {why}")
+
+
 def shipped_sets() -> dict[str, str]:
     """Name -> first comment line of every reward set that comes with the package."""
     folder = resources.files("rewards") / "sets"
@@ -153,23 +164,31 @@ def read_reward_set(name: str) -> RewardSetSettings:
     """The settings of a reward set.
 
     Args:
-        name: of a shipped set; a path ending in ``.toml``; or judges by name, separated by commas, without a total.
+        name: of a shipped set; a path ending in ``.toml``; or judges by name, separated by commas, without a total,
+            each with its settings behind it (``geometric,distilled,folder=judges/light``).
 
     Raises:
         UsageError, DataError: nothing of that name, or the file is not a reward set.
     """
-    if name.endswith(".toml"):
+    if name.endswith(".toml") and ("," not in name or Path(name).exists()):
         return read_settings(RewardSetSettings, read_toml(Path(name)), where=name)
     sets = shipped_sets()
     if name in sets:
         path = Path(str(resources.files("rewards") / "sets" / f"{name}.toml"))
         return read_settings(RewardSetSettings, read_toml(path), where=name)
-    judges = [part.strip() for part in name.split(",")]
-    if not all(judges):
+    judges: list[str] = []
+    for part in (part.strip() for part in name.split(",")):
+        if "=" in part and judges:
+            judges[-1] += f",{part}"
+        else:
+            judges.append(part)
+    names = [judge.partition(",")[0] for judge in judges]
+    if not all(names) or "=" in names[0]:
         raise UsageError(f"--judges {name!r}: expected a reward set, a .toml file, or judges separated by commas")
-    if len(set(judges)) < len(judges):
-        raise UsageError(f"--judges {name!r}: every judge must be asked once")
-    return RewardSetSettings(judges={judge: {"use": judge} for judge in judges})
+    if len(set(names)) < len(names):
+        raise UsageError(f"--judges {name!r}: every judge must be asked once; several of a kind stand in a .toml file")
+    specs = (read_component(judge, "--judges") for judge in judges)
+    return RewardSetSettings(judges=dict(zip(names, specs, strict=True)))
 
 
 def assemble(

@@ -140,7 +140,7 @@ def show_agreement(agreement: Agreement, *, as_json: bool) -> None:
         out.print(text, markup=False, soft_wrap=True)
         return
     for grid in grids(agreement):
-        _show(grid)
+        show_grid(grid)
     for note in agreement.notes:
         out.print(note, style="dim", markup=False, soft_wrap=True)
     for line in agreement.left_out[:MOST_LINES]:
@@ -183,10 +183,11 @@ def _show_retest(run: Path) -> None:
     from reports.agreement.tables import retest_grid
 
     found = analyse(Marks(), read_run(run), Options())
-    _show(retest_grid(found.retest))
+    show_grid(retest_grid(found.retest))
 
 
-def _show(grid: Grid) -> None:
+def show_grid(grid: Grid) -> None:
+    """A table on stdout, as wide as the terminal or as a file takes it."""
     wide = out if out.is_terminal else Console(highlight=False, width=WIDE)
     for text, style in ((grid.title, "bold"), (grid.lead, "dim")):
         out.print(text, style=style, markup=False, soft_wrap=True)

@@ -50,6 +50,12 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Trust": {
         "audit": ("audit:audit", "Judges on known answers: gotr1-eval audit --judge geometric"),
         "best-of": ("compare:best_of", "Can a judge be hacked? gotr1-eval best-of runs/a --by total"),
+        "frontier": ("frontier:frontier", "Agreement against cost: gotr1-eval frontier runs/a studies/a"),
+        "cascade": ("cascade:cascade", "Cheap where it is sure: gotr1-eval cascade fit runs/a --cheap A --strong B"),
+        "distil": (
+            "distil:distil",
+            "A light judge of a strong one's scores: gotr1-eval distil runs/a --judge prompt_image",
+        ),
         "study": ("study:study", "Draw what people should rate: gotr1-eval study runs/a --out studies/a"),
         "rate": ("study:rate", "The page on which they rate: gotr1-eval rate studies/a"),
         "agreement": ("agreement:agreement", "Judges against people: gotr1-eval agreement runs/a studies/a"),

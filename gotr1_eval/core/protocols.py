@@ -97,6 +97,16 @@ class Foreseeing(Protocol):
         ...
 
 
+@runtime_checkable
+class Refusable(Protocol):
+    """A judge that may score anything, and of which something may be known that speaks against training on it."""
+
+    @property
+    def refused_as_reward(self) -> str:
+        """Why it may be no reward, and what to do; empty where it may."""
+        ...
+
+
 class Detector(Protocol):
     """Finds things in pictures."""
 
@@ -587,6 +597,10 @@ class CutsTexts(Protocol):
 
 class Workshop(Protocol):
     """Hands out live objects by settings, each built once; judges and benchmarks are built with its help."""
+
+    def judge(self, spec: Mapping[str, Json]) -> Judge:
+        """The judge that ``{"use": name, ...}`` describes, for judges that ask others."""
+        ...
 
     def vlm(self, spec: Mapping[str, Json] | str) -> Vlm:
         """The language-vision model that ``{"use": name, ...}`` describes, or a text as ``--judge-model`` takes it."""

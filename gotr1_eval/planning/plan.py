@@ -27,7 +27,7 @@ def judge_pictures(
     Raises:
         UsageError: the weights and the questions under way do not fit into one GPU.
     """
-    longest = max(_read(question, size) + question.answer for question in asked)
+    longest = max(question_tokens(question, size) + question.answer for question in asked)
     need = needed_memory(size, longest, given)
     if need > gpu.memory:
         raise UsageError(
@@ -35,7 +35,7 @@ def judge_pictures(
             f"{gpu.memory / 1e9:.0f}: choose a smaller judge or --set judge_batch, or plan a group of GPUs as one with "
             "--set gpu_memory, gpu_flops and gpu_bandwidth"
         )
-    return [phase for question in asked for phase in _phases(images, question, size, gpu, given)]
+    return [phase for question in asked for phase in question_phases(images, question, size, gpu, given)]
 
 
 def needed_memory(size: JudgeSize, tokens: float, given: Assumptions) -> float:
@@ -44,8 +44,9 @@ def needed_memory(size: JudgeSize, tokens: float, given: Assumptions) -> float:
     return flops.judge_weights(size) * given.weight_bytes + cache
 
 
-def _phases(images: float, question: Question, size: JudgeSize, gpu: Gpu, given: Assumptions) -> list[Phase]:
-    calls, read = images * question.calls, _read(question, size)
+def question_phases(images: float, question: Question, size: JudgeSize, gpu: Gpu, given: Assumptions) -> list[Phase]:
+    """Reading and answering one kind of question about so many pictures, whether or not the weights fit into memory."""
+    calls, read = images * question.calls, question_tokens(question, size)
     eyes = (
         0.0 if question.side is None else flops.tower(size.tower, _seen(question.side, size.tower), size.language.width)
     )
@@ -66,7 +67,8 @@ def _phases(images: float, question: Question, size: JudgeSize, gpu: Gpu, given:
     return [asking, answer]
 
 
-def _read(question: Question, size: JudgeSize) -> float:
+def question_tokens(question: Question, size: JudgeSize) -> float:
+    """Of the text and the picture that is shown."""
     shown = 0 if question.side is None else flops.picture_tokens(size.tower, _seen(question.side, size.tower))
     return question.text + shown
 

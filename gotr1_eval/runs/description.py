@@ -85,6 +85,7 @@ def run_setup(
             "name": maker.name,
             "fingerprint": maker.fingerprint,
             "range": list(maker.range),
+            "looks_at": maker.looks_at,
             "remarks": [*maker.remarks(samples)] if isinstance(maker, Remarking) else [],
             **({"answers": maker.answers} if isinstance(maker, Asking) and maker.answers != "none" else {}),
         }

@@ -60,7 +60,7 @@ def find_objects(image: Image.Image) -> list[tuple[Kind, Box, float]]:
     """Every object of a picture: its full kind, its box, and the outline's IoU with the ideal shape, best first."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
     height, width = pixels.shape[:2]
-    colours = _pixel_colours(pixels)
+    colours = pixel_colours(pixels)
     least_area = max(height * width / (GRID * GRID) * 0.4, 6)
     found = [
         _describe(pixels, mask, colour, window)
@@ -92,7 +92,7 @@ def _components(
                     yield list(COLOURS)[int(index)], part == inner, window
 
 
-def _pixel_colours(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
+def pixel_colours(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
     """For each pixel the index of the nearest colour by hue; greys are black."""
     rgb = pixels.astype(np.float64) / 255
     high, low = rgb.max(axis=2), rgb.min(axis=2)

@@ -36,7 +36,7 @@ from gotr1_eval.web.reward_schemas import (
     Terms,
 )
 from gotr1_eval.web.reward_service import RewardService, say_columns, say_rows
-from rewards.reward_set import RewardSet, UnscoredAs
+from rewards.reward_set import RewardSet, UnscoredAs, refuse_as_reward
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "A reward is asked for that nobody serves."},
@@ -68,7 +68,11 @@ def create_app(
         limits: how much is taken on.
         unscored: what is said of samples that a judge could not score.
         metadata_is: name of the fact that a whole ``metadata`` object is; None where it holds facts by name.
+
+    Raises:
+        UsageError: a judge is refused as a reward.
     """
+    refuse_as_reward(rewards)
     terms = Terms(
         served=tuple(rewards.names),
         headline=rewards.headline if rewards.total is not None or len(rewards.judges) == 1 else None,

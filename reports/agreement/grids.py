@@ -50,12 +50,12 @@ def dimension_cell(name: str) -> Cell:
     return Cell("any" if name == ANY else name)
 
 
-def markdown(grids: Sequence[Grid], notes: Sequence[str]) -> str:
+def markdown(grids: Sequence[Grid], notes: Sequence[str], title: str = "Agreement") -> str:
     """All tables with their titles, and the notes as a list."""
     parts = [f"## {grid.title}\n\n{grid.lead}\n\n{_markdown_table(grid)}" for grid in grids]
     if notes:
         parts.append("## Notes\n\n" + "\n".join(f"- {_markdown_text(note)}" for note in notes))
-    return "\n\n".join(["# Agreement", *parts]) + "\n"
+    return "\n\n".join([f"# {title}", *parts]) + "\n"
 
 
 def latex(grids: Sequence[Grid]) -> str:

@@ -17,7 +17,7 @@ from reports.agreement.foreign_tables.rows import read_file
 from reports.agreement.marks import ItemFacts, Marks, Unit, base_name
 from reports.agreement.rater_agreement import consensus
 from reports.agreement.study_folder import Dimension, Study, read_study
-from reports.run_data import load_run
+from reports.run_data import RunData, load_run
 
 Kind = Literal["run", "study", "table"]
 
@@ -46,10 +46,8 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     judged, rated = _sides(others, mapping, alone=not runs)
     people = _people(rated, mapping, folder)
     judges = Marks()
-    makers = {path: str(read_info(path).setup.get("generator", "")) for path in runs}
-    several = len(set(makers.values())) > 1
-    for path in runs:
-        _add_run(judges, read_run(path, people, makers[path] if several else None), path)
+    for path, system in systems_of(runs):
+        _add_run(judges, read_run(path, people, system), path)
     for spec, files in _score_tables(judged, mapping):
         judges.merge(_scores(files, spec, folder, people))
     if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":
@@ -68,11 +66,7 @@ def read_run(folder: Path, people: Marks | None = None, system: str | None = Non
     """
     people = people or Marks()
     run = load_run(folder)
-    prefix = f"{run.folder.name}/"
-    plain = not any(prefix + sample in people.items for sample in run.samples)
-    if plain and system is not None:
-        prefix, plain = f"{system}/", False
-    names = {sample: sample if plain else prefix + sample for sample in run.samples}
+    names = item_names(run, people, system)
     marks = Marks()
     for sample in run.samples.values():
         prompt = sample.id.rpartition("/")[0] or sample.prompt
@@ -86,6 +80,22 @@ def read_run(folder: Path, people: Marks | None = None, system: str | None = Non
                 _keep_outcome(marks, dimension, names[one.sample], one)
             _keep_questions(marks, names[one.sample], one)
     return marks
+
+
+def systems_of(runs: Sequence[Path]) -> list[tuple[Path, str | None]]:
+    """(run, its generator); None for all where there is one generator only, so that its items need no prefix."""
+    makers = [str(read_info(path).setup.get("generator", "")) for path in runs]
+    several = len(set(makers)) > 1
+    return [(path, maker if several else None) for path, maker in zip(runs, makers, strict=True)]
+
+
+def item_names(run: RunData, people: Marks, system: str | None = None) -> dict[str, str]:
+    """Sample id -> what the item is called among people's and other runs'; see `read_run`."""
+    prefix = f"{run.folder.name}/"
+    plain = not any(prefix + sample in people.items for sample in run.samples)
+    if plain and system is not None:
+        prefix, plain = f"{system}/", False
+    return {sample: sample if plain else prefix + sample for sample in run.samples}
 
 
 def _keep_questions(marks: Marks, item: str, one: Judgment) -> None:

@@ -21,7 +21,7 @@ from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.tables import tell
-from rewards.reward_set import RewardSet, UnscoredAs
+from rewards.reward_set import RewardSet, UnscoredAs, refuse_as_reward
 
 
 class TrainerReward:
@@ -36,8 +36,8 @@ class TrainerReward:
         no_picture: the same of pictures.
 
     Raises:
-        UsageError: no total of several judges; a judge that reads what does not come; or `unscored` is none of what
-            this trainer can take.
+        UsageError: no total of several judges; a judge that reads what does not come, or is refused as a reward; or
+            `unscored` is none of what this trainer can take.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class TrainerReward:
         no_chain: str = "",
         no_picture: str = "",
     ) -> None:
+        refuse_as_reward(rewards)
         self.headline = rewards.headline
         self.factors = tuple(rewards.judges)
         self.unscored = _read_unscored(unscored, trainer, omits=omits)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,7 +18,10 @@ from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why, check_range
 from gotr1_eval.core.plugins import JUDGES, check_offers
 from gotr1_eval.core.protocols import Judge, LooksAt
+from gotr1_eval.core.statistics.heads import Head
 from gotr1_eval.core.types import Box, Sample
+from rewards.light.head_file import Distilled, write_head
+from rewards.light.layout_features import LayoutFeatures
 from tests.board_files import write_corebench, write_tiif, write_unigenbench, write_wise
 
 VLM = {"use": "tests.plugins.scripted_vlm"}
@@ -58,6 +62,8 @@ SPECS: dict[str, dict[str, Any]] = {
     "t2i_corebench": {"vlm": VLM, "data": "LISTS"},
     "tiif": {"vlm": VLM, "data": "LISTS"},
     "t2i_corebench_gemini": {"vlm": VLM, "data": "LISTS"},
+    "cascade": {"cheap": "geometric", "strong": {"use": "spatial", "vlm": VLM}, "threshold": 0.5},
+    "distilled": {"folder": "LISTS"},
 }
 """Settings of the judges that cannot be built without any."""
 REPLIES = [
@@ -73,6 +79,27 @@ REPLIES = [
 ]
 
 
+def write_light_head(folder: Path) -> None:
+    """A distilled judge of plans that likes whatever lies along the axis."""
+    head = Head("ridge", np.array([0.1, 0, 0.5, *[0] * 5]), 0.3)
+    write_head(
+        Distilled(
+            source="geometric",
+            source_fingerprint="geometric-1",
+            range=(0.0, 1.0),
+            looks_at="plan",
+            features={"use": "layout"},
+            features_name="layout features",
+            features_fingerprint=LayoutFeatures.fingerprint,
+            head=head,
+            folds=(head, head),
+            line=(1.0, 0.0),
+            training={"samples": 8, "digest": "0123"},
+        ),
+        folder,
+    )
+
+
 @pytest.fixture(params=sorted(JUDGES.list()))
 def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
     (tmp_path / "new_objects.txt").write_text("circle - circles\nsquare - squares\n")
@@ -82,7 +109,7 @@ def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Judge:
     )
     (tmp_path / "complex_val_action.txt").write_text("a circle rolls\n")
     (tmp_path / "inference.py").write_text('def infer_semantic(question):\n    return {"text": f"{question}!"}\n')
-    for write in (write_wise, write_unigenbench, write_corebench, write_tiif):
+    for write in (write_wise, write_unigenbench, write_corebench, write_tiif, write_light_head):
         write(tmp_path)
     spec = {key: str(tmp_path) if value == "LISTS" else value for key, value in SPECS.get(request.param, {}).items()}
     return Builder().judge({"use": request.param, **spec})

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaModel
 
-from gotr1_eval.models.janus.decoder import KVCache
+from gotr1_eval.models.autoregressive.decoder import KVCache
 from gotr1_eval.training_run import prepare_grpo
 from tests.grpo_runs import settings
 from tests.tiny_models import loaded_random
