@@ -20,7 +20,8 @@ from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from gotr1_eval.runs.store import read_judgments
-from reports.agreement.study_folder import Dimension, Item, Rating, Study, write_ratings, write_study
+from reports.agreement.ratings import Rating, write_ratings
+from reports.agreement.study_folder import Dimension, Item, Study, write_study
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
