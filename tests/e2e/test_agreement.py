@@ -148,7 +148,7 @@ def test_the_page_in_a_browser(judged: Path, study: Path, tmp_path: Path):
         for size, colours in ((LAPTOP, "light"), (PHONE, "dark")):
             with open_page(browser, (tmp_path / "out/agreement.html").as_uri(), size, colours) as page:
                 assert page.title() == "Agreement · gotr1-eval"
-                assert page.locator("figure svg").count() == 4
+                assert page.locator(".both svg").count() == 4
                 assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
                 assert serious_faults(page) == []
 
