@@ -9,6 +9,7 @@ from typing import Any
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.runs.costs import cost_of
 from reports import shell
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
@@ -136,6 +137,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         ("Seed", identity.get("seed")),
         ("Shard", identity.get("shard")),
         ("Semantics", "; ".join(semantics(run))),
+        ("Cost", str(cost_of(run.info))),
     ]
     return [(name, str(value)) for name, value in found if value not in (None, "")]
 
