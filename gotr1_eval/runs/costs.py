@@ -17,7 +17,6 @@ from gotr1_eval.core.types import Json
 from gotr1_eval.runs.stages import Progress
 from gotr1_eval.runs.store import KEPT, RunInfo, read_info, write_info
 
-
 _NOTHING = 0.05
 """Seconds below which a stage is not told: reading what is there already takes some, too."""
 

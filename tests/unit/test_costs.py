@@ -54,7 +54,7 @@ def test_a_run_tells_what_it_cost(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert spent.cost == pytest.approx(calls * (ASKED * 2.0 + ANSWERED * 50.0) / 1e6)
     assert first.seconds["judge"] > 0
     assert f"judge: {calls * ASKED:,} + {calls * ANSWERED:,} tokens, {spent.cost:.2f} by the stated prices" in told
-    assert str(first) in (tmp_path / "run" / "report.html").read_text()
+    assert str(again) in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_no_price_no_money(tmp_path: Path):
