@@ -14,14 +14,24 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
 
 from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
 from gotr1_eval.files.pictures import PictureError
 from gotr1_eval.web.guard import protect
 from reports.run_data import load_run
 from reports.thumbnails import shrink
-from reports.viewer.pages import TABLES, board_page, list_page, run_page, sample_page, samples_page, search_page
+from reports.viewer.pages import (
+    TABLES,
+    board_page,
+    fault_page,
+    list_page,
+    run_page,
+    sample_page,
+    samples_page,
+    search_page,
+)
 from reports.viewer.run_samples import RunSamples, Wanted, state_of
 from reports.viewer.runs_folder import RunsFolder
 from reports.viewer.search import SearchIndex
@@ -119,11 +129,16 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
 
     @app.exception_handler(DataError)
     def absent(request: Request, error: DataError) -> Response:
-        return JSONResponse({"detail": str(error)}, 404)
+        return HTMLResponse(fault_page(str(error)), 404)
 
     @app.exception_handler(UsageError)
     def unfit(request: Request, error: UsageError) -> Response:
-        return JSONResponse({"detail": str(error)}, 422)
+        return HTMLResponse(fault_page(str(error)), 422)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return HTMLResponse(fault_page(f"The address is not one of a page: {first['loc'][-1]}: {first['msg']}."), 422)
 
     @app.get("/")
     def everything() -> HTMLResponse:

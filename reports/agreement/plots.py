@@ -13,8 +13,10 @@ from reports.agreement.judge_agreement import JudgeRow
 
 MOST_DOTS = 1500
 """Of more units this many are drawn, evenly through the file."""
+FEW = 200
+"""Dots that are drawn stronger: so few hardly cover one another."""
 MOST_BINS = 12
-"""Cells along each side; values are put together in bins of equal width beyond it."""
+"""Cells along each side; values are put together in bins of equal width beyond it, named by their middles."""
 Floats = NDArray[np.float64]
 
 
@@ -38,7 +40,8 @@ def scatter(row: JudgeRow) -> str:
     shown = np.linspace(0, len(judge) - 1, min(len(judge), MOST_DOTS)).astype(int)
     points = [(across(float(shifted[0][place])), up(float(shifted[1][place]))) for place in shown]
     name = f"Scatter plot of {row.judge} against people on {row.dimension}, {row.n} items"
-    return svg.picture(330, 250, name, svg.frame(across, up, "people", "judge"), svg.dots(points))
+    dots = svg.dots(points, "dot few" if len(points) <= FEW else "dot")
+    return svg.picture(330, 250, name, svg.frame(across, up, "people", "judge"), dots)
 
 
 def confusion(row: JudgeRow) -> str:
@@ -47,20 +50,19 @@ def confusion(row: JudgeRow) -> str:
     (rows, row_names), (columns, column_names) = _binned(judge), _binned(people)
     counts = np.zeros((len(row_names), len(column_names)))
     np.add.at(counts, (rows, columns), 1)
-    left, top, width, height = 78.0, 22.0, 244.0, 170.0
+    left, top, width, height = 54.0, 22.0, 268.0, 190.0
     wide, high = width / len(column_names), height / len(row_names)
     parts = [svg.text(left, 12, "judge")]
     for place, label in enumerate(row_names):
         parts.append(svg.text(left - 6, top + height - (place + 0.5) * high + 4, label, text_anchor="end"))
     for place, label in enumerate(column_names):
         x, y = left + (place + 0.5) * wide, top + height + 12
-        turned = f"rotate(-40 {svg.short(x)} {svg.short(y)})" if len(column_names) > 5 else None
-        parts.append(svg.text(x, y, label, text_anchor="end" if turned else "middle", transform=turned))
+        parts.append(svg.text(x, y, label, text_anchor="middle"))
     for (up, across), count in np.ndenumerate(counts):
         if count:
             x, y = left + across * wide, top + height - (up + 1) * high
             parts.append(_cell(x, y, wide, high, int(count), float(np.sqrt(count / counts.max()))))
-    parts.append(svg.text(left + width / 2, top + height + 54, "people", text_anchor="middle"))
+    parts.append(svg.text(left + width / 2, top + height + 31, "people", text_anchor="middle"))
     name = f"Confusion plot of {row.judge} against people on {row.dimension}, {row.n} items"
     return svg.picture(330, 250, name, *parts)
 
@@ -93,5 +95,5 @@ def _binned(values: Floats) -> tuple[NDArray[np.intp], list[str]]:
     if len(distinct) <= MOST_BINS:
         return places, [f"{value:.3g}" for value in distinct]
     edges = np.linspace(distinct[0], distinct[-1], MOST_BINS + 1)
-    names = [f"{low:.2g} to {high:.2g}" for low, high in pairwise(edges)]
+    names = [f"{(low + high) / 2:.2g}" for low, high in pairwise(edges)]
     return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_BINS - 1), names

@@ -211,7 +211,7 @@ function scoreBefore(details, row, judge) {
   const said = details.before?.said[judge];
   if (!said) return [];
   const change = rows.changed[judge][row];
-  const by = change === null ? "" : ` (${change > 0 ? "+" : change < 0 ? "−" : "±"}${Math.abs(change).toFixed(3)})`;
+  const by = change === null ? "" : `, ${change > 0 ? "+" : change < 0 ? "−" : "±"}${Math.abs(change).toFixed(3)} since`;
   return [make("div", {}, make("dt", { textContent: `in ${run.before}` }), make("dd", { textContent: `${said}${by}` }))];
 }
 

@@ -273,7 +273,7 @@ def test_before_and_after_stand_in_one_dialog(browser: Browser, tmp_path: Path):
         assert shown.locator(".side-name").all_inner_texts() == ["before", "this run"]
         first = shown.locator(".verdict").first.inner_text()
         assert f"{values[1][lost]:.3f}" in first
-        assert f"{values[0][lost]:.3f} (" in first
+        assert f"{values[0][lost]:.3f}, " in first
         assert f"{change[lost]:+.3f}".replace("-", "−") in first
         said = shown.locator(".questions li")
         assert said.locator("b").all_inner_texts() == [
