@@ -42,6 +42,7 @@ KEPT = 16
 """Runs whose samples are held in memory."""
 SIDE_BY_SIDE = 12
 """Most runs on one page of pictures."""
+NONE_CHOSEN = "No run is chosen: go back to the list, and tick one or more."
 EVERY = 3.0
 """Seconds between two looks of the index at the runs."""
 HEADERS = {
@@ -138,7 +139,9 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return HTMLResponse(fault_page(f"The address is not one of a page: {first['loc'][-1]}: {first['msg']}."), 422)
+        chosen = first["loc"][-1] != "run" or first["type"] != "missing"
+        told = f"The address is not one of a page: {first['loc'][-1]}: {first['msg']}." if chosen else NONE_CHOSEN
+        return HTMLResponse(fault_page(told), 422)
 
     @app.get("/")
     def everything() -> HTMLResponse:

@@ -343,3 +343,39 @@ def test_the_training_page_opens_without_fault(browser: Browser, tmp_path: Path)
     with open_page(browser, path.as_uri(), PHONE, "dark") as page:
         assert serious_faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_curves_are_smoothed_scaled_and_read(browser: Browser, tmp_path: Path):
+    """The drawn line is the average by its definition; what is read off is what is drawn."""
+    path = write_training_page(write_training(tmp_path / "grpo"))
+    with open_page(browser, path.as_uri()) as page:
+        figure = page.locator("#curve-plots figure").first
+        curve = page.evaluate("curves[0]")
+        points, (low, high, start, end) = curve["lines"][0][1], curve["y"]
+
+        def drawn() -> list[float]:
+            places = (figure.locator(".line:not(.raw)").get_attribute("d") or "").strip("M").split("L")
+            return [low + (float(place.split()[1]) - start) / (end - start) * (high - low) for place in places]
+
+        assert drawn() == pytest.approx([value for _, value in points], abs=0.01)
+        page.locator("#smoothing").fill("0.5")
+        weights = [[0.5 ** (place - other) for other in range(place + 1)] for place in range(len(points))]
+        wanted = [
+            sum(weight * value for weight, (_, value) in zip(row, points, strict=False)) / sum(row) for row in weights
+        ]
+        assert drawn() == pytest.approx(wanted, abs=0.01)
+        assert figure.locator(".raw").count() == 1
+        figure.locator("svg").hover(position={"x": 100, "y": 60})
+        said = figure.locator("output").inner_text()
+        step = float(said.removeprefix("step ").split(":")[0])
+        place = next(place for place, (at, _) in enumerate(points) if at == step)
+        assert float(said.split(":")[1].split(",")[0]) == pytest.approx(wanted[place], abs=5e-3)
+        page.locator("#smoothing").fill("0")
+        page.check("#logarithmic")
+        positive = [value for _, value in points if value > 0]
+        ticks = [float(text) for text in figure.locator("text[text-anchor=end]").all_text_contents()]
+        assert min(ticks) == pytest.approx(min(positive), rel=0.01)
+        assert figure.locator(".line").count() == 1
+        page.uncheck("#logarithmic")
+        assert drawn() == pytest.approx([value for _, value in points], abs=0.01)
+        assert serious_faults(page) == []
