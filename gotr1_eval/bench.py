@@ -20,6 +20,7 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.engines import open_engine
 from gotr1_eval.files.columns import read_columns
 from gotr1_eval.files.prompts import is_prompt_file
+from gotr1_eval.runs.costs import Meter, add_cost
 from gotr1_eval.runs.estimate import Estimate, estimate
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
@@ -165,7 +166,11 @@ def execute(prepared: Prepared, builder: Builder, progress: Progress | None = No
     request = prepared.request
     shard = request.shard if isinstance(request, RunRequest) else None
     engine = open_engine(request.engine, builder, shard)
-    return engine.run(_job(prepared, builder), progress or Silent())
+    job, meter, before = _job(prepared, builder), Meter(progress or Silent()), builder.spent()
+    try:
+        return engine.run(job, meter)
+    finally:
+        add_cost(engine.folder(job), meter.cost(before, builder.spent()))
 
 
 def write_results(prepared: Prepared, folder: Path) -> tuple[list[str], Digest, Path]:

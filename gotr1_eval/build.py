@@ -31,8 +31,10 @@ from gotr1_eval.core.protocols import (
     Generator,
     Grounder,
     Judge,
+    Metered,
     RewardModel,
     Served,
+    Spent,
     Suite,
     TokenBudget,
     Vlm,
@@ -83,6 +85,10 @@ class Builder:
     def traffic(self) -> str:
         """What the servers behind models are doing, for a line of progress; empty where there are none."""
         return "; ".join(built.traffic() for built in tuple(self._built.values()) if isinstance(built, Served))
+
+    def spent(self) -> list[Spent]:
+        """What the servers behind models counted so far."""
+        return [built.spent() for built in tuple(self._built.values()) if isinstance(built, Metered)]
 
     def ready(self) -> None:
         """Ask the servers behind models whether they answer; not those behind a cache, which may know everything.

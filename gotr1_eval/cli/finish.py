@@ -15,6 +15,7 @@ from rich.text import Text
 from gotr1_eval.cli.run_table import show_table
 from gotr1_eval.cli.terminal import err, out, side_by_side
 from gotr1_eval.core.errors import RunError
+from gotr1_eval.runs.costs import cost_of
 from reports.published.peers import Peers
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def _show_beside(told: Digest, page: Path, *, as_json: bool, verbose: bool) -> N
             err.print(f"{word}: and {rest} more{'' if verbose else ' kinds'}; the scores say all", markup=False)
     if all(cell.mean is None for row in table.rows.values() for cell in row.values()):
         err.print("note: nothing was scored; the reasons are in the report", markup=False)
+    if cost := str(cost_of(run.info)):
+        err.print(f"cost: {cost}", markup=False, soft_wrap=True)
     err.print(f"report: {page}", markup=False, soft_wrap=True)
 
 

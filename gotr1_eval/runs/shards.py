@@ -17,8 +17,9 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.costs import Cost, cost_of
 from gotr1_eval.runs.description import expected_of
-from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
+from gotr1_eval.runs.store import KEPT, RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
 
 _FOLDER = re.compile(r"\.shard-(\d+)-of-(\d+)")
 
@@ -75,6 +76,8 @@ def merge(out: Path) -> int:
             raise DataError(f"the shard is of another run than {shards[0].name}", path=folder / "run.json")
     expected = sum((Counter(expected_of(info)) for info in infos), Counter())
     setup: dict[str, Json] = {**infos[0].setup, "expected": dict(expected), "merged": [each.name for each in shards]}
+    if cost := sum(map(cost_of, infos), Cost()):
+        setup[KEPT] = cost.json()
     if (out / "run.json").exists():
         raise UsageError(f"{out} holds a run already; nothing was merged")
     parts: list[list[Sequence[Sample]]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ def render_training_page(folder: Path) -> str:
     return shell.render(
         "training.html",
         styles=["run.css"],
+        scripts=["curves.js"],
         title=folder.absolute().name,
         settings=settings,
         curves=training_curves(folder),
@@ -265,7 +267,17 @@ def _plot(caption: str, series: Series, held_out: Sequence[HeldOut] = ()) -> Plo
     parts += [_dot(x, y, dot) for dot in held_out]
     last = "; ".join(f"{name} ends at {svg.plain(line[-1][1])}" for name, line in series.items() if line)
     note = "line: training prompts; dots: held-out prompts" if held_out else ""
-    return Plot(caption, note, svg.picture(330, top + 156, f"{caption}: {last}", *parts))
+    data = {
+        "x": [x.low, x.high, x.start, x.end],
+        "y": [y.low, y.high, y.start, y.end],
+        "ticks": y.ticks(4),
+        "lines": [
+            [name.replace("_", " "), [point for point in thinned(line) if all(map(math.isfinite, point))]]
+            for name, line in series.items()
+        ],
+        "dots": [[dot.step, dot.mean, dot.low, dot.high] for dot in held_out if math.isfinite(dot.mean)],
+    }
+    return Plot(caption, note, svg.picture(330, top + 156, f"{caption}: {last}", *parts), data)
 
 
 def _legend(names: Sequence[str]) -> tuple[str, int]:
