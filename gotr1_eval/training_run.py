@@ -59,7 +59,11 @@ class HeldOutEvaluation:
     ) -> None:
         suite = builder.suite(settings.suite)
         self._plan = list_samples(
-            suite, suite.categories, images_per_prompt=1, limit=settings.prompts_per_category, seed=SEED
+            suite,
+            suite.categories,
+            images_per_prompt=settings.samples_per_prompt,
+            limit=settings.prompts_per_category,
+            seed=SEED,
         )
         self._suite, self._folder, self._rewards, self._tile = suite.name, folder, rewards, tile
 

@@ -59,6 +59,7 @@ from training.metrics import (
     Report,
     forget_after,
     group_counts,
+    group_diversity,
     group_rewards,
     group_spreads,
     judged_samples,
@@ -225,6 +226,7 @@ class GrpoTrainer:
         within = group_rewards(judged, self.headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
         metrics = rollout_metrics(judged, group_counts(advantages), within)
+        metrics |= group_diversity(judged, settings.samples_per_prompt)
         if settings.refill:
             metrics["groups/refilled"] = extra
         return {**metrics, **updated, **speed_metrics(judged, rollout, clock)}

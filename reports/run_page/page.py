@@ -10,6 +10,8 @@ from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
 from reports import shell
+from reports.diversity import READING as DIVERSITY
+from reports.diversity import run_diversity
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import gallery, plots, score_table, training
@@ -74,6 +76,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         distributions=plots.distributions(run, ranked),
         correlations=plots.correlations(run, ranked),
         lengths=plots.chain_lengths(run, ranked),
+        diversity=run_diversity(run),
+        diversity_reading=DIVERSITY,
         curves=training.training_curves(trained_in) if trained_in is not None else [],
         data=data,
         selection=_selection(run, len(data["details"]), data["beside"] is not None),
