@@ -39,9 +39,9 @@ MADE_BY = {
 }
 READING = (
     "Of each prompt with two or more samples, then the mean over prompts with its 95 % interval. Pictures: mean "
-    "pairwise cosine distance of their features. Layout entropy: 0 where all plans of a prompt are the same, 1 where no "
-    "two are. distinct-n: distinct n-grams over all words. All of them depend on how many samples a prompt has: compare "
-    "only runs with the same number."
+    "pairwise cosine distance of their features. Layout entropy: 0 where all plans of a prompt are the same, 1 where "
+    "no two are. distinct-n: distinct n-grams over all words. All of them depend on how many samples a prompt has, so "
+    "that only runs with the same number compare."
 )
 Embed = Callable[[Sequence[Image.Image]], NDArray[np.floating]]
 

@@ -14,8 +14,10 @@ side they are not: a list that happens to miss the tail looks like a difference.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gotr1_eval.core.statistics.intervals import drawn_counts
 from gotr1_eval.core.statistics.ranks import Floats
@@ -78,9 +80,10 @@ class LopsidedTest:
         return _two_sided(mixed <= self._beside, mixed >= -self._beside)
 
 
-def _two_sided(above: np.ndarray, below: np.ndarray) -> Floats:
+def _two_sided(above: NDArray[np.bool_], below: NDArray[np.bool_]) -> Floats:
     """Twice the smaller share of draws, [draws, lists]."""
-    return np.minimum(2.0 * np.minimum(above.mean(axis=0), below.mean(axis=0)), 1.0)
+    found: Floats = np.minimum(2.0 * np.minimum(above.mean(axis=0), below.mean(axis=0)), 1.0)
+    return found
 
 
 def _combined(draw: Callable[[int], Floats], draws: int, *columns: Floats) -> list[Floats]:
@@ -93,8 +96,26 @@ def _combined(draw: Callable[[int], Floats], draws: int, *columns: Floats) -> li
     return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
 
-def paired_p(sums: Floats, weights: Floats, seed: int = 0) -> float:
-    """Two-sided p of "the mean difference is 0" (see the module): of sign flips alone where these find nothing.
+@dataclass(frozen=True, slots=True)
+class PairedP:
+    """Two-sided p-values of "the mean difference is 0".
+
+    Attributes:
+        signs: of sign flips alone.
+        p: of all three tests; `signs` where that finds nothing.
+    """
+
+    signs: float
+    p: float
+
+    @property
+    def lopsided(self) -> bool:
+        """Whether sign flips alone would have called a difference that a long tail may explain."""
+        return self.signs < LEVEL <= self.p
+
+
+def paired_p(sums: Floats, weights: Floats, seed: int = 0) -> PairedP:
+    """The test of one list of prompts (see the module).
 
     Args:
         sums: of the differences, by prompt.
@@ -102,6 +123,6 @@ def paired_p(sums: Floats, weights: Floats, seed: int = 0) -> float:
     """
     signs = sign_flip_p(sums, seed)
     if signs >= LEVEL:
-        return signs
+        return PairedP(signs, signs)
     draws = min(max(CELLS // len(sums), 1000), DRAWS)
-    return max(signs, float(LopsidedTest(sums[:, None], weights[:, None], draws, seed).p()[0]))
+    return PairedP(signs, max(signs, float(LopsidedTest(sums[:, None], weights[:, None], draws, seed).p()[0])))
