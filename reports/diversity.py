@@ -1,7 +1,7 @@
 """How different the samples of each prompt are, over a run: its pictures, its plans, and its chains.
 
-Plans and chains are computed from the run's text; pictures from an encoder's distances where `gotr1-eval diversity`
-has left them in the run's folder, and else from where their colours lie.
+Plans and chains are computed from the run's text; pictures from the distances of an encoder, and of a perceptual
+distance, where `gotr1-eval diversity` has left them in the run's folder, and else from where their colours lie.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.statistics.diversity import CELLS, DISTINCT, LAYOUT, chain_diversity, mean_pairwise_distance
@@ -32,7 +32,7 @@ from reports.run_summary import ALL
 FILE = "diversity.json"
 MOST = 1000
 """Pictures that are opened where no encoder's distances are there, taken prompt by prompt, evenly."""
-PICTURES = "pictures"
+PICTURES, PERCEPTUAL = "pictures", "perceptual"
 MADE_BY = {
     LAYOUT: f"names and places on a {CELLS} x {CELLS} grid, share of log n",
     **dict.fromkeys(DISTINCT, "of the chain's prose, Li et al. 2016"),
@@ -44,18 +44,19 @@ READING = (
     "that only runs with the same number compare."
 )
 Embed = Callable[[Sequence[Image.Image]], NDArray[np.floating]]
+Distance = Callable[[NDArray[np.floating]], float | None]
 
 
 class StoredDistances(Settings):
-    """What an encoder found, as it lies in the run's folder.
+    """What a model found, as it lies in the run's folder.
 
     Attributes:
-        encoder, fingerprint: which made it.
+        made_by, fingerprint: which, and how.
         distances: prompt -> mean pairwise distance of its pictures.
         unread: pictures that could not be opened.
     """
 
-    encoder: str
+    made_by: str
     fingerprint: str
     distances: dict[str, float] = Field(default_factory=dict)
     unread: int = 0
@@ -106,19 +107,22 @@ def run_diversity(run: RunData) -> list[Measure]:
     categories = {prompt: run.category(samples[0]) for prompt, samples in prompts.items()}
     texts = {prompt: [one.chain for one in samples if one.chain] for prompt, samples in prompts.items()}
     found = {prompt: chain_diversity(chains) for prompt, chains in texts.items() if chains}
-    measures = [_pictures(run, prompts, categories)]
+    stored = read_distances(run.folder)
+    measures = [
+        _measure(
+            name, one.made_by, {key: one.distances[key] for key in one.distances.keys() & prompts}, categories, prompts
+        )
+        for name, one in stored.items()
+    ]
+    if PICTURES not in stored:
+        measures.insert(0, _pictures(prompts, categories))
     for name, made_by in MADE_BY.items():
         values = {prompt: value for prompt, one in found.items() if (value := one[name]) is not None}
         measures.append(_measure(name, made_by, values, categories, prompts))
     return measures
 
 
-def _pictures(run: RunData, prompts: Prompts, categories: Mapping[str, str]) -> Measure:
-    stored = read_distances(run.folder)
-    if stored is not None:
-        made_by = f"{stored.encoder}, mean pairwise cosine distance"
-        known = {prompt: value for prompt, value in stored.distances.items() if prompt in prompts}
-        return _measure(PICTURES, made_by, known, categories, prompts)
+def _pictures(prompts: Prompts, categories: Mapping[str, str]) -> Measure:
     several = {prompt: samples for prompt, samples in prompts.items() if len(samples) > 1}
     every = -(-sum(map(len, several.values())) // MOST) or 1
     chosen = dict(list(several.items())[::every])
@@ -127,7 +131,9 @@ def _pictures(run: RunData, prompts: Prompts, categories: Mapping[str, str]) -> 
     return _measure(PICTURES, made_by, values, categories, prompts)
 
 
-def picture_distances(prompts: Prompts, embed: Embed) -> tuple[dict[str, float], int]:
+def picture_distances(
+    prompts: Prompts, embed: Embed, distance: Distance = mean_pairwise_distance
+) -> tuple[dict[str, float], int]:
     """(prompt -> mean pairwise distance of its pictures, where defined; how many pictures could not be opened)."""
     found, unread = {}, 0
     for prompt, samples in prompts.items():
@@ -137,7 +143,7 @@ def picture_distances(prompts: Prompts, embed: Embed) -> tuple[dict[str, float],
                 images.append(open_picture(source))
             except PictureError:
                 unread += 1
-        value = mean_pairwise_distance(embed(images)) if len(images) > 1 else None
+        value = distance(embed(images)) if len(images) > 1 else None
         if value is not None:
             found[prompt] = value
     return found, unread
@@ -163,24 +169,26 @@ def _estimate(values: Sequence[float], samples: Iterable[int]) -> Estimate:
     return Estimate(float(np.mean(values)), *prompt_bootstrap([[value] for value in values]))
 
 
-def read_distances(folder: Path) -> StoredDistances | None:
-    """What an encoder left in the run's folder; None where none did.
+def read_distances(folder: Path) -> dict[str, StoredDistances]:
+    """What models left in the run's folder, by measure.
 
     Raises:
         DataError: the file is damaged.
     """
     path = folder / FILE
     if not path.exists():
-        return None
+        return {}
     try:
-        return StoredDistances.model_validate_json(path.read_text(encoding="utf-8"))
+        content = TypeAdapter(dict[str, StoredDistances]).validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise DataError(f"expected an encoder's distances: {error.errors()[0]['msg']}", path=path) from None
+        raise DataError(f"expected a model's distances: {error.errors()[0]['msg']}", path=path) from None
+    return {name: content[name] for name in (PICTURES, PERCEPTUAL) if name in content}
 
 
-def write_distances(folder: Path, found: StoredDistances) -> None:
-    """Leave an encoder's distances in the run's folder, from where its page and tables take them."""
-    write_atomically(folder / FILE, json.dumps(found.model_dump(), indent=1))
+def write_distances(folder: Path, name: str, found: StoredDistances) -> None:
+    """Leave a model's distances in the run's folder, in place of those of that measure."""
+    stored = read_distances(folder) | {name: found}
+    write_atomically(folder / FILE, json.dumps({key: one.model_dump() for key, one in stored.items()}, indent=1))
 
 
 def diversity_json(measures: Sequence[Measure]) -> dict[str, Json]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cosine, pdist
 from scipy.stats import entropy
+from torch import nn
 
+from gotr1_eval.build import Builder
 from gotr1_eval.cli.app import run as command
 from gotr1_eval.core.chain import parse_chain
-from gotr1_eval.core.errors import DataError
+from gotr1_eval.core.errors import DataError, MissingWeightsError
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.diversity import (
     chain_diversity,
@@ -22,6 +25,7 @@ from gotr1_eval.core.statistics.diversity import (
     layout_entropy,
     layout_of,
     mean_pairwise_distance,
+    mean_pairwise_square,
 )
 from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.shapes.features import colour_grid
@@ -30,6 +34,7 @@ from reports.run_data import load_run
 from reports.run_page.page import render_page
 from reports.run_summary import summarise_run
 from tests.made_runs import made_run
+from tests.tiny_clip import random_clip_folder
 from training.metrics import Judged, group_diversity
 
 
@@ -38,6 +43,12 @@ def test_pairwise_distance_is_scipys(count):
     rows = np.random.default_rng(count).normal(size=(count, 12))
     assert mean_pairwise_distance(rows) == pytest.approx(pdist(rows, "cosine").mean())
     assert mean_pairwise_distance(np.repeat(rows[:1], count, axis=0)) == pytest.approx(0, abs=1e-12)
+
+
+def test_mean_squares_over_pairs_are_scipys():
+    rows = np.random.default_rng(4).normal(size=(7, 30))
+    assert mean_pairwise_square(rows) == pytest.approx(pdist(rows, "sqeuclidean").mean())
+    assert mean_pairwise_square(rows[:1]) is None
 
 
 def test_layout_entropy_is_scipys_over_the_most_there_can_be():
@@ -140,28 +151,79 @@ def test_the_page_the_command_and_json_say_the_same(folder, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["diversity"]["distinct-2"] == told["run"]["distinct-2"]
 
 
-def test_an_encoders_distances_stay_with_the_run(folder, capsys, monkeypatch):
-    class Encoder:
-        name, fingerprint = "tiny-clip", "abc"
-
-        def embed_images(self, images):
-            return np.stack([np.asarray(image, dtype=np.float32).mean(axis=(0, 1)) for image in images])
-
-    monkeypatch.setattr("gotr1_eval.build.Builder.encoder", lambda self, spec: Encoder())
-    assert command(["diversity", str(folder), "--encoder", "clip", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["run"]["pictures"]
-    assert told["made_by"] == "tiny-clip, mean pairwise cosine distance"
+def distances(folder, distance):
+    """The mean over prompts of the mean over pairs of a run's pictures."""
     run = load_run(folder)
-    expected = []
+    found = []
     for prompt in {name.rpartition("/")[0] for name in run.samples}:
         images = [Image.open(run.samples[f"{prompt}/{index}"].image).convert("RGB") for index in range(3)]
-        expected.append(pdist(Encoder().embed_images(images), "cosine").mean())
-    assert told["rows"]["all"]["value"] == pytest.approx(np.mean(expected), abs=1e-6)
+        found.append(np.mean([distance(one, other) for one, other in combinations(images, 2)]))
+    return np.mean(found)
+
+
+def test_a_clips_distances_stay_with_the_run(folder, tmp_path, capsys):
+    path = tmp_path / "tiny-clip"
+    random_clip_folder(path)
+    assert command(["diversity", str(folder), "--encoder", f"clip,model={path}", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["run"]["pictures"]
+    assert told["made_by"] == "tiny-clip, mean pairwise cosine distance"
+    clip = Builder().encoder({"use": "clip", "model": str(path)})
+    expected = distances(folder, lambda *pair: cosine(*clip.embed_images(pair)))
+    assert told["rows"]["all"]["value"] == pytest.approx(expected, abs=1e-6)
+    run = load_run(folder)
     assert "tiny-clip" in render_page(run, summarise_run(run))
-    write_atomically(folder / FILE, "{}")
-    with pytest.raises(DataError, match="expected an encoder's distances"):
+    write_atomically(folder / FILE, "{1}")
+    with pytest.raises(DataError, match="expected a model's distances"):
         run_diversity(run)
     (folder / FILE).unlink()
+
+
+def write_lpips(folder):
+    """Random weights in the authors' two files, and what they are made of."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(),
+        nn.MaxPool2d(3, 2), nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
+    )  # fmt: skip
+    heads = [torch.rand(1, channels, 1, 1) for channels in (64, 192, 384, 256, 256)]
+    torch.save({f"features.{name}": each for name, each in layers.state_dict().items()}, folder / "alexnet.pth")
+    torch.save({f"lin{place}.model.1.weight": head for place, head in enumerate(heads)}, folder / "alex.pth")
+    return layers, heads
+
+
+def plain_lpips(layers, heads, one, other):
+    """The published formula, pair by pair, of two pictures of 64 pixels."""
+    states, total = [], 0.0
+    for picture in (one, other):
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 127.5 - 1
+        shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+        states.append((pixels - shift.view(1, 3, 1, 1)) / scale.view(1, 3, 1, 1))
+    taken = iter(heads)
+    for place, layer in enumerate(layers):
+        states = [layer(state) for state in states]
+        if place in (1, 4, 7, 9, 11):
+            units = [state / (state.square().sum(dim=1, keepdim=True).sqrt() + 1e-10) for state in states]
+            total += nn.functional.conv2d((units[0] - units[1]).square(), next(taken)).mean().item()
+    return total
+
+
+@torch.no_grad()
+def test_a_perceptual_distance_is_lpips(folder, tmp_path, capsys):
+    layers, heads = write_lpips(tmp_path)
+    asked = f"lpips,backbone={tmp_path / 'alexnet.pth'},heads={tmp_path / 'alex.pth'},side=64"
+    assert command(["diversity", str(folder), "--perceptual", asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["run"]
+    assert list(told)[:2] == ["pictures", "perceptual"]
+    assert told["perceptual"]["made_by"] == "lpips-alex[64 px], mean pairwise distance"
+    expected = distances(folder, lambda *pair: plain_lpips(layers, heads, *pair))
+    assert told["perceptual"]["rows"]["all"]["value"] == pytest.approx(expected, rel=1e-4)
+    (folder / FILE).unlink()
+    torch.save({}, tmp_path / "alex.pth")
+    with pytest.raises(DataError, match="the weights do not make LPIPS's heads on AlexNet: 5 missing"):
+        command(["diversity", str(folder), "--perceptual", asked])
+    with pytest.raises(MissingWeightsError, match="lpips: no file none; give the weights as `heads`"):
+        command(["diversity", str(folder), "--perceptual", f"lpips,backbone={tmp_path / 'alexnet.pth'},heads=none"])
 
 
 def test_a_steps_groups_are_measured_apart():

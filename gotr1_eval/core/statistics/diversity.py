@@ -40,6 +40,16 @@ def mean_pairwise_distance(rows: NDArray[np.floating]) -> float | None:
     return max(1.0 - (total - number) / (number * (number - 1)), 0.0)
 
 
+def mean_pairwise_square(rows: NDArray[np.floating]) -> float | None:
+    """The mean squared distance over all pairs of rows, [samples, width]; None of fewer than two."""
+    number = len(rows)
+    if number < 2:
+        return None
+    # Summed over pairs, squared distances are n times those from the mean.
+    spread = float(np.square(rows - rows.mean(axis=0, dtype=np.float64)).sum())
+    return 2.0 * spread / (number - 1)
+
+
 def layout_of(chain: Chain) -> Layout | None:
     """What stands where in a plan, on a grid of `CELLS` x `CELLS`; None of a plan without a readable box."""
     placed = sorted((" ".join(name_words(name)), *_cell(box)) for name, box in chain.boxed)
