@@ -14,7 +14,13 @@ import numpy as np
 
 from gotr1_eval.core.statistics.intervals import overall_bootstrap
 from gotr1_eval.core.statistics.paired import paired_p
-from gotr1_eval.core.statistics.power import NonInferiority, detectable_shift, fewest_prompts, non_inferiority
+from gotr1_eval.core.statistics.power import (
+    NonInferiority,
+    detectable_shift,
+    fewest_prompts,
+    may_be_undone,
+    non_inferiority,
+)
 from gotr1_eval.core.statistics.significance import LEVEL
 from gotr1_eval.core.types import Json
 
@@ -31,6 +37,7 @@ class Difference:
         low, high: 95 % bootstrap interval over prompts; None below two prompts.
         p: two-sided, of `paired_p` over prompts; 1.0 without two prompts.
         lopsided: sign flips alone would have called a difference, which a long tail that this list misses may explain.
+        may_be_undone: rare breaks that this list does not hold could make up for a difference that is called one.
         adjusted_p: after Holm's correction over the categories compared together.
         pairs, prompts: samples scored in both runs, and how many prompts they are of.
         left_out: samples without a score in one of the runs, or in both, by the word for which.
@@ -46,6 +53,7 @@ class Difference:
     high: float | None
     p: float
     lopsided: bool
+    may_be_undone: bool
     adjusted_p: float
     pairs: int
     prompts: int
@@ -113,6 +121,7 @@ def compare_pairs(
         high=high,
         p=tested.p,
         lopsided=tested.lopsided,
+        may_be_undone=tested.p < LEVEL and may_be_undone(sums, weights, worst, seed),
         adjusted_p=tested.p,
         pairs=len(flat),
         prompts=len(sums),

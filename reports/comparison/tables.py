@@ -76,7 +76,8 @@ def sentence(category: str, row: Difference) -> str:
     if row.verdict == "within noise":
         lopsided = "; signs alone would call it a difference, a long tail may explain it" if row.lopsided else ""
         return f"{category}: within noise, {row.mean:+.3f}{interval} ({tail}; {_findable(row)}{lopsided}){_margin(row)}"
-    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail}){_margin(row)}"
+    undone = "; rare breaks that this list does not hold could undo it" if row.may_be_undone else ""
+    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail}{undone}){_margin(row)}"
 
 
 def _findable(row: Difference) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from gotr1_eval.core.statistics.paired import LopsidedTest
-from gotr1_eval.core.statistics.power import detectable_shift, loss_bounds
+from gotr1_eval.core.statistics.power import detectable_shift, loss_bounds, may_be_undone
 from gotr1_eval.core.statistics.significance import DRAWS, LEVEL, MOST_PATTERNS, flipped_sums
 
 MARGIN = 0.05
@@ -102,6 +102,13 @@ def stated_power(prompts: int, draw: Draw, pilots: int) -> list[str]:
     return told
 
 
+def unmarked_alarms(prompts: int, draw: Draw, lists: int) -> float:
+    """The share of lists that are called a difference without the remark that rare breaks could undo it."""
+    values = draw(np.random.default_rng(prompts), (prompts, lists))
+    called = values[:, p_values(values) < LEVEL].T
+    return sum(not may_be_undone(one, np.ones(prompts), 1.0) for one in called) / lists
+
+
 def errors(prompts: int, draw: Draw, repeats: int) -> float:
     """The share of lists that pass although they lost the margin."""
     losses = draw(np.random.default_rng(prompts), (repeats, prompts))
@@ -118,6 +125,9 @@ def main(pilots: int, numbers: tuple[int, ...]) -> None:
         numbers, {**NOISE, **{name: centred(pool) for name, pool in pools.items()}}.items()
     ):
         print(f"{prompts} prompts, {kind}, categories {'; '.join(stated_power(prompts, draw, pilots))}", flush=True)
+    for prompts in numbers:
+        alarms = unmarked_alarms(prompts, NOISE["rare breaks"], pilots * LISTS)
+        print(f"{prompts} prompts, rare breaks, one category: unmarked alarms {alarms:.1%}", flush=True)
     losing = {f"{name}, {MARGIN} lost": _losing(pool) for name, pool in pools.items()}
     for prompts, (kind, draw) in itertools.product((50, 60, 100, 300), {**LOSSES, **losing}.items()):
         print(f"{prompts} prompts, {kind}: {errors(prompts, draw, pilots * LISTS):.1%} pass", flush=True)

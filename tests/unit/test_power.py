@@ -12,7 +12,14 @@ from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.paired import LopsidedTest
-from gotr1_eval.core.statistics.power import SHAPED, detectable_shift, fewest_prompts, loss_bounds, non_inferiority
+from gotr1_eval.core.statistics.power import (
+    SHAPED,
+    detectable_shift,
+    fewest_prompts,
+    loss_bounds,
+    may_be_undone,
+    non_inferiority,
+)
 from gotr1_eval.core.statistics.significance import sign_flip_p
 from reports.comparison.difference import compare_pairs
 from reports.comparison.tables import could_be_found, sentence
@@ -50,6 +57,21 @@ def test_a_missed_tail_is_no_difference():
     assert found.lopsided
     assert "signs alone would call it a difference" in sentence("color", found)
     assert found.verdict == "within noise"
+
+
+def test_a_difference_that_rare_breaks_could_undo_says_so():
+    values = np.random.default_rng(5).normal(0.02, 0.02, 60)
+    little, much = ({str(place): [(0.4, 0.4 + value)] for place, value in enumerate(by * values)} for by in (1, 10))
+    assert compare_pairs([little], {}, worst=1.0).may_be_undone
+    assert compare_pairs([little], {}).may_be_undone  # no bounds
+    assert "could undo it" in sentence("color", compare_pairs([little], {}, worst=1.0))
+    found = compare_pairs([much], {}, worst=1.0)
+    assert found.verdict == "better"
+    assert not found.may_be_undone
+    # In a list of rights and wrongs: Clopper's and Pearson's interval for 60 gains, or for 60 losses, and none undone.
+    assert not may_be_undone(np.ones(60), np.ones(60), 1.0)
+    assert not may_be_undone(-np.ones(60), np.ones(60), 1.0)
+    assert may_be_undone(np.append(np.ones(1), np.zeros(59)), np.ones(60), 1.0)
 
 
 def both_by_hand(values: np.ndarray, draws: int = 4000) -> tuple[float, float]:

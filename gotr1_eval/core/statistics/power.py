@@ -55,7 +55,7 @@ def detectable_shift(sums: Floats, weights: Floats, comparisons: int = 1, seed: 
         told, and where nothing is found so often.
     """
     prompts = len(sums)
-    if prompts - np.unique(sums / weights, return_counts=True)[1].max() < SHAPED:
+    if prompts < SHAPED or prompts - np.unique(sums / weights, return_counts=True)[1].max() < SHAPED:
         return None
     spread = clustered_error(sums, weights)
     level = LEVEL / comparisons
@@ -190,6 +190,15 @@ def loss_bounds(sums: Floats, weights: Floats, worst: float, seed: int = 0) -> F
     losses, sizes = np.append(-sums, worst * weights.mean()), np.append(weights, weights.mean())
     shares = _dirichlet(len(losses), DIRICHLET_DRAWS, seed)
     return np.asarray((shares @ losses) / (shares @ sizes))
+
+
+def may_be_undone(sums: Floats, weights: Floats, worst: float, seed: int = 0) -> bool:
+    """Whether a mean difference, of either sign, is not shown once rare breaks are allowed for, as `non_inferiority`
+    does, at the two-sided 5 % level; always where scores have no bounds."""
+    if not np.isfinite(worst):
+        return True
+    towards = np.sign(sums.sum())
+    return bool((loss_bounds(towards * sums, weights, worst, seed) >= 0).mean() >= LEVEL / 2)
 
 
 def _dirichlet(items: int, draws: int, seed: int) -> Floats:

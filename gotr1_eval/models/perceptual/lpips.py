@@ -125,7 +125,7 @@ class Lpips(LocalModel[AlexNetFeatures]):
 
     def _load(self) -> AlexNetFeatures:
         backbone, heads = (read_tensors(path.expanduser()) for path in (self._settings.backbone, self._settings.heads))
-        sizes = {
+        sizes: dict[str, tuple[int, ...]] = {
             f"features.{place}.weight": (outer, inner, side, side)
             for place, (inner, outer, side, *_) in CONVOLUTIONS.items()
         }
