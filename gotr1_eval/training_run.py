@@ -59,7 +59,11 @@ class HeldOutEvaluation:
     def __init__(self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet) -> None:
         suite = builder.suite(settings.suite)
         self._plan = list_samples(
-            suite, suite.categories, images_per_prompt=1, limit=settings.prompts_per_category, seed=SEED
+            suite,
+            suite.categories,
+            images_per_prompt=settings.samples_per_prompt,
+            limit=settings.prompts_per_category,
+            seed=SEED,
         )
         self._suite, self._folder, self._rewards = suite.name, folder, rewards
 

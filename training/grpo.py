@@ -62,6 +62,7 @@ from training.metrics import (
     Report,
     forget_after,
     group_counts,
+    group_diversity,
     group_rewards,
     group_spreads,
     judged_samples,
@@ -225,6 +226,7 @@ class GrpoTrainer:
         self.spreads = group_spreads(within)
         self._log_table(step + 1, collected)
         metrics = rollout_metrics(judged, group_counts(credit), within)
+        metrics |= group_diversity(judged, settings.samples_per_prompt, settings.pictures_per_chain)
         if settings.refill:
             metrics["groups/refilled"] = extra
         return {**metrics, **updated, **speed_metrics(judged, rollout, clock, settings.pictures_per_chain)}

@@ -15,12 +15,18 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.statistics.diversity import chain_diversity, mean_pairwise_distance
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import cut_torn_line, dump, read_rows
 from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.shapes.features import colour_grid
 from rewards.total import RAW, TOTAL
 from training.credit import Credit
 from training.rollout import Rollout
@@ -38,6 +44,7 @@ class Judged:
     Attributes:
         row, watched: outcomes by factor; of the reward, and of judges that are never trained on.
         tokens: of the chain, as the policy wrote it.
+        colours: where they lie in the picture (`gotr1_eval.shapes.features`); None without one.
     """
 
     row: Mapping[str, Outcome]
@@ -45,6 +52,7 @@ class Judged:
     chain: str
     tokens: int
     truncated: bool
+    colours: NDArray[np.float64] | None = None
 
 
 @dataclass(slots=True)
@@ -79,7 +87,14 @@ def judged_samples(
 ) -> list[Judged]:
     """One of each sample of a rollout."""
     facts = zip(rollout.samples, rows, watched, rollout.tokens, rollout.truncated, strict=True)
-    return [Judged(row, beside, sample.chain or "", count, cut) for sample, row, beside, count, cut in facts]
+    return [
+        Judged(row, beside, sample.chain or "", count, cut, _colours(sample))
+        for sample, row, beside, count, cut in facts
+    ]
+
+
+def _colours(sample: Sample) -> NDArray[np.float64] | None:
+    return colour_grid(sample.image) if isinstance(sample.image, Image.Image) else None
 
 
 def rollout_metrics(judged: Sequence[Judged], groups: Counter[str], within: Sequence[Sequence[float]] = ()) -> Metrics:
@@ -125,6 +140,23 @@ def _within(within: Sequence[Sequence[float]]) -> Metrics:
         "within_groups/spread": statistics.fmean(group_spreads(within)),
         "within_groups/ties": sum(pairs) / len(pairs),
     }
+
+
+def group_diversity(judged: Sequence[Judged], group: int, per_chain: int = 1) -> Metrics:
+    """How different the plans, chains and pictures of a prompt are: the means over the groups where it is defined.
+
+    Args:
+        per_chain: samples side by side that share a chain, which counts once.
+    """
+    found = [_diversity(judged[start : start + group], per_chain) for start in range(0, len(judged), group)]
+    known = {name: [value for one in found if (value := one[name]) is not None] for name in found[0]}
+    return {f"diversity/{name.replace(' ', '_')}": statistics.fmean(values) for name, values in known.items() if values}
+
+
+def _diversity(samples: Sequence[Judged], per_chain: int) -> dict[str, float | None]:
+    colours = [sample.colours for sample in samples if sample.colours is not None]
+    pictures = mean_pairwise_distance(np.stack(colours)) if colours else None
+    return {**chain_diversity([sample.chain for sample in samples[::per_chain]]), "picture colours": pictures}
 
 
 def _saturation(totals: Sequence[Outcome | None]) -> Metrics:

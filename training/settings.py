@@ -153,14 +153,15 @@ class SamplingSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """The held-out evaluation: so many val prompts of each category, one sample each, always the same seeds.
+    """The held-out evaluation: so many val prompts of each category, so many samples each, always the same seeds.
 
-    Before the first step, every `every` steps, and after the last.
+    Before the first step, every `every` steps, and after the last. How different the samples of a prompt are needs two.
     """
 
     every: PositiveInt = 25
     suite: Component = Field(default_factory=lambda: {"use": "shapes"})
     prompts_per_category: PositiveInt = 20
+    samples_per_prompt: PositiveInt = 1
 
 
 class SampleTableSettings(Settings):

@@ -43,8 +43,15 @@ def show_report(
     Raises:
         RunError: a cell of the table has fewer scored samples than asked for; everything is saved all the same.
     """
+    from reports.diversity import diversity_json, run_diversity
+
     run, table = told.run, told.table
-    show_table(table, as_json=as_json, intervals=intervals)
+    show_table(
+        table,
+        as_json=as_json,
+        intervals=intervals,
+        diversity=diversity_json(run_diversity(run)) if as_json else None,
+    )
     if not quiet:
         _show_beside(told, page, as_json=as_json, verbose=verbose)
     if table.gaps:

@@ -148,9 +148,9 @@ def _line(metrics: dict[str, float]) -> str:
     """One line of progress: the few numbers that tell how it goes; all of them are in metrics.jsonl.
 
     `trend` is the mean total of the last ten steps less that of the ten before. A line of its own warns of a reward
-    that rises while a watched judge falls.
+    that rises while a watched judge falls, and of samples of a prompt that become alike.
     """
-    from training.trend import alarms, drifting
+    from training.trend import alarms, collapsed, drifting
 
     headline = _headline(metrics)
     told = [
@@ -167,6 +167,11 @@ def _line(metrics: dict[str, float]) -> str:
         f"warning: {share:.1%} of the {segment} tokens' probabilities differ by more than a fifth between sampler and "
         "trainer: what is learned from is not what was sampled (docs/training.md, Precision)"
         for segment, share in drifting(metrics).items()
+    ]
+    warned += [
+        f"warning: {name} of a prompt's samples is {share:.0%} of what it was in the first steps: the policy answers a "
+        "prompt in fewer and fewer ways (docs/training.md, What to watch)"
+        for name, share in collapsed(metrics).items()
     ]
     if "micro_batch" in metrics:
         warned.append(f"note: memory did not suffice; micro_batch is {metrics['micro_batch']:.0f} from here on")

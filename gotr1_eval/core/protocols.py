@@ -607,6 +607,24 @@ class Encoder(Protocol):
         ...
 
 
+class Perceptual(Protocol):
+    """Tells how different pictures look."""
+
+    @property
+    def name(self) -> str:
+        """What the distance is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a distance could."""
+        ...
+
+    def features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """float32 [pictures, width]: rows whose squared distances are the pictures' distances."""
+        ...
+
+
 class RewardModel(Protocol):
     """Rates pictures for their prompts on a scale of its own, as a network trained on what people chose does."""
 

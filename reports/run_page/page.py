@@ -12,6 +12,8 @@ from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.runs.costs import cost_of
 from reports import shell
+from reports.diversity import READING as DIVERSITY
+from reports.diversity import run_diversity
 from reports.origins import run_labels
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
@@ -87,6 +89,8 @@ def render_page(run: RunData, table: Table, beside: Path | None = None, before: 
         distributions=plots.distributions(run, ranked),
         correlations=plots.correlations(run, ranked),
         lengths=plots.chain_lengths(run, ranked),
+        diversity=run_diversity(run),
+        diversity_reading=DIVERSITY,
         curves=training.training_curves(trained_in) if trained_in is not None else [],
         data=data,
         selection=_selection(run, len(data["details"]), data["beside"] is not None),
