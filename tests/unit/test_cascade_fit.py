@@ -215,7 +215,7 @@ def test_a_run_of_the_cascade_itself_is_checked_by_whom_it_asked(fitted):
     assert found["loss"] is None
     assert found["share"]["found"]["value"] == 0
     assert found["share"]["verdict"] == "less than told"
-    assert found["costs"] == dict.fromkeys(("flops", "tokens"), {"told": 0.0, "found": 0.0})  # both are computed
+    assert found["costs"] == {key: {"told": 0.0, "found": 0.0} for key in ("flops", "tokens")}  # both are computed
 
 
 def test_what_it_cost_is_told_afterwards(fitted):
