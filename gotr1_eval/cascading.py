@@ -7,6 +7,7 @@ print(made.fitted.threshold, made.fitted.share, made.fitted.loss)
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +163,8 @@ class Checked:
     Attributes:
         ran: whether the cascade itself judged them; otherwise it was computed from both judges' scores.
         loss: None where the strong judge or the reference does not know the items.
+        costs: currency -> (promised, found) of a judgment: seconds as the cascade was measured where it ran, everything
+            else by the costs of both judges at the share that was found.
     """
 
     ran: bool
@@ -169,6 +172,7 @@ class Checked:
     share: Kept
     loss: Kept | None
     cascade: Estimate | None
+    costs: Mapping[str, tuple[float, float]]
 
     def json(self) -> dict[str, Json]:
         """Everything as JSON values."""
@@ -178,6 +182,7 @@ class Checked:
             "share": self.share.json(),
             "loss": None if self.loss is None else self.loss.json(),
             "cascade": None if self.cascade is None else self.cascade.json(),
+            "costs": {name: {"told": told, "found": found} for name, (told, found) in self.costs.items()},
         }
 
 
@@ -209,17 +214,38 @@ def check_cascade(
             f"{', '.join(judged.judges) or 'none'}"
         )
     told = {name: Estimate(**{"why": "", **fit[name]}) for name in ("share", "loss")}
-    if not both:
-        prompts = [judged.prompt(Unit(item)) for item in own]
-        share = share_of(prompts, np.array(list(own.values())), draws, seed)
-        return Checked(True, len(own), Kept(told["share"], share), None, None)
-    against = _reference_of(judged, names["strong"], reference or _known(judged, str(fit["reference"])), people)
-    study = _study(judged, names, against, fit["evidence"])
-    made, passed = study.scores(fit["threshold"]), study.passed(fit["threshold"]).astype(np.float64)
-    found = promise(study, made, passed, str(fit["coefficient"]), draws, seed)
+    found, items = None, len(own)
+    if both:
+        against = _reference_of(judged, names["strong"], reference or _known(judged, str(fit["reference"])), people)
+        study = _study(judged, names, against, fit["evidence"])
+        made, passed = study.scores(fit["threshold"]), study.passed(fit["threshold"]).astype(np.float64)
+        items = items or len(study.prompts)
+        found = promise(study, made, passed, str(fit["coefficient"]), draws, seed)
+    prompts = [judged.prompt(Unit(item)) for item in own]
+    share = share_of(prompts, np.array(list(own.values())), draws, seed) if own or found is None else found.share
     return Checked(
-        bool(own), len(study.prompts), Kept(told["share"], found.share), Kept(told["loss"], found.loss), found.cascade
+        ran=bool(own),
+        items=items,
+        share=Kept(told["share"], share),
+        loss=None if found is None else Kept(told["loss"], found.loss),
+        cascade=None if found is None else found.cascade,
+        costs=_found_costs(fit["costs"], share.value or 0.0, judged.seconds.get(str(fit["name"]))),
     )
+
+
+def _found_costs(
+    told: Mapping[str, Mapping[str, Mapping[str, Any]]], share: float, seconds: Sequence[float] | None
+) -> dict[str, tuple[float, float]]:
+    """Currency -> (promised, found), of the currencies in which a promise was made."""
+    amounts = {role: {name: one["amount"] for name, one in costs.items()} for role, costs in told.items()}
+    at_share = Cost(amounts["cheap"]).with_share(Cost(amounts["strong"]), share).amounts
+    measured = {"seconds": statistics.fmean(seconds)} if seconds else {}
+    found = {**at_share, **measured}
+    return {
+        name: (promised, now)
+        for name, promised in amounts["cascade"].items()
+        if promised is not None and (now := found.get(name)) is not None
+    }
 
 
 def _known(judged: Judged, name: str) -> str | None:

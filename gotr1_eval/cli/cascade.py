@@ -166,10 +166,13 @@ def check_lines(told: AbstractMapping[str, Any], found: Checked) -> list[str]:
         f"strong judge asked: told {shown(share.told, percent=True)}, found {shown(share.found, percent=True)}: "
         f"{share.verdict}",
     ]
-    if found.loss is None:
-        return [*lines, "loss of agreement: unknown, the runs hold no scores of both judges on their own"]
-    loss = f"loss of agreement: told {shown(found.loss.told)}, found {shown(found.loss.found)}: {found.loss.verdict}"
-    return [*lines, loss]
+    loss = "loss of agreement: unknown, the runs hold no scores of both judges on their own"
+    if found.loss is not None:
+        loss = (
+            f"loss of agreement: told {shown(found.loss.told)}, found {shown(found.loss.found)}: {found.loss.verdict}"
+        )
+    costs = [f"{name} a judgment: told {before:.3g}, found {now:.3g}" for name, (before, now) in found.costs.items()]
+    return [*lines, loss, *costs]
 
 
 def shown(one: Estimate, *, percent: bool = False) -> str:
@@ -220,7 +223,7 @@ def _read(file: Path) -> dict[str, Any]:
     from gotr1_eval.cascading import FORMAT
 
     path = file.with_suffix(".json")
-    fields = ("name", "cheap", "strong", "reference", "evidence", "threshold", "coefficient", "share", "loss")
+    fields = ("name", "cheap", "strong", "reference", "evidence", "threshold", "coefficient", "share", "loss", "costs")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         missing = [field for field in fields if field not in content]

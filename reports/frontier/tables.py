@@ -33,7 +33,7 @@ def frontier_grid(found: Frontier) -> Grid:
         ]
         for place, row in enumerate(in_order(found), 1)
     ]
-    header = ["", "judge", f"agreement ({found.by.replace('_', ' ')})", "items scored"]
+    header = ["no.", "judge", f"agreement ({found.by.replace('_', ' ')})", "items scored"]
     header += [CURRENCIES[name].removesuffix(" a judgment") for name in shown] + ["dominated in"]
     return Grid(
         title=f"{found.factor}, against {found.reference}",

@@ -215,6 +215,21 @@ def test_a_run_of_the_cascade_itself_is_checked_by_whom_it_asked(fitted):
     assert found["loss"] is None
     assert found["share"]["found"]["value"] == 0
     assert found["share"]["verdict"] == "less than told"
+    assert found["costs"] == {key: {"told": 0.0, "found": 0.0} for key in ("flops", "tokens")}  # both are computed
+
+
+def test_what_it_cost_is_told_afterwards(fitted):
+    (fitted / "costs.toml").write_text("[judges.geometric]\nflops = 1\n[judges.shapes_prompt_image]\nflops = 100\n")
+    start(
+        "cascade", "fit", "run", "--cheap", "geometric", "--strong", "shapes_prompt_image", "--loss", "0", "--costs",
+        "costs.toml", "--evidence", "components", "--draws", "100", "--out", "made/cascade.toml", cwd=fitted,
+    )  # fmt: skip
+    told = json.loads((fitted / "made/cascade.json").read_text())
+    assert told["costs"]["cascade"]["flops"]["amount"] == pytest.approx(1 + 100 * told["share"]["value"])
+    judged_run(fitted / "other", 2)
+    found = json.loads(start("cascade", "check", "made/cascade.toml", "other", "--json", cwd=fitted).stdout)
+    expected = {"told": 1 + 100 * told["share"]["value"], "found": 1 + 100 * found["share"]["found"]["value"]}
+    assert found["costs"]["flops"] == pytest.approx(expected)
 
 
 def test_the_cascade_is_judged_beside_the_run_s_judges(fitted):
