@@ -45,6 +45,7 @@ from gotr1_eval.models.autoregressive import stages
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.fused import prepare_language_model
 from gotr1_eval.models.autoregressive.memory import cache_bytes_per_token
+from gotr1_eval.models.autoregressive.noise import sound_kernel
 from gotr1_eval.models.detectors._mask2former_openmmlab import swin_small
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from gotr1_eval.models.detectors.mask2former import Settings as DetectorSettings
@@ -126,7 +127,11 @@ def without_graphs() -> Iterator[None]:
 
 
 def graphs(machine: Machine) -> Found:
-    """On every card: the same ids and log-probabilities, 100 steps of a chain and a whole picture."""
+    """On every card: the same ids and log-probabilities, 100 steps of a chain and a whole picture.
+
+    Looked at is the second tile, which replays the first one's graphs in its cache, and whose rows write two chains
+    each, one after the other.
+    """
     cards = [torch.device("cuda", index) for index in range(torch.cuda.device_count())] or [machine.device]
     found: Found = {}
     for card in cards:
@@ -137,16 +142,22 @@ def graphs(machine: Machine) -> Found:
         endless = SpecialIds(policy.special.bos, policy.special.pad, begin_of_image=-1)
 
         def both(policy: Any = policy, rows: Any = rows, endless: SpecialIds = endless) -> tuple[Any, torch.Tensor]:
-            seeds = range(len(rows))
-            chains = sample_chains(policy.model, rows, seeds, endless, cap=100, choice=Choice())
             texts = [[*row, policy.special.begin_of_image] for row in rows]
-            return chains, policy.sample_images(texts, seeds).log_probs_BT
+            with policy.same_weights():
+                for seeds in (range(len(rows)), range(100, 100 + len(rows))):
+                    chains = sample_chains(
+                        policy.model, rows, seeds, endless, cap=100, choice=Choice(), rows=4, stages=policy.stages
+                    )
+                    log_probs_BT = policy.sample_images(texts, seeds).log_probs_BT
+            return chains, log_probs_BT
 
         chains, log_probs_BT = both()
         with without_graphs():
             plain_chains, plain_BT = both()
         steps = sum(one == other for one, other in zip(chains, plain_chains, strict=True))
         found[f"{card}: equal chains of {len(rows)}, 100 steps"] = steps
+        if card.type == "cuda":
+            found[f"{card}: noise"] = "one kernel, the same numbers" if sound_kernel(card) else "single operations"
         found[f"{card}: largest difference of a picture's log-probability"] = float(
             (log_probs_BT - plain_BT).abs().max()
         )
@@ -196,9 +207,9 @@ def step_seconds(machine: Machine, loaded: Checkpoint, pictures: int) -> float:
     taken: list[float] = []
     original = stages.Drawing.next
 
-    def timed(self: Any, longest: int) -> None:
+    def timed(self: Any, longest: int, **options: bool) -> None:
         start = time.perf_counter()
-        original(self, longest)
+        original(self, longest, **options)
         if machine.device.type == "cuda":
             torch.cuda.synchronize(machine.device)
         taken.append(time.perf_counter() - start)
