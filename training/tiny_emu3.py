@@ -86,9 +86,9 @@ class Recipe:
     vq: VqOptions = field(
         default_factory=lambda: VqOptions(steps=150, batch_size=8, learning_rate=3e-4, warmup_steps=20, bfloat16=True)
     )
-    corpus: int = 8_000
+    corpus: int = 6_400
     sft: tuple[SftOptions, ...] = (
-        SftOptions(steps=250, learning_rate=1.5e-3, warmup_steps=30, image_weight=4.0, bfloat16=True),
+        SftOptions(steps=200, learning_rate=6e-4, warmup_steps=20, image_weight=4.0, bfloat16=True),
     )
 
 
