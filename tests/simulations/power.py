@@ -23,7 +23,7 @@ from gotr1_eval.core.statistics.power import detectable_shift, loss_bounds, may_
 from gotr1_eval.core.statistics.significance import DRAWS, LEVEL, MOST_PATTERNS, flipped_sums
 
 MARGIN = 0.05
-PROMPTS = (5, 10, 20, 50, 300)
+PROMPTS = (5, 10, 30, 50, 300)
 CATEGORIES = (1, 6, 8)
 AGAIN = 5
 """New comparisons a pilot."""
@@ -35,6 +35,7 @@ NOISE: Mapping[str, Draw] = {
     "normal": lambda generator, shape: generator.normal(0, 0.3, shape),
     "wins and losses": lambda generator, shape: generator.choice([-1.0, 0.0, 1.0], p=[0.1, 0.8, 0.1], size=shape),
     "exponential": lambda generator, shape: generator.exponential(0.3, shape) - 0.3,
+    "lognormal": lambda generator, shape: generator.lognormal(0, 0.8, shape) - np.exp(0.32),
     "rare breaks": lambda generator, shape: (
         0.05 * generator.normal(size=shape) + 0.02 - (generator.random(shape) < 0.02)
     ),
@@ -130,7 +131,7 @@ def main(pilots: int, numbers: tuple[int, ...]) -> None:
         print(f"{prompts} prompts, rare breaks, one category: unmarked alarms {alarms:.1%}", flush=True)
     losing = {f"{name}, {MARGIN} lost": _losing(pool) for name, pool in pools.items()}
     for prompts, (kind, draw) in itertools.product((50, 60, 100, 300), {**LOSSES, **losing}.items()):
-        print(f"{prompts} prompts, {kind}: {errors(prompts, draw, pilots * LISTS):.1%} pass", flush=True)
+        print(f"{prompts} prompts, {kind}: {errors(prompts, draw, pilots * AGAIN):.1%} pass", flush=True)
 
 
 def _losing(pool: np.ndarray) -> Draw:
