@@ -135,6 +135,23 @@ def test_a_judge_whose_features_carry_no_signal_is_refused_as_a_reward(deaf):
     assert rewards.judges["distilled"].remarks([])[0].endswith(rewards.judges["distilled"].distilled.trust["told"])
 
 
+def test_a_cascade_with_it_is_refused_as_well(deaf):
+    cascade = f"cascade,cheap=distilled,cheap.folder={deaf},strong=geometric,threshold=0.5,evidence=spread"
+    rewards = Builder().reward_set(cascade)
+    assert isinstance(rewards.judge(plans(2))[0]["cascade"], Score)
+    with pytest.raises(UsageError, match="refused as a reward: its audit says no"):
+        refuse_as_reward(rewards)
+
+
+def test_a_logistic_head_needs_a_range(tmp_path):
+    run = run_of(tmp_path / "run", plans(40), GeometricJudge())
+    described = json.loads((run / "run.json").read_text("utf-8"))
+    described["setup"]["judges"][0]["range"] = [-1e9, 1e9]
+    (run / "run.json").write_text(json.dumps(described), "utf-8")
+    with pytest.raises(UsageError, match=r"reads scores as chances on a range, and judge\[spatial\] has none"):
+        distil([run], "spatial", tmp_path / "light", head="logistic")
+
+
 def test_an_accepted_failure_stands_in_the_name(deaf, light):
     accepted = Builder().reward_set(f"distilled,folder={deaf},untrusted=true")
     refuse_as_reward(accepted)
