@@ -18,7 +18,8 @@ from gotr1_eval.study import make_study
 from reports.agreement.analysis import ALL, Options, analyse
 from reports.agreement.foreign_tables.mapping import read_mapping_or_none
 from reports.agreement.mark_sources import read_sources
-from reports.agreement.study_folder import Dimension, Item, Rating, write_ratings
+from reports.agreement.ratings import Rating, write_ratings
+from reports.agreement.study_folder import Dimension, Item
 
 folder = Path(tempfile.mkdtemp())
 builder = Builder()

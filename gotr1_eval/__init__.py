@@ -40,7 +40,8 @@ _PUBLIC = {
     "plot_distributions": "reports.notebook_figures",
     "plot_factors": "reports.notebook_figures",
     "plot_against_plan": "reports.notebook_figures",
-    "write_page": "reports.run_page.page",
+    "compare_runs": "reports.notebook",
+    "write_page": "reports.notebook",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 

@@ -7,6 +7,7 @@ run = run_benchmark(suite="shapes", ckpt="tiny-janus", limit=5)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,12 +21,14 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.engines import open_engine
 from gotr1_eval.files.columns import read_columns
 from gotr1_eval.files.prompts import is_prompt_file
+from gotr1_eval.runs.costs import Meter, add_cost
 from gotr1_eval.runs.estimate import Estimate, estimate
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
 from gotr1_eval.runs.request import JudgingRequest, RunRequest, ScoreRequest
 from gotr1_eval.runs.samples import chosen_categories, list_samples
 from gotr1_eval.runs.sources import FolderPictures, GeneratedPictures, GivenPictures, PictureSource
+from gotr1_eval.runs.stage_bars import StageBars
 from gotr1_eval.runs.stages import Progress, Silent
 from gotr1_eval.settings import read_component, read_settings
 from rewards.inputs import refuse_without_plan
@@ -165,7 +168,11 @@ def execute(prepared: Prepared, builder: Builder, progress: Progress | None = No
     request = prepared.request
     shard = request.shard if isinstance(request, RunRequest) else None
     engine = open_engine(request.engine, builder, shard)
-    return engine.run(_job(prepared, builder), progress or Silent())
+    job, meter, before = _job(prepared, builder), Meter(progress or Silent()), builder.spent()
+    try:
+        return engine.run(job, meter)
+    finally:
+        add_cost(engine.folder(job), meter.cost(before, builder.spent()))
 
 
 def write_results(prepared: Prepared, folder: Path) -> tuple[list[str], Digest, Path]:
@@ -220,31 +227,43 @@ def _pictures(prepared: Prepared, builder: Builder) -> tuple[PictureSource, dict
     return pictures, settings, f"{suite.name}-{pictures.name}-{request.seed}"
 
 
-def run_benchmark(request: RunRequest | None = None, **settings: Any) -> RunFrames:  # noqa: ANN401 (a request's fields)
+def run_benchmark(
+    request: RunRequest | None = None,
+    *,
+    progress: bool = False,
+    **settings: Any,  # noqa: ANN401 (a request's fields)
+) -> RunFrames:
     """Run a benchmark, or resume it, and return the run as tables.
 
     Args:
         request: what is asked for; or
+        progress: show a bar a stage.
         settings: the fields of a `RunRequest` and its short forms: ``suite="shapes", ckpt="tiny-janus", limit=5``.
 
     Raises:
         UsageError: a setting is unknown or asks for what cannot be done.
     """
     request = request or read_settings(RunRequest, settings, where="run_benchmark")
-    return _finished(prepare_bench, request)
+    return _finished(prepare_bench, request, progress=progress)
 
 
-def score(request: ScoreRequest | None = None, **settings: Any) -> RunFrames:  # noqa: ANN401 (a request's fields)
+def score(
+    request: ScoreRequest | None = None,
+    *,
+    progress: bool = False,
+    **settings: Any,  # noqa: ANN401 (a request's fields)
+) -> RunFrames:
     """Judge a manifest or a folder of pictures, or resume it, and return the run as tables; see `run_benchmark`."""
     request = request or read_settings(ScoreRequest, settings, where="score")
-    return _finished(prepare_score, request)
+    return _finished(prepare_score, request, progress=progress)
 
 
-def _finished(prepare: Callable[[R, Builder], Prepared], request: R) -> RunFrames:
+def _finished(prepare: Callable[[R, Builder], Prepared], request: R, *, progress: bool) -> RunFrames:
     from reports.dataframes import load_run
 
     builder = Builder()
     prepared = prepare(request, builder)
-    folder = execute(prepared, builder)
+    with StageBars() if progress else nullcontext(Silent()) as shown:
+        folder = execute(prepared, builder, shown)
     write_results(prepared, folder)
     return load_run(folder)

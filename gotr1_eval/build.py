@@ -18,6 +18,7 @@ from gotr1_eval.core.plugins import (
     GENERATORS,
     JUDGES,
     OCRS,
+    PERCEPTUAL,
     PHRASES,
     REWARD_MODELS,
     VLMS,
@@ -31,8 +32,11 @@ from gotr1_eval.core.protocols import (
     Generator,
     Grounder,
     Judge,
+    Metered,
+    Perceptual,
     RewardModel,
     Served,
+    Spent,
     Suite,
     TokenBudget,
     Vlm,
@@ -46,7 +50,7 @@ from rewards.reward_set import RewardSet, assemble, read_reward_set
 
 _PROTOCOLS: Mapping[Registry, type] = {
     JUDGES: Judge, DETECTORS: Detector, VLMS: Vlm, ENCODERS: Encoder, YES_NO: YesNo, DEPTHS: Depth, PHRASES: Phrases,
-    OCRS: Ocr, REWARD_MODELS: RewardModel, GENERATORS: Generator, BENCHMARKS: Suite,
+    OCRS: Ocr, PERCEPTUAL: Perceptual, REWARD_MODELS: RewardModel, GENERATORS: Generator, BENCHMARKS: Suite,
 }  # fmt: skip
 """What every plug-in of a kind offers."""
 _MODELS = {
@@ -84,6 +88,10 @@ class Builder:
         """What the servers behind models are doing, for a line of progress; empty where there are none."""
         return "; ".join(built.traffic() for built in tuple(self._built.values()) if isinstance(built, Served))
 
+    def spent(self) -> list[Spent]:
+        """What the servers behind models counted so far."""
+        return [built.spent() for built in tuple(self._built.values()) if isinstance(built, Metered)]
+
     def ready(self) -> None:
         """Ask the servers behind models whether they answer; not those behind a cache, which may know everything.
 
@@ -99,6 +107,10 @@ class Builder:
     def encoder(self, spec: Mapping[str, Json]) -> Encoder:
         """An encoder, built once per spec."""
         return cast(Encoder, self._build(ENCODERS, spec))
+
+    def perceptual(self, spec: Mapping[str, Json]) -> Perceptual:
+        """A perceptual distance, built once per spec."""
+        return cast(Perceptual, self._build(PERCEPTUAL, spec))
 
     def reward_model(self, spec: Mapping[str, Json]) -> RewardModel:
         """A reward model, built once per spec."""

@@ -10,15 +10,19 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError, nearest_name
 from gotr1_eval.core.identifiers import utf8
-from gotr1_eval.core.outcome import Score, Unscored
 from gotr1_eval.core.statistics.precision import effective_items
-from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError, open_picture
+from reports.agreement.candidates import Candidate, sample_pairs, single_samples, stratifying_judge
+from reports.agreement.controls import read_controls
 from reports.agreement.marks import base_name
 from reports.agreement.sampling_design import UNIT, Cell, draw_places, inclusion_amounts, score_ranges
-from reports.agreement.study_folder import Dimension, Item, Study, write_study
+from reports.agreement.study_folder import PREFERENCE, Design, Dimension, Item, Study, write_study
 from reports.run_data import RunData, load_run
 from rewards.human_rubric import NAMES, questions
+
+QUESTION = "Which of the two pictures shows better what the request asks for?"
+"""Of a study of pairs, unless it has one of its own."""
+EVERYBODY = Design()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Drawn:
 
     Attributes:
         study: its items' pictures are named as they will lie in the study's folder.
-        pictures: item -> where its picture is now.
+        pictures: name in the study's folder -> where the picture is now.
     """
 
     study: Study
@@ -43,12 +47,15 @@ def draw_study(
     seed: int,
     by: str | None = None,
     ranges: int = 4,
+    controls: Sequence[Item] = (),
+    design: Design = EVERYBODY,
 ) -> Drawn:
-    """Draw a study from one run or several.
+    """Draw a study from one run or several: of pairs where a dimension asks about two pictures.
 
     Args:
         by: factor or full name of the judge whose scores make the ranges; the total, or else the first judge.
         ranges: how many ranges of scores, within each category.
+        controls: items with known answers, which are shown beside the drawn ones.
 
     Raises:
         UsageError: two runs of one name, a judge that a run lacks, or nothing that could be rated.
@@ -56,23 +63,29 @@ def draw_study(
     _check_names(runs)
     judge = stratifying_judge(runs, by)
     left_out: Counter[str] = Counter()
-    several = len(runs) > 1
-    samples = [(run, sample) for run in runs for sample in _rateable(run, dimensions, left_out)]
-    if not samples:
+    pairs = any("pair" in dimension.needs for dimension in dimensions)
+    candidates = list(
+        sample_pairs(runs, judge, left_out) if pairs else single_samples(runs, dimensions, judge, left_out)
+    )
+    if not candidates:
         why = ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "the runs are empty"
         raise UsageError(f"study: no sample can be rated on {', '.join(d.name for d in dimensions)} ({why})")
-    cells = _cells(samples, judge, ranges)
-    prompts = [sample.prompt for _, sample in samples]
+    cells = _cells(candidates, ranges)
+    prompts = [candidate.item.prompt for candidate in candidates]
     amounts = inclusion_amounts(cells, prompts, count)
     places = draw_places(amounts, cells, prompts, seed)
-    items = [replace(_item(*samples[p], cells[p], several), inclusion_probability=amounts[p] / UNIT) for p in places]
-    items = [item if item.image is None else replace(item, image=_picture_name(seed, item)) for item in items]
+    items = [
+        replace(candidates[p].item, stratum=str(cells[p]), inclusion_probability=amounts[p] / UNIT) for p in places
+    ]
+    pictures: dict[str, Path] = {}
+    drawn = [_named(seed, item, candidates[p].pictures, pictures) for item, p in zip(items, places, strict=True)]
+    known = [_named(seed, item, _own_pictures(item), pictures) for item in controls]
     study = Study(
         name=name,
         seed=seed,
-        population=len(samples),
+        population=len(candidates),
         dimensions=tuple(dimensions),
-        items=tuple(items),
+        items=(*drawn, *known),
         setup={
             "runs": [{"name": run.folder.name, "folder": str(run.folder.absolute())} for run in runs],
             "score ranges of": judge,
@@ -81,34 +94,9 @@ def draw_study(
             "effective items": round(effective_items([item.inclusion_probability for item in items]), 1),
             "left out": dict(left_out),
         },
+        design=design,
     )
-    originals = {item.item: samples[place][1].image for item, place in zip(items, places, strict=True)}
-    return Drawn(study, {item: path for item, path in originals.items() if isinstance(path, Path)})
-
-
-def stratifying_judge(runs: Sequence[RunData], by: str | None) -> str:
-    """The full name of the judge whose scores make the ranges; empty where nobody judged, and there is one range.
-
-    Raises:
-        UsageError: it is missing in a run, or the runs were not judged by the same one.
-    """
-    wanted = by
-    if wanted is None:
-        factors = [column.factor for column in runs[0].judges]
-        if not any(run.judges for run in runs):
-            return ""
-        wanted = "total" if "total" in factors else factors[0] if factors else "total"
-    found = {}
-    for run in runs:
-        known = {name: column.name for column in run.judges for name in (column.name, column.factor)}
-        if wanted not in known:
-            hint = nearest_name(wanted, known) or f" (it has {', '.join(known) or 'none'})"
-            raise UsageError(f"study: {run.folder} has no judge {wanted!r}{hint}; choose one with --by")
-        found[run.folder] = known[wanted]
-    if len(set(found.values())) > 1:
-        names = "; ".join(f"{folder}: {name}" for folder, name in found.items())
-        raise UsageError(f"study: {wanted!r} is not the same judge in all runs ({names}); choose one with --by")
-    return next(iter(found.values()))
+    return Drawn(study, pictures)
 
 
 def _check_names(runs: Sequence[RunData]) -> None:
@@ -117,56 +105,32 @@ def _check_names(runs: Sequence[RunData]) -> None:
             raise UsageError(f"study: {number} runs are called {name!r}; items are named after their run, rename one")
 
 
-def _rateable(run: RunData, dimensions: Sequence[Dimension], left_out: Counter[str]) -> list[Sample]:
-    found = []
-    for sample in run.samples.values():
-        if isinstance(sample.image, Path) and not sample.image.is_file():
-            left_out["picture missing"] += 1
-        elif not any(
-            one.shown_by(chain=sample.chain is not None, image=sample.image is not None) for one in dimensions
-        ):
-            left_out["nothing to rate"] += 1
-        else:
-            found.append(sample)
-    return found
-
-
-def _cells(samples: Sequence[tuple[RunData, Sample]], judge: str, ranges: int) -> list[Cell]:
-    """Each sample's cell; ranges are the same for all models of a category."""
+def _cells(candidates: Sequence[Candidate], ranges: int) -> list[Cell]:
+    """Each candidate's cell; ranges are the same for all models of a category."""
     by_category: dict[str, list[int]] = {}
-    for place, (run, sample) in enumerate(samples):
-        by_category.setdefault(run.category(sample), []).append(place)
-    names = [""] * len(samples)
+    for place, candidate in enumerate(candidates):
+        by_category.setdefault(candidate.item.category, []).append(place)
+    names = [""] * len(candidates)
     for places in by_category.values():
-        outcomes = [samples[p][0].outcomes.get(judge, {}).get(samples[p][1].id) for p in places]
-        scores = [outcome.value if isinstance(outcome, Score) else None for outcome in outcomes]
+        scores = [candidates[place].score for place in places]
         for place, name in zip(places, score_ranges(scores, ranges), strict=True):
             names[place] = name
-    return [
-        Cell(run.category(sample), run.folder.name, name) for (run, sample), name in zip(samples, names, strict=True)
-    ]
+    return [Cell(one.item.category, one.model, name) for one, name in zip(candidates, names, strict=True)]
 
 
-def _item(run: RunData, sample: Sample, cell: Cell, several: bool) -> Item:
-    outcomes = {column.name: run.outcomes[column.name].get(sample.id) for column in run.judges}
-    return Item(
-        item=f"{run.folder.name}/{sample.id}" if several else sample.id,
-        prompt=sample.prompt,
-        chain=sample.chain,
-        image="" if sample.image is not None else None,
-        category=cell.category,
-        generator=run.folder.name if several or sample.generator is None else sample.generator,
-        stratum=str(cell),
-        cluster=sample.prompt,
-        scores={name: outcome.value for name, outcome in outcomes.items() if isinstance(outcome, Score)},
-        unscored={name: outcome.why.value for name, outcome in outcomes.items() if isinstance(outcome, Unscored)},
-    )
+def _own_pictures(item: Item) -> dict[str, Path]:
+    named = {"image": item.image, "other_image": item.other_image}
+    return {side: Path(name) for side, name in named.items() if name is not None}
 
 
-def _picture_name(seed: int, item: Item) -> str:
-    """A name that says nothing about where the picture comes from."""
-    digest = hashlib.sha256(utf8(f"{seed}\n{item.item}")).hexdigest()
-    return f"pictures/{digest[:16]}.png"
+def _named(seed: int, item: Item, originals: Mapping[str, Path], pictures: dict[str, Path]) -> Item:
+    """The item with names of its pictures that say nothing about where they come from; `pictures` learns them."""
+    for side, original in originals.items():
+        digest = hashlib.sha256(utf8(f"{seed}\n{item.item}\n{side}")).hexdigest()
+        name = f"pictures/{digest[:16]}.png"
+        pictures[name] = original
+        item = replace(item, image=name) if side == "image" else replace(item, other_image=name)
+    return item
 
 
 def make_study(
@@ -179,12 +143,17 @@ def make_study(
     ranges: int = 4,
     dimensions: Sequence[str] = (),
     own_prompts: Mapping[str, Path] | None = None,
+    pairs_question: str | None = None,
+    controls: Path | None = None,
+    design: Design = EVERYBODY,
 ) -> Study:
     """Draw a study from runs and write it, with a copy of every picture that it needs.
 
     Args:
         dimensions: what to ask, by name of a dimension or of a reward; all that the runs' judges score by default.
         own_prompts: reward -> the prompt file that its judge was given; the judges' usual ones are known.
+        pairs_question: makes it a study of pairs, in which this is asked (see `QUESTION`).
+        controls: a file of items with known answers, see `reports.agreement.controls`.
 
     Raises:
         UsageError: the folder holds something already, or the runs cannot be studied so.
@@ -195,13 +164,25 @@ def make_study(
             f"--out {out}: there is a study (or a file) already, and ratings may hang on it; choose another"
         )
     runs = [load_run(folder) for folder in folders]
-    asked = study_dimensions(runs, dimensions, own_prompts or {})
-    drawn = draw_study(out.name, runs, asked, count=count, seed=seed, by=by, ranges=ranges)
-    for item in drawn.study.items:
-        if item.image is not None:
-            _copy_picture(drawn.pictures[item.item], out / item.image)
+    if pairs_question is None:
+        asked = study_dimensions(runs, dimensions, own_prompts or {})
+    elif dimensions or own_prompts:
+        raise UsageError("study --pairs: asks one question (--question), so --dimensions and --rubric do not apply")
+    else:
+        asked = [preference(pairs_question)]
+    known = [] if controls is None else read_controls(controls, asked)
+    drawn = draw_study(
+        out.name, runs, asked, count=count, seed=seed, by=by, ranges=ranges, controls=known, design=design
+    )
+    for name, original in drawn.pictures.items():
+        _copy_picture(original, out / name)
     write_study(drawn.study, out)
     return drawn.study
+
+
+def preference(question: str) -> Dimension:
+    """What is asked about a pair; every judge's preference is held against it."""
+    return Dimension(name=PREFERENCE, judge=PREFERENCE, rubric=question, low=0, high=1, step=0.5, needs=("pair",))
 
 
 def study_dimensions(

@@ -6,6 +6,7 @@ The held-out evaluation is an ordinary benchmark run with a report of its own.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import list_samples
+from gotr1_eval.runs.shards import Shard, merge
 from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import load_run
 from reports.run_page.page import write_page
@@ -30,7 +32,7 @@ from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
 from training.metrics import Report
 from training.policies import Sampling
-from training.policies.janus import read_policy
+from training.policies.reading import read_policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import Offloading, check_applies, prompt_samples
 from training.settings import EvaluationSettings, GrpoSettings, SftSettings
@@ -41,7 +43,8 @@ SEED = 0
 _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
 _FREE = {
-    "steps", "save_every", "keep", "trackers", "device", "judge_patience", "judge_while_generating", "offload_judges",
+    "steps", "save_every", "keep", "trackers", "sample_table", "device", "judge_patience", "judge_while_generating",
+    "offload_judges",
 }  # fmt: skip
 """Settings that may change from one start to the next: none of them changes what a step does."""
 
@@ -51,33 +54,49 @@ class HeldOutEvaluation:
 
     Args:
         folder: of the training run; evaluation N is the run folder ``evaluations/step-N`` in it.
-        tile: samples made and judged together.
     """
 
-    def __init__(
-        self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet, tile: int
-    ) -> None:
+    def __init__(self, settings: EvaluationSettings, folder: Path, builder: Builder, rewards: RewardSet) -> None:
         suite = builder.suite(settings.suite)
         self._plan = list_samples(
-            suite, suite.categories, images_per_prompt=1, limit=settings.prompts_per_category, seed=SEED
+            suite,
+            suite.categories,
+            images_per_prompt=settings.samples_per_prompt,
+            limit=settings.prompts_per_category,
+            seed=SEED,
         )
-        self._suite, self._folder, self._rewards, self._tile = suite.name, folder, rewards, tile
+        self._suite, self._folder, self._rewards = suite.name, folder, rewards
 
-    def __call__(self, policy: Generator, step: int) -> dict[str, float]:
-        """Mean and 95 % interval of every factor over all categories, and of the headline in each."""
-        folder = self._folder / "evaluations" / f"step-{step:06}"
+    def judge(self, policy: Generator, step: int, tile: int, place: int = 0, count: int = 1) -> None:
+        """Generate and judge this process's share of the prompts: whole tiles, the same whatever the processes' number.
+
+        Args:
+            tile: samples made and judged together.
+            place: of this process among `count` of them.
+        """
         settings: dict[str, Json] = {"suite": self._suite, "step": step, "seed": SEED}
-        pictures = GeneratedPictures(policy)
-        run_job(
-            Job(
-                folder=folder,
-                samples=self._plan,
-                pictures=pictures,
-                rewards=self._rewards,
-                settings=settings,
-                tile=self._tile,
-            )
+        job = Job(
+            folder=self._run_folder(step),
+            samples=self._plan,
+            pictures=GeneratedPictures(policy),
+            rewards=self._rewards,
+            settings=settings,
+            tile=tile,
         )
+        run_job(job, shard=Shard(place + 1, count) if count > 1 else None)
+
+    def measure(self, step: int, count: int = 1) -> dict[str, float]:
+        """Mean and 95 % interval of every factor over all categories, and of the headline in each.
+
+        Args:
+            count: of the processes that have judged a share each; one of them measures.
+        """
+        folder = self._run_folder(step)
+        if count > 1:
+            shutil.rmtree(folder, ignore_errors=True)  # what was left by a process that was killed here
+            merge(folder)
+            for number in range(1, count + 1):
+                shutil.rmtree(Shard(number, count).folder(folder))
         run = load_run(folder)
         table = summarise_run(run)
         write_page(run, table)
@@ -92,6 +111,9 @@ class HeldOutEvaluation:
                 if column.factor == self._rewards.headline and mean is not None:
                     measured[f"{column.factor}/{category}"] = mean
         return measured
+
+    def _run_folder(self, step: int) -> Path:
+        return self._folder / "evaluations" / f"step-{step:06}"
 
 
 def prepare_grpo(
@@ -110,6 +132,7 @@ def prepare_grpo(
         UsageError: the settings cannot be met, a watched judge is trained on, the reward is not for such prompts or is
             refused as one, or the folder holds a run with other settings.
     """
+    settings = _as_begun(folder, settings)
     _check_claim(folder, settings)
     builder = Builder()
     judge_model = read_judge_model(settings.judge_model) if settings.judge_model else None
@@ -125,14 +148,18 @@ def prepare_grpo(
     evaluate = None
     if settings.evaluation is not None:
         everything = RewardSet({**rewards.judges, **(watched.judges if watched else {})}, rewards.total)
-        evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything, settings.sampling.tile)
+        evaluate = HeldOutEvaluation(settings.evaluation, folder, builder, everything)
     policy = read_policy(settings.ckpt, settings.device, settings.dtype, settings.policy_sampling)
     judging = Offloading(builder.built, policy.model.device).judging if settings.offload_judges else nullcontext
     trainer = GrpoTrainer(
         settings, folder, policy, rewards, mix, watched=watched, evaluate=evaluate, judging=judging, report=report
     )
-    _claim(folder, settings)
+    _claim(folder, trainer.settings)
     if trainer.accelerator.is_main_process:
+        if trainer.settings != settings and policy.model.device.type == "cuda":
+            note(
+                f"sampling.tile = {trainer.tile} and micro_batch = {trainer.micro_batch}, of which those not given fit"
+            )
         judges = [judge for judged in filter(None, (rewards, watched)) for judge in judged.judges.values()]
         for judge in judges:
             for line in judge.remarks(prompt_samples(asked)) if isinstance(judge, Remarking) else ():
@@ -178,6 +205,19 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "
                 "or give the same settings to go on"
             )
+
+
+def _as_begun(folder: Path, settings: GrpoSettings) -> GrpoSettings:
+    """The settings with the numbers that a run in the folder began with where they say "auto"."""
+    path = folder / "training.json"
+    if not path.exists():
+        return settings
+    theirs = _as_now(json.loads(path.read_text(encoding="utf-8")), GrpoSettings)
+    tile, micro_batch = settings.sampling.tile, settings.micro_batch
+    begun = theirs.get("sampling", {}).get("tile", tile), theirs.get("micro_batch", micro_batch)
+    return settings.with_fitted(
+        begun[0] if tile == "auto" else tile, begun[1] if micro_batch == "auto" else micro_batch
+    )
 
 
 def _as_now(theirs: dict[str, Any], kind: type[GrpoSettings] | type[SftSettings]) -> dict[str, Any]:

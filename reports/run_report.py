@@ -71,16 +71,19 @@ class Digest:
     unscored: Lines
 
 
-def write_report(folder: Path, min_coverage: float, *, everything: bool = False) -> tuple[Digest, Path]:
+def write_report(
+    folder: Path, min_coverage: float, *, everything: bool = False, before: RunData | None = None
+) -> tuple[Digest, Path]:
     """Write a run's page, and its scores.csv where no parts are the table of its scores; what is told, and the page.
 
     Args:
         min_coverage: a cell of the table with fewer scored samples is a gap.
         everything: the page shows all samples, with files beside it.
+        before: another run, whose pictures of the same samples the page shows beside.
     """
     parts = parts_of(folder)
     told = _digest_whole(folder, min_coverage) if parts is None else digest(folder, parts, min_coverage)
-    return told, write_page(told.run, told.table, everything=everything)
+    return told, write_page(told.run, told.table, everything=everything, before=before)
 
 
 def _digest_whole(folder: Path, min_coverage: float) -> Digest:

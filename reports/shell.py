@@ -33,6 +33,7 @@ def render(
     scripts: Sequence[str] = (),
     beside: bool = False,
     served: bool = False,
+    package: str = "reports",
     **context: object,
 ) -> str:
     """The page's HTML; everything in `context` is escaped.
@@ -42,11 +43,13 @@ def render(
         styles, scripts: files of the templates folder, after the shell's own style.
         beside: the page may load pictures that lie beside it, and its script may load scripts that do.
         served: a server of ours answers it: pictures, questions of its script and its forms go there.
+        package: whose templates folder holds the template, the styles and the scripts; those of reports may be named,
+            too.
     """
-    style = "\n".join([_text("shell.css"), _colour_classes(), *map(_text, styles)])
-    script = "\n".join(map(_text, scripts))
+    style = "\n".join([_text("shell.css"), _colour_classes(), *(_text(name, package) for name in styles)])
+    script = "\n".join(_text(name, package) for name in scripts)
     shell = {"policy": policy(style, script, beside=beside, served=served), "style": style, "script": script}
-    return _environment().get_template(template).render(shell=shell, **context)
+    return _environment(package).get_template(template).render(shell=shell, **context)
 
 
 def policy(style: str, script: str, *, beside: bool = False, served: bool = False) -> str:
@@ -86,18 +89,19 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _text(name: str) -> str:
-    return (resources.files("reports") / "templates" / name).read_text("utf-8")
+def _text(name: str, package: str = "reports") -> str:
+    own = resources.files(package) / "templates" / name
+    return (own if own.is_file() else resources.files("reports") / "templates" / name).read_text("utf-8")
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(package: str) -> jinja2.Environment:
     # Imported here: jinja2 is needed for pages alone, and reading runs should stay light.
     import jinja2
     import markupsafe
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in dict.fromkeys((package, "reports"))]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

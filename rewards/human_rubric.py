@@ -1,7 +1,8 @@
 """What people are asked who judge the same thing as a judge: the judge's own rubric, in its own words.
 
 A prompt file's paragraphs are kept except those that quote the sample, say how the answer must look, or speak to a
-model alone. Judges that compute stand for the rubric of the reward they replace: `geometric` for that of `spatial`.
+model alone; where one says what a model is shown, people are told what they see (`FOR_PEOPLE`). Judges that compute
+stand for the rubric of the reward they replace: `geometric` for that of `spatial`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ GROUNDING = (
 )
 """The judge of this reward measures overlap and has no rubric in words; this says to people what it measures."""
 
+FOR_PEOPLE: Mapping[str, str] = {
+    "The picture is not a photograph but a layout: a white canvas": "The plan is drawn: a white canvas",
+    "Describe what is really there, then compare it": "Look at what is really there in the picture, and compare it",
+}
+"""A model's wording -> people's, who see the drawn plan beside the picture and are asked for marks alone."""
 _OWN_PROMPT = re.compile(r"own prompt ([0-9a-f]{4})")
 _TO_MODELS = ("[[", "not an instruction", "is no instruction")
 _MODELS_ONLY = re.compile(r"\s*Marks with decimals are allowed\.")
@@ -141,4 +147,7 @@ def rubric_text(prompt: str, name: str, names: tuple[str, ...]) -> str:
         listed = any(line.startswith(tuple(f"{other}:" for other in names)) for line in lines)
         text = "\n".join(own) if listed else paragraph
         kept.append(_MODELS_ONLY.sub("", text))
-    return "\n\n".join(text for text in kept if text)
+    rubric = "\n\n".join(text for text in kept if text)
+    for model, people in FOR_PEOPLE.items():
+        rubric = rubric.replace(model, people)
+    return rubric

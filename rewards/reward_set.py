@@ -97,6 +97,11 @@ class RewardSet:
             raise UsageError(f"a reward set of {len(self.judges)} judges needs a total to be one reward")
         return next(iter(self.judges))
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The judges that the headline is made of; raises as `headline`."""
+        return (self.headline,) if self.total is None else self.total.rule.factors
+
     def judge(
         self,
         samples: Sequence[Sample],
@@ -123,6 +128,12 @@ class RewardSet:
     def with_total(self, row: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """The outcomes of one sample's factors, and that of the total where there is one."""
         return {**row} if self.total is None else {**row, TOTAL: self.total.combine(row)}
+
+    def combine(self, row: Mapping[str, Outcome], factors: Collection[str]) -> Outcome:
+        """What the headline of a sample would be of these of its factors alone, at least one; as in an ablation."""
+        if self.total is None:
+            return row[self.headline]
+        return self.total.combine(row, factors)
 
     def only(self, names: Collection[str]) -> RewardSet:
         """The set of these names alone: factors, or the total with the factors that it is made of."""

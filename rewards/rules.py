@@ -52,7 +52,9 @@ def _product(values: Values) -> float:
 
 def _readme(values: Values) -> float:
     of_chain = [values[name] for name in OF_CHAIN if name in values]
-    return math.fsum(of_chain) * math.prod(value for name, value in values.items() if name not in OF_CHAIN)
+    return (math.fsum(of_chain) if of_chain else 1.0) * math.prod(
+        value for name, value in values.items() if name not in OF_CHAIN
+    )
 
 
 @dataclass(frozen=True, slots=True)

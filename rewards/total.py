@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Protocol
@@ -161,18 +161,20 @@ class Total:
         facts += [judges] if judges else []
         return f"total[{'; '.join([settings.rule, *facts])}]"
 
-    def combine(self, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def combine(self, outcomes: Mapping[str, Outcome], factors: Collection[str] | None = None) -> Outcome:
         """The total of one sample.
 
         Its parts are the factors' values as they entered, and ``<factor>, raw`` for those that a map changed.
 
         Args:
             outcomes: factor name -> outcome, at least for every factor of the rule.
+            factors: of the rule, those that the total is made of, as in an ablation; None for all.
         """
-        raw = self._raw(outcomes)
+        taken = [name for name in self.rule.factors if factors is None or name in factors]
+        raw = self._raw(outcomes, taken)
         if isinstance(raw, Unscored):
             return raw
-        absent = ", ".join(name for name in self.rule.factors if name not in raw)
+        absent = ", ".join(name for name in taken if name not in raw)
         values = self._mapped(raw)
         parts = values | {f"{name}{RAW}": raw[name] for name in raw if name in self.maps}
         note = f"does not apply: {absent}" if absent else ""
@@ -180,19 +182,19 @@ class Total:
 
     def values(self, outcomes: Mapping[str, Outcome]) -> dict[str, float] | None:
         """The factors of one sample as they enter the rule, those that do not apply left out; None where unscored."""
-        raw = self._raw(outcomes)
+        raw = self._raw(outcomes, self.rule.factors)
         return None if isinstance(raw, Unscored) else self._mapped(raw)
 
-    def _raw(self, outcomes: Mapping[str, Outcome]) -> dict[str, float] | Unscored:
+    def _raw(self, outcomes: Mapping[str, Outcome], factors: Sequence[str]) -> dict[str, float] | Unscored:
         raw: dict[str, float] = {}
-        for name in self.rule.factors:
+        for name in factors:
             outcome = outcomes[name]
             if isinstance(outcome, Score):
                 raw[name] = outcome.value
             elif not (outcome.why is Why.NOT_APPLICABLE and name in self.optional):
                 return Unscored(why=outcome.why, detail=f"factor {name} is unscored: {outcome.detail}")
         if not raw:
-            return Unscored(why=Why.NOT_APPLICABLE, detail=f"no factor applies: {', '.join(self.rule.factors)}")
+            return Unscored(why=Why.NOT_APPLICABLE, detail=f"no factor applies: {', '.join(factors)}")
         return raw
 
     def _mapped(self, raw: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from gotr1_eval.core.errors import BudgetError
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.protocols import LooksAt
 from gotr1_eval.core.types import Sample
+from gotr1_eval.files.pictures import open_picture
+from gotr1_eval.training_run import HeldOutEvaluation
 from rewards.reward_set import RewardSet
+from rewards.total import Total, TotalSettings
 from tests.free_port import free_port
 from tests.tiny_models import loaded_random
 from training.grpo import GrpoTrainer
+from training.policies import Policy, Sampling
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
@@ -47,6 +51,26 @@ class ChecksumJudge:
         return Score(value=checksum % 1000 / 1000)
 
 
+class PictureJudge(ChecksumJudge):
+    """As `ChecksumJudge`, of the picture alone."""
+
+    name, fingerprint = "picture", "picture-1"
+    looks_at: LooksAt | None = "picture"
+
+    def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
+        pictures = [sample.image for sample in samples]
+        return [self._judge(zlib.crc32(open_picture(each).tobytes() if each else b"")) for each in pictures]
+
+
+def segment_rewards() -> RewardSet:
+    """The sum of a judge of the chain and one of the picture."""
+    judges: dict[str, ChecksumJudge] = {"chain": ChecksumJudge(), "picture": PictureJudge()}
+    judges["chain"].looks_at = "prose"
+    facts = {name: (judge.range, judge.may_not_apply) for name, judge in judges.items()}
+    how = TotalSettings(rule="weighted", weights=dict.fromkeys(judges, 1.0))
+    return RewardSet(judges, Total(how, facts, judges))
+
+
 def launcher() -> list[str]:
     """The beginning of a command on two processes, which meet at a port that nobody has taken."""
     port = str(free_port())
@@ -63,15 +87,20 @@ def settings(**changes: Any) -> GrpoSettings:
     return GrpoSettings.model_validate(values | changes)
 
 
-def trainer(folder: Path, rewards: RewardSet | None = None, **changes: Any) -> GrpoTrainer:
-    """A trainer of the random checkpoint, always the same one."""
+def trainer(
+    folder: Path,
+    rewards: RewardSet | None = None,
+    read: Callable[[Sampling], Policy] = lambda sampling: JanusPolicy(loaded_random(), sampling),
+    **changes: Any,
+) -> GrpoTrainer:
+    """A trainer of the random checkpoint, always the same one; `read` gives it as another family's policy."""
     folder.mkdir(parents=True, exist_ok=True)
     asked = settings(**changes)
     return GrpoTrainer(
         asked,
         folder,
-        JanusPolicy(loaded_random(), asked.policy_sampling),
-        rewards or RewardSet({"checksum": ChecksumJudge()}),
+        read(asked.policy_sampling),
+        rewards or (segment_rewards() if asked.pictures_per_chain > 1 else RewardSet({"checksum": ChecksumJudge()})),
         PromptMix(asked.prompts, asked.seed, Builder().suite),
     )
 
@@ -125,6 +154,21 @@ def _gradients(out: Path) -> None:
     trained.close()
 
 
+def evaluate_once(folder: Path, tile: int) -> None:
+    """The evaluation before the first step, on twelve held-out prompts."""
+    asked = {"suite": "shapes", "prompts_per_category": 2}
+    sampling = {"guidance": 3.0, "chain_cap": 12, "tile": tile}
+    one = trainer(folder, segment_rewards(), evaluation=asked, sampling=sampling, pictures_per_chain=2)
+    assert one.settings.evaluation is not None
+    one.evaluate = HeldOutEvaluation(one.settings.evaluation, folder, Builder(), one.rewards)
+    one._evaluate(0)
+
+
+def _evaluations(out: Path) -> None:
+    for tile in (4, 12):
+        evaluate_once(out / f"two of {tile}", tile)
+
+
 def _world_sizes(out: Path) -> None:
     """What `test_world_size` compares with one process."""
     changes: dict[str, Any] = {"steps": 2, **json.loads(os.environ.get("CHANGES", "{}"))}
@@ -143,6 +187,6 @@ def _world_sizes(out: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"gradients": _gradients, "world-sizes": _world_sizes}[sys.argv[2]](Path(sys.argv[1]))
+    {"gradients": _gradients, "world-sizes": _world_sizes, "evaluations": _evaluations}[sys.argv[2]](Path(sys.argv[1]))
     # What was found is on the disk; gloo's threads now and then abort while the interpreter unloads them.
     os._exit(0)

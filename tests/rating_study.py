@@ -8,7 +8,8 @@ from PIL import Image
 
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.types import Box
-from reports.agreement.study_folder import Dimension, Item, Study, write_study
+from gotr1_eval.study import QUESTION, preference
+from reports.agreement.study_folder import Design, Dimension, Item, Study, write_study
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>alert(1)</script> </fieldset> {{7*7}} \u202e"
 SECRETS = ("secret-model", "secret-category", "secret-stratum", "secret-judge", "run-a/", "0.123456")
@@ -45,5 +46,49 @@ def written_study(folder: Path, items: int = 3) -> Study:
         ),
     )
     study = Study(name="secret-study", seed=5, population=10, dimensions=dimensions, items=tuple(found))
+    write_study(study, folder)
+    return study
+
+
+def written_pairs(folder: Path, pairs: int = 3, controls: int = 1, design: Design | None = None) -> Study:
+    """Pairs of two secret models, red against blue, and controls whose right answer is their green first picture."""
+    (folder / "pictures").mkdir(parents=True)
+    for colour in ("red", "blue", "green"):
+        Image.new("RGB", (64, 64), colour).save(folder / "pictures" / f"secret-model-{colour}.png")
+    made = [
+        Item(
+            item=f"run-a/secret-category/{number} vs run-b/secret-category/{number}",
+            pair=(f"run-a/secret-category/{number}", f"run-b/secret-category/{number}"),
+            prompt=f"request {number}" if number else HOSTILE,
+            image="pictures/secret-model-red.png",
+            other_image="pictures/secret-model-blue.png",
+            inclusion_probability=0.5,
+            category="secret-category",
+            generator="secret-model",
+            stratum="secret-stratum",
+            cluster=f"request {number}",
+            scores={"secret-judge": float(number % 2)},
+        )
+        for number in range(pairs)
+    ]
+    known = [
+        Item(
+            item=f"control/{number}",
+            pair=(f"control/{number}/first", f"control/{number}/second"),
+            prompt="something green",
+            image="pictures/secret-model-green.png",
+            other_image="pictures/secret-model-red.png",
+            control={"preference": (1.0, 1.0)},
+        )
+        for number in range(controls)
+    ]
+    study = Study(
+        name="secret-study",
+        seed=5,
+        population=10,
+        dimensions=(preference(QUESTION),),
+        items=(*made, *known),
+        design=design or Design(),
+    )
     write_study(study, folder)
     return study

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch.distributed.fsdp import FSDPModule
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from tests.tiny_models import CODES, TOKENS, loaded_random
-from training.policies import Sampling
+from training.policies import Policy, Sampling
 from training.policies.janus import JanusPolicy
 from training.settings import SftSettings
 from training.sft_run import SftTrainer
+from training.sharding import sharding_asked
 
 
 def write_data(folder: Path) -> Path:
@@ -35,17 +37,18 @@ def write_data(folder: Path) -> Path:
     return path
 
 
-def run(folder: Path, data: Path, steps: int, **changes: Any) -> SftTrainer:
-    """A trainer of the random checkpoint, always the same one."""
+def run(folder: Path, data: Path, steps: int, policy: Policy | None = None, **changes: Any) -> SftTrainer:
+    """A trainer of the random checkpoint, always the same one, or of another policy."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {"ckpt": "random", "data": [data], "steps": steps, "batch_size": 4, "micro_batch": 2, "device": "cpu"}
     settings = SftSettings.model_validate(values | {"save_every": 2, "learning_rate": 1e-3} | changes)
-    return SftTrainer(settings, folder, JanusPolicy(loaded_random(), Sampling(guidance=1.0)))
+    return SftTrainer(settings, folder, policy or JanusPolicy(loaded_random(), Sampling(guidance=1.0)))
 
 
-def _two_processes(out: Path, data: Path) -> None:
+def _two_processes(out: Path, data: Path, changes: dict[str, Any]) -> None:
     """Two steps with a stop signal to the last process only; of three micro-batches one process has two."""
-    trainer = run(out / "two", data, 5, batch_size=3, micro_batch=1)
+    trainer = run(out / "two", data, 5, batch_size=3, micro_batch=1, **changes)
+    assert isinstance(trainer.model, FSDPModule) == sharding_asked()
     last = trainer.accelerator.process_index == trainer.accelerator.num_processes - 1
     after = trainer._after_step
 
@@ -60,6 +63,6 @@ def _two_processes(out: Path, data: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    _two_processes(Path(sys.argv[1]), Path(sys.argv[2]))
+    _two_processes(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))
     # What was found is on the disk; gloo's threads now and then abort while the interpreter unloads them.
     os._exit(0)

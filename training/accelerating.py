@@ -15,7 +15,7 @@ from accelerate.utils import InitProcessGroupKwargs, gather_object
 from gotr1_eval.core.errors import BudgetError, GotR1Error, RunError, UsageError, one_line
 
 PATIENCE = timedelta(hours=6)
-"""How long processes wait for one of them that evaluates, or whose judge is down; torch's ten minutes are too short."""
+"""How long processes wait for one of them that is behind, or whose judge is down; torch's ten minutes are too short."""
 
 
 def start_accelerator(device: str, trackers: Sequence[str], folder: Path) -> Accelerator:

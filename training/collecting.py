@@ -18,8 +18,10 @@ from torch import Tensor
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
+from gotr1_eval.core.protocols import READS_PICTURE
 from rewards.reward_set import RewardSet
-from training.advantage import Advantages, decoupled_advantages, group_advantages, punish_long_chains
+from training.advantage import decoupled_advantages, group_advantages, punish_long_chains
+from training.credit import Credit, segment_credit, total_credit
 from training.policies import Actions
 from training.reward_judging import Row
 from training.rollout import Rollout, rewards_of
@@ -41,6 +43,7 @@ class Collected:
             one.samples + two.samples,
             Actions.join([one.actions, two.actions], pad),
             one.truncated + two.truncated,
+            one.tokens + two.tokens,
         )
         return Collected(rollout, self.rows + more.rows, self.watched + more.watched)
 
@@ -56,42 +59,73 @@ def check_gdpo(settings: GrpoSettings, rewards: RewardSet) -> None:
         raise UsageError("gdpo keeps the advantages of several judges apart; this reward has one")
 
 
-def advantages_of(collected: Collected, settings: GrpoSettings, headline: str, place: int) -> tuple[Advantages, slice]:
+def check_credit(settings: GrpoSettings, rewards: RewardSet) -> None:
+    """See that credit by segment has a reward for the picture, and knows whose it is.
+
+    Raises:
+        UsageError: a judge of the reward says neither, or none of them looks at the picture.
+    """
+    if settings.credit != "segment":
+        return
+    judges = {name: rewards.judges[name] for name in rewards.factors}
+    for name, judge in judges.items():
+        if judge.looks_at is None:
+            raise UsageError(f"credit = 'segment': judge {name!r} does not say whether it looks at chain or picture")
+    if not any(judge.looks_at in READS_PICTURE for judge in judges.values()):
+        raise UsageError("credit = 'segment': no judge of the reward looks at the picture, which would learn nothing")
+
+
+def credit_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet, place: int) -> tuple[Credit, slice]:
     """Of all groups of the step, and which of them are this process's.
 
     Args:
-        headline: the factor that is the reward; of GDPO every judge is.
+        rewards: its headline is the reward; of GDPO every judge is one.
         place: of this process among the others.
     """
     group = settings.samples_per_prompt
-    factors = [headline] if settings.gdpo is None else [name for name in collected.rows[0] if name != headline]
-    mine = {name: _column([row[name] for row in collected.rows], group) for name in factors}
-    chains = (
-        collected.rollout.actions.chain_BL.sum(dim=1).cpu().view(-1, group),
-        torch.tensor(collected.rollout.truncated).view(-1, group),
+    mine = {name: _column(outcomes, group) for name, outcomes in _rewards_of(collected, settings, rewards).items()}
+    chains = tuple(
+        torch.tensor(each).view(-1, group) for each in (collected.rollout.tokens, collected.rollout.truncated)
     )
     everyone: list[tuple[Mapping[str, tuple[Tensor, ...]], tuple[Tensor, ...]]] = gather_object([(mine, chains)])
-    columns = {name: _together([columns[name] for columns, _ in everyone]) for name in factors}
+    columns = {name: _together([columns[name] for columns, _ in everyone]) for name in mine}
     tokens_PG, truncated_PG = _together([each for _, each in everyone])
-    found = _advantages(columns, tokens_PG, settings)
+    found = _credit(columns, tokens_PG, settings)
     if not settings.truncated.learn:
         found = found.without(truncated_PG)
     count = len(collected.rows) // group
     return found, slice(place * count, (place + 1) * count)
 
 
-def _advantages(columns: Mapping[str, Any], tokens_PG: Tensor, settings: GrpoSettings) -> Advantages:
+def _rewards_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet) -> dict[str, list[Outcome]]:
+    """What is learned from, by name: the reward; of GDPO its judges; of credit by segment also the picture's part."""
     if settings.gdpo is not None:
-        return decoupled_advantages(
+        return {name: [row[name] for row in collected.rows] for name in collected.rows[0] if name != rewards.headline}
+    found = {rewards.headline: [row[rewards.headline] for row in collected.rows]}
+    if settings.credit == "segment":
+        of_picture = {name for name in rewards.factors if rewards.judges[name].looks_at in READS_PICTURE}
+        found[f"{rewards.headline}, picture"] = [rewards.combine(row, of_picture) for row in collected.rows]
+    return found
+
+
+def _credit(columns: Mapping[str, Any], tokens_PG: Tensor, settings: GrpoSettings) -> Credit:
+    per_chain = settings.pictures_per_chain
+    if settings.gdpo is not None:
+        advantages = decoupled_advantages(
             {name: (values_PG, scored_PG) for name, (values_PG, scored_PG, _) in columns.items()},
             {name: applies_PG for name, (_, _, applies_PG) in columns.items()},
             settings.gdpo.weights, min_spread=settings.min_spread, missing=settings.gdpo.missing,
         )  # fmt: skip
-    [(values_PG, scored_PG, _)] = columns.values()
+        return total_credit(advantages, per_chain)
+    (values_PG, scored_PG, _), *of_picture = columns.values()
     if settings.truncated.soft:
         cap, how = settings.sampling.chain_cap, settings.truncated
         values_PG = punish_long_chains(values_PG, tokens_PG, cap, how.soft, how.penalty)
-    return group_advantages(values_PG, scored_PG, scale=settings.scale, min_spread=settings.min_spread)
+    scale, least = settings.scale, settings.min_spread
+    if not of_picture:
+        return total_credit(group_advantages(values_PG, scored_PG, scale=scale, min_spread=least), per_chain)
+    [(pictures_PG, there_PG, _)] = of_picture
+    return segment_credit((values_PG, scored_PG), (pictures_PG, there_PG), per_chain, scale=scale, min_spread=least)
 
 
 def _column(outcomes: Sequence[Outcome], group: int) -> tuple[Tensor, Tensor, Tensor]:

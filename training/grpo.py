@@ -2,7 +2,8 @@
 
     a step: prompts -> a group of samples each (rollout) -> rewards -> advantages -> one or more updates
 
-Read on in: `policies` (what a model must do; Janus is one), `rollout`, `advantage`, `loss`, `update`.
+Read on in: `policies` (what a model must do, and the families that do it), `rollout`, `advantage`, `credit`, `loss`,
+`update`.
 
 Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with
@@ -26,7 +27,7 @@ What it leaves open, and what was chosen:
 - Advantages may be divided by the whole step's spread, or by none, instead of the group's; see `advantage`.
 - beta, the clip ranges and the guidance while sampling: see `settings`.
 
-Shape suffixes: B sequences, P prompts, G samples of a prompt.
+Shape suffixes: B sequences, P prompts, G samples of a prompt; 2 stands for (chain, picture).
 """
 
 from __future__ import annotations
@@ -44,13 +45,15 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
 from training.accelerating import computing, fail_together, start_accelerator
-from training.advantage import Advantages
-from training.collecting import Collected, advantages_of, check_gdpo
+from training.collecting import Collected, check_credit, check_gdpo, credit_of
+from training.credit import Credit
+from training.fitting import fitted, least
 from training.metrics import (
     GROUPS,
     Clock,
@@ -59,6 +62,7 @@ from training.metrics import (
     Report,
     forget_after,
     group_counts,
+    group_diversity,
     group_rewards,
     group_spreads,
     judged_samples,
@@ -68,8 +72,9 @@ from training.metrics import (
 )
 from training.policies import Policy
 from training.prompt_sets import PromptMix
-from training.reward_judging import EarlyJudges, Row, UnscoredWatch, judge_patiently
-from training.rollout import PolicyGenerator, Rollout, generate, group_seeds
+from training.reward_judging import EarlyJudges, Row, UnscoredWatch, chains_judged_once, judge_patiently
+from training.rollout import Evaluation, PolicyGenerator, Rollout, generate, group_seeds
+from training.sample_table import log_table, sample_table
 from training.settings import GrpoSettings
 from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
 from training.trained_parts import make_learner
@@ -79,13 +84,11 @@ from training.update import (
     accumulate,
     cosine_factor,
     denominator,
+    everything_sampled,
     micro_batches,
     pad_micro_batches,
     with_old_and_reference,
 )
-
-Evaluate = Callable[[PolicyGenerator, int], Metrics]
-"""Given the policy as it is and the number of steps done, measures it on held-out prompts."""
 
 
 class GrpoTrainer:
@@ -96,10 +99,12 @@ class GrpoTrainer:
         rewards: with one headline; see `RewardSet`.
         prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
-        evaluate: called every `settings.evaluation.every` steps, and before the first.
+        evaluate: asked every `settings.evaluation.every` steps, and before the first.
         judging: entered while judges are asked; see `training.reward_judging`.
 
     Attributes:
+        settings: with numbers in the place of "auto".
+        tile, micro_batch: these numbers; the second falls where memory does not suffice.
         stopping: set it to end after the step under way, saved.
         profile: set it to have one step traced.
 
@@ -109,11 +114,11 @@ class GrpoTrainer:
 
     def __init__(
         self, settings: GrpoSettings, folder: Path, policy: Policy, rewards: RewardSet, prompts: PromptMix, *,
-        watched: RewardSet | None = None, evaluate: Evaluate | None = None,
+        watched: RewardSet | None = None, evaluate: Evaluation | None = None,
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
-        self.settings, self.folder, self.rewards, self.watched = settings, folder, rewards, watched
+        self.folder, self.rewards, self.watched = folder, rewards, watched
         self.evaluate, self.judging, self.report = evaluate, judging, report
         self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
@@ -126,12 +131,16 @@ class GrpoTrainer:
         if settings.refill % self.accelerator.num_processes:
             raise UsageError(f"refill is {settings.refill}: expected a multiple of the processes' number")
         check_gdpo(settings, rewards)
+        check_credit(settings, rewards)
         self.headline = rewards.headline
         self.prompts = prompts
         self.learner = make_learner(
             policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
         )  # fmt: skip
+        shards = self.accelerator.num_processes if sharding_asked() else 1
+        self.tile, self.micro_batch = least(gather_object([fitted(settings, policy, shards)]))
+        self.settings = settings = settings.with_fitted(self.tile, self.micro_batch)
         self.policy = shard_policy(self.learner.policy, self.accelerator, bfloat16=settings.autocast)
         self.trained = [each for each in self.learner.policy.parameters() if each.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -143,7 +152,7 @@ class GrpoTrainer:
         self.stopping = False
         self.profile = False
         self.saved = self.first = 0
-        self.micro_batch = settings.micro_batch
+        self.whole_micro_batch = self.micro_batch
         self.spreads: list[float] = []
 
     @ieee_float32()
@@ -204,19 +213,10 @@ class GrpoTrainer:
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
         settings, clock = self.settings, Clock()
-        collected = self._collect(step, range(settings.prompts_per_step), clock)
-        advantages, mine = self._advantages(collected)
-        extra = 0
-        while missing := min(settings.prompts_per_step - _learned(advantages), settings.refill - extra):
-            # Whole groups a process; a few more than are missing where there are several.
-            missing += -missing % self.accelerator.num_processes
-            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
-            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
-            advantages, mine = self._advantages(collected)
-            extra += missing
+        collected, credit, mine, extra = self._sampled(step, clock)
         rollout = collected.rollout
         with clock("update"):
-            updated = self._update(step, rollout, advantages.values_PG[mine], advantages.learned_PG[mine])
+            updated = self._update(step, rollout, *credit.of(mine))
             follows = settings.reference
             if follows is not None and (step + 1) % follows.every == 0:
                 self.learner.follow(follows.mix)
@@ -224,10 +224,26 @@ class GrpoTrainer:
         self.watch.see([sample.row[self.headline] for sample in judged])
         within = group_rewards(judged, self.headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
-        metrics = rollout_metrics(judged, group_counts(advantages), within)
+        self._log_table(step + 1, collected)
+        metrics = rollout_metrics(judged, group_counts(credit), within)
+        metrics |= group_diversity(judged, settings.samples_per_prompt, settings.pictures_per_chain)
         if settings.refill:
             metrics["groups/refilled"] = extra
-        return {**metrics, **updated, **speed_metrics(judged, rollout, clock)}
+        return {**metrics, **updated, **speed_metrics(judged, rollout, clock, settings.pictures_per_chain)}
+
+    def _sampled(self, step: int, clock: Clock) -> tuple[Collected, Credit, slice, int]:
+        """What is learned from in a step, which groups are this process's, and how many were refilled."""
+        settings, extra = self.settings, 0
+        collected = self._collect(step, range(settings.prompts_per_step), clock)
+        credit, mine = self._credit(collected)
+        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
+            # Whole groups a process; a few more than are missing where there are several.
+            missing += -missing % self.accelerator.num_processes
+            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
+            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
+            credit, mine = self._credit(collected)
+            extra += missing
+        return collected, credit, mine, extra
 
     def _collect(self, step: int, places: range, clock: Clock) -> Collected:
         """Samples for the prompts of these places of the step, and what the judges say of them."""
@@ -245,16 +261,22 @@ class GrpoTrainer:
     def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
         """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
         rows, watched = list[Row](), list[Row]()
+        samples, per_chain = rollout.samples, self.settings.pictures_per_chain
         with fail_together(), self.judging():
             with clock("judge"):
-                known = self.early.outcomes() if self.early else None
-                rows = judge_patiently(self.rewards, rollout.samples, self.settings.judge_patience, known=known)
+                known = chains_judged_once(
+                    self.rewards, samples, per_chain, self.early.outcomes() if self.early else {}
+                )
+                rows = judge_patiently(self.rewards, samples, self.settings.judge_patience, known=known)
             with clock("watch"):
-                watched = list(self.watched.judge(rollout.samples)) if self.watched else [{} for _ in rows]
+                watched = [{} for _ in rows]
+                if self.watched:
+                    known = chains_judged_once(self.watched, samples, per_chain, {})
+                    watched = list(self.watched.judge(samples, known))
         return rows, watched
 
-    def _advantages(self, collected: Collected) -> tuple[Advantages, slice]:
-        return advantages_of(collected, self.settings, self.headline, self.accelerator.process_index)
+    def _credit(self, collected: Collected) -> tuple[Credit, slice]:
+        return credit_of(collected, self.settings, self.rewards, self.accelerator.process_index)
 
     @staticmethod
     def _sum(mine: Counter[str]) -> Counter[str]:
@@ -276,18 +298,22 @@ class GrpoTrainer:
         repeated = [prompt for prompt in prompts for _ in range(group)]
         return generate(
             self.learner.policy, repeated, seeds,
-            chain_cap=settings.sampling.chain_cap, tile=settings.sampling.tile, first=indices[0] * group,
-            written=self.early.begin if self.early else lambda samples: None,
-            clock=clock or Clock(),
+            chain_cap=settings.sampling.chain_cap, tile=self.tile,
+            per_chain=settings.pictures_per_chain, first=indices[0] * group,
+            clock=clock or Clock(), **self._early(),
         )  # fmt: skip
 
-    def _update(self, step: int, rollout: Rollout, values_PG: Tensor, learned_PG: Tensor) -> Metrics:
+    def _early(self) -> dict[str, Callable[[list[Sample]], None]]:
+        """Who is told of what is sampled, as `generate` takes it."""
+        return {} if self.early is None else {"written": self.early.begin_chains, "made": self.early.begin_pictures}
+
+    def _update(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
         settings, device = self.settings, rollout.actions.image_BT.device
-        values_B, learned_B = values_PG.flatten().to(device), learned_PG.flatten().to(device)
+        values_2B, learned_2B = values_2B.to(device), learned_2B.to(device)
         while True:
             try:
-                return self._learn(step, rollout, values_B, learned_B)
+                return self._learn(step, rollout, values_2B, learned_2B)
             except torch.OutOfMemoryError:
                 self.optimizer.zero_grad()
                 if self.micro_batch == 1 or self.accelerator.num_processes > 1 or settings.updates > 1:
@@ -301,9 +327,9 @@ class GrpoTrainer:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _learn(self, step: int, rollout: Rollout, values_B: Tensor, learned_B: Tensor) -> Metrics:
+    def _learn(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         settings = self.settings
-        work = micro_batches(rollout.actions, values_B, learned_B, self.micro_batch)
+        work = micro_batches(rollout.actions, values_2B, learned_2B, self.micro_batch)
         count, weight = self._over_all(work, rollout)
         if count == 0 or weight == 0:
             return {"updates": 0, "grad_norm": 0.0}
@@ -322,12 +348,12 @@ class GrpoTrainer:
                     "checkpoint with a lower learning_rate"
                 )
             self.optimizer.step()
-        halved = {"micro_batch": self.micro_batch} if self.micro_batch < settings.micro_batch else {}
+        halved = {"micro_batch": self.micro_batch} if self.micro_batch < self.whole_micro_batch else {}
         return {**update_metrics(self._sum(sums), norms, rate), **halved}
 
     def _over_all(self, work: list[Work], rollout: Rollout) -> tuple[int, float]:
         """(the most micro-batches of any process, D of all of them together)."""
-        counted = [rollout.actions] if self.settings.denominator == "all" else [part.actions for part in work]
+        counted = [everything_sampled(rollout.actions)] if self.settings.denominator == "all" else work
         mine = (len(work), denominator(counted, self.settings))
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
@@ -345,20 +371,26 @@ class GrpoTrainer:
             self.accelerator.log(dict(metrics), step=int(metrics["step"]))
             self.report(dict(metrics))
 
-    def _evaluate(self, done: int) -> None:
-        """Every so many steps, before the first and after the last; on the main process while the others wait."""
-        asked = self.settings.evaluation
-        if self.evaluate is None or asked is None or (done % asked.every and done != self.settings.steps):
-            return
-        with computing(self.settings.autocast, self.accelerator.device), full_weights(self.policy), fail_together():
-            if self.accelerator.is_main_process:
-                with self.learner.folded(), self.judging():
-                    self._measure(self.evaluate, done)
+    def _log_table(self, done: int, collected: Collected) -> None:
+        asked, trackers = self.settings.sample_table, self.accelerator.trackers
+        due = asked is not None and (done % asked.every == 0 or done == 1)
+        if asked is not None and due and trackers and self.accelerator.is_main_process:
+            log_table(trackers, sample_table(collected, asked.rows), done)
 
-    def _measure(self, evaluate: Evaluate, done: int) -> None:
-        name = f"{self.folder.name}@{done}"
-        policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, name)
-        measured = evaluate(policy, done)
+    def _evaluate(self, done: int) -> None:
+        """Every so many steps, before the first and after the last; each process generates and judges a share."""
+        asked, evaluation = self.settings.evaluation, self.evaluate
+        if evaluation is None or asked is None or (done % asked.every and done != self.settings.steps):
+            return
+        place, count = self.accelerator.process_index, self.accelerator.num_processes
+        policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
+        with self._sampling(), self.judging():
+            evaluation.judge(policy, done, self.tile, place, count)
+        with fail_together():
+            if self.accelerator.is_main_process:
+                self._tell(done, evaluation.measure(done, count))
+
+    def _tell(self, done: int, measured: Metrics) -> None:
         append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
         named = {f"held out/{name}": value for name, value in measured.items()}
         self.accelerator.log(named, step=done)
@@ -377,6 +409,6 @@ class GrpoTrainer:
         self.saved = done
 
 
-def _learned(advantages: Advantages) -> int:
+def _learned(credit: Credit) -> int:
     """Groups that are learned from."""
-    return int(advantages.learned_PG.any(dim=1).sum())
+    return int(credit.taught.sum())

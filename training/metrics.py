@@ -15,14 +15,20 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
+from gotr1_eval.core.statistics.diversity import chain_diversity, mean_pairwise_distance
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import cut_torn_line, dump, read_rows
 from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.shapes.features import colour_grid
 from rewards.total import RAW, TOTAL
-from training.advantage import Advantages
+from training.credit import Credit
 from training.rollout import Rollout
 
 GROUPS = "groups.jsonl"
@@ -38,6 +44,7 @@ class Judged:
     Attributes:
         row, watched: outcomes by factor; of the reward, and of judges that are never trained on.
         tokens: of the chain, as the policy wrote it.
+        colours: where they lie in the picture (`gotr1_eval.shapes.features`); None without one.
     """
 
     row: Mapping[str, Outcome]
@@ -45,6 +52,7 @@ class Judged:
     chain: str
     tokens: int
     truncated: bool
+    colours: NDArray[np.float64] | None = None
 
 
 @dataclass(slots=True)
@@ -78,9 +86,15 @@ def judged_samples(
     rollout: Rollout, rows: Sequence[Mapping[str, Outcome]], watched: Sequence[Mapping[str, Outcome]]
 ) -> list[Judged]:
     """One of each sample of a rollout."""
-    tokens = rollout.actions.chain_BL.sum(dim=1).tolist()
-    facts = zip(rollout.samples, rows, watched, tokens, rollout.truncated, strict=True)
-    return [Judged(row, beside, sample.chain or "", count, cut) for sample, row, beside, count, cut in facts]
+    facts = zip(rollout.samples, rows, watched, rollout.tokens, rollout.truncated, strict=True)
+    return [
+        Judged(row, beside, sample.chain or "", count, cut, _colours(sample))
+        for sample, row, beside, count, cut in facts
+    ]
+
+
+def _colours(sample: Sample) -> NDArray[np.float64] | None:
+    return colour_grid(sample.image) if isinstance(sample.image, Image.Image) else None
 
 
 def rollout_metrics(judged: Sequence[Judged], groups: Counter[str], within: Sequence[Sequence[float]] = ()) -> Metrics:
@@ -128,6 +142,23 @@ def _within(within: Sequence[Sequence[float]]) -> Metrics:
     }
 
 
+def group_diversity(judged: Sequence[Judged], group: int, per_chain: int = 1) -> Metrics:
+    """How different the plans, chains and pictures of a prompt are: the means over the groups where it is defined.
+
+    Args:
+        per_chain: samples side by side that share a chain, which counts once.
+    """
+    found = [_diversity(judged[start : start + group], per_chain) for start in range(0, len(judged), group)]
+    known = {name: [value for one in found if (value := one[name]) is not None] for name in found[0]}
+    return {f"diversity/{name.replace(' ', '_')}": statistics.fmean(values) for name, values in known.items() if values}
+
+
+def _diversity(samples: Sequence[Judged], per_chain: int) -> dict[str, float | None]:
+    colours = [sample.colours for sample in samples if sample.colours is not None]
+    pictures = mean_pairwise_distance(np.stack(colours)) if colours else None
+    return {**chain_diversity([sample.chain for sample in samples[::per_chain]]), "picture colours": pictures}
+
+
 def _saturation(totals: Sequence[Outcome | None]) -> Metrics:
     """Of every factor with a map the share of samples that its low and its high end cut off or just reach.
 
@@ -143,10 +174,16 @@ def _saturation(totals: Sequence[Outcome | None]) -> Metrics:
     return metrics
 
 
-def group_counts(advantages: Advantages) -> Counter[str]:
-    """Groups that were learned from, and those dropped by reason."""
-    learned = int(advantages.learned_PG.any(dim=1).sum())
-    return Counter(learned=learned, too_few=advantages.too_few, too_even=advantages.too_even)
+def group_counts(credit: Credit) -> Counter[str]:
+    """Groups that were learned from, and those dropped by reason; also those of a chain's pictures, where they are."""
+    text, image = credit.text, credit.image
+    counts = Counter(learned=int(credit.taught.sum()), too_few=text.too_few, too_even=text.too_even)
+    if credit.per_chain is not None:
+        learned = image.learned_PG.view(-1, credit.per_chain).any(dim=1)
+        counts.update(
+            pictures_learned=int(learned.sum()), pictures_too_few=image.too_few, pictures_too_even=image.too_even
+        )
+    return counts
 
 
 def _factor(name: str, outcomes: Sequence[Outcome]) -> Metrics:
@@ -175,13 +212,16 @@ def _plans(chains: Sequence[str]) -> Metrics:
     return counts | ({"plan/area": statistics.fmean(areas)} if areas else {})
 
 
-def speed_metrics(judged: Sequence[Judged], rollout: Rollout, clock: Clock) -> Metrics:
+def speed_metrics(judged: Sequence[Judged], rollout: Rollout, clock: Clock, per_chain: int = 1) -> Metrics:
     """Where the seconds and the memory of a step went, and what was made in a second: samples, and tokens.
 
     Tokens of chains and pictures, over the whole step and over the seconds in which they were sampled.
+
+    Args:
+        per_chain: pictures of a chain, whose tokens count once.
     """
     seconds = clock.seconds
-    tokens = sum(sample.tokens for sample in judged) + len(judged) * rollout.actions.image_BT.shape[1]
+    tokens = sum(sample.tokens for sample in judged[::per_chain]) + len(judged) * rollout.actions.image_BT.shape[1]
     whole = sum(seconds.values())
     made = {"speed/samples": len(judged) / whole, "speed/tokens": tokens / whole}
     if sampling := seconds["chain"] + seconds["image"]:
@@ -201,7 +241,8 @@ def forget_after(folder: Path, done: int) -> None:
             if len(kept) < len(rows):
                 write_atomically(path, "".join(f"{dump(row)}\n" for row in kept))
     for run in (folder / "evaluations").glob("step-*"):
-        if int(run.name.removeprefix("step-")) > done:
+        step, _, share = run.name.removeprefix("step-").partition(".")
+        if share or int(step) > done:
             shutil.rmtree(run)
 
 

@@ -1,6 +1,6 @@
 """Rewards during training: judges that cannot be reached are waited for, a judge that is being broken is seen.
 
-Servers may read the chains while the pictures are generated. Judges in this process on the policy's GPU may wait in
+Servers may judge while the policy still samples. Judges in this process on the policy's GPU may wait in
 main memory while the policy samples and learns: so the GPU holds the policy and, one after the other, the sampler's
 KV cache, the judges, and the update's activations.
 """
@@ -19,7 +19,7 @@ import torch
 from gotr1_eval.core.errors import RunError, UsageError, one_line
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.protocols import HoldsVlm, Judge, Served
+from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE, HoldsVlm, Judge, Served
 from gotr1_eval.core.types import Prompt, Sample
 from rewards.reward_set import RewardSet
 
@@ -66,38 +66,68 @@ def _failed(row: Row) -> bool:
 
 
 class EarlyJudges:
-    """The judges of a reward set that read the chain alone and ask a server, asked while pictures are generated.
+    """The judges of a reward set that ask a server, asked as soon as what they read is there, while the policy samples.
 
-    Only servers: a model in this process would compete with the generator for the device, and its batches, and with
-    them its last bits, would be others.
+    Those that read the chain alone begin before its picture, the others while the next tile is sampled. Only servers: a
+    model in this process would compete with the sampler for the device, and its batches, and with them its last bits,
+    would be others.
 
     Raises:
         UsageError: the set has no such judge.
     """
 
     def __init__(self, rewards: RewardSet) -> None:
-        self._judges = {factor: judge for factor, judge in rewards.judges.items() if _reads_chains_elsewhere(judge)}
+        self._judges = {factor: judge for factor, judge in rewards.judges.items() if _asks_a_server(judge)}
         if not self._judges:
-            raise UsageError("judge_while_generating: no judge of the reward asks a server about the chain alone")
+            raise UsageError("judge_while_generating: no judge of the reward asks a server")
         self._pool = ThreadPoolExecutor(len(self._judges))
         self._begun: dict[str, list[Future[list[Outcome]]]] = {}
 
-    def begin(self, samples: Sequence[Sample]) -> None:
+    def begin_chains(self, samples: Sequence[Sample]) -> None:
         """Chains that are written, in the order of the rollout; returns at once."""
+        self._begin(samples, chains=True)
+
+    def begin_pictures(self, samples: Sequence[Sample]) -> None:
+        """Samples that are complete, in the order of the rollout; returns at once."""
+        self._begin(samples, chains=False)
+
+    def _begin(self, samples: Sequence[Sample], *, chains: bool) -> None:
         for factor, judge in self._judges.items():
-            self._begun.setdefault(factor, []).append(self._pool.submit(judge_batch, judge, samples))
+            if _reads_chains_alone(judge) == chains:
+                self._begun.setdefault(factor, []).append(self._pool.submit(judge_batch, judge, samples))
 
     def outcomes(self) -> dict[str, list[Outcome]]:
-        """Every factor that was begun, one outcome a sample, once all of them are there; then nothing is begun."""
+        """Of every factor that was begun, in the order of the rollout, once all are there; then nothing is begun."""
         begun, self._begun = self._begun, {}
         return {factor: [each for part in parts for each in part.result()] for factor, parts in begun.items()}
 
 
-def _reads_chains_elsewhere(judge: Judge) -> bool:
+def _asks_a_server(judge: Judge) -> bool:
     model: object = judge
     while not isinstance(model, Served) and isinstance(model, HoldsVlm):
         model = model.vlm  # replies kept on disk stand before the server
-    return isinstance(model, Served) and judge.looks_at in {"prose", "plan"}
+    return isinstance(model, Served)
+
+
+def _reads_chains_alone(judge: Judge) -> bool:
+    return judge.looks_at in READS_CHAIN - READS_PICTURE
+
+
+def chains_judged_once(
+    rewards: RewardSet, samples: Sequence[Sample], per_chain: int, begun: Mapping[str, Sequence[Outcome]]
+) -> dict[str, list[Outcome]]:
+    """What is known before the judges are asked, one outcome a sample: a chain that samples share is judged once.
+
+    Args:
+        per_chain: samples side by side that share a chain.
+        begun: outcomes that are there already; of judges that read the chain alone one a chain.
+    """
+    known = {factor: [*outcomes] for factor, outcomes in begun.items()}
+    for factor, judge in rewards.judges.items() if per_chain > 1 else ():
+        if _reads_chains_alone(judge):
+            of_chains = known.get(factor) or judge_batch(judge, samples[::per_chain])
+            known[factor] = [outcome for outcome in of_chains for _ in range(per_chain)]
+    return known
 
 
 def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.identifiers import sample_seed
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import Generated
 from gotr1_eval.core.types import Prompt, Sample
-from gotr1_eval.models.local_model import in_batches
+from gotr1_eval.models.local_model import in_batches, in_rows
 from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages
 from training.policies import Actions, Policy
 
@@ -33,11 +33,13 @@ class Rollout:
         samples: prompt, chain and picture, as the judges take them.
         actions: the same as ids, on the model's device.
         truncated: of each sample, whether its chain hit the cap.
+        tokens: of each sample, those of its chain that were sampled; where samples share a chain, in each of them.
     """
 
     samples: list[Sample]
     actions: Actions
     truncated: list[bool]
+    tokens: list[int]
 
 
 @torch.no_grad()
@@ -48,50 +50,87 @@ def generate(
     *,
     chain_cap: int,
     tile: int,
+    per_chain: int = 1,
     first: int = 0,
     written: Callable[[list[Sample]], None] = lambda samples: None,
+    made: Callable[[list[Sample]], None] = lambda samples: None,
     clock: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext(),
 ) -> Rollout:
-    """One sample for each prompt and seed, `tile` of them at a time; fewer from where memory does not suffice.
+    """One sample for each prompt and seed: all chains, then the pictures, `tile` of them at a time.
+
+    Fewer at a time from where memory does not suffice.
 
     Args:
+        tile: at least `per_chain`; only whole chains are taken.
+        per_chain: samples side by side that share a chain, whose prompts are equal. Its seed is the first one's, and in
+            the first one its tokens are actions: so they count once.
         first: number of the first sample, which names it.
-        written: is handed the samples of a tile as soon as their chains are there, before the pictures.
+        written: is handed the first sample of every chain as soon as all are there, before the pictures.
+        made: is handed the samples of a tile as soon as their pictures are there, before the next tile.
         clock: around the parts of the work, which it is told the names of: chain, image, decode.
     """
-    rows = policy.encode([prompt.text for prompt in prompts])
-    chains: list[SampledChain] = []
-    samples: list[Sample] = []
-    ids, log_probs, pictures = [], [], []
-    for start in range(0, len(rows), tile):
-        part, part_seeds = rows[start : start + tile], seeds[start : start + tile]
-        pairs = list(zip(part, part_seeds, strict=True))
+    rows, tile = policy.encode([prompt.text for prompt in prompts]), tile - tile % per_chain
+    with policy.same_weights():
         with clock("chain"):
-            written_parts = in_batches(pairs, len(pairs), partial(_chains, policy, chain_cap), "the policy's chains")
-        chains_of_tile = [chain for each in written_parts for chain in each]
-        begun = slice(start, start + tile)
-        samples += _samples(policy, prompts[begun], chains_of_tile, part_seeds, first + start)
-        written(samples[begun])
-        texts = [[*row, *chain.ids] for row, chain in zip(part, chains_of_tile, strict=True)]
-        pairs = list(zip(texts, part_seeds, strict=True))
-        with clock("image"):
-            generated = in_batches(pairs, len(pairs), partial(_images, policy), "the policy's pictures")
-        chains += chains_of_tile
-        ids += [each.ids_BT for each in generated]
-        log_probs += [each.log_probs_BT for each in generated]
-        with clock("decode"):
-            decoded = policy.decode(torch.cat([each.ids_BT for each in generated])).numpy()
-        pictures += [Image.fromarray(picture) for picture in decoded]
-    actions = Actions.of(rows, chains, torch.cat(ids), torch.cat(log_probs), policy.pad)
-    samples = [replace(sample, image=picture) for sample, picture in zip(samples, pictures, strict=True)]
-    return Rollout(samples, actions, [chain.truncated for chain in chains])
+            chains = _chains(policy, rows[::per_chain], seeds[::per_chain], chain_cap, tile)
+        chains = [chain for chain in chains for _ in range(per_chain)]
+        begun = _samples(policy, prompts, chains, seeds, first)
+        written(begun[::per_chain])
+        texts = [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)]
+        images = _Pictures(policy, clock)
+        for start in range(0, len(rows), tile):
+            part = slice(start, start + tile)
+            made(images.add(begun[part], texts[part]))
+    once = [replace(chain, log_probs=()) if at % per_chain else chain for at, chain in enumerate(chains)]
+    actions = Actions.of(rows, once, torch.cat(images.ids), torch.cat(images.log_probs), policy.pad)
+    return Rollout(
+        images.samples,
+        actions,
+        [chain.truncated for chain in chains],
+        [len(chain.log_probs) for chain in chains],
+    )
 
 
-def _chains(policy: Policy, cap: int, pairs: Sequence[tuple[list[int], int]]) -> list[SampledChain]:
-    return policy.sample_chains([row for row, _ in pairs], [seed for _, seed in pairs], cap)
+def _chains(
+    policy: Policy, prompts: Sequence[Sequence[int]], seeds: Sequence[int], cap: int, rows: int
+) -> list[SampledChain]:
+    """A chain a prompt; a row whose chain has ended begins the next one."""
+    return in_rows(
+        min(rows, len(prompts)), lambda size: policy.sample_chains(prompts, seeds, cap, size), "the policy's chains"
+    )
 
 
-def _images(policy: Policy, pairs: Sequence[tuple[list[int], int]]) -> SampledImages:
+class _Pictures:
+    """The pictures of a rollout, tile after tile.
+
+    Attributes:
+        samples: those that are complete.
+        ids, log_probs: of their image tokens, [B, T] each.
+    """
+
+    def __init__(self, policy: Policy, clock: Callable[[str], AbstractContextManager[None]]) -> None:
+        self._policy, self._clock = policy, clock
+        self.samples: list[Sample] = []
+        self.ids: list[Tensor] = []
+        self.log_probs: list[Tensor] = []
+
+    def add(self, samples: Sequence[Sample], texts: Sequence[Sequence[int]]) -> list[Sample]:
+        """A tile's samples with their pictures, which come after prompt and chain."""
+        pairs = [(text, sample.seed) for text, sample in zip(texts, samples, strict=True)]
+        with self._clock("image"):
+            generated = in_batches(pairs, len(pairs), partial(_images, self._policy), "the policy's pictures")
+        self.ids += [each.ids_BT for each in generated]
+        self.log_probs += [each.log_probs_BT for each in generated]
+        with self._clock("decode"):
+            decoded = self._policy.decode(torch.cat([each.ids_BT for each in generated])).numpy()
+        complete = [
+            replace(sample, image=Image.fromarray(picture)) for sample, picture in zip(samples, decoded, strict=True)
+        ]
+        self.samples += complete
+        return complete
+
+
+def _images(policy: Policy, pairs: Sequence[tuple[Sequence[int], int]]) -> SampledImages:
     return policy.sample_images([text for text, _ in pairs], [seed for _, seed in pairs])
 
 
@@ -142,7 +181,23 @@ class PolicyGenerator:
         asked = [Prompt(prompt) for prompt in prompts]
         generated = generate(self._policy, asked, seeds, chain_cap=self._cap, tile=len(prompts))
         return [
-            Generated(image=sample.image, chain=sample.chain, truncated=not sample.chain.endswith(BEGIN_OF_IMAGE))
-            for sample in generated.samples
+            Generated(image=sample.image, chain=sample.chain, truncated=truncated)
+            for sample, truncated in zip(generated.samples, generated.truncated, strict=True)
             if isinstance(sample.image, Image.Image) and sample.chain is not None
         ]
+
+
+class Evaluation(Protocol):
+    """Measures a policy on held-out prompts, which the processes share."""
+
+    def judge(self, policy: PolicyGenerator, step: int, tile: int, place: int, count: int) -> None:
+        """Generate and judge the share of process `place` of `count`, with the policy as it is after `step` steps.
+
+        Args:
+            tile: samples made and judged together.
+        """
+        ...
+
+    def measure(self, step: int, count: int) -> dict[str, float]:
+        """What comes of the shares of all; called on one process, once all have judged."""
+        ...

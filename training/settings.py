@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, model_vali
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
+from training.credit import CreditForm
 from training.loss import Objective
 from training.objective_settings import (
     ClipSettings,
@@ -30,6 +31,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
 Dtype = Literal["float32", "bfloat16"]
+Fitted = PositiveInt | Literal["auto"]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -137,24 +139,40 @@ class PromptSource(Settings):
 
 
 class SamplingSettings(Settings):
-    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn."""
+    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn.
+
+    Attributes:
+        tile: samples made together; `auto` takes what fits into the GPU's free memory, see `training.fitting`.
+    """
 
     guidance: NonNegative = 5.0
     text_temperature: PositiveFloat = 1.0
     image_temperature: PositiveFloat = 1.0
     chain_cap: PositiveInt = 600
-    tile: PositiveInt = 64
+    tile: Fitted = "auto"
 
 
 class EvaluationSettings(Settings):
-    """The held-out evaluation: so many val prompts of each category, one sample each, always the same seeds.
+    """The held-out evaluation: so many val prompts of each category, so many samples each, always the same seeds.
 
-    Before the first step, every `every` steps, and after the last.
+    Before the first step, every `every` steps, and after the last. How different the samples of a prompt are needs two.
     """
 
     every: PositiveInt = 25
     suite: Component = Field(default_factory=lambda: {"use": "shapes"})
     prompts_per_category: PositiveInt = 20
+    samples_per_prompt: PositiveInt = 1
+
+
+class SampleTableSettings(Settings):
+    """A table of a step's samples in the trackers, every so many steps; see `training.sample_table`.
+
+    Attributes:
+        rows: of the first process's samples, so many at most.
+    """
+
+    every: PositiveInt = 25
+    rows: PositiveInt = 8
 
 
 class ColumnSettings(Settings):
@@ -207,14 +225,17 @@ class GrpoSettings(TrainSettings):
         ckpt: where the policy starts.
         rewards: a reward set, or one judge; its headline is what is maximised.
         judge_model: of judges that ask one; as `--judge-model`.
-        judge_while_generating: judges that read the chain alone and ask a server begin before the pictures are there;
-            the rewards are the same.
+        judge_while_generating: judges that ask a server begin as soon as what they read is there: those of the chain
+            before its picture, the others while the next tile is sampled. The rewards are the same. Also as `overlap`.
         offload_judges: the judges' models in this process leave the policy's GPU while it samples and learns.
         watch: judges that are scored but never trained on: by name as in a reward set,
             ``watch = { layout = "geometric" }``, or a reward set, ``watch = "panel"``, without the members that the
             reward is made of; ``judge_model`` is theirs, too.
+        samples_per_prompt, pictures_per_chain: a prompt's group has so many pictures; each has a chain of its own, or
+            so many share one.
+        credit: what chain and picture learn from, the `total` or each `segment` its own; see `training.credit`.
         updates: passes over a rollout.
-        micro_batch: sequences of one forward pass of the update.
+        micro_batch: sequences of one forward pass of the update; `auto` as of `SamplingSettings.tile`.
         objective: `ppo`, `gspo` or `cispo`; see `training.loss`.
         loss: what is averaged: `tokens` of the step (DAPO's, arXiv 2503.14476, section 3.3), `sequences`, each the mean
             of its tokens (GRPO's, arXiv 2402.03300, section 4.1), or `constant`: a sum over a constant, the most tokens
@@ -235,6 +256,7 @@ class GrpoSettings(TrainSettings):
             (dynamic sampling of DAPO, arXiv 2503.14476, section 3.2, with a bound).
         truncated: see `TruncationSettings`.
         trackers: besides metrics.jsonl; they need the extra `trackers`, or their own packages.
+        sample_table: chains and pictures in the trackers; see `SampleTableSettings`.
         judge_patience: seconds that an unreachable judge is waited for and asked again, within one step.
         max_unscored: the run stops when a larger share of the last `window` steps' samples is unscored.
     """
@@ -244,7 +266,7 @@ class GrpoSettings(TrainSettings):
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
     judge_while_generating: bool = Field(
-        False, validation_alias=AliasChoices("judge_while_generating", "judge_while_painting")
+        False, validation_alias=AliasChoices("judge_while_generating", "overlap", "judge_while_painting")
     )
     offload_judges: bool = False
     watch: str | dict[str, Component] = Field(default_factory=dict)
@@ -252,8 +274,10 @@ class GrpoSettings(TrainSettings):
     steps: PositiveInt = 1000
     prompts_per_step: PositiveInt = 8
     samples_per_prompt: Annotated[int, Field(ge=2)] = 16
+    pictures_per_chain: PositiveInt = 1
+    credit: CreditForm = "total"
     updates: PositiveInt = 1
-    micro_batch: PositiveInt = 8
+    micro_batch: Fitted = "auto"
     learning_rate: PositiveFloat = 1e-5
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: NonNegative = 0.0
@@ -282,6 +306,7 @@ class GrpoSettings(TrainSettings):
     save_every: PositiveInt = 50
     keep: PositiveInt = 2
     trackers: tuple[Tracker, ...] = ()
+    sample_table: Annotated[SampleTableSettings | None, NoneWord] = SampleTableSettings()
     judge_patience: NonNegative = 600.0
     max_unscored: Share = 0.5
     window: PositiveInt = 10
@@ -304,6 +329,34 @@ class GrpoSettings(TrainSettings):
         if self.truncated.soft > self.sampling.chain_cap:
             raise ValueError(f"truncated.soft = {self.truncated.soft} is more than sampling.chain_cap")
         return self
+
+    @model_validator(mode="after")
+    def _trees(self) -> GrpoSettings:
+        pictures, samples = self.pictures_per_chain, self.samples_per_prompt
+        if self.credit == "segment" and pictures < 2:
+            raise ValueError("credit = 'segment' compares the pictures of a chain: set pictures_per_chain to 2 or more")
+        if self.credit == "segment" and self.gdpo is not None:
+            raise ValueError(
+                "credit = 'segment' makes one reward a segment, and gdpo keeps the judges apart: choose one"
+            )
+        if pictures == 1:
+            return self
+        if samples % pictures or samples == pictures:
+            raise ValueError(f"samples_per_prompt = {samples}: expected 2 or more chains of {pictures} pictures each")
+        if self.sampling.tile != "auto" and self.sampling.tile < pictures:
+            raise ValueError(f"sampling.tile = {self.sampling.tile}: expected a chain's {pictures} pictures at least")
+        if self.loss != "tokens":
+            raise ValueError(
+                f"loss = {self.loss!r} counts sequences, and with pictures_per_chain several share a chain"
+            )
+        if self.importance.form == "sequence":
+            raise ValueError("importance.form = 'sequence' with pictures_per_chain: several sequences share a chain")
+        return self
+
+    def with_fitted(self, tile: int, micro_batch: int) -> GrpoSettings:
+        """The same with these numbers."""
+        sampling = self.sampling.model_copy(update={"tile": tile})
+        return self.model_copy(update={"micro_batch": micro_batch, "sampling": sampling})
 
     @property
     def importance_form(self) -> Literal["token", "sequence", "none"]:

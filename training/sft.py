@@ -17,14 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, unconditional
 from training.policies import Policy
+from training.prefetch import one_ahead
 from training.sft_examples import ExampleShards, SftExample
+from training.sharding import norm_value
 from training.update import cosine_factor
 
 
@@ -69,13 +72,35 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Mean cross-entropies in nats a token: over the chain's tokens, and over the image's."""
+    """Mean cross-entropies in nats a token: over the chain's tokens, and over the image's.
+
+    Attributes:
+        grad_norm: of a step's gradient, before it was clipped; 0 of a batch that nothing was learned from yet.
+    """
 
     text: Tensor
     image: Tensor
+    grad_norm: float = 0.0
 
 
 AfterStep = Callable[[int, Losses], bool]
+
+
+class SftModel(nn.Module):
+    """A policy whose forward pass ends in the losses of a batch: one module, which may be sharded as a whole.
+
+    Args:
+        policy: on its device, with gradients where it is to learn.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, batch: Batch, text_tokens: int, image_tokens: int) -> tuple[Tensor, Tensor]:
+        """Both losses; see `batch_losses`."""
+        losses = batch_losses(self.policy, batch, text_tokens, image_tokens)
+        return losses.text, losses.image
 
 
 def collate(examples: Sequence[SftExample], dropped_B: Tensor, pad: int) -> Batch:
@@ -156,7 +181,7 @@ def steps_from(start: int, examples: Sequence[SftExample], pad: int, options: Sf
 
 
 def learn(
-    policy: Policy,
+    model: SftModel,
     parts: Sequence[Batch],
     optimizer: torch.optim.Optimizer,
     options: SftOptions,
@@ -165,6 +190,7 @@ def learn(
     """One step of the optimizer from the micro-batches of a step; returns its losses.
 
     Args:
+        model: whole, or with a shard of its weights on each process.
         parts: of the whole step, whoever learns from them: the losses are divided by its tokens.
         share: those that are this process's; the gradients of all processes are added.
 
@@ -173,44 +199,60 @@ def learn(
     """
     text_tokens = sum(int(part.chain_BL.sum()) for part in parts)
     image_tokens = sum(part.image_BT.numel() for part in parts)
-    device = policy.model.device
+    device = model.policy.model.device
     optimizer.zero_grad()
-    text = image = torch.zeros(())
-    for part in parts[share]:
+    sharded, summed_2 = isinstance(model, FSDPModule), torch.zeros(2)
+    for part, weight in _passes(parts, share, sharded=sharded):
         batch = Batch(part.text.to(device), part.chain_BL.to(device), part.image_BT.to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.bfloat16):
-            losses = batch_losses(policy, batch, text_tokens, image_tokens)
-        torch.autograd.backward(options.text_weight * losses.text + options.image_weight * losses.image)
-        text, image = text + losses.text.detach().cpu(), image + losses.image.detach().cpu()
+            text, image = model(batch, text_tokens, image_tokens)
+        torch.autograd.backward(weight * (options.text_weight * text + options.image_weight * image))
+        if weight:
+            summed_2 += torch.stack([text, image]).detach().cpu()
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
-        text, image = add_over_processes(trained, torch.stack([text, image])).unbind()
-    norm = float(torch.nn.utils.clip_grad_norm_(trained, 1.0))
+        summed_2 = add_over_processes([] if sharded else trained, summed_2.to(device))
+    text, image = summed_2.unbind()
+    norm = norm_value(torch.nn.utils.clip_grad_norm_(trained, 1.0))
     if not math.isfinite(norm):
         raise RunError(
             f"the gradient is {norm} (losses {text.item():.4g} of the chains, {image.item():.4g} of the pictures), and "
             "was not followed: go on from the last checkpoint with a lower learning_rate"
         )
     optimizer.step()
-    return Losses(text, image)
+    return Losses(text, image, norm)
+
+
+def _passes(parts: Sequence[Batch], share: slice, *, sharded: bool) -> list[tuple[Batch, float]]:
+    """This process's micro-batches, and what their losses are multiplied by.
+
+    With shards every process makes as many passes as the others, the last one perhaps for nothing, and gradients are
+    averaged over the processes, where their sum is meant.
+    """
+    mine = list(parts[share])
+    if not sharded:
+        return [(part, 1.0) for part in mine]
+    processes = share.step or 1
+    idle = -(-len(parts) // processes) - len(mine)
+    return [(part, float(processes)) for part in mine] + [(parts[0], 0.0)] * idle
 
 
 def add_over_processes(trained: Sequence[torch.nn.Parameter], losses_2: Tensor) -> Tensor:
     """Sum the gradients of all processes into every one, those of a process that had nothing to learn as zeros.
 
     Args:
-        losses_2: this process's share of both losses; their sums come back.
+        trained: whole on each process; none where they are sharded, whose gradients have been added already.
+        losses_2: this process's share of both losses, on its device; their sums come back.
     """
     waiting = []
     for parameter in trained:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         waiting.append(torch.distributed.all_reduce(parameter.grad, async_op=True))
-    summed_2 = losses_2.to(trained[0].device)
-    waiting.append(torch.distributed.all_reduce(summed_2, async_op=True))
+    waiting.append(torch.distributed.all_reduce(losses_2, async_op=True))
     for handle in waiting:
         handle.wait()
-    return summed_2.cpu()
+    return losses_2.cpu()
 
 
 def adamw(parameters: Iterable[torch.nn.Parameter], options: SftOptions) -> torch.optim.AdamW:
@@ -227,6 +269,7 @@ def train_sft(
     start: int = 0,
     share: slice = slice(None),
     optimizer: torch.optim.Optimizer | None = None,
+    model: SftModel | None = None,
     after_step: AfterStep = lambda step, losses: True,
 ) -> list[tuple[float, float]]:
     """Train whatever parameters require gradients, in place; returns (text, image) loss of every step.
@@ -236,16 +279,17 @@ def train_sft(
     Args:
         start: steps that are done already, with `optimizer` as they left it.
         share: of a step's micro-batches that are this process's.
+        model: of the policy, where it is sharded.
         after_step: told the number of steps done and the losses; answers whether to go on.
     """
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimizer = optimizer or adamw(trained, options)
+    optimizer, model = optimizer or adamw(trained, options), model or SftModel(policy)
     history = []
-    for step, parts in enumerate(steps_from(start, examples, policy.pad, options), start=start):
+    for step, parts in enumerate(one_ahead(steps_from(start, examples, policy.pad, options)), start=start):
         rate = options.learning_rate * cosine_factor(step, options.steps, options.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses = learn(policy, parts, optimizer, options, share)
+        losses = learn(model, parts, optimizer, options, share)
         history.append((losses.text.item(), losses.image.item()))
         if not after_step(step + 1, losses):
             break

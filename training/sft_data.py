@@ -9,7 +9,6 @@ text-to-image sets are not described by any source that this project could cite.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -22,17 +21,17 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
-from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.files.jsonl import dump
 from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.tables import read_table
 from gotr1_eval.files.writing import write_atomically
 from training.policies import Policy
+from training.prefetch import one_ahead
 from training.settings import ColumnSettings
 from training.sft_examples import COMPLETE, ExampleShards, SftExample, rows_written, write_examples
-from training.vq import encode_pictures
 
 Row = Mapping[str, Any]
 _ENDS = 2**20
@@ -53,7 +52,7 @@ def read_examples(
         DataError: a file or row that cannot be read; names file and line.
     """
     columns = columns or ColumnSettings()
-    maker = {"tokenizer": _tokenizer_digest(policy), "pictures": _picture_digest(policy)}
+    maker = {"tokenizer": _tokenizer_digest(policy), "pictures": policy.picture_digest()}
     if len(files) == 1 and (files[0] / COMPLETE).is_file():
         shards = ExampleShards(files[0])
         if {name: shards.made_of[name] for name in maker} != maker:
@@ -87,16 +86,28 @@ def _examples(
     rows: Iterator[tuple[Path, int, Row]], policy: Policy, columns: ColumnSettings, batch_size: int
 ) -> Iterator[SftExample]:
     encoder = None
-    while part := list(islice(rows, batch_size)):
-        pictures = [each for each in part if each[2].get(columns.image_tokens) is None]
-        if pictures and encoder is None:
-            # In float32 whatever the training runs in: a code is the nearest of thousands, half precision takes others.
-            encoder = copy.deepcopy(policy.model.model.vqmodel).float()
-        codes = iter(_encoded(pictures, encoder, policy, columns))
+    size = policy.grid.width, policy.grid.height
+    for part, pixels in one_ahead(_batches(rows, columns, batch_size, size)):
+        if pixels is not None and encoder is None:
+            encoder = policy.picture_encoder()
+        codes = iter(() if pixels is None or encoder is None else map(tuple, encoder(pixels).tolist()))
         for path, line, row in part:
             given = row.get(columns.image_tokens)
             image = next(codes) if given is None else _codes(given, columns.image_tokens, path, line)
             yield _example(path, line, row, policy, columns, image)
+
+
+def _batches(
+    rows: Iterator[tuple[Path, int, Row]], columns: ColumnSettings, batch_size: int, size: tuple[int, int]
+) -> Iterator[tuple[list[tuple[Path, int, Row]], Tensor | None]]:
+    """Rows side by side, and the pictures of those that have no tokens: uint8 [B, H, W, 3], None without any."""
+    while part := list(islice(rows, batch_size)):
+        pixels = [
+            _pixels(path.parent / str(row.get(columns.image)), path, line, size)
+            for path, line, row in part
+            if row.get(columns.image_tokens) is None
+        ]
+        yield part, torch.stack(pixels) if pixels else None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -112,13 +123,6 @@ def _tokenizer_digest(policy: Policy) -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
-def _picture_digest(policy: Policy) -> list[float]:
-    """Side length, and sums over weights, of what makes a picture's tokens."""
-    model = policy.model.model.vqmodel
-    sums = [part.float().sum().item() for part in (model.quantize.embedding.weight, model.quant_conv.weight)]
-    return [_side(policy), *sums]
-
-
 def _file_digest(path: Path) -> list[str | int]:
     """Name, size, and a hash of beginning and end: a table of many GB is not read to see that it is the same."""
     digest, size = hashlib.sha256(), path.stat().st_size if path.is_file() else 0
@@ -130,28 +134,10 @@ def _file_digest(path: Path) -> list[str | int]:
     return [path.name, size, digest.hexdigest()[:16]]
 
 
-def _side(policy: Policy) -> int:
-    return int(policy.model.config.vision_config.image_size)
-
-
-def _encoded(
-    rows: Sequence[tuple[Path, int, Row]],
-    encoder: Any,  # noqa: ANN401 - transformers is untyped
-    policy: Policy,
-    columns: ColumnSettings,
-) -> list[tuple[int, ...]]:
-    if not rows:
-        return []
-    side = _side(policy)
-    pixels = [_pixels(path.parent / str(row.get(columns.image)), path, line, side) for path, line, row in rows]
-    found: list[list[int]] = encode_pictures(encoder, torch.stack(pixels).to(policy.model.device)).tolist()
-    return [tuple(row) for row in found]
-
-
-def _pixels(picture: Path, path: Path, line: int, side: int) -> torch.Tensor:
-    """The picture squashed to the model's square, uint8 [H, W, 3]."""
+def _pixels(picture: Path, path: Path, line: int, size: tuple[int, int]) -> Tensor:
+    """The picture squashed to the model's width and height, uint8 [H, W, 3]."""
     try:
-        image = open_picture(picture).resize((side, side), Image.Resampling.BICUBIC)
+        image = open_picture(picture).resize(size, Image.Resampling.BICUBIC)
     except PictureError as error:
         raise DataError(f"the picture cannot be read: {error}", path=path, line=line) from None
     return torch.from_numpy(np.array(image))
@@ -163,8 +149,7 @@ def _example(
     prompt, chain = (_text(row, name, path, line) for name in (columns.prompt, columns.chain))
     if columns.coord is not None and row.get(columns.coord) is not None:
         chain = _filled_in(chain, row[columns.coord], columns.coord, path, line)
-    expected = policy.model.config.vision_config.num_image_tokens
-    highest = policy.model.config.vq_config.num_embeddings - 1
+    expected, highest = policy.grid.tokens, policy.grid.codes - 1
     if len(image) != expected or not all(0 <= code <= highest for code in image):
         raise DataError(
             f"expected {expected} image tokens in 0..{highest}, got {len(image)} in {min(image)}..{max(image)}"
@@ -173,13 +158,7 @@ def _example(
             path=path,
             line=line,
         )
-    # The answer goes on after "Assistant:", so its first word carries a space.
-    written = f" {chain.strip().removesuffix(BEGIN_OF_IMAGE)}{BEGIN_OF_IMAGE}"
-    return SftExample(
-        tuple(policy.encode([prompt])[0]),
-        tuple(policy.tokenizer.encode(written, add_special_tokens=False)),
-        image,
-    )
+    return SftExample(tuple(policy.encode([prompt])[0]), tuple(policy.encode_chain(chain)), image)
 
 
 def _filled_in(chain: str, coord: Any, column: str, path: Path, line: int) -> str:  # noqa: ANN401 - a cell

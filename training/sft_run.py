@@ -6,7 +6,7 @@ from pathlib import Path
 
 from accelerate.utils import gather_object
 
-from gotr1_eval.core.errors import GotR1Error, UsageError
+from gotr1_eval.core.errors import GotR1Error
 from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.models.local_model import ieee_float32
 from training import run_checkpoints as checkpoints
@@ -14,9 +14,9 @@ from training.accelerating import fail_together, start_accelerator
 from training.metrics import Report
 from training.policies import Policy
 from training.settings import SftSettings
-from training.sft import Losses, SftOptions, adamw, train_sft
+from training.sft import Losses, SftModel, SftOptions, adamw, train_sft
 from training.sft_data import read_examples
-from training.sharding import sharding_asked
+from training.sharding import shard_layers, sharding_asked
 from training.trained_parts import make_learner
 
 
@@ -32,15 +32,11 @@ class SftTrainer:
     ) -> None:
         """Reads the data, on the first process while others wait; see `training.sft_data` for its errors.
 
-        Raises:
-            UsageError: accelerate is configured for something else than copies of the model.
+        Of several processes each has a copy of the model, or a shard where accelerate is configured for FSDP2.
         """
         self.settings, self.folder, self.report = settings, folder, report
         self.accelerator = start_accelerator(settings.device, settings.trackers, folder)
-        if self.accelerator.num_processes > 1 and sharding_asked():
-            raise UsageError(
-                "train sft keeps a whole model on each process: start it with configs/accelerate_ddp.yaml, not FSDP"
-            )
+        sharded = self.accelerator.num_processes > 1 and sharding_asked()
         kept = folder / "examples"
         with fail_together():
             if self.accelerator.is_main_process:
@@ -66,6 +62,9 @@ class SftTrainer:
             bfloat16=settings.autocast,
             seed=settings.seed,
         )
+        self.model = SftModel(policy)
+        if sharded:
+            shard_layers(self.model, policy, self.accelerator, bfloat16=settings.autocast)
         self.optimizer = adamw([each for each in policy.parameters() if each.requires_grad], self.options)
         self.stopping = False
         self.done = self.saved = 0
@@ -81,7 +80,7 @@ class SftTrainer:
         try:
             train_sft(
                 self.learner.policy, self.examples, self.options,
-                start=self.done, optimizer=self.optimizer, after_step=self._after_step,
+                start=self.done, optimizer=self.optimizer, model=self.model, after_step=self._after_step,
                 share=slice(self.accelerator.process_index, None, self.accelerator.num_processes),
             )  # fmt: skip
         except GotR1Error:
@@ -97,6 +96,7 @@ class SftTrainer:
             "step": done,
             "text/loss": losses.text.item(),
             "image/loss": losses.image.item(),
+            "grad_norm": losses.grad_norm,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
         if self.accelerator.is_main_process:

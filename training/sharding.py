@@ -58,6 +58,16 @@ def shard_policy(policy: Policy, accelerator: Accelerator, *, bfloat16: bool = F
                 "(configs/accelerate_ddp.yaml, configs/accelerate_fsdp2.yaml)"
             )
         return cast(nn.Module, accelerator.prepare_model(policy))
+    shard_layers(policy, policy, accelerator, bfloat16=bfloat16)
+    return policy
+
+
+def shard_layers(whole: nn.Module, policy: Policy, accelerator: Accelerator, *, bfloat16: bool) -> None:
+    """Shard a module in place: a group a layer of the policy inside it, and one of everything else.
+
+    Args:
+        whole: the module whose forward pass a step makes.
+    """
     # The losses never write into what a module returned, which is what torch warns of at every step.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
@@ -66,8 +76,7 @@ def shard_policy(policy: Policy, accelerator: Accelerator, *, bfloat16: bool = F
     precision = mixed if bfloat16 else MixedPrecisionPolicy()
     for layer in layers:
         fully_shard(layer, mesh=mesh, mp_policy=precision)
-    fully_shard(policy, mesh=mesh, mp_policy=precision)
-    return policy
+    fully_shard(whole, mesh=mesh, mp_policy=precision)
 
 
 @contextmanager

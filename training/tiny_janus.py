@@ -15,24 +15,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 from transformers import GenerationConfig, JanusConfig, JanusForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
-from gotr1_eval.core.chain import BEGIN_OF_IMAGE, BOX_END, BOX_START, OBJ_END, OBJ_START
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.models.janus.loading import Checkpoint
-from gotr1_eval.models.janus.sequence import BOS, PAD, SpecialIds, encode_prompt, prompt_text
+from gotr1_eval.models.janus.sequence import BOS, PAD, SpecialIds, encode_prompt
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
 from training.sft import Losses, SftOptions, train_sft
 from training.sft_examples import SftExample
 from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
+from training.tiny_tokenizer import GOT, train_bpe
 from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
 
 EOS = "<｜end▁of▁sentence｜>"
-VOCABULARY = 560
-"""Bytes and merges; special tokens come on top."""
 SPECIAL = (
     BOS,
     EOS,
@@ -43,8 +41,6 @@ SPECIAL = (
     "<|User|>",
     "<|Assistant|>",
 )
-GOT = (BOX_START, BOX_END, OBJ_START, OBJ_END)
-"""GoT-R1's four tokens in the order in which its script adds them; not special, so that decoding keeps them."""
 Progress = Callable[[str], None]
 PATCH = 8
 CODES, CODE_WIDTH = 1024, 8
@@ -65,36 +61,8 @@ PREPROCESSING = {
 
 
 def train_tokenizer(corpus: Iterable[Example]) -> PreTrainedTokenizerFast:
-    """Learn the merges from prompts and chains. Digits stay single, as in Janus-Pro: boxes are spelled out."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(_texts(corpus), trainer)
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
-    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in GOT])
-    begin = tokenizer.token_to_id(BOS)
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, begin)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=BOS,
-        eos_token=EOS,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=2048,
-    )
-
-
-def _texts(corpus: Iterable[Example]) -> Iterable[str]:
-    """Prompts and chains, without the markers that become tokens of their own."""
-    for example in corpus:
-        text = f" {example.chain}"
-        for token in (*GOT, BEGIN_OF_IMAGE):
-            text = text.replace(token, "\n")
-        yield from (prompt_text(example.prompt), *text.split("\n"))
+    """The tokenizer of a tiny Janus; see `training.tiny_tokenizer`."""
+    return train_bpe(corpus, SPECIAL, GOT, bos=BOS, eos=EOS, pad=PAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

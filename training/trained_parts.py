@@ -141,8 +141,7 @@ class Learner:
             if self.adapters is not None:
                 self.adapters.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
             else:
-                self.policy.model.save_pretrained(folder, state_dict=weights)
-                self.policy.tokenizer.save_pretrained(folder)
+                self.policy.save(folder, weights)
 
 
 def make_learner(

@@ -1,4 +1,5 @@
-"""Where a run is going: the trend of its reward, judges that go the other way, sampler and trainer that drift apart.
+"""Where a run is going: the trend of its reward, judges that go the other way, samples of a prompt that become alike,
+sampler and trainer that drift apart.
 
 A reward that rises while an independent judge of the same pictures falls is being gamed (the paper saw it with HPS
 alone). Means of single steps are noisy; everything here looks at the last `SPAN` steps at most.
@@ -23,6 +24,10 @@ SPAN = 40
 STEEP = 1.5
 """Standard deviations over the span that count as rising or falling. A line has 3.5; of noise alone, over 40 steps, one
 span in 150 is as steep in a given direction."""
+
+
+COLLAPSED = 0.5
+"""Share of the diversity of a run's first steps at which the samples of a prompt are called alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,16 @@ class TrendWatch:
     def __init__(self, headline: str, rows: Iterable[Mapping[str, float]] = ()) -> None:
         self._headline = headline
         steps = {row["step"]: row for row in rows}
-        self._rows: deque[Mapping[str, float]] = deque((steps[step] for step in sorted(steps)), maxlen=SPAN)
+        ordered = [steps[step] for step in sorted(steps)]
+        self._first = ordered[:WINDOW]
+        self._rows: deque[Mapping[str, float]] = deque(ordered, maxlen=SPAN)
 
     def see(self, row: Mapping[str, float]) -> dict[str, float]:
-        """What the run's last steps say, once there are enough: trend of the reward, divergence of watched judges."""
+        """What the run's last steps say, once there are enough: trend of the reward, divergence of watched judges, and
+        which share of its first steps' diversity is left."""
         self._rows.append(row)
+        if len(self._first) < WINDOW:
+            self._first.append(row)
         found: dict[str, float] = {}
         trend = change(self._series(f"reward/{self._headline}/mean"))
         if trend is not None:
@@ -97,10 +107,19 @@ class TrendWatch:
         for name in row:
             if name.startswith("watched/") and name.endswith("/mean"):
                 found |= self._divergence(name)
+            if name.startswith("diversity/"):
+                found |= self._left(name)
         return found
 
     def _series(self, name: str) -> list[float]:
         return [row[name] for row in self._rows if name in row]
+
+    def _left(self, name: str) -> dict[str, float]:
+        first = [row[name] for row in self._first if name in row]
+        last = self._series(name)[-WINDOW:]
+        if len(first) < WINDOW or len(last) < WINDOW or not any(first):
+            return {}
+        return {f"diversity_left/{name.removeprefix('diversity/')}": float(np.mean(last) / np.mean(first))}
 
     def _divergence(self, name: str) -> dict[str, float]:
         reward = f"reward/{self._headline}/mean"
@@ -126,3 +145,13 @@ def drifting(metrics: Mapping[str, float]) -> dict[str, float]:
 def alarms(metrics: Mapping[str, float]) -> list[str]:
     """The watched judges of a step's metrics that fall while the reward rises."""
     return [name.split("/")[1] for name, value in metrics.items() if name.endswith("/alarm") and value]
+
+
+def collapsed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Measure of diversity -> which share of that of the first steps is left, where that is less than `COLLAPSED`."""
+    left = {
+        name.removeprefix("diversity_left/").replace("_", " "): share
+        for name, share in metrics.items()
+        if name.startswith("diversity_left/")
+    }
+    return {name: share for name, share in left.items() if share < COLLAPSED}

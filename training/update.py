@@ -1,6 +1,6 @@
 """One update of the policy from one rollout: micro-batches in, one optimizer step out; and the learning rate of a step.
 
-Shape suffixes: B sequences, L text positions, T image tokens.
+Shape suffixes: B sequences, L text positions, T image tokens; 2 stands for (chain, picture).
 """
 
 from __future__ import annotations
@@ -44,43 +44,53 @@ class Work:
     """The sequences of one micro-batch that teach something.
 
     Attributes:
+        advantages_2B: of each one's chain and of its picture.
+        learned_2B: bool, which of the two are learned from.
         old: their scores before the first update of this rollout; None on the only update, where they are the new
             ones.
         reference: the first policy's scores, and its states for an exact KL; None without a KL term.
-        idle: there is nothing to learn; the pass is made only because other processes make one.
     """
 
     actions: Actions
-    advantages_B: Tensor
+    advantages_2B: Tensor
+    learned_2B: Tensor
     old: TokenScores | None = None
     reference: tuple[TokenScores, States | None] | None = None
-    idle: bool = False
 
     @property
     def acted(self) -> tuple[Tensor, Tensor]:
         """Bool [B, L] and [B, T]: which tokens of chain and picture are learned from."""
-        everywhere_BT = torch.ones_like(self.actions.image_BT, dtype=torch.bool)
-        return self.actions.chain_BL & (not self.idle), everywhere_BT & (not self.idle)
+        text_B1, image_B1 = self.learned_2B[:, :, None]
+        return self.actions.chain_BL & text_B1, image_B1.expand_as(self.actions.image_BT)
 
 
-def micro_batches(actions: Actions, advantages_B: Tensor, learned_B: Tensor, size: int) -> list[Work]:
+def micro_batches(actions: Actions, advantages_2B: Tensor, learned_2B: Tensor, size: int) -> list[Work]:
     """Micro-batches of the sequences that teach something, shortest first: like lengths side by side pad little."""
     lengths_B = actions.text.mask_BL.sum(dim=1)
-    rows = learned_B.nonzero()[:, 0]
+    rows = learned_2B.any(dim=0).nonzero()[:, 0]
     rows = rows[lengths_B[rows].argsort(stable=True)]
-    return [Work(actions.select(part), advantages_B[part]) for part in torch.split(rows, size) if len(part)]
+    return [
+        Work(actions.select(part), advantages_2B[:, part], learned_2B[:, part])
+        for part in torch.split(rows, size)
+        if len(part)
+    ]
 
 
-def denominator(sequences: Sequence[Actions], settings: GrpoSettings) -> float:
+def everything_sampled(actions: Actions) -> Work:
+    """All sequences, as if each taught something; for counting."""
+    nothing_2B = torch.zeros(2, len(actions), device=actions.image_BT.device)
+    return Work(actions, nothing_2B, nothing_2B == 0)
+
+
+def denominator(work: Sequence[Work], settings: GrpoSettings) -> float:
     """This process's share of D, what the sum of a step's losses is divided by; see `GrpoSettings.loss`."""
-    rows = sum(len(each) for each in sequences)
+    rows = sum(len(part.actions) for part in work)
     if settings.loss == "sequences":
         return rows
     if settings.loss == "constant":
-        codes = max((each.image_BT.shape[1] for each in sequences), default=0)
+        codes = max((part.actions.image_BT.shape[1] for part in work), default=0)
         return rows * (settings.text_weight * settings.sampling.chain_cap + settings.image_weight * codes)
-    text = sum(int(each.chain_BL.sum()) for each in sequences)
-    image = sum(each.image_BT.numel() for each in sequences)
+    text, image = (sum(int(part.acted[segment].sum()) for part in work) for segment in (0, 1))
     return settings.text_weight * text + settings.image_weight * image
 
 
@@ -111,6 +121,7 @@ class Segment:
     """A chain's or a picture's share of a micro-batch.
 
     Attributes:
+        advantages_B: of the segment.
         before_BS: the trainer's log-probabilities before the first update of this rollout.
         sampled_BS: the sampler's; None where they differ by intent.
         weight: of a token.
@@ -118,6 +129,7 @@ class Segment:
     """
 
     name: str
+    advantages_B: Tensor
     new: SegmentScores
     before_BS: Tensor
     sampled_BS: Tensor | None
@@ -133,9 +145,9 @@ def losses(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[Ten
     segments = _segments(scores, part, settings)
     importance = _importance(segments, settings)
     rows_B1 = _row_weights(segments)[:, None] if settings.loss == "sequences" else None
-    total, named = torch.zeros((), device=part.advantages_B.device), Counter[str]()
+    total, named = torch.zeros((), device=part.advantages_2B.device), Counter[str]()
     for segment in segments:
-        loss_BS, sums = _token_losses(segment, part.advantages_B, settings)
+        loss_BS, sums = _token_losses(segment, settings)
         weights = importance.get(segment.name)
         if weights is not None:
             loss_BS = loss_BS * weights
@@ -153,14 +165,16 @@ def _segments(scores: TokenScores, part: Work, settings: GrpoSettings) -> tuple[
     # Guided pictures scored without guidance differ from what was sampled by intent, not by drift.
     apart = settings.image_logprob == "conditional" and settings.sampling.guidance > 1
     chain_BL, image_BT = part.acted
+    text_B, image_B = part.advantages_2B
     return (
         Segment(
-            "text", scores.text, old.text.log_probs_BS.detach(), part.actions.sampled_text_BL, first_text,
+            "text", text_B, scores.text, old.text.log_probs_BS.detach(), part.actions.sampled_text_BL, first_text,
             chain_BL, _clip(settings.text_clip), settings.text_weight, settings.text_entropy,
         ),
         Segment(
-            "image", scores.image, old.image.log_probs_BS.detach(), None if apart else part.actions.sampled_image_BT,
-            first_image, image_BT, _clip(settings.image_clip), settings.image_weight, settings.image_entropy,
+            "image", image_B, scores.image, old.image.log_probs_BS.detach(),
+            None if apart else part.actions.sampled_image_BT, first_image,
+            image_BT, _clip(settings.image_clip), settings.image_weight, settings.image_entropy,
         ),
     )  # fmt: skip
 
@@ -192,8 +206,9 @@ def _row_weights(segments: Sequence[Segment]) -> Tensor:
     return torch.where(counts_B > 0, 1 / counts_B.clamp(min=1e-12), 0.0)
 
 
-def _token_losses(segment: Segment, advantages_B: Tensor, settings: GrpoSettings) -> tuple[Tensor, dict[str, float]]:
-    now_BS, before_BS, actions_BS = segment.new.log_probs_BS, segment.before_BS, segment.actions_BS
+def _token_losses(segment: Segment, settings: GrpoSettings) -> tuple[Tensor, dict[str, float]]:
+    advantages_B, actions_BS = segment.advantages_B, segment.actions_BS
+    now_BS, before_BS = segment.new.log_probs_BS, segment.before_BS
     ratio_BS = ratios(now_BS, before_BS, actions_BS, settings.objective)
     if settings.objective == "cispo":
         loss_BS = cispo_loss(now_BS, ratio_BS, advantages_B, segment.clip)
@@ -254,7 +269,8 @@ def accumulate(
 def pad_micro_batches(work: list[Work], count: int, actions: Actions) -> list[Work]:
     """As many micro-batches as every other process has, the missing ones without any action: all must meet."""
     one = actions.select(torch.zeros(1, dtype=torch.int64, device=actions.image_BT.device))
-    return work + [Work(one, torch.zeros(1, device=one.image_BT.device), idle=True)] * (count - len(work))
+    nothing_2B = torch.zeros(2, 1, device=one.image_BT.device)
+    return work + [Work(one, nothing_2B, nothing_2B != 0)] * (count - len(work))
 
 
 def cosine_factor(step: int, steps: int, warmup_steps: int) -> float:

@@ -168,13 +168,14 @@ def train_vq(
     torch.nn.init.normal_(codebook_KD, generator=generator)
     codes_BT = patch_codes(pictures_BHWC, model.quantize.quant_state_dims[0], len(codebook_KD))
 
-    def losses(pixels_BCHW: Tensor, ids_N: Tensor) -> tuple[Tensor, ...]:
+    def losses(pixels_BCHW: Tensor, chosen_B: Tensor) -> tuple[Tensor, ...]:
+        ids_N = codes_BT[chosen_B].flatten()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
             latents_ND = encode_latents(model, pixels_BCHW)
             drawing = drawing_loss(model, ids_N, pixels_BCHW)
         return recognition_loss(latents_ND, codebook_KD, ids_N), drawing
 
-    history = _descend([*model.parameters()], losses, pictures_BHWC, codes_BT, options, generator, progress)
+    history = descend([*model.parameters()], losses, pictures_BHWC, options, generator, progress)
     finish_codebook(model, int(codes_BT.max()) + 1)
     return history
 
@@ -192,30 +193,33 @@ def tune_decoder(
     generator = torch.Generator().manual_seed(options.seed)
     codes_BT = patch_codes(pictures_BHWC, model.quantize.quant_state_dims[0], len(model.quantize.embedding.weight))
 
-    def losses(pixels_BCHW: Tensor, ids_N: Tensor) -> tuple[Tensor, ...]:
+    def losses(pixels_BCHW: Tensor, chosen_B: Tensor) -> tuple[Tensor, ...]:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
-            return (drawing_loss(model, ids_N, pixels_BCHW),)
+            return (drawing_loss(model, codes_BT[chosen_B].flatten(), pixels_BCHW),)
 
     tuned = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
-    return _descend(tuned, losses, pictures_BHWC, codes_BT, options, generator, progress)
+    return descend(tuned, losses, pictures_BHWC, options, generator, progress)
 
 
-def _descend(
+def descend(
     trained: list[torch.nn.Parameter],
     losses: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
     pictures_BHWC: Tensor,
-    codes_BT: Tensor,
     options: VqOptions,
     generator: torch.Generator,
     progress: Progress,
 ) -> list[tuple[float, ...]]:
-    """Adam on the sum of the losses, over batches drawn at random; returns the losses of every step."""
+    """Adam on the sum of the losses, over batches drawn at random; returns the losses of every step.
+
+    Args:
+        losses: of pixels [B, 3, H, W], and of the indices [B] of the pictures that they are.
+    """
     optimizer = torch.optim.Adam(trained, lr=options.learning_rate, betas=(0.9, 0.99))
     scheduler = cosine_schedule(optimizer, options.steps, options.warmup_steps)
     history = []
     for step in range(options.steps):
         chosen = torch.randint(len(pictures_BHWC), (options.batch_size,), generator=generator)
-        parts = losses(to_pixels(pictures_BHWC[chosen]), codes_BT[chosen].flatten())
+        parts = losses(to_pixels(pictures_BHWC[chosen]), chosen)
         optimizer.zero_grad()
         torch.autograd.backward(torch.stack(parts).sum(), inputs=trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)

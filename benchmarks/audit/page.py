@@ -11,6 +11,7 @@ from benchmarks.audit.card import GRADES, Card, PartResult, card_json
 from benchmarks.audit.trust import trust
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
+from reports.shell import render
 
 
 def write_card(cards: Sequence[Card], folder: Path, *, size: str, seed: int) -> Path:
@@ -29,18 +30,18 @@ def cards_json(cards: Sequence[Card]) -> list[dict[str, Json]]:
 
 def render_card(cards: Sequence[Card], *, size: str, seed: int) -> str:
     """The page's HTML; names of judges are escaped, and the page may load nothing."""
-    # Imported here: jinja2 is needed for pages alone.
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmarks.audit"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    rows = list(zip(*(card.parts for card in cards), strict=True))
-    return environment.get_template("card.html").render(
-        cards=cards, rows=rows, size=size, seed=seed, grades=GRADES, measure_lines=measure_lines, trust=trust
+    return render(
+        "card.html",
+        styles=("card.css",),
+        package="benchmarks.audit",
+        title="Report card",
+        cards=cards,
+        rows=list(zip(*(card.parts for card in cards), strict=True)),
+        size=size,
+        seed=seed,
+        grades=GRADES,
+        measure_lines=measure_lines,
+        trust=trust,
     )
 
 

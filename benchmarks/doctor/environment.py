@@ -1,4 +1,4 @@
-"""What is on this machine: versions, the packages of the extras, and the official weights."""
+"""What is on this machine: versions, the packages of the extras, the benchmarks' prompts, and the official weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import extras as packages_of_extras
 from gotr1_eval.files.official_files import file_fault, find_file, how_to_get, interchangeable, known_files
+from gotr1_eval.files.public_data import known_data
 
 PACKAGE = "gotr1-eval"
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "pandas")
@@ -50,6 +51,16 @@ def weights(folder: Path) -> dict[str, Mapping[str, str]]:
                 "detail": f"{path}: {fault}" if fault else str(path),
             }
     return found
+
+
+def prompts() -> dict[str, Mapping[str, str]]:
+    """Benchmark -> ``state`` (found, missing) and ``detail``: where its prompts are, or what fetches them."""
+    return {
+        one.key: {"state": "missing", "detail": f"gotr1-eval data fetch {one.key}"}
+        if one.missing
+        else {"state": "found", "detail": str(one.folder)}
+        for one in known_data()
+    }
 
 
 def _version(distribution: str) -> str | None:

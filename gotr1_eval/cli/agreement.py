@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gotr1_eval.cli.options import AsJson, JudgeModel, judge_model_spec, split_names
+from gotr1_eval.cli.options import AsJson, JudgeModel, Quiet, judge_model_spec, split_names
 from gotr1_eval.cli.terminal import err, out
 from gotr1_eval.core.errors import UsageError
 
@@ -157,10 +157,11 @@ def retest(
     items: Annotated[
         int | None, typer.Option("--items", "-n", min=1, help="So many samples; all if not given.")
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a run's samples again, never from a cache, and show how far the judges agree with themselves."""
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.terminal import Bars
+    from gotr1_eval.cli.terminal import Bars, hushed
     from gotr1_eval.runs.retest import repeated_spec
     from gotr1_eval.runs.retest import retest as judge_again
 
@@ -170,7 +171,7 @@ def retest(
         repeat: [builder.judge(repeated_spec(spec, repeat)) for spec in specs.values()]
         for repeat in range(1, times + 1)
     }
-    with Bars() as bars:
+    with hushed(quiet), Bars(builder.traffic) as bars:
         judge_again(run, repeats, items=items, progress=bars)
     _show_retest(run)
 

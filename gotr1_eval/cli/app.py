@@ -42,6 +42,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "compare": ("compare:compare", "Better, worse or within noise: gotr1-eval compare runs/a runs/b"),
         "regress": ("compare:regress", "Nothing lost? gotr1-eval regress runs/a runs/b --margin 0.05"),
         "leaderboard": ("compare:leaderboard", "Ranks with ties: gotr1-eval leaderboard runs/a runs/b"),
+        "diversity": ("diversity:diversity", "All the same? gotr1-eval diversity runs/a --encoder clip"),
         "analyse": ("compare:analyse", "What makes a reward: gotr1-eval analyse runs/a"),
         "push": ("share:push", "A run on the hub: gotr1-eval push runs/a --repo owner/name --dry-run"),
         "bundle": ("share:bundle", "A run for a bug report: gotr1-eval bundle runs/a"),

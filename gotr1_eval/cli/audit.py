@@ -14,7 +14,7 @@ from rich.text import Text
 from benchmarks.audit.card import Card, PartResult
 from benchmarks.audit.page import cards_json, measure_lines
 from benchmarks.audit.trust import trust
-from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Tile, judge_model_spec
+from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Quiet, Tile, judge_model_spec
 from gotr1_eval.cli.terminal import out
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.identifiers import safe_name
@@ -40,6 +40,7 @@ def audit(
     tile: Tile = None,
     out: Out = None,
     min_coverage: MinCoverage = 0.95,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Audit judges against known answers and write their report card. The same command resumes.
@@ -48,15 +49,16 @@ def audit(
     """
     from benchmarks.audit import run_audit
     from benchmarks.audit.page import write_card
-    from gotr1_eval.cli.terminal import Bars, err
+    from gotr1_eval.cli.terminal import Bars, err, hushed
 
     asked, variants = _judges(judges, judge_model, looks_at)
     folder = out or Path("runs", safe_name(f"audit-{judges}-{judge_model or ''}-{size}-{seed}".replace("--", "-")))
-    with Bars() as bars:
+    with hushed(quiet), Bars() as bars:
         cards = run_audit(folder, asked, variants=variants, size=size, seed=seed, tile=tile, progress=bars)
     page = write_card(cards, folder, size=size, seed=seed)
     show_cards(cards, as_json=as_json)
-    err.print(f"report card: {page}", markup=False, soft_wrap=True)
+    with hushed(quiet):
+        err.print(f"report card: {page}", markup=False, soft_wrap=True)
     holes = [f"{card.judge} {card.coverage:.0%}" for card in cards if card.coverage < min_coverage]
     if holes:
         raise RunError(

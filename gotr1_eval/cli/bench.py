@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from gotr1_eval.cli.app import ALIASES
-from gotr1_eval.cli.options import AsJson, Intervals, Quiet, Verbose
+from gotr1_eval.cli.options import AsJson, Intervals, NoProgress, Quiet, Verbose
 from gotr1_eval.core.errors import UsageError, one_line
 from gotr1_eval.runs.request import ROLES, SHORT_FORMS, JudgingRequest, RunRequest, ScoreRequest, option
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from gotr1_eval.core.protocols import PictureLayout
 
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and stop.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what the run would take, or all that stands against it, and stop.")
+]
 Layout = Annotated[
     str | None,
     typer.Option("--layout", help="Also write the pictures as the official scripts of this suite read them."),
@@ -165,11 +167,14 @@ def run_suite(
     from gotr1_eval.bench import foresee, prepare_bench
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import show_estimate
+    from gotr1_eval.obstacles import obstacles, refuse
 
     builder = Builder()
     if results is not None:
         _sum_up(request, results, builder, as_json=as_json)
         return
+    if dry_run:
+        refuse(obstacles(request, builder))
     prepared = prepare_bench(request, builder)
     if dry_run:
         show_estimate(foresee(prepared, builder), as_json=as_json)
@@ -177,11 +182,13 @@ def run_suite(
     _run(prepared, builder, as_json=as_json, intervals=intervals, quiet=quiet, verbose=verbose)
 
 
-def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
+def generate_pictures(
+    request: RunRequest, *, layout: Layout = None, dry_run: DryRun = False, quiet: NoProgress = False
+) -> None:
     """Make the pictures of a benchmark, and write them as its official scripts read them where that is asked for."""
-    from gotr1_eval.bench import execute, prepare_pictures
+    from gotr1_eval.bench import execute, foresee, prepare_pictures
     from gotr1_eval.build import Builder
-    from gotr1_eval.cli.terminal import Bars, err
+    from gotr1_eval.cli.terminal import Bars, err, hushed, show_estimate
     from gotr1_eval.runs.description import expected_of
     from gotr1_eval.runs.layouts import write_layout
     from gotr1_eval.runs.store import read_info, read_samples
@@ -193,7 +200,10 @@ def generate_pictures(request: RunRequest, *, layout: Layout = None) -> None:
     planned = list(prepared.samples)
     if official is not None:
         official.paths(planned)  # refuses what the layout cannot hold before anything is generated
-    with Bars() as bars:
+    if dry_run:
+        show_estimate(foresee(prepared, builder), as_json=False)
+        return
+    with hushed(quiet), Bars(builder.traffic) as bars:
         folder = execute(prepared, builder, bars)
     count = sum(expected_of(read_info(folder)).values())
     err.print(f"{count} samples in {folder}", markup=False, soft_wrap=True)
@@ -223,35 +233,37 @@ def _layout(suite: str, builder: Builder) -> PictureLayout:
 def score_samples(
     request: ScoreRequest,
     *,
+    dry_run: DryRun = False,
     intervals: Intervals = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge pictures and chains made elsewhere, and write the report."""
-    from gotr1_eval.bench import prepare_score
+    from gotr1_eval.bench import foresee, prepare_score
     from gotr1_eval.build import Builder
+    from gotr1_eval.cli.terminal import show_estimate
 
     builder = Builder()
     prepared = prepare_score(request, builder)
+    if dry_run:
+        show_estimate(foresee(prepared, builder), as_json=as_json)
+        return
     _run(prepared, builder, as_json=as_json, intervals=intervals, quiet=quiet, verbose=verbose)
 
 
 def _run(prepared: Prepared, builder: Builder, *, as_json: bool, intervals: bool, quiet: bool, verbose: bool) -> None:
     from gotr1_eval.bench import execute, write_results
     from gotr1_eval.cli.finish import show_report
-    from gotr1_eval.cli.terminal import Bars, err
+    from gotr1_eval.cli.terminal import Bars, err, hushed
 
-    err.quiet = quiet  # errors are not the console's, and are still told
-    try:
+    with hushed(quiet):
         with Bars(builder.traffic) as bars:
             folder = execute(prepared, builder, bars)
         official, told, page = write_results(prepared, folder)
         for line in (*official, *(f"note: {note}" for note in prepared.notes)):
             err.print(line, markup=False, soft_wrap=True)
         show_report(told, page, as_json=as_json, intervals=intervals, quiet=quiet, verbose=verbose)
-    finally:
-        err.quiet = False
 
 
 def _sum_up(request: RunRequest, results: Path, builder: Builder, *, as_json: bool) -> None:

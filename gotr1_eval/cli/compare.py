@@ -161,6 +161,10 @@ def report(
     everything: Annotated[
         bool, typer.Option("--all", help="Show all samples; those beyond 200 go into report_files beside the page.")
     ] = False,
+    before: Annotated[
+        Path | None,
+        typer.Option("--before", metavar="RUN", help="Show this run's picture and scores of the same sample beside."),
+    ] = None,
     min_coverage: MinCoverage = 0.95,
     intervals: Intervals = False,
     verbose: Verbose = False,
@@ -169,16 +173,18 @@ def report(
     """Write the report page of each run (also of one that is still going on) and print its table."""
     from gotr1_eval.cli.finish import show_report
     from gotr1_eval.cli.terminal import err
+    from reports.run_data import load_run
     from reports.run_page.training import is_training, write_training_page
     from reports.run_report import write_report
 
+    earlier = None if before is None else load_run(before)
     incomplete = []
     for run in runs:
         if is_training(run):
             err.print(f"report: {write_training_page(run)}", markup=False, soft_wrap=True)
             continue
         try:
-            told, page = write_report(run, min_coverage, everything=everything)
+            told, page = write_report(run, min_coverage, everything=everything, before=earlier)
             show_report(told, page, as_json=as_json, intervals=intervals, verbose=verbose)
         except RunError as error:
             incomplete.append(str(error))

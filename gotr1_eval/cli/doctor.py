@@ -174,9 +174,9 @@ def _environment(folder: Path, *, as_json: bool) -> None:
     from gotr1_eval.models.local_model import list_devices
 
     machine = (environment.versions(), list_devices(), environment.extras())
-    facts = (*machine, expected_packages(), environment.weights(folder))
+    facts = (*machine, expected_packages(), environment.prompts(), environment.weights(folder))
     if as_json:
-        names = ("versions", "devices", "extras", "packages", "weights")
+        names = ("versions", "devices", "extras", "packages", "prompts", "weights")
         _print_json({**dict(zip(names, facts, strict=True)), "weights_folder": str(folder)})
         return
     show_environment(*facts, str(folder))
@@ -274,21 +274,32 @@ def show_environment(
     devices: Mapping[str, str],
     extras: Mapping[str, Mapping[str, str | None]],
     packages: Mapping[str, str],
+    prompts: Mapping[str, Mapping[str, str]],
     weights: Mapping[str, Mapping[str, str]],
     folder: str,
 ) -> None:
-    """What is on this machine."""
+    """What is on this machine, and last, to be copied, the commands that bring what is not."""
     _show_section("versions", {name: Text(version) for name, version in versions.items()})
     _show_section("devices", {name: Text(facts) for name, facts in devices.items()})
     _show_section("extras", {name: _packages(name, packages) for name, packages in extras.items()})
     _show_section("packages that others need (docs/packages.md)", {name: Text(said) for name, said in packages.items()})
-    states = {
-        name: Text(f"{facts['state']}: ", style=_STATES.get(facts["state"], "dim")).append(
-            facts["detail"], style="default"
-        )
-        for name, facts in weights.items()
-    }
-    _show_section(f"official weights in {folder}", states)
+    _show_section("benchmarks' prompts", _states(prompts))
+    _show_section(f"official weights in {folder}", _states(weights))
+    lacking = {name: one["detail"] for name, one in {**prompts, **weights}.items() if one["state"] == "missing"}
+    if lacking:
+        out.print("to bring what is missing", style="bold")
+        for command in dict.fromkeys(lacking.values()):
+            out.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def _states(files: Mapping[str, Mapping[str, str]]) -> dict[str, Text]:
+    """A word for each, and where it is or what is wrong with it; how to get what is missing stands below."""
+    found = {}
+    for name, facts in files.items():
+        state = facts["state"]
+        text = Text(state, style=_STATES.get(state, "dim"))
+        found[name] = text if state == "missing" else text.append(f": {facts['detail']}", style="default")
+    return found
 
 
 def _packages(extra: str, packages: Mapping[str, str | None]) -> Text:

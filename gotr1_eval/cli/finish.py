@@ -15,6 +15,7 @@ from rich.text import Text
 from gotr1_eval.cli.run_table import show_table
 from gotr1_eval.cli.terminal import err, out, side_by_side
 from gotr1_eval.core.errors import RunError
+from gotr1_eval.runs.costs import cost_of
 from reports.published.peers import Peers
 
 if TYPE_CHECKING:
@@ -42,8 +43,15 @@ def show_report(
     Raises:
         RunError: a cell of the table has fewer scored samples than asked for; everything is saved all the same.
     """
+    from reports.diversity import diversity_json, run_diversity
+
     run, table = told.run, told.table
-    show_table(table, as_json=as_json, intervals=intervals)
+    show_table(
+        table,
+        as_json=as_json,
+        intervals=intervals,
+        diversity=diversity_json(run_diversity(run)) if as_json else None,
+    )
     if not quiet:
         _show_beside(told, page, as_json=as_json, verbose=verbose)
     if table.gaps:
@@ -71,6 +79,8 @@ def _show_beside(told: Digest, page: Path, *, as_json: bool, verbose: bool) -> N
             err.print(f"{word}: and {rest} more{'' if verbose else ' kinds'}; the scores say all", markup=False)
     if all(cell.mean is None for row in table.rows.values() for cell in row.values()):
         err.print("note: nothing was scored; the reasons are in the report", markup=False)
+    if cost := str(cost_of(run.info)):
+        err.print(f"cost: {cost}", markup=False, soft_wrap=True)
     err.print(f"report: {page}", markup=False, soft_wrap=True)
 
 

@@ -37,6 +37,7 @@ Intervals = Annotated[
     bool, typer.Option("--intervals", help="Show both ends of every interval, over prompts and over seeds.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only the table; no progress, notes or reasons.")]
+NoProgress = Annotated[bool, typer.Option("--quiet", help="No progress and no notes; errors are still told.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Name every odd and every unscored sample (up to 100).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 Export = Annotated[

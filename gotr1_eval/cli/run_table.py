@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table as Grid
 from rich.text import Text
 
 from gotr1_eval.cli.terminal import out, side_by_side
 from gotr1_eval.core.statistics.summary import Summary
+from gotr1_eval.core.types import Json
 from reports.run_data import JudgeColumn
 from reports.run_summary import Table, table_json
 
@@ -19,14 +20,18 @@ _BOTH = "95 % intervals: prompts (other prompts of the kind, bootstrap), seeds (
 _TROUBLE = "!: samples that should have been scored and were not"
 
 
-def show_table(table: Table, *, as_json: bool, intervals: bool = False) -> None:
+def show_table(
+    table: Table, *, as_json: bool, intervals: bool = False, diversity: Mapping[str, Json] | None = None
+) -> None:
     """The summary table on stdout.
 
     Args:
+        diversity: of the samples of a prompt, which stands beside the table in JSON.
         intervals: a table a judge, with both intervals, instead of all judges in one.
     """
     if as_json:
-        out.print(json.dumps(table_json(table), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        content = table_json(table) | ({"diversity": {**diversity}} if diversity else {})
+        out.print(json.dumps(content, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
         return
     if intervals:
         _show_intervals(table)

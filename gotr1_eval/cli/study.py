@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gotr1_eval.cli.options import split_names
-from gotr1_eval.core.errors import RunError, UsageError, install_hint
+from gotr1_eval.core.errors import RunError, UsageError, install_hint, one_line
 from gotr1_eval.core.secrets import show
 from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 
 if TYPE_CHECKING:
     from gotr1_eval.web.rating_store import RatingStore
+    from reports.agreement.ratings import RaterSummary
     from reports.agreement.study_folder import Study
 
 
@@ -41,6 +42,25 @@ def study(
         list[str] | None,
         typer.Option("--rubric", help="REWARD=FILE: the prompt file that its judge was given, if its own."),
     ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Two pictures of one prompt and seed, of two runs, side by side.")
+    ] = False,
+    question: Annotated[
+        str | None,
+        typer.Option("--question", help="For --pairs: what is asked, if not which shows the request better."),
+    ] = None,
+    controls: Annotated[
+        Path | None, typer.Option("--controls", help="A JSONL file of items with known answers, which everybody gets.")
+    ] = None,
+    instructions: Annotated[
+        Path | None, typer.Option("--instructions", help="A text file: what raters are told first, in your words.")
+    ] = None,
+    items_per_rater: Annotated[
+        int | None, typer.Option("--items-per-rater", min=1, help="Beside the controls; all by default.")
+    ] = None,
+    raters_per_item: Annotated[
+        int | None, typer.Option("--raters-per-item", min=1, help="How many people rate each item; all by default.")
+    ] = None,
     power: Annotated[bool, typer.Option("--power", help="Also print what items and raters buy.")] = False,
     judge_correlation: Annotated[
         float, typer.Option(min=0.0, max=0.99, help="For --power: judge with a perfectly reliable rating.")
@@ -51,13 +71,27 @@ def study(
 ) -> None:
     """Draw a study for people to rate: balanced over categories, models and score ranges, few prompts twice."""
     from gotr1_eval.cli.terminal import err
-    from gotr1_eval.study import make_study
+    from gotr1_eval.study import QUESTION, make_study
+    from reports.agreement.study_folder import Design
 
-    own = dict(_rubric(text) for text in rubric or [])
-    names = split_names(dimensions)
-    made = make_study(runs, out, count=items, seed=seed, by=by, ranges=ranges, dimensions=names, own_prompts=own)
-    if len(made.items) < items:
-        err.print(f"note: {items} items were asked for, and only {made.population} samples can be rated: all are in")
+    if question is not None and not pairs:
+        raise UsageError("--question: is asked about pairs; add --pairs, or choose what to ask with --dimensions")
+    told = _text(instructions) if instructions is not None else ""
+    made = make_study(
+        runs,
+        out,
+        count=items,
+        seed=seed,
+        by=by,
+        ranges=ranges,
+        dimensions=split_names(dimensions),
+        own_prompts=dict(_rubric(text) for text in rubric or []),
+        pairs_question=(question or QUESTION) if pairs else None,
+        controls=controls,
+        design=Design(instructions=told, items_per_rater=items_per_rater, raters_per_item=raters_per_item),
+    )
+    if len(made.drawn) < items:
+        err.print(f"note: {items} items were asked for, and only {made.population} can be rated: all are in")
     _show(made)
     if power:
         _show_power(made, judge_correlation, rater_correlation)
@@ -71,6 +105,13 @@ def _rubric(text: str) -> tuple[str, Path]:
     return factor, Path(file)
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--instructions {path}: cannot be read as text: {one_line(error)}") from None
+
+
 def _show(study: Study) -> None:
     """What was drawn, by category and model, and how often prompts repeat."""
     from collections import Counter
@@ -79,34 +120,50 @@ def _show(study: Study) -> None:
 
     from gotr1_eval.cli.terminal import out
 
-    models = sorted({str(item.generator) for item in study.items})
-    counts = Counter((item.category, str(item.generator)) for item in study.items)
+    models = sorted({str(item.generator) for item in study.drawn})
+    counts = Counter((item.category, str(item.generator)) for item in study.drawn)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("category", *models, "items"):
         grid.add_column(column, justify="left" if column == "category" else "right", overflow="fold")
-    for category in sorted({item.category for item in study.items}):
+    for category in sorted({item.category for item in study.drawn}):
         row = [counts[category, model] for model in models]
         grid.add_row(category, *map(str, row), str(sum(row)))
     out.print(grid)
-    prompts = Counter(item.cluster for item in study.items)
+    prompts = Counter(item.cluster for item in study.drawn)
     for line in _facts(study, len(prompts), max(prompts.values())):
         out.print(line, markup=False, soft_wrap=True)
 
 
 def _facts(study: Study, prompts: int, most: int) -> Sequence[str]:
-    chances = [item.inclusion_probability for item in study.items]
+    chances = [item.inclusion_probability for item in study.drawn]
     asked = ", ".join(f"{one.name} {one.low:g}-{one.high:g}" for one in study.dimensions)
     left_out = study.setup.get("left out")
     lines = [
-        f"{len(study.items)} items of {prompts} prompts (none more than {most} times), drawn from {study.population} "
-        f"samples in {study.setup['cells']} cells; score ranges of {study.setup['score ranges of'] or 'no judge'}",
+        f"{len(study.drawn)} items of {prompts} prompts (none more than {most} times), drawn from {study.population} "
+        f"{'pairs' if study.drawn[0].pair else 'samples'} in {study.setup['cells']} cells; score ranges of "
+        f"{study.setup['score ranges of'] or 'no judge'}",
         f"inclusion probabilities {min(chances):.3g} to {max(chances):.3g}; weighted by them the items are worth "
         f"{study.setup['effective items']}",
         f"asked: {asked}",
+        *_design_facts(study),
     ]
     if isinstance(left_out, dict) and left_out:
         lines.append("left out: " + ", ".join(f"{number} {reason}" for reason, number in left_out.items()))
     return lines
+
+
+def _design_facts(study: Study) -> Iterator[str]:
+    """Who gets what, where it is not everything for everybody."""
+    each, often = study.design.items_per_rater, study.design.raters_per_item
+    if study.controls:
+        yield f"controls: {len(study.controls)} items with known answers, which everybody gets"
+    if often is not None and each is not None:
+        raters = -(-len(study.drawn) * often // min(each, len(study.drawn)))
+        yield f"raters: {max(raters, often)} people with {each} items each rate every item {often} times"
+    elif often is not None:
+        yield f"raters: {often} people rate every item"
+    elif each is not None:
+        yield f"raters: each gets {each} of the items, those first that fewest people have been given"
 
 
 def _show_power(study: Study, judge: float, people: float) -> None:
@@ -116,12 +173,13 @@ def _show_power(study: Study, judge: float, people: float) -> None:
     from gotr1_eval.cli.terminal import out
     from gotr1_eval.core.statistics.precision import effective_items, power
 
-    share = effective_items([item.inclusion_probability for item in study.items]) / len(study.items)
+    drawn = study.drawn
+    share = effective_items([item.inclusion_probability for item in drawn]) / len(drawn)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("items", justify="right")
     for raters in RATERS:
         grid.add_column(f"{raters} rater{'s' * (raters > 1)}", justify="right")
-    for count in sorted({max(len(study.items) * part // 4, 1) for part in (1, 2, 4, 8, 16)}):
+    for count in sorted({max(len(drawn) * part // 4, 1) for part in (1, 2, 4, 8, 16)}):
         cells = [power(count, raters, judge=judge, people=people, share=share) for raters in RATERS]
         grid.add_row(
             str(count),
@@ -140,6 +198,15 @@ def rate(
     export: Annotated[
         Path | None, typer.Option("--export", help="Write all ratings to this CSV file, and start no server.")
     ] = None,
+    least_right: Annotated[
+        float | None,
+        typer.Option(
+            "--least-right",
+            min=0.0,
+            max=1.0,
+            help="For --export: without the ratings of who got less than this share of the controls right.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's needs the link's token.")] = (
         "127.0.0.1"
     ),
@@ -156,8 +223,10 @@ def rate(
     study = read_study(folder)
     store = RatingStore(folder, study)
     if export is not None:
-        _export(store, export)
+        _export(study, store, export, least_right)
         return
+    if least_right is not None:
+        raise UsageError("--least-right: says whose ratings --export leaves out; add --export FILE.csv")
     try:
         from gotr1_eval.web.guard import server
         from gotr1_eval.web.rate import create_app
@@ -171,24 +240,64 @@ def rate(
         server(create_app(folder, study, store, token=token)).run(sockets=[listener])
 
 
-def _export(store: RatingStore, path: Path) -> None:
-    """Write the long table, and say what is in it."""
+def _export(study: Study, store: RatingStore, path: Path, least_right: float | None) -> None:
+    """Write the long table without the controls, and beside it how each rater did; say what is in them."""
     from gotr1_eval.cli.terminal import err
     from gotr1_eval.files.writing import write_atomically
-    from reports.agreement.study_folder import ratings_csv
+    from reports.agreement.ratings import kept_raters, rater_summaries, ratings_csv, summaries_csv
 
-    ratings = store.ratings()
+    given = store.ratings()
+    summaries = rater_summaries(study, given)
+    kept, controls = kept_raters(summaries, least_right), {item.item for item in study.controls}
+    ratings = [one for one in given if one.rater in kept and one.item not in controls]
+    beside = path.with_name(f"{path.stem}_raters{path.suffix}")
     try:
         write_atomically(path, ratings_csv(ratings))
+        write_atomically(beside, summaries_csv(summaries))
     except RunError as error:
         raise UsageError(f"--export {str(error).rpartition('; ')[0]}") from None
+    _show_raters(summaries)
+    left_out = [one.rater for one in summaries if one.rater not in kept]
+    if left_out:
+        err.print(f"left out (--least-right {least_right:g}): {', '.join(left_out)}", markup=False, soft_wrap=True)
     marks = sum(rating.value is not None for rating in ratings)
     raters, items = len({rating.rater for rating in ratings}), len({rating.item for rating in ratings})
     err.print(
-        f"{path}: {marks} marks and {len(ratings) - marks} 'cannot judge' by {raters} raters on {items} items",
+        f"{path}: {marks} marks and {len(ratings) - marks} 'cannot judge' by {raters} raters on {items} items; "
+        f"the raters: {beside}",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _show_raters(summaries: Sequence[RaterSummary]) -> None:
+    """How each rater did; columns that no rater has a number in are left out."""
+    from rich.table import Table
+
+    from gotr1_eval.cli.terminal import out
+
+    if not summaries:
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("rater", overflow="fold")
+    columns = {
+        "items": [str(one.items) for one in summaries],
+        "cannot judge": [str(one.cannot_judge or "") for one in summaries],
+        "controls right": [
+            "" if one.share_right is None else f"{one.controls_right} of {one.controls} ({one.share_right:.0%})"
+            for one in summaries
+        ],
+        "left preferred": [
+            "" if one.share_left is None else f"{one.preferred_left} of {one.preferred}" for one in summaries
+        ],
+        "seconds": ["" if one.median_seconds is None else f"{one.median_seconds:.1f}" for one in summaries],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    for name in shown:
+        grid.add_column(name, justify="right")
+    for one, *cells in zip(summaries, *shown.values(), strict=True):
+        grid.add_row(one.rater, *cells)
+    out.print(grid)
 
 
 def _token(folder: Path) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 
@@ -31,6 +32,16 @@ class HarmlessConsole(Console):
 
 out = HarmlessConsole(highlight=False)
 err = HarmlessConsole(stderr=True, highlight=False)
+
+
+@contextmanager
+def hushed(quiet: bool) -> Iterator[None]:
+    """Nothing on stderr while the block runs, where that is asked for; errors are not the console's."""
+    err.quiet = quiet
+    try:
+        yield
+    finally:
+        err.quiet = False
 
 
 class _Rate(ProgressColumn):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gotr1_eval.cli.options import AsJson, split_names
+from gotr1_eval.cli.options import AsJson, NoProgress, split_names
 from gotr1_eval.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ Profile = Annotated[
 
 
 @train.command("grpo")
-def grpo(config: Config, out: Out, changes: Set = None, profile: Profile = False) -> None:
+def grpo(config: Config, out: Out, changes: Set = None, profile: Profile = False, quiet: NoProgress = False) -> None:
     """Reinforce chains and pictures with GRPO. A stop signal saves first (exit code 4); the same command goes on."""
-    from gotr1_eval.cli.terminal import err
+    from gotr1_eval.cli.terminal import err, hushed
     from gotr1_eval.settings import read_settings, read_toml
     from gotr1_eval.training_run import prepare_grpo
     from training.settings import GrpoSettings
@@ -57,14 +57,14 @@ def grpo(config: Config, out: Out, changes: Set = None, profile: Profile = False
     for idle in settings.idle:
         err.print(f"note: {idle} does nothing with updates = 1: every ratio is 1", markup=False, soft_wrap=True)
     _stop_politely(trainer)
-    done = trainer.train()
-    _tell_end(done, settings.steps, "policy", out)
+    with hushed(quiet):
+        _tell_end(trainer.train(), settings.steps, "policy", out)
 
 
 @train.command("sft")
-def sft(config: Config, out: Out, changes: Set = None) -> None:
+def sft(config: Config, out: Out, changes: Set = None, quiet: NoProgress = False) -> None:
     """Teach chains and pictures from examples. A stop signal saves first (exit code 4); the same command goes on."""
-    from gotr1_eval.cli.terminal import err
+    from gotr1_eval.cli.terminal import err, hushed
     from gotr1_eval.settings import read_settings, read_toml
     from gotr1_eval.training_run import prepare_sft
     from training.settings import SftSettings
@@ -72,8 +72,8 @@ def sft(config: Config, out: Out, changes: Set = None) -> None:
     settings = read_settings(SftSettings, with_changes(read_toml(config), changes or ()), where=str(config))
     trainer = prepare_sft(settings, out, report=lambda metrics: err.print(_line(metrics), markup=False, soft_wrap=True))
     _stop_politely(trainer)
-    done = trainer.train()
-    _tell_end(done, settings.steps, "model", out)
+    with hushed(quiet):
+        _tell_end(trainer.train(), settings.steps, "model", out)
 
 
 def with_changes(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
@@ -148,9 +148,9 @@ def _line(metrics: dict[str, float]) -> str:
     """One line of progress: the few numbers that tell how it goes; all of them are in metrics.jsonl.
 
     `trend` is the mean total of the last ten steps less that of the ten before. A line of its own warns of a reward
-    that rises while a watched judge falls.
+    that rises while a watched judge falls, and of samples of a prompt that become alike.
     """
-    from training.trend import alarms, drifting
+    from training.trend import alarms, collapsed, drifting
 
     headline = _headline(metrics)
     told = [
@@ -167,6 +167,11 @@ def _line(metrics: dict[str, float]) -> str:
         f"warning: {share:.1%} of the {segment} tokens' probabilities differ by more than a fifth between sampler and "
         "trainer: what is learned from is not what was sampled (docs/training.md, Precision)"
         for segment, share in drifting(metrics).items()
+    ]
+    warned += [
+        f"warning: {name} of a prompt's samples is {share:.0%} of what it was in the first steps: the policy answers a "
+        "prompt in fewer and fewer ways (docs/training.md, What to watch)"
+        for name, share in collapsed(metrics).items()
     ]
     if "micro_batch" in metrics:
         warned.append(f"note: memory did not suffice; micro_batch is {metrics['micro_batch']:.0f} from here on")

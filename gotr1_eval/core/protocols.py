@@ -6,7 +6,7 @@ Everything works on batches: as many answers as inputs, in the same order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -277,6 +277,50 @@ class Served(Protocol):
 
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a model behind servers was asked for, as the servers count it.
+
+    Attributes:
+        name: the model's.
+        unit: what is counted, in the plural: tokens, pictures.
+        asked, answered: of questions, and of answers.
+        cost: by the prices that its settings state; None where they state none.
+    """
+
+    name: str
+    unit: str
+    asked: int
+    answered: int
+    cost: float | None = None
+
+    def __add__(self, other: Spent) -> Spent:
+        cost = None if self.cost is None and other.cost is None else (self.cost or 0.0) + (other.cost or 0.0)
+        return replace(self, asked=self.asked + other.asked, answered=self.answered + other.answered, cost=cost)
+
+    def __sub__(self, other: Spent) -> Spent:
+        cost = None if self.cost is None else self.cost - (other.cost or 0.0)
+        return replace(self, asked=self.asked - other.asked, answered=self.answered - other.answered, cost=cost)
+
+    def __bool__(self) -> bool:
+        return bool(self.asked or self.answered)
+
+    def __str__(self) -> str:
+        """In words."""
+        counts = f"{self.asked:,} + {self.answered:,}" if self.asked else f"{self.answered:,}"
+        money = "" if self.cost is None else f", {self.cost:.2f} by the stated prices"
+        return f"{self.name}: {counts} {self.unit}{money}"
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """What a model offers whose servers count what they are asked for."""
+
+    def spent(self) -> Spent:
+        """Since it was made."""
         ...
 
 
@@ -560,6 +604,24 @@ class Encoder(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit rows, float32 [texts, width]; longer texts than the encoder reads are cut off."""
+        ...
+
+
+class Perceptual(Protocol):
+    """Tells how different pictures look."""
+
+    @property
+    def name(self) -> str:
+        """What the distance is called in the names of metrics."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a distance could."""
+        ...
+
+    def features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """float32 [pictures, width]: rows whose squared distances are the pictures' distances."""
         ...
 
 

@@ -25,6 +25,10 @@ ENGINES = ("local", "ray")
 class Engine(Protocol):
     """Makes and judges every sample of a job."""
 
+    def folder(self, job: Job) -> Path:
+        """Where it writes: the job's folder, or that of a shard of it."""
+        ...
+
     def run(self, job: Job, progress: Progress) -> Path:
         """Do what is missing in the job's folder, and return the folder that was written.
 
@@ -39,6 +43,10 @@ class LocalEngine:
 
     def __init__(self, shard: Shard | None, ready: Callable[[], None] = lambda: None) -> None:
         self._shard, self._ready = shard, ready
+
+    def folder(self, job: Job) -> Path:
+        """See `Engine`."""
+        return job.folder if self._shard is None else self._shard.folder(job.folder)
 
     def run(self, job: Job, progress: Progress) -> Path:
         """See `Engine`."""

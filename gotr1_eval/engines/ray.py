@@ -74,6 +74,10 @@ class RayEngine:
     def __init__(self, settings: RaySettings, builder: Builder) -> None:
         self._settings, self._builder = settings, builder
 
+    def folder(self, job: Job) -> Path:
+        """See `gotr1_eval.engines.Engine`."""
+        return job.folder
+
     def run(self, job: Job, progress: Progress) -> Path:
         """See `gotr1_eval.engines.Engine`.
 

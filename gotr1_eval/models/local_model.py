@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -133,22 +134,67 @@ def in_batches(items: Sequence[Item], size: int, run: Callable[[Sequence[Item]],
         BackendError: not even one item fits.
     """
     results: list[Result] = []
-    start = 0
+    start, batch = 0, _Batch(size, name)
     while start < len(items):
         try:
-            results.append(run(items[start : start + size]))
-            start += size
+            results.append(run(items[start : start + batch.size]))
+            start += batch.size
             continue
         except torch.OutOfMemoryError:
-            if size == 1:
-                raise BackendError(
-                    f"{name}: out of memory for a single input; use a smaller dtype or the CPU"
-                ) from None
+            pass
         # Outside the handler: the exception holds every tensor of the failed batch.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        size //= 2
+        batch.shrink()
     return results
+
+
+def in_rows(size: int, run: Callable[[int], Result], name: str) -> Result:
+    """What `run` makes with so many rows at a time, or with fewer where they do not fit into memory.
+
+    Raises:
+        BackendError: not even one row fits.
+    """
+    batch = _Batch(size, name)
+    while True:
+        try:
+            return run(batch.size)
+        except torch.OutOfMemoryError:
+            pass
+        batch.shrink()
+
+
+class _Batch:
+    """How much is tried at a time."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self.size, self._name, self._given_back = size, name, False
+
+    def shrink(self) -> None:
+        """Half as much from here on; but first, once, what others hold for their speed alone is given back."""
+        if release_held_memory() and not self._given_back:
+            self._given_back = True
+        elif self.size == 1:
+            raise BackendError(f"{self._name}: out of memory for a single input; use a smaller dtype or the CPU")
+        else:
+            self.size //= 2
+
+
+class Releasable(Protocol):
+    """Holds memory that it can do without, at the price of making it anew."""
+
+    def release(self) -> bool:
+        """Let go of it; whether there was any."""
+
+
+held_memory: WeakSet[Releasable] = WeakSet()
+"""What this process holds for speed alone; see `release_held_memory`."""
+
+
+def release_held_memory() -> bool:
+    """Give back what is held for speed alone, and what torch keeps for reuse; whether anything was held."""
+    released = [each.release() for each in list(held_memory)]
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return any(released)
 
 
 class LocalModel(ABC, Generic[Loaded]):

@@ -12,12 +12,14 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.runs.costs import Cost, cost_of
 from gotr1_eval.runs.description import expected_of
-from gotr1_eval.runs.store import RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
+from gotr1_eval.runs.store import KEPT, RunInfo, RunStore, read_info, read_judgments, read_samples, tiles
 
 _FOLDER = re.compile(r"\.shard-(\d+)-of-(\d+)")
 
@@ -74,20 +76,32 @@ def merge(out: Path) -> int:
             raise DataError(f"the shard is of another run than {shards[0].name}", path=folder / "run.json")
     expected = sum((Counter(expected_of(info)) for info in infos), Counter())
     setup: dict[str, Json] = {**infos[0].setup, "expected": dict(expected), "merged": [each.name for each in shards]}
+    if cost := sum(map(cost_of, infos), Cost()):
+        setup[KEPT] = cost.json()
     if (out / "run.json").exists():
         raise UsageError(f"{out} holds a run already; nothing was merged")
-    count = 0
+    parts: list[list[Sequence[Sample]]] = []
+    for folder, info in zip(shards, infos, strict=True):
+        samples = list(read_samples(folder).values())
+        if len(samples) < sum(expected_of(info).values()):
+            raise DataError(f"the shard has {len(samples)} samples only; let it finish first", path=folder)
+        moved = [_moved(sample, folder, out) for sample in samples]
+        parts.append([*tiles(moved, _tile(identity))])
+    # A tile of each in turn: in the plan's order, as one process would have written them.
+    in_order = [sample for dealt in zip_longest(*parts, fillvalue=()) for part in dealt for sample in part]
     with RunStore.open(out, RunInfo(identity=identity, setup=setup)) as store:
-        for folder, info in zip(shards, infos, strict=True):
-            samples = list(read_samples(folder).values())
-            if len(samples) < sum(expected_of(info).values()):
-                raise DataError(f"the shard has {len(samples)} samples only; let it finish first", path=folder)
+        for folder in shards:
             if (folder / "images").is_dir():  # not where pictures were judged that lie elsewhere
                 shutil.copytree(folder / "images", out / "images", copy_function=_link, dirs_exist_ok=True)
-            store.append_samples([_moved(sample, folder, out) for sample in samples])
+        store.append_samples(in_order)
+        for folder in shards:
             store.append_judgments(read_judgments(folder).values())
-            count += len(samples)
-    return count
+    return len(in_order)
+
+
+def _tile(identity: Mapping[str, Json]) -> int:
+    tile = identity.get("tile")
+    return tile if isinstance(tile, int) else 1
 
 
 def _shards(out: Path) -> list[Path]:

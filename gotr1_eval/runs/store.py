@@ -33,6 +33,8 @@ from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 
 FORMAT = 1
+KEPT = "cost"
+"""What of a run's setup is added up over its resumes, see `gotr1_eval.runs.costs`."""
 Key = tuple[str, str, str, int]
 """Of a judgment, see `gotr1_eval.runs.judgments.Judgment.key`."""
 
@@ -112,7 +114,7 @@ class RunStore:
                 there = read_info(folder)
                 if grown_from is None or there.identity != grown_from:
                     _check_same(there, info, folder)
-            write_atomically(folder / "run.json", _info_text(info))
+            write_info(folder, info)
             for name in ("samples.jsonl", "judgments.jsonl"):
                 cut_torn_line(folder / name)
         except BaseException:
@@ -130,7 +132,7 @@ class RunStore:
 
     def describe(self, info: RunInfo) -> None:
         """Write the run's description anew, when more is known than at the start."""
-        write_atomically(self.folder / "run.json", _info_text(info))
+        write_info(self.folder, info)
 
     def samples(self) -> dict[str, Sample]:
         """Every sample by id; of several lines with one id the last counts."""
@@ -257,9 +259,14 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"--out {folder}: the folder is not empty and holds no run ({others[0]}, ...); choose another")
 
 
-def _info_text(info: RunInfo) -> str:
-    content = {"format": FORMAT, "identity": dict(info.identity), "setup": dict(info.setup)}
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def write_info(folder: Path, info: RunInfo) -> None:
+    """Write run.json in one piece; what the run has cost stays where the new description does not know it."""
+    setup = dict(info.setup)
+    if KEPT not in setup and (folder / "run.json").exists() and KEPT in (there := read_info(folder).setup):
+        setup[KEPT] = there[KEPT]
+    content = {"format": FORMAT, "identity": dict(info.identity), "setup": setup}
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / "run.json", f"{text}\n")
 
 
 _OPTIONS = {

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.web.guard import protect
-from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken, ShownItems, order_for
-from reports.agreement.study_folder import Dimension, Item, Study
+from gotr1_eval.web.rating_store import Answer, RatingStore, SessionTaken
+from gotr1_eval.web.shown_items import ShownItems, introduction
+from reports.agreement.study_folder import PREFERENCE, Dimension, Item, Study
 
 MOST_BYTES = 65_536
 """Of one request."""
@@ -96,18 +97,23 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
     def unfit(request: Request, error: UsageError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
 
-    def static(name: str, kind: str) -> Callable[[], Response]:
-        text = (resources.files("gotr1_eval.web") / "templates" / name).read_text(encoding="utf-8")
+    def static(package: str, name: str, kind: str) -> Callable[[], Response]:
+        text = (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
         return lambda: Response(text, media_type=kind)
 
     for route, (name, kind) in _FILES.items():
-        app.add_api_route(route, static(name, kind))
+        app.add_api_route(route, static("gotr1_eval.web", name, kind))
+    app.add_api_route("/shell.css", static("reports", "shell.css", "text/css"))
+
+    @app.get("/api/introduction")
+    def told() -> list[str]:
+        return introduction(study)
 
     @app.post("/api/begin")
     def begin(body: Beginning) -> dict[str, Any]:
-        done = _done(study, store, body.name)
         if not body.again and store.is_known(body.name):
-            return {"known": True, "done": done, "total": len(study.items)}
+            own = [one.item for one in store.assigned(body.name)]
+            return {"known": True, "done": _done(study, store, body.name, own), "total": len(own)}
         name, session = store.begin(body.name)
         return {"name": name, "session": session, **_work(items, store, name)}
 
@@ -118,7 +124,7 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
     @app.get("/pictures/{key}.png")
     async def picture(key: str) -> Response:
         async with drawing:
-            return _png(await asyncio.to_thread(items.picture, _found(items, key)))
+            return _png(await asyncio.to_thread(items.picture, key))
 
     @app.get("/plans/{key}.png")
     async def plan(key: str) -> Response:
@@ -143,13 +149,16 @@ def create_app(folder: Path, study: Study, store: RatingStore, *, token: str | N
 def _work(items: ShownItems, store: RatingStore, name: str) -> dict[str, Any]:
     """What a rater has to do and has done."""
     study = items.study
+    study_items = {item.item: item for item in study.items}
     given: dict[str, dict[str, Any]] = {}
     for (item, dimension), value in store.answers(name).items():
         given.setdefault(items.keys[item], {})[dimension] = value
+    own = [(study_items[item], swapped) for item, swapped in store.assigned(name)]
     return {
         "study": hashlib.sha256(f"{study.name}\n{study.seed}".encode()).hexdigest()[:12],
-        "order": [items.keys[item] for item in order_for(study, name)],
-        "questions": {items.keys[item.item]: len(study.dimensions_of(item)) for item in study.items},
+        "order": [items.keys[item.item] for item, _ in own],
+        "pictures": {items.keys[item.item]: items.sides(item)[:: -1 if swapped else 1] for item, swapped in own},
+        "questions": {items.keys[item.item]: len(study.dimensions_of(item)) for item, _ in own},
         "answers": given,
         "dimensions": [_question(dimension) for dimension in study.dimensions],
     }
@@ -160,15 +169,23 @@ def _question(dimension: Dimension) -> dict[str, Any]:
     return {
         "name": dimension.name,
         "rubric": dimension.rubric,
-        "marks": dimension.marks(),
+        "marks": [{"key": key, "value": value, "words": words} for key, value, words in _marks(dimension)],
         "needs": dimension.needs,
     }
 
 
-def _done(study: Study, store: RatingStore, name: str) -> int:
-    """How many items the rater has finished."""
+def _marks(dimension: Dimension) -> list[tuple[str, float, str]]:
+    """(what is typed for it, its value, what its button says); of a pair the left picture's is 1."""
+    if dimension.name == PREFERENCE:
+        return [("1", 1.0, "left"), ("2", 0.5, "no difference"), ("3", 0.0, "right")]
+    return [(f"{mark:g}", mark, f"{mark:g}") for mark in dimension.marks()]
+
+
+def _done(study: Study, store: RatingStore, name: str, own: Sequence[str]) -> int:
+    """How many of the rater's own items are finished."""
     given = store.answers(name)
-    return sum(all((item.item, one.name) in given for one in study.dimensions_of(item)) for item in study.items)
+    items = [item for item in study.items if item.item in {*own}]
+    return sum(all((item.item, one.name) in given for one in study.dimensions_of(item)) for item in items)
 
 
 def _found(items: ShownItems, key: str) -> Item:

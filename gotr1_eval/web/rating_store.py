@@ -1,36 +1,34 @@
-"""What a rater is shown, and the answers on disk: one that was acknowledged is there, whatever happens to the machine.
-
-Of an item nothing is shown of the model, the judges, or the names that they gave it.
+"""The raters' answers on disk: one that was acknowledged is there, whatever happens to the machine.
 
 SQLite with a write-ahead log and `synchronous = FULL`: a commit returns when the log is on the disk. Answers are only
 ever added; of several to one question the last one counts, so that taking an answer back loses nothing either. A
 connection lives for one operation, so that threads need no care and several servers may share a study.
+
+Which items a rater has, in which order, and which of a pair's pictures stands on the left, is decided and kept when the
+rater begins. An answer about a pair is kept as it was clicked, 1 for the left picture, and turned when it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import secrets
 import sqlite3
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from PIL import Image
-
-from gotr1_eval.core.canvas import draw_plan, hex_colour
-from gotr1_eval.core.chain import Chain, parse_chain
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.files.writing import write_ahead
-from reports.agreement.study_folder import Item, Rating, Study, picture_path
+from gotr1_eval.web.assignment import Assigned, Load, assign
+from reports.agreement.ratings import Rating
+from reports.agreement.study_folder import Study
 
 FILE = "ratings.sqlite3"
 _PATIENCE_S = 30.0
@@ -46,15 +44,16 @@ _TABLES = (
         item TEXT NOT NULL, dimension TEXT NOT NULL, kind TEXT NOT NULL, mark REAL, seconds REAL NOT NULL,
         at TEXT NOT NULL, UNIQUE (rater, key)
     )""",
+    """CREATE TABLE IF NOT EXISTS assignments (
+        rater TEXT NOT NULL REFERENCES raters (name), item TEXT NOT NULL, place INTEGER NOT NULL,
+        swapped INTEGER NOT NULL, PRIMARY KEY (rater, item)
+    )""",
 )
 _LATEST = """
     SELECT item, dimension, kind, mark, seconds, at FROM answers
     WHERE place IN (SELECT MAX(place) FROM answers WHERE rater = ? GROUP BY item, dimension) ORDER BY place
 """
-PLAN_SIDE = 768
-PLAN_LABELS = 2.0
-"""Size of the names on the frames: the page shows the canvas smaller than a judge sees it."""
-_MARKER = re.compile(r"<\|(?:obj|box)_(?:start|end)\|>")
+_ASSIGNED = "SELECT item, swapped FROM assignments WHERE rater = ? ORDER BY place"
 
 
 class SessionTaken(Exception):  # noqa: N818 (a state of affairs, not a fault)
@@ -66,6 +65,7 @@ class Answer:
     """What a rater said to one question.
 
     Attributes:
+        value: about a pair 1 where the left picture is preferred, as it stood before the rater.
         key: made by the page once an answer, so that sending it again adds nothing.
         seconds: that the rater took.
     """
@@ -107,19 +107,38 @@ class RatingStore:
         return found is not None
 
     def begin(self, name: str) -> tuple[str, str]:
-        """(name as first written, session): from now on this session alone may answer for the rater."""
+        """(name as first written, session): from now on this session alone may answer for the rater.
+
+        Who is new gets items; so does who began before items were given out.
+
+        Raises:
+            UsageError: all items have their raters.
+        """
         session = secrets.token_urlsafe(16)
+        rater = _folded(name)
         statement = "INSERT INTO raters VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET session = excluded.session"
         with self._open() as database:
-            database.execute(statement, (_folded(name), tidy_name(name), session))
-            row = database.execute("SELECT shown FROM raters WHERE name = ?", (_folded(name),)).fetchone()
+            database.execute("BEGIN IMMEDIATE")
+            database.execute(statement, (rater, tidy_name(name), session))
+            if database.execute("SELECT 1 FROM assignments WHERE rater = ?", (rater,)).fetchone() is None:
+                given = assign(self._study, rater, _loads(database, self._study))
+                rows = [(rater, one.item, place, one.swapped) for place, one in enumerate(given)]
+                database.executemany("INSERT INTO assignments VALUES (?, ?, ?, ?)", rows)
+            row = database.execute("SELECT shown FROM raters WHERE name = ?", (rater,)).fetchone()
         return str(row[0]), session
+
+    def assigned(self, name: str) -> list[Assigned]:
+        """The rater's items in the rater's own order; none where the rater has not begun."""
+        with self._open() as database:
+            rows = database.execute(_ASSIGNED, (_folded(name),)).fetchall()
+        return [Assigned(item, bool(swapped)) for item, swapped in rows]
 
     def save(self, session: str, answer: Answer) -> None:
         """Add an answer; when this returns it is on the disk.
 
         Raises:
             SessionTaken: the rater goes on elsewhere.
+            UsageError: the item is another rater's.
         """
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         kind = "mark" if isinstance(answer.value, float) else "taken back" if answer.value is None else CANNOT
@@ -130,11 +149,14 @@ class RatingStore:
             rater = database.execute("SELECT name FROM raters WHERE session = ?", (session,)).fetchone()
             if rater is None:
                 raise SessionTaken
+            own = "SELECT 1 FROM assignments WHERE rater = ? AND item = ?"
+            if database.execute(own, (rater[0], answer.item)).fetchone() is None:
+                raise UsageError("this item is not among those that you were given")
             columns = "rater, key, item, dimension, kind, mark, seconds, at"
             database.execute(f"INSERT OR IGNORE INTO answers ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rater + row)
 
     def answers(self, name: str) -> dict[tuple[str, str], Value]:
-        """(item, dimension) -> what counts; what was taken back is absent."""
+        """(item, dimension) -> what counts, as it was clicked; what was taken back is absent."""
         with self._open() as database:
             rows = database.execute(_LATEST, (_folded(name),)).fetchall()
         return {
@@ -145,16 +167,26 @@ class RatingStore:
 
     def ratings(self) -> list[Rating]:
         """Everything that counts, by rater in the order of beginning; "cannot judge" is a rating without a value."""
+        sides = {item.item: item.pair for item in self._study.items}
         found = []
         with self._open() as database:
             for name, shown in database.execute("SELECT name, shown FROM raters ORDER BY rowid").fetchall():
+                swapped = dict(database.execute(_ASSIGNED, (name,)).fetchall())
                 for item, dimension, kind, mark, seconds, at in database.execute(_LATEST, (name,)):
-                    if kind != "taken back":
-                        found.append(
-                            Rating(
-                                item=item, rater=shown, dimension=dimension, value=mark, seconds=seconds, timestamp=at
-                            )
+                    if kind == "taken back":
+                        continue
+                    pair, turned = sides.get(item), bool(swapped.get(item))
+                    found.append(
+                        Rating(
+                            item=item,
+                            rater=shown,
+                            dimension=dimension,
+                            value=1.0 - mark if turned and mark is not None else mark,
+                            seconds=seconds,
+                            timestamp=at,
+                            sides=(pair[1], pair[0]) if pair and turned else pair,
                         )
+                    )
         return found
 
     @contextmanager
@@ -185,104 +217,22 @@ def _folded(name: str) -> str:
     return tidy_name(name).casefold()
 
 
-def order_for(study: Study, name: str) -> list[str]:
-    """The items in the rater's own order: random, and the same whenever that rater comes back."""
-
-    def place(item: str) -> bytes:
-        return hashlib.sha256(f"{study.name}\n{study.seed}\n{_folded(name)}\n{item}".encode()).digest()
-
-    return sorted((item.item for item in study.items), key=place)
-
-
-def item_key(study: Study, item: str) -> str:
-    """What the page calls an item; tells nothing about it."""
-    return hashlib.sha256(f"{study.seed}\n{study.name}\n{item}".encode()).hexdigest()[:20]
+def _loads(database: sqlite3.Connection, study: Study) -> dict[str, Load]:
+    """How many raters each item has been given to, and how many have finished it."""
+    given = Counter(item for (item,) in database.execute("SELECT item FROM assignments"))
+    answered: Counter[tuple[str, str]] = Counter()
+    for (name,) in database.execute("SELECT name FROM raters").fetchall():
+        latest = database.execute(_LATEST, (name,)).fetchall()
+        answered.update((name, item) for item, _, kind, *_ in latest if kind != "taken back")
+    questions = {item.item: len(study.dimensions_of(item)) for item in study.items}
+    finished = Counter(item for (_, item), count in answered.items() if count >= questions.get(item, 0))
+    return {item.item: Load(given[item.item], finished[item.item]) for item in study.items}
 
 
 def _digest(study: Study) -> str:
     """Changes with everything that gives an answer its meaning."""
     asked = [[one.name, one.rubric, one.low, one.high, one.step] for one in study.dimensions]
     shown = [[item.item, item.prompt, item.chain, item.image] for item in study.items]
-    return hashlib.sha256(json.dumps([study.seed, asked, shown]).encode()).hexdigest()
-
-
-class ShownItems:
-    """The items of a study by the names under which the page asks for them."""
-
-    def __init__(self, folder: Path, study: Study) -> None:
-        self.study = study
-        self._folder = folder
-        self._items = {item_key(study, item.item): item for item in study.items}
-        self.keys = {item.item: key for key, item in self._items.items()}
-
-    def find(self, key: str) -> Item | None:
-        """The item of that name."""
-        return self._items.get(key)
-
-    def facts(self, item: Item) -> dict[str, Any]:
-        """Everything that the page shows but pictures, as JSON values."""
-        chain = None if item.chain is None else parse_chain(item.chain)
-        return {
-            "prompt": item.prompt,
-            "chain": None if chain is None else [{"text": text, "colour": colour} for text, colour in pieces(chain)],
-            "frames": [] if chain is None else frames(chain),
-            "picture": item.image is not None,
-            "dimensions": [dimension.name for dimension in self.study.dimensions_of(item)],
-        }
-
-    def picture(self, item: Item) -> bytes | None:
-        """The picture as PNG, its pixels alone; None where there is none.
-
-        Raises:
-            DataError: the file cannot be read.
-        """
-        path = picture_path(self._folder, item)
-        if path is None:
-            return None
-        try:
-            return _png(open_picture(path))
-        except PictureError as error:
-            raise DataError(str(error), path=path) from None
-
-    def plan(self, item: Item) -> bytes | None:
-        """The plan drawn as for the spatial judge, as PNG; None where no chain is shown."""
-        if item.chain is None:
-            return None
-        return _png(draw_plan(parse_chain(item.chain).boxed, PLAN_SIDE, label_scale=PLAN_LABELS))
-
-
-def pieces(chain: Chain) -> Iterator[tuple[str, str | None]]:
-    """(text, colour of the object's frame) along the chain: names stand for names with boxes, as the prose is read."""
-    position, colours = 0, 0
-    for planned in chain.objects:
-        start, end = max(planned.span[0], position), max(planned.span[1], position)
-        if before := _MARKER.sub("", chain.text[position:start]):
-            yield before, None
-        colour = None if planned.box is None else hex_colour(colours)
-        colours += planned.box is not None
-        if start == planned.span[0]:
-            yield planned.name, colour
-        position = end
-    if rest := _MARKER.sub("", chain.text[position:]):
-        yield rest, None
-
-
-def frames(chain: Chain) -> list[dict[str, Any]]:
-    """The plan's boxes in percent of the picture, in the colours of its drawing."""
-    return [
-        {
-            "name": name,
-            "colour": hex_colour(place),
-            "x": round(100 * box.x1, 3),
-            "y": round(100 * box.y1, 3),
-            "width": round(100 * box.width, 3),
-            "height": round(100 * box.height, 3),
-        }
-        for place, (name, box) in enumerate(chain.boxed)
-    ]
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+    pairs = [[item.item, item.other_image] for item in study.items if item.pair]
+    meaning = [study.seed, asked, shown, *([pairs] if pairs else [])]
+    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()

@@ -14,14 +14,24 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
 
 from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
 from gotr1_eval.files.pictures import PictureError
 from gotr1_eval.web.guard import protect
 from reports.run_data import load_run
 from reports.thumbnails import shrink
-from reports.viewer.pages import TABLES, board_page, list_page, run_page, sample_page, samples_page, search_page
+from reports.viewer.pages import (
+    TABLES,
+    board_page,
+    fault_page,
+    list_page,
+    run_page,
+    sample_page,
+    samples_page,
+    search_page,
+)
 from reports.viewer.run_samples import RunSamples, Wanted, state_of
 from reports.viewer.runs_folder import RunsFolder
 from reports.viewer.search import SearchIndex
@@ -32,6 +42,7 @@ KEPT = 16
 """Runs whose samples are held in memory."""
 SIDE_BY_SIDE = 12
 """Most runs on one page of pictures."""
+NONE_CHOSEN = "No run is chosen: go back to the list, and tick one or more."
 EVERY = 3.0
 """Seconds between two looks of the index at the runs."""
 HEADERS = {
@@ -119,11 +130,18 @@ def create_app(viewer: Viewer, *, token: str | None = None) -> FastAPI:
 
     @app.exception_handler(DataError)
     def absent(request: Request, error: DataError) -> Response:
-        return JSONResponse({"detail": str(error)}, 404)
+        return HTMLResponse(fault_page(str(error)), 404)
 
     @app.exception_handler(UsageError)
     def unfit(request: Request, error: UsageError) -> Response:
-        return JSONResponse({"detail": str(error)}, 422)
+        return HTMLResponse(fault_page(str(error)), 422)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        chosen = first["loc"][-1] != "run" or first["type"] != "missing"
+        told = f"The address is not one of a page: {first['loc'][-1]}: {first['msg']}." if chosen else NONE_CHOSEN
+        return HTMLResponse(fault_page(told), 422)
 
     @app.get("/")
     def everything() -> HTMLResponse:

@@ -12,6 +12,7 @@ from gotr1_eval.core.types import Json
 from reports.agreement.foreign_tables.mapping import ANY
 from reports.agreement.judge_agreement import MOST_UNITS, AverageRow, JudgeMarks, JudgeRow, average_row, judge_row
 from reports.agreement.marks import Draws, ItemFacts, Mark, Marks, Unit, base_name
+from reports.agreement.pairs import PreferenceRow, preference_rows
 from reports.agreement.rater_agreement import Ceiling, PeopleRow, consensus, mean_over_categories, people_row
 from reports.agreement.systems import Families, SystemsRow, check_families, systems_row
 
@@ -59,6 +60,7 @@ class Agreement:
         judges: each judge against people, likewise.
         averages: over categories, where there are several.
         between: each pair of judges, likewise.
+        preferences: of studies of pairs, how often one system is preferred to another, by people and by each judge.
         systems: each of these pairs of sides again, system by system, where items are known to be of several.
         retest: repeated judgments of one judge, as if each repeat were a rater; the category is the judge.
         notes: what was counted on the way, in words.
@@ -70,6 +72,7 @@ class Agreement:
     judges: Sequence[JudgeRow]
     averages: Sequence[AverageRow]
     between: Sequence[JudgeRow]
+    preferences: Sequence[PreferenceRow]
     systems: Sequence[SystemsRow]
     retest: Sequence[PeopleRow]
     notes: Sequence[str]
@@ -98,6 +101,7 @@ def analyse(people: Marks, judges: Marks, options: Options) -> Agreement:
         judges=judged,
         averages=list(_averages(judged, options)),
         between=between,
+        preferences=list(preference_rows(people, judges, options.people, draws)),
         systems=[
             *_systems(judged, items, draws, options.families),
             *_systems(between, items, widely, options.families),
@@ -243,6 +247,7 @@ def agreement_json(agreement: Agreement) -> dict[str, Json]:
         "judges": [row.json() for row in agreement.judges],
         "averages_over_categories": [row.json() for row in agreement.averages],
         "judge_against_judge": [row.json() for row in agreement.between],
+        "preferences": [row.json() for row in agreement.preferences],
         "systems": [row.json() for row in agreement.systems],
         "test_retest": [row.json() for row in agreement.retest],
         "notes": list(agreement.notes),

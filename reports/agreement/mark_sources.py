@@ -15,6 +15,7 @@ from reports.agreement.foreign_tables.mapping import ANY, MappingFile, TableMapp
 from reports.agreement.foreign_tables.reading import QUESTION, read_table
 from reports.agreement.foreign_tables.rows import read_file
 from reports.agreement.marks import ItemFacts, Marks, Unit, base_name
+from reports.agreement.pairs import paired_scores
 from reports.agreement.rater_agreement import consensus
 from reports.agreement.study_folder import Dimension, Study, read_study
 from reports.run_data import RunData, load_run
@@ -48,6 +49,8 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     judges = Marks()
     for path, system in systems_of(runs):
         _add_run(judges, read_run(path, people, system), path)
+    if people.pairs:
+        judges = paired_scores(judges, people.pairs)
     for spec, files in _score_tables(judged, mapping):
         judges.merge(_scores(files, spec, folder, people))
     if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":
@@ -91,8 +94,8 @@ def systems_of(runs: Sequence[Path]) -> list[tuple[Path, str | None]]:
 
 def item_names(run: RunData, people: Marks, system: str | None = None) -> dict[str, str]:
     """Sample id -> what the item is called among people's and other runs'; see `read_run`."""
-    prefix = f"{run.folder.name}/"
-    plain = not any(prefix + sample in people.items for sample in run.samples)
+    prefix, rated = f"{run.folder.name}/", people.names()
+    plain = not any(prefix + sample in rated for sample in run.samples)
     if plain and system is not None:
         prefix, plain = f"{system}/", False
     return {sample: sample if plain else prefix + sample for sample in run.samples}
@@ -173,10 +176,12 @@ def read_study_ratings(folder: Path) -> Marks:
         marks.merge(read_table([path], _dimension_mapping(dimension), "rater", folder))
         marks.served_by[dimension.name] = dimension.judge
     marks.counts.pop("rows passed over by `where`", None)
-    for item in study.items:
+    for item in study.drawn:
         if item.item in marks.items:
             chance = 1.0 / item.inclusion_probability
             marks.items[item.item] = ItemFacts(item.cluster or item.item, item.category, chance, item.stratum)
+            if item.pair is not None:
+                marks.pairs[item.item] = item.pair
     return marks
 
 
@@ -244,7 +249,7 @@ def _scores(files: Sequence[Path], spec: TableMapping, folder: Path, people: Mar
 
 def _scores_of(study: Study) -> Marks:
     marks = Marks()
-    for item in study.items:
+    for item in study.drawn:
         marks.learn(item.item, ItemFacts(item.cluster or item.item, item.category))
         for judge, score in item.scores.items():
             marks.add(ANY, Unit(item.item), judge, float(score))
@@ -254,7 +259,7 @@ def _scores_of(study: Study) -> Marks:
 
 
 def _check_ratings(study: Study, path: Path) -> None:
-    known = {item.item for item in study.items}, {dimension.name for dimension in study.dimensions}
+    known = {item.item for item in study.drawn}, {dimension.name for dimension in study.dimensions}
     for row in read_file(path):
         for column, names in zip(("item", "dimension"), known, strict=True):
             if row.cell(column) not in names:

@@ -66,6 +66,7 @@ class Marks:
         unscored: (dimension, who) -> item -> why there is no mark although one was due.
         not_applicable: (dimension, who) -> items of which a judge has nothing to say; no failure.
         repeats: (dimension, who) -> unit -> number of the repeat -> mark, the first one (0) included.
+        pairs: item -> the names of the two samples that it holds against each other, in the order in which they sort.
         served_by: dimension -> the judge that scores the same thing, without its model ("semantic").
         left_out: a line for every mark that was left out: what, where, why.
         counts: how many rows were read, passed over by `where`, clipped to the end of a scale.
@@ -76,6 +77,7 @@ class Marks:
     unscored: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     not_applicable: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     repeats: dict[tuple[str, str], dict[Unit, dict[int, Mark]]] = field(default_factory=dict)
+    pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
     served_by: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -125,6 +127,10 @@ class Marks:
                 self.counts[f"rated items without a row, taken as {value:g}"] += 1
         for item in absent:
             self.learn(item, ItemFacts())
+
+    def names(self) -> set[str]:
+        """Of all items, and of the samples that pairs are made of."""
+        return {*self.items, *(side for pair in self.pairs.values() for side in pair)}
 
     def merge(self, other: Marks) -> None:
         """Take over the marks of another table, about other items or by others; facts known here stay."""

@@ -77,7 +77,7 @@ def people_row(dimension: str, category: str, units: Mapping[Unit, Mapping[str, 
         majority_share=_unit_mean(
             [max(Counter(said).values()) / len(said) for said in marks], weights, "no ratings", prompts
         ),
-        mean=estimate(_ratio(weights @ sums, weights @ lengths), prompts=prompts)
+        mean=estimate(ratio(weights @ sums, weights @ lengths), prompts=prompts)
         if numeric
         else Estimate(None, why=words),
         majority_vote=_unit_mean([_vote(said) for said in marks], weights, "no ratings", prompts)
@@ -129,11 +129,11 @@ def _unit_mean(values: Sequence[float], weights: Floats, why: str, prompts: int)
     known = ~np.isnan(numbers)
     if not known.any():
         return Estimate(None, why=why)
-    return estimate(_ratio(weights[:, known] @ numbers[known], weights[:, known].sum(axis=1)), prompts=prompts)
+    return estimate(ratio(weights[:, known] @ numbers[known], weights[:, known].sum(axis=1)), prompts=prompts)
 
 
-def _ratio(sums: Floats, totals: Floats) -> Floats:
-    """NaN where a draw holds nothing."""
+def ratio(sums: Floats, totals: Floats) -> Floats:
+    """Of each draw; NaN where it holds nothing."""
     return np.asarray(np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals > 0))
 
 

@@ -2,19 +2,17 @@
 
     study.json     name, seed, dimensions with the judge's own rubric, what was drawn from what
     items.jsonl    one line an item: what is shown, and with which probability it was drawn
-    ratings.csv    one line a rating: item, rater, dimension, value, seconds, timestamp
+    ratings.csv    one line a rating: item, rater, dimension, value, seconds, timestamp; of pairs also what stood where
 
 Pictures are named relative to the folder, or absolutely. A rater must not be shown `item`, `generator`,
-`category`, `stratum`, `scores` or `unscored`.
+`category`, `stratum`, `scores`, `unscored`, `pair` or `control`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,8 @@ from gotr1_eval.files.writing import write_atomically
 from reports.agreement.marks import base_name
 
 FORMAT = 1
-RATING_COLUMNS = ("item", "rater", "dimension", "value", "seconds", "timestamp")
+PREFERENCE = "preference"
+"""The dimension of pairs: 1 where the first of the two is preferred, 0 where the second is, 0.5 for a tie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,7 @@ class Dimension:
         rubric: the text that the judge itself is asked with, markers and answer form left out.
         low, high: ends of the scale.
         step: distance of two marks that a rater can give.
-        needs: what the item must show for it, of "chain", "plan", "image".
+        needs: what the item must show for it, of "chain", "plan", "image", "pair" (two pictures).
     """
 
     name: str
@@ -65,9 +64,9 @@ class Dimension:
             self.low + place * self.step for place in range(int((self.high - self.low) / self.step + 1e-9) + 1)
         )
 
-    def shown_by(self, *, chain: bool, image: bool) -> bool:
-        """Whether something with a chain, a picture or both shows what the dimension needs."""
-        return all({"chain": chain, "plan": chain, "image": image}[need] for need in self.needs)
+    def shown_by(self, *, chain: bool, image: bool, pair: bool = False) -> bool:
+        """Whether something with a chain, a picture, both, or two pictures shows what the dimension needs."""
+        return all({"chain": chain, "plan": chain, "image": image, "pair": pair}[need] for need in self.needs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +83,10 @@ class Item:
         cluster: the prompt's identity; items of one cluster are alike.
         scores: judge's full name -> what it gave when the study was drawn; never shown to a rater.
         unscored: judge's full name -> why it gave nothing; judges in neither were not asked.
+        pair: the names of two samples of one prompt, in the order in which they sort; `image` is the first one's, and
+            `scores` say which of them a judge prefers, as raters do (`PREFERENCE`). None for an item of one sample.
+        other_image: the picture of a pair's second sample.
+        control: dimension -> (lowest, highest) right mark, of an item whose answer is known. It stands for no sample.
     """
 
     item: str
@@ -97,10 +100,34 @@ class Item:
     cluster: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     unscored: Mapping[str, str] = field(default_factory=dict)
+    pair: tuple[str, str] | None = None
+    other_image: str | None = None
+    control: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.inclusion_probability <= 1.0:
             raise ValueError(f"item {self.item!r}: inclusion_probability must lie in (0, 1]")
+        if self.pair is not None and (
+            self.image is None or self.other_image is None or not self.pair[0] < self.pair[1]
+        ):
+            raise ValueError(
+                f"item {self.item!r}: a pair needs two pictures, and names in the order in which they sort"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Who rates how much, and what they are told before.
+
+    Attributes:
+        instructions: in place of the page's own; paragraphs are parted by empty lines.
+        items_per_rater: beside the controls, which everybody gets; None for as many as there are.
+        raters_per_item: after so many nobody else gets it; None for no end.
+    """
+
+    instructions: str = ""
+    items_per_rater: int | None = None
+    raters_per_item: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +135,8 @@ class Study:
     """A study as it was drawn.
 
     Attributes:
-        population: how many samples the items stand for.
+        population: how many samples, or pairs of them, the items stand for.
+        items: those that were drawn, and the controls.
         setup: what else decided the draw (source runs, options, left-out samples by reason).
     """
 
@@ -118,30 +146,32 @@ class Study:
     dimensions: tuple[Dimension, ...]
     items: tuple[Item, ...]
     setup: Mapping[str, Json] = field(default_factory=dict)
+    design: Design = field(default_factory=Design)
+
+    @property
+    def drawn(self) -> tuple[Item, ...]:
+        """The items without the controls."""
+        return tuple(item for item in self.items if not item.control)
+
+    @property
+    def controls(self) -> tuple[Item, ...]:
+        """The items whose answer is known."""
+        return tuple(item for item in self.items if item.control)
 
     def dimensions_of(self, item: Item) -> tuple[Dimension, ...]:
-        """Those for which the item shows what they need, and to which their judge did not say "not applicable"."""
-        chain, image = item.chain is not None, item.image is not None
+        """Those for which the item shows what they need, and to which their judge did not say "not applicable".
+
+        Of a control, those whose answer is known.
+        """
+        chain, image, pair = item.chain is not None, item.image is not None, item.pair is not None
         idle = {base_name(judge) for judge, why in item.unscored.items() if why == Why.NOT_APPLICABLE.value}
-        return tuple(one for one in self.dimensions if one.judge not in idle and one.shown_by(chain=chain, image=image))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rating:
-    """One mark of one rater; a file holds at most one for an item, rater and dimension: the last one given.
-
-    Attributes:
-        value: None when the rater said that it cannot be judged; its cell is then empty.
-        seconds: that the rater took, None where unknown.
-        timestamp: ISO 8601 in UTC, empty where unknown.
-    """
-
-    item: str
-    rater: str
-    dimension: str
-    value: float | None
-    seconds: float | None = None
-    timestamp: str = ""
+        return tuple(
+            one
+            for one in self.dimensions
+            if one.judge not in idle
+            and one.shown_by(chain=chain, image=image, pair=pair)
+            and (not item.control or one.name in item.control)
+        )
 
 
 def write_study(study: Study, folder: Path) -> None:
@@ -154,6 +184,7 @@ def write_study(study: Study, folder: Path) -> None:
         "population": study.population,
         "dimensions": [asdict(dimension) for dimension in study.dimensions],
         "setup": dict(study.setup),
+        "design": asdict(study.design),
     }
     write_atomically(folder / "items.jsonl", "".join(f"{dump(asdict(item))}\n" for item in study.items))
     write_atomically(folder / "study.json", json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -179,23 +210,9 @@ def picture_path(folder: Path, item: Item) -> Path | None:
     return None if item.image is None else folder / item.image
 
 
-def ratings_csv(ratings: Iterable[Rating]) -> str:
-    """The long table as CSV text, with its header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(RATING_COLUMNS)
-    for one in ratings:
-        value = "" if one.value is None else f"{one.value:.12g}"
-        seconds = "" if one.seconds is None else f"{one.seconds:.3f}"
-        writer.writerow((one.item, one.rater, one.dimension, value, seconds, one.timestamp))
-    return text.getvalue()
-
-
-def write_ratings(ratings: Sequence[Rating], folder: Path) -> Path:
-    """Write ratings.csv in one piece, and return where it is."""
-    path = folder / "ratings.csv"
-    write_atomically(path, ratings_csv(ratings))
-    return path
+def other_picture_path(folder: Path, item: Item) -> Path | None:
+    """Where the picture of a pair's second sample lies, None where the item is no pair."""
+    return None if item.other_image is None else folder / item.other_image
 
 
 def _study(facts: Mapping[str, Any], folder: Path) -> Study:
@@ -208,6 +225,7 @@ def _study(facts: Mapping[str, Any], folder: Path) -> Study:
         dimensions=tuple(_dimension(row) for row in facts["dimensions"]),
         items=tuple(_read_items(folder / "items.jsonl")),
         setup=facts["setup"],
+        design=Design(**facts.get("design", {})),
     )
 
 
@@ -215,11 +233,17 @@ def _dimension(row: Mapping[str, Any]) -> Dimension:
     return Dimension(**{**row, "needs": tuple(row["needs"])})
 
 
+def _item(row: Mapping[str, Any]) -> Item:
+    pair = row.get("pair")
+    control = {name: (float(low), float(high)) for name, (low, high) in row.get("control", {}).items()}
+    return Item(**{**row, "pair": None if pair is None else (str(pair[0]), str(pair[1])), "control": control})
+
+
 def _read_items(path: Path) -> list[Item]:
     items: dict[str, Item] = {}
     for number, row in read_rows(path):
         try:
-            item = Item(**row)
+            item = _item(row)
         except (TypeError, ValueError) as error:
             raise DataError(f"not an item ({one_line(error)})", path=path, line=number) from None
         if item.item in items:

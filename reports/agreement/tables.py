@@ -10,6 +10,7 @@ from gotr1_eval.core.statistics.krippendorff import LEVELS
 from reports.agreement.analysis import ALL, Agreement
 from reports.agreement.grids import Cell, Grid, dimension_cell, estimate_cell
 from reports.agreement.judge_agreement import PAIRWISE, AverageRow, JudgeRow
+from reports.agreement.pairs import PreferenceRow
 from reports.agreement.rater_agreement import PeopleRow
 from reports.agreement.system_tables import system_grids
 
@@ -43,6 +44,7 @@ def grids(agreement: Agreement) -> list[Grid]:
             [row for row in agreement.between if row.category == ALL],
         ),
         _verdicts(agreement),
+        _preferences(agreement.preferences),
         *system_grids(agreement.systems),
         retest_grid(agreement.retest),
     )
@@ -104,6 +106,27 @@ def _verdicts(agreement: Agreement) -> Grid:
                 Cell(row.category),
                 *(estimate_cell(row.verdicts[name]) for name in VERDICTS),
                 Cell(str(row.n), _facts(row)),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _preferences(rows: Sequence[PreferenceRow]) -> Grid:
+    return Grid(
+        "Pairs: which system is preferred",
+        "Share of pairs in which the first system's picture is preferred, a tie counting half; a judge prefers the "
+        "greater of its two scores, on the same pairs.",
+        3,
+        ("systems", "dimension", "who", "first preferred", "ties", "pairs"),
+        [
+            [
+                Cell(f"{row.first} over {row.second}"),
+                dimension_cell(row.dimension),
+                Cell(row.who),
+                estimate_cell(row.share),
+                Cell(str(row.ties)),
+                Cell(str(row.n), (f"{row.prompts} prompts",)),
             ]
             for row in rows
         ],

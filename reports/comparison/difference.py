@@ -1,7 +1,7 @@
 """B minus A over paired samples: the difference, whether it is one, what could have been found, and what was not lost.
 
-Pictures of one prompt are alike, so the prompt is the unit: intervals draw whole prompts, and the permutation test
-flips the signs of whole prompts.
+Pictures of one prompt are alike, so the prompt is the unit: intervals draw whole prompts, and the test of a difference
+(`gotr1_eval.core.statistics.paired`) flips the signs of whole prompts, draws and weighs them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,15 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from gotr1_eval.core.statistics.intervals import overall_bootstrap
-from gotr1_eval.core.statistics.power import NonInferiority, detectable_shift, fewest_prompts, non_inferiority
-from gotr1_eval.core.statistics.significance import LEVEL, sign_flip_p
+from gotr1_eval.core.statistics.paired import paired_p
+from gotr1_eval.core.statistics.power import (
+    NonInferiority,
+    detectable_shift,
+    fewest_prompts,
+    may_be_undone,
+    non_inferiority,
+)
+from gotr1_eval.core.statistics.significance import LEVEL
 from gotr1_eval.core.types import Json
 
 PromptPairs = Mapping[str, Sequence[tuple[float, float]]]
@@ -28,13 +35,15 @@ class Difference:
     Attributes:
         mean: of the paired differences; None without a pair.
         low, high: 95 % bootstrap interval over prompts; None below two prompts.
-        p: two-sided, of the sign-flip permutation test over prompts; 1.0 without two prompts.
+        p: two-sided, of `paired_p` over prompts; 1.0 without two prompts.
+        lopsided: sign flips alone would have called a difference, which a long tail that this list misses may explain.
+        may_be_undone: rare breaks that this list does not hold could make up for a difference that is called one.
         adjusted_p: after Holm's correction over the categories compared together.
         pairs, prompts: samples scored in both runs, and how many prompts they are of.
         left_out: samples without a score in one of the runs, or in both, by the word for which.
         wins, ties, losses: pairs in which B is above, equal to, below A.
         detectable: the smallest true difference that this test finds in 80 % of the cases, where this category alone
-            differs; None where nothing can be found, or nothing differs.
+            differs; None where nothing can be found, where that cannot be told, or where nothing differs.
         fewest: prompts below which this test can find nothing.
         not_worse: whether B is not worse by more than a margin, where one was asked for.
     """
@@ -43,6 +52,8 @@ class Difference:
     low: float | None
     high: float | None
     p: float
+    lopsided: bool
+    may_be_undone: bool
     adjusted_p: float
     pairs: int
     prompts: int
@@ -102,14 +113,16 @@ def compare_pairs(
         for of in (sum, len)
     )
     low, high = overall_bootstrap(tasks, seed)
-    p = sign_flip_p(sums, seed)
+    tested = paired_p(sums, weights, seed)
     limited = margin is not None and np.isfinite(worst)
     return Difference(
         mean=float(sums.sum()) if tasks else None,
         low=low,
         high=high,
-        p=p,
-        adjusted_p=p,
+        p=tested.p,
+        lopsided=tested.lopsided,
+        may_be_undone=tested.p < LEVEL and may_be_undone(sums, weights, worst, seed),
+        adjusted_p=tested.p,
         pairs=len(flat),
         prompts=len(sums),
         left_out=dict(left_out),

@@ -14,7 +14,8 @@ import numpy as np
 
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.intervals import clustered_mean
-from gotr1_eval.core.statistics.significance import LEVEL, holm, sign_flip_p, student_p
+from gotr1_eval.core.statistics.paired import paired_p
+from gotr1_eval.core.statistics.significance import LEVEL, holm, student_p
 from gotr1_eval.core.types import Sample
 from reports.run_data import RunData
 from reports.run_summary import SUMS, TASK_MEAN
@@ -26,7 +27,7 @@ Values = Mapping[str, float]
 def ranks(runs: Mapping[str, Values], seed: int = 0) -> dict[str, int]:
     """Run -> one more than the number of runs that are better than it; runs without a score have no rank.
 
-    All pairs of runs are tested, on the samples both have (whole prompts flip their signs) or, where they share fewer
+    All pairs of runs are tested, on the samples both have (whole prompts, by `paired_p`) or, where they share fewer
     than two prompts, as independent means; p-values are corrected by Holm's method over the pairs.
     """
     scored = [name for name, values in runs.items() if values]
@@ -41,14 +42,14 @@ def ranks(runs: Mapping[str, Values], seed: int = 0) -> dict[str, int]:
 
 def compare_two(a: Values, b: Values, seed: int = 0) -> tuple[float, float]:
     """(mean of b minus mean of a, two-sided p) on the samples both have, or on all of either; see `ranks`."""
-    sums: dict[str, float] = {}
+    differences: dict[str, list[float]] = {}
     for sample in a.keys() & b.keys():
-        prompt = sample.rpartition("/")[0]
-        sums[prompt] = sums.get(prompt, 0.0) + b[sample] - a[sample]
-    if len(sums) >= 2:
+        differences.setdefault(sample.rpartition("/")[0], []).append(b[sample] - a[sample])
+    if len(differences) >= 2:
         # In a fixed order: the test's random signs would otherwise fall on other prompts in another process.
-        ordered = np.array([sums[prompt] for prompt in sorted(sums)])
-        return float(ordered.sum()), sign_flip_p(ordered, seed)
+        ordered = [differences[prompt] for prompt in sorted(differences)]
+        sums, sizes = (np.array([of(one) for one in ordered], dtype=float) for of in (math.fsum, len))
+        return float(sums.sum()), paired_p(sums, sizes, seed).p
     return _independent(a, b)
 
 

@@ -12,10 +12,10 @@ from reports.origins import footer, origin, run_labels
 from reports.run_data import RunData
 
 READING = (
-    "Mean difference with its 95 % interval over prompts; p of a sign-flip permutation test over prompts after Holm's "
-    "correction over the categories of a judge; below 0.05 a category is called better or worse, else within noise. "
-    "The last column is the smallest true difference that is found in 80 of 100 cases. Rows over several categories "
-    "are tests of their own, without a correction."
+    "Mean difference with its 95 % interval over prompts; p of a sign-flip test over prompts that a long tail on one "
+    "side cannot mislead, after Holm's correction over the categories of a judge; below 0.05 a category is called "
+    "better or worse, else within noise. The last column is the smallest true difference that is found in 80 of 100 "
+    "cases. Rows over several categories are tests of their own, without a correction."
 )
 _COLUMNS = ("category", "verdict", "difference", "p", "won, tied, lost", "could be found")
 
@@ -74,18 +74,26 @@ def sentence(category: str, row: Difference) -> str:
     interval = "" if row.low is None else f" [{row.low:+.3f}, {row.high:+.3f}]"
     tail = f"p {row.adjusted_p:.3f}, {row.pairs} pairs of {row.prompts} prompts"
     if row.verdict == "within noise":
-        needed = f"a difference of {could_be_found(row)} could have been found"
-        if row.prompts < row.fewest:
-            needed = f"nothing can be found with fewer than {row.fewest} prompts"
-        return f"{category}: within noise, {row.mean:+.3f}{interval} ({tail}; {needed}){_margin(row)}"
-    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail}){_margin(row)}"
+        lopsided = "; signs alone would call it a difference, a long tail may explain it" if row.lopsided else ""
+        return f"{category}: within noise, {row.mean:+.3f}{interval} ({tail}; {_findable(row)}{lopsided}){_margin(row)}"
+    undone = "; rare breaks that this list does not hold could undo it" if row.may_be_undone else ""
+    return f"{category}: {row.verdict} by {abs(row.mean):.3f}{interval} ({tail}{undone}){_margin(row)}"
+
+
+def _findable(row: Difference) -> str:
+    """What could have been found, as a clause."""
+    if row.detectable is not None:
+        return f"a difference of {row.detectable:.3f} could have been found"
+    if row.prompts < row.fewest:
+        return f"nothing can be found with fewer than {row.fewest} prompts"
+    return "what could have been found cannot be told from so few prompts that differ"
 
 
 def could_be_found(row: Difference) -> str:
-    """The detectable difference, or that there is none."""
+    """The detectable difference, or that there is none, or that it cannot be told."""
     if row.detectable is not None:
         return f"{row.detectable:.3f}"
-    return "nothing" if row.prompts < row.fewest else "–"
+    return "nothing" if row.prompts < row.fewest else "cannot be told"
 
 
 def _margin(row: Difference) -> str:

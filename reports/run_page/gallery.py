@@ -31,7 +31,7 @@ CHUNK = 20
 ROOM = 14_000_000
 """Bytes of details that the page itself may hold; with tables and plots it stays under 15 MB."""
 DIGITS = 5
-_WRITTEN = re.compile(r"[0-9]+\.(?:js|png|jpeg)")
+_WRITTEN = re.compile(r"[0-9]+b?\.(?:js|png|jpeg)")
 
 Details = dict[str, Any]
 OUTCOMES = ("scored", *(why_in_words(why) for why in Why), "not judged yet")
@@ -40,8 +40,14 @@ LONGEST = 6000
 """Characters of one chain, note or reply that a page shows; the run folder has the rest."""
 
 
-def gallery_rows(run: RunData, ranked: SampleRanks, shown: Sequence[int], reasons: Sequence[str]) -> dict[str, Any]:
-    """The columns that are filtered and sorted by, of the samples that are shown, as lists of equal length."""
+def gallery_rows(
+    run: RunData, ranked: SampleRanks, shown: Sequence[int], reasons: Sequence[str], before: RunData | None = None
+) -> dict[str, Any]:
+    """The columns that are filtered and sorted by, of the samples that are shown, as lists of equal length.
+
+    Args:
+        before: another run; how much its scores of the same samples have changed is a column a judge.
+    """
     samples = list(run.samples.values())
     chosen = [samples[place] for place in shown]
     categories = list(dict.fromkeys(run.category(sample) for sample in samples))
@@ -63,6 +69,7 @@ def gallery_rows(run: RunData, ranked: SampleRanks, shown: Sequence[int], reason
             ],
             "disagreement": _numbers(ranked.disagreement, shown),
             "reason": list(reasons),
+            "changed": [] if before is None else [_changes(run, before, column.name, chosen) for column in run.judges],
         },
     }
 
@@ -75,18 +82,34 @@ def _numbers(values: Floats, shown: Sequence[int]) -> list[float | None]:
     return [None if np.isnan(value) else round(float(value), DIGITS) for value in values[list(shown)]]
 
 
+def _changes(run: RunData, before: RunData, judge: str, samples: Sequence[Sample]) -> list[float | None]:
+    """How much more each sample scores than in the run before; None where either has no score."""
+    pairs = [(before.outcomes.get(judge, {}).get(one.id), run.outcomes[judge].get(one.id)) for one in samples]
+    return [
+        round(now.value - then.value, DIGITS) if isinstance(then, Score) and isinstance(now, Score) else None
+        for then, now in pairs
+    ]
+
+
 def _outcome(outcome: Outcome | None) -> int:
     if outcome is None:
         return len(OUTCOMES) - 1
     return 0 if isinstance(outcome, Score) else 1 + list(Why).index(outcome.why)
 
 
-def embedded(run: RunData, places: Iterable[int]) -> dict[int, Details]:
-    """Details with pictures inside, of as many of these samples as there is room for, in this order."""
+def embedded(run: RunData, places: Iterable[int], before: RunData | None = None) -> dict[int, Details]:
+    """Details with pictures inside, of as many of these samples as there is room for, in this order.
+
+    Args:
+        before: another run, whose picture and scores of the same sample stand beside each.
+    """
     samples, found, room = list(run.samples.values()), {}, ROOM
     for place in places:
         picture, fault = _picture(samples[place])
         details = _details(run, samples[place], picture.url if picture else None, picture, fault)
+        if before is not None and (other := before.samples.get(samples[place].id)) is not None:
+            shown, why = _picture(other)
+            details["before"] = _before(run, before, other, shown.url if shown else None, shown, why)
         room -= len(script_json(details).encode(errors="replace"))
         if room < 0:
             break
@@ -105,14 +128,14 @@ def clear_beside(folder: Path) -> None:
         folder.rmdir()
 
 
-def write_beside(run: RunData, rest: Sequence[int], folder: Path) -> None:
-    """Write the details and pictures of these samples into a folder, in chunks of `CHUNK`."""
+def write_beside(run: RunData, rest: Sequence[int], folder: Path, before: RunData | None = None) -> None:
+    """Write the details and pictures of these samples into a folder, in chunks of `CHUNK`; see `embedded`."""
     folder.mkdir(parents=True, exist_ok=True)
     samples = list(run.samples.values())
     chunks = [rest[start : start + CHUNK] for start in range(0, len(rest), CHUNK)]
 
     def write(number: int) -> None:
-        details = [_with_file(run, samples[place], folder, place) for place in chunks[number]]
+        details = [_with_file(run, samples[place], folder, place, before) for place in chunks[number]]
         write_atomically(folder / f"{number}.js", f"gallery.receive({number}, {script_json(details)});\n")
 
     # Pillow decodes and encodes without holding the interpreter's lock.
@@ -120,13 +143,21 @@ def write_beside(run: RunData, rest: Sequence[int], folder: Path) -> None:
         list(pool.map(write, range(len(chunks))))
 
 
-def _with_file(run: RunData, sample: Sample, folder: Path, place: int) -> Details:
+def _with_file(run: RunData, sample: Sample, folder: Path, place: int, before: RunData | None) -> Details:
     picture, fault = _picture(sample)
+    details = _details(run, sample, _kept(picture, folder, str(place)), picture, fault)
+    if before is not None and (other := before.samples.get(sample.id)) is not None:
+        shown, why = _picture(other)
+        details["before"] = _before(run, before, other, _kept(shown, folder, f"{place}b"), shown, why)
+    return details
+
+
+def _kept(picture: SmallPicture | None, folder: Path, name: str) -> str | None:
+    """Where the page finds the picture, which is written into the folder."""
     if picture is None:
-        return _details(run, sample, None, None, fault)
-    name = f"{place}.{picture.kind}"
-    (folder / name).write_bytes(picture.data)
-    return _details(run, sample, f"{folder.name}/{name}", picture, "")
+        return None
+    (folder / f"{name}.{picture.kind}").write_bytes(picture.data)
+    return f"{folder.name}/{name}.{picture.kind}"
 
 
 def _picture(sample: Sample) -> tuple[SmallPicture | None, str]:
@@ -158,6 +189,23 @@ def _details(run: RunData, sample: Sample, url: str | None, picture: SmallPictur
     }
 
 
+def _before(
+    run: RunData, before: RunData, sample: Sample, url: str | None, picture: SmallPicture | None, fault: str
+) -> Details:
+    """The same sample in another run: its picture with its plan, and what the run's judges said of it there."""
+    shown = sample_details(before, sample)
+    said = {verdict.judge: verdict.headline for verdict in shown.verdicts}
+    return {
+        "prompt": shortened(sample.prompt),
+        "planned": [_frame(frame) for frame in shown.planned],
+        "found": {},
+        "picture": url,
+        "sharp": picture is not None and picture.sharp,
+        "fault": shortened(fault),
+        "said": [said.get(column.name) for column in run.judges],
+    }
+
+
 def _chain(shown: SampleDetails) -> list[list[Any]]:
     pieces = [[shortened(piece.text), piece.place, piece.fault] for piece in shown.pieces[:400]]
     missing = len(shown.pieces) - len(pieces)
@@ -172,6 +220,10 @@ def _verdict(verdict: Verdict) -> Details:
     return {
         "headline": verdict.headline,
         "parts": [[shortened(name, 200), value] for name, value in verdict.parts[:200]],
+        "questions": [
+            [shortened(one.text, 600), one.tag, shortened(one.said, 600), one.counted]
+            for one in verdict.questions[:200]
+        ],
         "note": shortened(verdict.note),
         "replies": [
             [reply.model, reply.finish, shortened(reply.text), list(reply.choice_log_probs)]

@@ -6,10 +6,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.runs.costs import cost_of
 from reports import shell
+from reports.diversity import READING as DIVERSITY
+from reports.diversity import run_diversity
+from reports.origins import run_labels
 from reports.published.peers import ceiling_lines, peers_of
 from reports.run_data import RunData
 from reports.run_page import gallery, plots, score_table, training
@@ -26,28 +31,38 @@ SEMANTICS = {
 }
 
 
-def write_page(run: RunData, table: Table, path: Path | None = None, *, everything: bool = False) -> Path:
+def write_page(
+    run: RunData, table: Table, path: Path | None = None, *, everything: bool = False, before: RunData | None = None
+) -> Path:
     """Write the page, by default as report.html in the run folder, and return where it is.
 
     Args:
         everything: show all samples; those that the page does not hold are written into a folder beside it,
             ``report_files`` for ``report.html``.
+        before: another run, such as that of an earlier checkpoint, whose pictures and scores of the same samples stand
+            beside this one's.
+
+    Raises:
+        UsageError: the runs share no sample.
     """
     path = path or run.folder / "report.html"
     beside = path.with_name(f"{path.stem}_files")
     gallery.clear_beside(beside)
-    write_atomically(path, render_page(run, table, beside if everything else None))
+    write_atomically(path, render_page(run, table, beside if everything else None, before))
     return path
 
 
-def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
+def render_page(run: RunData, table: Table, beside: Path | None = None, before: RunData | None = None) -> str:
     """The page's HTML. Text from prompts, chains and replies is never markup; the page may load nothing.
 
     Args:
         beside: a folder for the samples that the page does not hold; None leaves them out.
+        before: see `write_page`.
     """
+    if before is not None and not set(run.samples) & set(before.samples):
+        raise UsageError(f"report --before {before.folder}: it shares no sample with {run.folder}: other prompts")
     ranked = rank_samples(run)
-    data = _gallery_data(run, table, ranked, beside)
+    data = _gallery_data(run, table, ranked, beside, before)
     peers = peers_of(run, table)
     published = published_scores(run, peers)
     judges = score_table.judge_rows(table, published)
@@ -74,27 +89,32 @@ def render_page(run: RunData, table: Table, beside: Path | None = None) -> str:
         distributions=plots.distributions(run, ranked),
         correlations=plots.correlations(run, ranked),
         lengths=plots.chain_lengths(run, ranked),
+        diversity=run_diversity(run),
+        diversity_reading=DIVERSITY,
         curves=training.training_curves(trained_in) if trained_in is not None else [],
         data=data,
         selection=_selection(run, len(data["details"]), data["beside"] is not None),
     )
 
 
-def _gallery_data(run: RunData, table: Table, ranked: SampleRanks, beside: Path | None) -> dict[str, Any]:
+def _gallery_data(
+    run: RunData, table: Table, ranked: SampleRanks, beside: Path | None, before: RunData | None
+) -> dict[str, Any]:
     """What the gallery's script reads; writes the folder beside the page where one is wanted and needed."""
     chosen = chosen_samples(ranked, EMBEDDED)
-    details = gallery.embedded(run, chosen)
+    details = gallery.embedded(run, chosen, before)
     rest = [place for place in range(len(run.samples)) if place not in details] if beside else []
     if beside is not None and rest:
-        gallery.write_beside(run, rest, beside)
+        gallery.write_beside(run, rest, beside, before)
     shown = sorted([*details, *rest])
-    rows = gallery.gallery_rows(run, ranked, shown, [chosen.get(place, "") for place in shown])
+    rows = gallery.gallery_rows(run, ranked, shown, [chosen.get(place, "") for place in shown], before)
     return rows | {
         "details": {row: details[place] for row, place in enumerate(shown) if place in details},
         "beside": beside.name if beside is not None and rest else None,
         "chunk": gallery.CHUNK,
         "colours": shell.COLOURS,
         "table": _table_lines(table),
+        "before": None if before is None else run_labels([before, run])[0],
     }
 
 
@@ -136,6 +156,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         ("Seed", identity.get("seed")),
         ("Shard", identity.get("shard")),
         ("Semantics", "; ".join(semantics(run))),
+        ("Cost", str(cost_of(run.info))),
     ]
     return [(name, str(value)) for name, value in found if value not in (None, "")]
 

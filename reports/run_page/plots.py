@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,16 @@ MOST_DOTS = 1500
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A drawing, its caption, and what a reader must know about it."""
+    """A drawing, its caption, and what a reader must know about it.
+
+    Attributes:
+        data: what a script needs to draw it otherwise, as JSON values; None where none does.
+    """
 
     caption: str
     note: str
     drawing: str
+    data: Mapping[str, Any] | None = None
 
 
 def distributions(run: RunData, ranked: SampleRanks) -> list[Plot]:

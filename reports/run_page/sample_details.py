@@ -40,8 +40,27 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of a checklist: its words and kind, and what was answered.
+
+    Attributes:
+        said: yes, no, or a number in between; what a parent's answer made of it; why there is no answer.
+        counted: what entered the value; None without an answer.
+    """
+
+    text: str
+    tag: str
+    said: str
+    counted: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge's outcome in words; `headline` is the value, or the word that stands for its absence."""
+    """One judge's outcome in words; `headline` is the value, or the word that stands for its absence.
+
+    Attributes:
+        questions: of a checklist, as they were answered, and those that were not.
+    """
 
     factor: str
     judge: str
@@ -50,6 +69,7 @@ class Verdict:
     parts: tuple[tuple[str, float], ...]
     note: str
     replies: tuple[Reply, ...]
+    questions: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +138,22 @@ def _frame(name: str, box: Box, place: int | None) -> Frame:
 def _verdict(factor: str, judge: str, outcome: Outcome | None) -> Verdict:
     if outcome is None:
         return Verdict(factor, judge, "not judged yet", False, (), "", ())
+    asked = tuple(map(_asked, outcome.questions))
     if isinstance(outcome, Score):
-        parts = (*outcome.parts.items(), *_answered(outcome))
-        note = " ".join(filter(None, (outcome.note, _unanswered(outcome))))
-        return Verdict(factor, judge, f"{outcome.value:.3f}", True, parts, note, outcome.replies)
-    parts, headline = tuple(_answered(outcome)), why_in_words(outcome.why)
-    return Verdict(factor, judge, headline, False, parts, outcome.detail, outcome.replies)
+        headline = f"{outcome.value:.3f}"
+        return Verdict(
+            factor, judge, headline, True, tuple(outcome.parts.items()), outcome.note, outcome.replies, asked
+        )
+    return Verdict(factor, judge, why_in_words(outcome.why), False, (), outcome.detail, outcome.replies, asked)
 
 
-def _answered(outcome: Outcome) -> Iterator[tuple[str, float]]:
-    """The answered questions of a checklist and what each counted."""
-    for one in outcome.questions:
-        if one.counted is not None:
-            denied = " (denied by a parent)" if one.counted != one.verdict else ""
-            yield f"{_place(one)}{one.text}{denied}", one.counted
-
-
-def _unanswered(outcome: Outcome) -> str:
-    """The questions of a checklist without an answer, in words; empty where there are none."""
-    open_ = [f"{_place(one)}{one.text} ({one.why})" for one in outcome.questions if one.counted is None]
-    return f"Not answered: {'; '.join(open_)}" if open_ else ""
-
-
-def _place(one: QuestionVerdict) -> str:
-    return f"picture {one.picture + 1}: " if one.picture else ""
+def _asked(one: QuestionVerdict) -> Asked:
+    place = f"picture {one.picture + 1}: " if one.picture else ""
+    if one.counted is None or one.verdict is None:
+        return Asked(f"{place}{one.text}", one.tag, f"not answered: {one.why}" if one.why else "not answered", None)
+    said = {0.0: "no", 1.0: "yes"}.get(one.verdict, f"{one.verdict:.2f}")
+    denied = f"{said}, counts {one.counted:.2g}: a parent was denied" if one.counted != one.verdict else said
+    return Asked(f"{place}{one.text}", one.tag, denied, one.counted)
 
 
 def why_in_words(why: Why) -> str:

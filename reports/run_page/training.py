@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from gotr1_eval.core.errors import DataError
 from gotr1_eval.files.jsonl import read_rows
 from gotr1_eval.files.writing import write_atomically
 from reports import shell, svg
+from reports.diversity import READING as DIVERSITY
+from reports.diversity import Measure, run_diversity
+from reports.run_data import load_run
 from reports.run_page.plots import Plot
 from reports.run_page.retest_noise import RetestNoise, retest_noise
 
@@ -25,6 +29,8 @@ SHOWN: dict[str, tuple[str, str]] = {
     "Unscored": ("reward/", "/unscored"),
     "Watched, never trained on": ("watched/", "/mean"),
     "Groups of a step": ("groups/", ""),
+    "Diversity within a group": ("diversity/", ""),
+    "Diversity left of the first steps'": ("diversity_left/", ""),
     "Entropy": ("", "/entropy"),
     "KL to the first policy": ("", "/kl"),
     "Clipped": ("", "/clipped"),
@@ -116,6 +122,7 @@ def render_training_page(folder: Path) -> str:
     return shell.render(
         "training.html",
         styles=["run.css"],
+        scripts=["curves.js"],
         title=folder.absolute().name,
         settings=settings,
         curves=training_curves(folder),
@@ -124,6 +131,8 @@ def render_training_page(folder: Path) -> str:
         movements=movements(folder),
         noise=retest_noise(folder / "evaluations"),
         ends=ENDS,
+        diversity=evaluation_diversity(folder),
+        diversity_reading=DIVERSITY,
         shapes=settings.get("ckpt") == "tiny-janus",
     )
 
@@ -161,6 +170,14 @@ def movements(folder: Path) -> list[Movement]:
         first, last = (line[0], line[-1]) if len(line) > 1 else (None, None)
         found.append(Movement(factor, trained, first, last))
     return sorted(found, key=lambda each: (not each.trained, each.factor != "total"))
+
+
+def evaluation_diversity(folder: Path) -> dict[str, list[Measure]]:
+    """How different the samples of a held-out prompt are at the first and at the last evaluation, by what it is called;
+    empty where there is none. One sample a prompt leaves it undefined."""
+    runs = sorted(run for run in (folder / "evaluations").glob("step-*") if (run / "run.json").exists())
+    ends = {f"step {int(run.name.removeprefix('step-'))}": run for run in (*runs[:1], *runs[1:][-1:])}
+    return {name: found for name, run in ends.items() if (found := run_diversity(load_run(run)))}
 
 
 def _ends(rows: Sequence[Mapping[str, Any]], name: str) -> list[HeldOut]:
@@ -265,7 +282,17 @@ def _plot(caption: str, series: Series, held_out: Sequence[HeldOut] = ()) -> Plo
     parts += [_dot(x, y, dot) for dot in held_out]
     last = "; ".join(f"{name} ends at {svg.plain(line[-1][1])}" for name, line in series.items() if line)
     note = "line: training prompts; dots: held-out prompts" if held_out else ""
-    return Plot(caption, note, svg.picture(330, top + 156, f"{caption}: {last}", *parts))
+    data = {
+        "x": [x.low, x.high, x.start, x.end],
+        "y": [y.low, y.high, y.start, y.end],
+        "ticks": y.ticks(4),
+        "lines": [
+            [name.replace("_", " "), [point for point in thinned(line) if all(map(math.isfinite, point))]]
+            for name, line in series.items()
+        ],
+        "dots": [[dot.step, dot.mean, dot.low, dot.high] for dot in held_out if math.isfinite(dot.mean)],
+    }
+    return Plot(caption, note, svg.picture(330, top + 156, f"{caption}: {last}", *parts), data)
 
 
 def _legend(names: Sequence[str]) -> tuple[str, int]:

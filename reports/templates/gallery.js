@@ -75,8 +75,9 @@ function matches(row, { judge, category, outcome, from, to, defect, words }) {
 
 function sorted(matching, { order, judge }) {
   if (order === "run") return matching;
-  const keys = order === "disagreement" ? rows.disagreement : rows.scores[judge];
-  const sign = order === "lowest" ? 1 : -1;
+  const changed = order === "gained" || order === "lost";
+  const keys = order === "disagreement" ? rows.disagreement : changed ? rows.changed[judge] : rows.scores[judge];
+  const sign = order === "lowest" || order === "lost" ? 1 : -1;
   const there = matching.filter((row) => keys[row] !== null);
   // Array.sort is stable: equal scores stay as in the run. What has no score comes last.
   return [...there.sort((a, b) => sign * (keys[a] - keys[b])), ...matching.filter((row) => keys[row] === null)];
@@ -198,12 +199,29 @@ function chain(details) {
   return text;
 }
 
+// A checklist's questions, each with its answer.
+function questionList(questions) {
+  return make("ul", { className: "questions" }, ...questions.map(([text, tag, said, counted]) =>
+    make("li", { className: counted === null ? "open" : counted < 0.5 ? "denied" : "" },
+      make("b", { textContent: said }), ` ${text} `, ...(tag ? [make("small", { className: "soft", textContent: tag })] : []))));
+}
+
+// The score in the run before, and how far this one's is from it.
+function scoreBefore(details, row, judge) {
+  const said = details.before?.said[judge];
+  if (!said) return [];
+  const change = rows.changed[judge][row];
+  const by = change === null ? "" : `, ${change > 0 ? "+" : change < 0 ? "−" : "±"}${Math.abs(change).toFixed(3)} since`;
+  return [make("div", {}, make("dt", { textContent: `in ${run.before}` }), make("dd", { textContent: `${said}${by}` }))];
+}
+
 function verdict(details, row, judge) {
-  const { parts, note, replies } = details.verdicts[judge];
+  const { parts, questions, note, replies } = details.verdicts[judge];
   const section = make("section", { className: "verdict" },
     make("h4", {}, factor(judge), make("code", { textContent: run.judges[judge].name })),
     make("dl", { className: "values" }, make("div", { className: "chosen" }, make("dt", { textContent: "score" }), headline(row, judge)),
-      ...parts.map(([name, value]) => make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: Number(value.toPrecision(4)) })))));
+      ...scoreBefore(details, row, judge), ...parts.map(([name, value]) => make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: Number(value.toPrecision(4)) })))));
+  if (questions.length) section.append(questionList(questions));
   if (note) section.append(make("p", { className: "soft", textContent: note }));
   for (const [model, finish, text, choices] of replies) {
     section.append(make("details", {}, make("summary", { textContent: `Reply of ${model}${finish ? ` (${finish})` : ""}` }), make("pre", { textContent: text })));
@@ -224,7 +242,9 @@ async function open(row) {
   if (!byId("sample").open) byId("sample").showModal();
   const details = await detailsOf(row);
   byId("sample-picture").replaceChildren(view(details));
-  byId("sample-picture").querySelector(".view")?.addEventListener("click", () => byId("sample").classList.toggle("zoomed"));
+  byId("sample-before").replaceChildren(...(details?.before ? [sideName(run.before), view(details.before)] : []));
+  if (details?.before) byId("sample-picture").prepend(sideName("this run"));
+  document.querySelectorAll("#sample-picture .view, #sample-before .view").forEach((shown) => shown.addEventListener("click", zoom));
   if (!details) return;
   if (finder(details)) byId("sample-picture").append(make("p", { className: "soft small", textContent: `Found by ${run.judges[finder(details)].name}` }));
   byId("sample-prompt").textContent = details.prompt;
@@ -232,6 +252,12 @@ async function open(row) {
   byId("sample-text").replaceChildren(...(details.chain.length ? [make("h4", { textContent: "Chain" }), chain(details)] : []),
     ...(rows.defects[row].length ? [make("p", { className: "warn", textContent: `Chain: ${rows.defects[row].map((number) => run.defects[number]).join(", ")}` })] : []),
     ...judges.filter((judge) => applies(row, judge)).map((judge) => verdict(details, row, judge)), ...others(details, row), facts(details));
+}
+
+const sideName = (name) => make("p", { className: "small side-name", textContent: name });
+
+function zoom() {
+  byId("sample-zoom").setAttribute("aria-pressed", String(byId("sample").classList.toggle("zoomed")));
 }
 
 // Judges that have nothing to say of this prompt take a line each and no more.
@@ -267,9 +293,10 @@ function save(name, lines) {
 }
 
 function saveSamples() {
-  const head = ["sample", "category", "prompt", ...judges.flatMap((judge) => [run.judges[judge].name, `${run.judges[judge].name} outcome`])];
+  const head = ["sample", "category", "prompt", ...judges.flatMap((judge) => [run.judges[judge].name, `${run.judges[judge].name} outcome`]),
+    ...rows.changed.map((_, judge) => `${run.judges[judge].name} minus ${run.before}`)];
   const line = (row) => [rows.id[row], run.categories[rows.category[row]], rows.prompt[row],
-    ...judges.flatMap((judge) => [rows.scores[judge][row], run.outcomes[rows.outcomes[judge][row]]])];
+    ...judges.flatMap((judge) => [rows.scores[judge][row], run.outcomes[rows.outcomes[judge][row]]]), ...rows.changed.map((changes) => changes[row])];
   save("samples.csv", [head, ...state.matching.map(line)]);
 }
 
@@ -302,13 +329,15 @@ function start() {
   byId("next").onclick = () => turn(state.page + 1);
   byId("sample-previous").onclick = () => step(-1);
   byId("sample-next").onclick = () => step(1);
+  byId("sample-zoom").onclick = zoom;
+  if (run.before) fill(byId("order"), [["lost", `lost most since ${run.before}`], ["gained", `gained most since ${run.before}`]]);
   byId("sample-close").onclick = () => byId("sample").close();
-  byId("sample").addEventListener("close", () => { byId("sample").classList.remove("zoomed"); history.replaceState(null, "", location.pathname + location.search); });
+  byId("sample").addEventListener("close", () => { if (byId("sample").classList.contains("zoomed")) zoom(); history.replaceState(null, "", location.pathname + location.search); });
   document.querySelectorAll("[data-row]").forEach((link) => link.addEventListener("click", (event) => { event.preventDefault(); open(Number(link.dataset.row)); }));
   addEventListener("hashchange", openLinked);
   byId("save-samples").onclick = saveSamples;
   if (byId("save-table")) { byId("save-table").hidden = false; byId("save-table").onclick = () => save("table.csv", run.table); }
-  byId("sample").addEventListener("keydown", ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); });
+  byId("sample").addEventListener("keydown", ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); if (key === "z" || key === "Z") zoom(); });
   document.querySelectorAll("[data-boxes]").forEach((box) => box.addEventListener("change", () => showBoxes(box)));
   update();
 }

@@ -135,6 +135,11 @@ def sample_page(sample: str, runs: Mapping[str, RunData], titles: Mapping[str, s
     )  # fmt: skip
 
 
+def fault_page(fault: str) -> str:
+    """What stands in place of a page that cannot be made."""
+    return shell.render("view_fault.html", styles=["run.css", "view.css"], served=True, title="Not here", fault=fault)
+
+
 def search_page(words: str, hits: Sequence[Hit], *, more: bool, progress: str) -> str:
     """What a search over all runs found."""
     return _render(

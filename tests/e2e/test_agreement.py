@@ -20,7 +20,8 @@ from gotr1_eval.runs.run import run_job
 from gotr1_eval.runs.samples import list_samples
 from gotr1_eval.runs.sources import GeneratedPictures
 from gotr1_eval.runs.store import read_judgments
-from reports.agreement.study_folder import Dimension, Item, Rating, Study, write_ratings, write_study
+from reports.agreement.ratings import Rating, write_ratings
+from reports.agreement.study_folder import Dimension, Item, Study, write_study
 from reports.run_data import load_run
 from rewards.reward_set import RewardSet
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
@@ -147,7 +148,7 @@ def test_the_page_in_a_browser(judged: Path, study: Path, tmp_path: Path):
         for size, colours in ((LAPTOP, "light"), (PHONE, "dark")):
             with open_page(browser, (tmp_path / "out/agreement.html").as_uri(), size, colours) as page:
                 assert page.title() == "Agreement · gotr1-eval"
-                assert page.locator("figure svg").count() == 4
+                assert page.locator(".both svg").count() == 4
                 assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
                 assert serious_faults(page) == []
 

@@ -21,12 +21,13 @@ from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import GotR1Error
 from gotr1_eval.core.types import Box
 from gotr1_eval.files.jsonl import append_rows
-from gotr1_eval.web.rating_store import RatingStore, item_key
+from gotr1_eval.web.rating_store import RatingStore
+from gotr1_eval.web.shown_items import item_key
 from reports.agreement.study_folder import Study, read_study
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
 from tests.command_line import SCRIPT
 from tests.e2e.test_command_line import assert_one_line
-from tests.rating_study import HOSTILE, written_study
+from tests.rating_study import HOSTILE, written_pairs, written_study
 
 pytestmark = pytest.mark.slow
 
@@ -249,6 +250,34 @@ def test_the_page_is_sound_in_both_sizes_and_colours(tmp_path: Path, browser: Br
                 expect(page.locator("#help")).to_be_visible()
                 assert serious_faults(page) == []
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_browser
+def test_pairs_by_keyboard_and_by_pointer(tmp_path: Path, browser: Browser):
+    study = written_pairs(tmp_path)
+    with served(tmp_path, "--port", "0") as (_, link):
+        for number, (size, colours) in enumerate([(LAPTOP, "light"), (PHONE, "dark")]):
+            with open_page(browser, link, size, colours) as page:  # type: ignore[arg-type]
+                expect(page.locator("#introduction")).to_contain_text("two pictures")
+                enter(page, f"rater {number}")
+                expect(page.locator("#other")).to_be_visible()
+                assert page.locator("#plan-figure, #chain-part, #frames-toggle").locator("visible=true").count() == 0
+                for place in range(len(study.items)):
+                    expect(page.locator("#place")).to_have_text(f"Item {place + 1} of {len(study.items)}")
+                    if number:
+                        page.get_by_role("button", name="left").first.click()
+                        page.click("#next")
+                    else:
+                        page.keyboard.press("3")
+                        page.keyboard.press("Enter")
+                saved(page)
+                expect(page.locator("#done")).to_be_visible()
+                page.keyboard.press("?")
+                expect(page.locator("#marks-help")).to_have_text("left, no difference, right")
+                assert serious_faults(page) == []
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    verdicts = {(one.rater, one.verdict) for one in RatingStore(tmp_path, study).ratings()}
+    assert verdicts == {("rater 0", "right"), ("rater 1", "left")}
 
 
 @needs_browser

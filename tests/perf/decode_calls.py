@@ -21,10 +21,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import JanusConfig, JanusForConditionalGeneration
 from transformers.initialization import no_init_weights
 
+from gotr1_eval.models.autoregressive import stages
+from gotr1_eval.models.autoregressive.choosing import Choice
+from gotr1_eval.models.autoregressive.fused import prepare_language_model
 from gotr1_eval.models.checkpoint import quiet
-from gotr1_eval.models.janus import sampling
-from gotr1_eval.models.janus.choosing import Choice
-from gotr1_eval.models.janus.fused import prepare_language_model
+from gotr1_eval.models.janus.sampling import sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds
 
 SIZES = {"1b": (2048, 5632, 24, 16), "7b": (4096, 11008, 30, 32)}
@@ -102,7 +103,7 @@ def counted_calls() -> Iterator[Counter[str]]:
 def calls_of_a_step(model: Any, rows: int = 16) -> Counter[str]:
     """Calls of one step of a picture with guidance, of so many samples."""
     found = Counter[str]()
-    original = sampling._Drawing.next
+    original = stages.Drawing.next
 
     def counting(self: Any, longest: int) -> None:
         with counted_calls() as calls:
@@ -110,13 +111,13 @@ def calls_of_a_step(model: Any, rows: int = 16) -> Counter[str]:
         found.update(calls)
         raise StopIteration
 
-    sampling._Drawing.next = counting  # type: ignore[method-assign]
+    stages.Drawing.next = counting  # type: ignore[method-assign]
     try:
-        sampling.sample_images(model, [[0, 5, 2]] * rows, range(rows), SPECIAL, guidance=5.0, choice=Choice())
+        sample_images(model, [[0, 5, 2]] * rows, range(rows), SPECIAL, guidance=5.0, choice=Choice())
     except StopIteration:
         pass
     finally:
-        sampling._Drawing.next = original  # type: ignore[method-assign]
+        stages.Drawing.next = original  # type: ignore[method-assign]
     return found
 
 

@@ -41,14 +41,15 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from gotr1_eval.build import Builder
 from gotr1_eval.core.protocols import Request
 from gotr1_eval.core.types import Prompt
+from gotr1_eval.models.autoregressive import stages
+from gotr1_eval.models.autoregressive.choosing import Choice
+from gotr1_eval.models.autoregressive.fused import prepare_language_model
+from gotr1_eval.models.autoregressive.memory import cache_bytes_per_token
 from gotr1_eval.models.detectors._mask2former_openmmlab import swin_small
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from gotr1_eval.models.detectors.mask2former import Settings as DetectorSettings
-from gotr1_eval.models.generators.janus import cache_bytes_per_token
-from gotr1_eval.models.janus import sampling
-from gotr1_eval.models.janus.choosing import Choice
-from gotr1_eval.models.janus.fused import prepare_language_model
 from gotr1_eval.models.janus.loading import Checkpoint
+from gotr1_eval.models.janus.sampling import sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from gotr1_eval.models.vlms.qwen import QwenVlm
 from gotr1_eval.models.vlms.qwen import Settings as QwenSettings
@@ -116,12 +117,12 @@ class Machine:
 @contextmanager
 def without_graphs() -> Iterator[None]:
     """Decode steps run one by one, as on a processor."""
-    replayed = sampling.Replayed.__call__
-    sampling.Replayed.__call__ = lambda self, step, span: step(span)  # type: ignore[method-assign]
+    replayed = stages.Replayed.__call__
+    stages.Replayed.__call__ = lambda self, step, span: step(span)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        sampling.Replayed.__call__ = replayed  # type: ignore[method-assign]
+        stages.Replayed.__call__ = replayed  # type: ignore[method-assign]
 
 
 def graphs(machine: Machine) -> Found:
@@ -137,7 +138,7 @@ def graphs(machine: Machine) -> Found:
 
         def both(policy: Any = policy, rows: Any = rows, endless: SpecialIds = endless) -> tuple[Any, torch.Tensor]:
             seeds = range(len(rows))
-            chains = sampling.sample_chains(policy.model, rows, seeds, endless, cap=100, choice=Choice())
+            chains = sample_chains(policy.model, rows, seeds, endless, cap=100, choice=Choice())
             texts = [[*row, policy.special.begin_of_image] for row in rows]
             return chains, policy.sample_images(texts, seeds).log_probs_BT
 
@@ -193,7 +194,7 @@ def step_seconds(machine: Machine, loaded: Checkpoint, pictures: int) -> float:
     row = [*encode_prompt(loaded.tokenizer, "a red circle", loaded.special), loaded.special.begin_of_image]
     steps, vision.num_image_tokens = vision.num_image_tokens, min(STEPS, vision.num_image_tokens)
     taken: list[float] = []
-    original = sampling._Drawing.next
+    original = stages.Drawing.next
 
     def timed(self: Any, longest: int) -> None:
         start = time.perf_counter()
@@ -202,14 +203,12 @@ def step_seconds(machine: Machine, loaded: Checkpoint, pictures: int) -> float:
             torch.cuda.synchronize(machine.device)
         taken.append(time.perf_counter() - start)
 
-    sampling._Drawing.next = timed  # type: ignore[method-assign]
+    stages.Drawing.next = timed  # type: ignore[method-assign]
     try:
         seeds = range(pictures)
-        sampling.sample_images(
-            loaded.model, [row] * pictures, seeds, loaded.special, guidance=GUIDANCE, choice=Choice()
-        )
+        sample_images(loaded.model, [row] * pictures, seeds, loaded.special, guidance=GUIDANCE, choice=Choice())
     finally:
-        sampling._Drawing.next = original  # type: ignore[method-assign]
+        stages.Drawing.next = original  # type: ignore[method-assign]
         vision.num_image_tokens = steps
     return float(np.median(taken))
 

@@ -1,9 +1,10 @@
-"""A GRPO step's wait for judges, with and without judging chains while the pictures are painted.
+"""A GRPO step's wait for judges, with and without judging while the policy samples.
 
     python -m tests.perf.judging_while_generating [--latency 1.5] [--rounds 2]
 
-The shipped tiny Janus paints 16 samples in tiles of 8; a local server takes `latency` seconds an answer, any number at
-a time. Seconds of rollout and judging together, the fastest round of each; the rewards are compared bit for bit.
+The shipped tiny Janus generates 16 samples in tiles of 4; a local server takes `latency` seconds an answer, any number
+at a time: one judge reads the chain, one looks at the picture. Seconds of rollout and judging together, the fastest
+round of each; the rewards are compared bit for bit.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from tempfile import TemporaryDirectory
 import torch
 
 from gotr1_eval.build import Builder
-from gotr1_eval.models.janus.loading import checkpoint_folder, load_checkpoint
-from rewards.reward_set import RewardSet
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
+from gotr1_eval.models.janus.loading import load_checkpoint
 from tests.faulty_server import FaultyServer, faulty_server
-from tests.unit.test_early_judges import rewards, score
+from tests.unit.test_early_judges import rewards, score, total
 from training.grpo import GrpoTrainer
+from training.metrics import Clock
 from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
@@ -28,15 +30,15 @@ from training.settings import GrpoSettings
 
 def prepared(server: FaultyServer, *, early: bool) -> GrpoTrainer:
     settings = GrpoSettings.model_validate({
-        "ckpt": "tiny-janus", "rewards": "semantic", "prompts": [{"shapes": []}], "prompts_per_step": 2,
+        "ckpt": "tiny-janus", "rewards": "semantic,prompt_image", "prompts": [{"shapes": []}], "prompts_per_step": 2,
         "samples_per_prompt": 8, "lora": "none", "beta": 0.0, "evaluation": "none", "device": "cpu",
-        "sampling": {"guidance": 2.0, "chain_cap": 120, "tile": 8}, "judge_while_generating": early,
+        "sampling": {"guidance": 2.0, "chain_cap": 120, "tile": 4}, "judge_while_generating": early,
     })  # fmt: skip
     checkpoint = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32)
-    only = RewardSet({"semantic": rewards(server).judges["semantic"]})
+    served = total(rewards(server), "semantic", "prompt_image")
     policy = JanusPolicy(checkpoint, settings.policy_sampling)
     mix = PromptMix(settings.prompts, settings.seed, Builder().suite)
-    return GrpoTrainer(settings, Path(TemporaryDirectory().name), policy, only, mix)
+    return GrpoTrainer(settings, Path(TemporaryDirectory().name), policy, served, mix)
 
 
 def main() -> None:
@@ -53,11 +55,11 @@ def main() -> None:
             server.text = lambda question: (time.sleep(asked.latency), score(question))[1]
             for _ in range(asked.rounds):
                 start = time.perf_counter()
-                found[early] = trainer._judge(trainer._roll_out(0))[0]
+                found[early] = trainer._judge(trainer._roll_out(0), Clock())[0]
                 times.append(time.perf_counter() - start)
             seconds[early] = min(times)
     print("| judging | rollout and judging, s |\n|---|---|")
-    print(f"| afterwards | {seconds[False]:.2f} |\n| while painting | {seconds[True]:.2f} |")
+    print(f"| afterwards | {seconds[False]:.2f} |\n| while sampling | {seconds[True]:.2f} |")
     print(f"\nratio {seconds[False] / seconds[True]:.2f}; rewards equal: {found[False] == found[True]}")
 
 

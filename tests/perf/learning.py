@@ -2,6 +2,7 @@
 
 python -m tests.perf.learning --out runs/learning                # configs/shapes.toml with the seeds 0, 1 and 2
 python -m tests.perf.learning --out runs/ablations --ablations   # seed 0 with every reward of configs/ablations/
+python -m tests.perf.learning --out runs/learning --credit       # and with credit by segment, as many pictures a step
 
 Every run is an ordinary `gotr1-eval train grpo`, and started again what is done is kept. The checkpoints then paint
 held-out prompts (val, two pictures each, guidance as in training), all judged alike whatever they were trained on.
@@ -25,6 +26,12 @@ from reports.run_data import load_run
 from reports.run_summary import ALL, summarise_run
 
 FACTORS = ("semantic", "spatial", "reasoning_image", "prompt_image", "total")
+CREDIT = {
+    "product": [],
+    "segment": ["pictures_per_chain=2", "credit=segment", "evaluation=none"],
+    "shared chains": ["pictures_per_chain=2", "evaluation=none"],
+}
+"""Settings of the forms of credit that are compared; all sample as many pictures, the last two half as many chains."""
 CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")
 
 
@@ -99,6 +106,18 @@ def draw(folders: dict[str, Path], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def runs_of(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Name -> settings of every run that is asked for."""
+    if options.ablations:
+        rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
+        return {name: [f"rewards={rewards[name]}", "evaluation=none"] for name in options.only or rewards}
+    if not options.credit:
+        return {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
+    pairs = [(name, seed) for name in options.only or CREDIT for seed in options.seeds]
+    # Of the product there are runs already, under these names.
+    return {f"{name} seed {seed}".removeprefix("product "): [f"seed={seed}", *CREDIT[name]] for name, seed in pairs}
+
+
 def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,15 +126,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
     parser.add_argument("--prompts", type=int, default=50, help="val prompts of each category")
     parser.add_argument("--ablations", action="store_true")
-    parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files")
+    parser.add_argument("--credit", action="store_true")
+    parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files; or of forms of credit")
     options = parser.parse_args()
     steps = [] if options.steps is None else [f"steps={options.steps}"]
-    if options.ablations:
-        rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
-        runs = {name: [f"rewards={reward}", "evaluation=none"] for name, reward in rewards.items()}
-        runs = {name: runs[name] for name in options.only or runs}
-    else:
-        runs = {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
+    runs = runs_of(options)
     before = held_out("tiny-janus", options.out / "before", options.prompts)
     names = [category for category in before if category != ALL]
     columns = [*names, *FACTORS] if options.ablations else ["minutes", *FACTORS, "total, spatial prompts"]
@@ -127,7 +142,7 @@ def main() -> None:
         measured = held_out(str(checkpoint), folders[name] / "held-out", options.prompts)
         told = ablation_line(name, measured) if options.ablations else line(name, f"{minutes:.1f}", measured)
         print(told, flush=True)
-    if not options.ablations:
+    if not options.ablations and not options.credit:
         draw(folders, options.out / "curves.png")
 
 

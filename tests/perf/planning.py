@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaModel
 
-from gotr1_eval.models.janus.decoder import Decoder, KVCache
+from gotr1_eval.models.autoregressive.decoder import Decoder, KVCache
 from gotr1_eval.planning import flops
 from gotr1_eval.planning.assumptions import Assumptions, Gpu
 from gotr1_eval.planning.phases import writing

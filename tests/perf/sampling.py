@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, JanusConfig, JanusForConditionalGeneration
 
-from gotr1_eval.models.generators.janus import cache_bytes_per_token
-from gotr1_eval.models.janus.choosing import Choice
-from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
+from gotr1_eval.models.autoregressive.choosing import Choice
+from gotr1_eval.models.autoregressive.memory import cache_bytes_per_token
+from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from gotr1_eval.core.geometry import iou
-from gotr1_eval.models.janus.loading import SHIPPED, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
+from gotr1_eval.models.janus.loading import load_checkpoint
 from gotr1_eval.models.janus.sampling import decode_images
 from gotr1_eval.shapes.detecting import find_objects
 from gotr1_eval.shapes.drawing import draw_scene
@@ -39,7 +40,7 @@ def _saved(picture: Image.Image) -> io.BytesIO:
 
 def through_tokens(pictures: list[Image.Image]) -> list[Image.Image]:
     """Encoded to the tiny Janus's picture tokens and decoded again."""
-    model = load_checkpoint(checkpoint_folder(SHIPPED), device=torch.device("cpu"), dtype=torch.float32).model
+    model = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32).model
     pixels_BHWC = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
     return [Image.fromarray(p) for p in decode_images(model, encode_pictures(model.model.vqmodel, pixels_BHWC)).numpy()]
 

@@ -30,7 +30,8 @@ from transformers import DynamicCache
 from gotr1_eval.build import Builder
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Sample
-from gotr1_eval.models.janus.loading import Checkpoint, checkpoint_folder, load_checkpoint
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
+from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.janus.sequence import encode_prompt
 from rewards.reward_set import RewardSet
 from tests.grpo_runs import ChecksumJudge

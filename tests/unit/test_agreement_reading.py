@@ -16,7 +16,8 @@ from gotr1_eval.core.errors import DataError, GotR1Error, UsageError
 from reports.agreement.foreign_tables.mapping import MappingFile
 from reports.agreement.foreign_tables.reading import read_table
 from reports.agreement.foreign_tables.rows import read_file
-from reports.agreement.study_folder import Dimension, Item, Rating, Study, write_ratings, write_study
+from reports.agreement.ratings import Rating, write_ratings
+from reports.agreement.study_folder import Dimension, Item, Study, write_study
 
 RATINGS = "item,rater,dimension,value\n" + "".join(
     f"i{item},r{rater},looks,{(item * 3 + rater) % 5 + 1}\n" for item in range(12) for rater in range(3)

@@ -29,6 +29,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.statistics.ranks import roc_area
 from gotr1_eval.core.types import Box, Detection, Sample
 from rewards.geometric import GeometricJudge
+from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
 from tests.fakes import ScriptedJudge
 
 AXIS = {axis: values[0] for axis, values in AXES.items()}
@@ -215,6 +216,19 @@ def test_names_on_the_page_are_escaped(tmp_path: Path):
     assert "<script" not in page
     assert "http://" not in page
     assert json.loads((tmp_path / "run/audit.json").read_text(encoding="utf-8"))["cards"] == cards_json(cards)
+
+
+@needs_browser
+def test_the_card_in_a_browser(tmp_path: Path):
+    judge = ScriptedJudge(honest, f"judge with a name {'that is long ' * 8}")
+    cards = run_audit(tmp_path / "run", {"x": (judge, Looks.PLAN)}, size="small")
+    path = write_card(cards, tmp_path / "run", size="small", seed=0)
+    with started_browser() as browser:
+        for size, colours in ((LAPTOP, "dark"), (PHONE, "light")):
+            with open_page(browser, path.as_uri(), size, colours) as page:  # type: ignore[arg-type]
+                assert page.title() == "Report card · gotr1-eval"
+                assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+                assert serious_faults(page) == []
 
 
 def test_the_command_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

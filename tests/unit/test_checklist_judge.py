@@ -378,8 +378,11 @@ def test_verdicts_reach_the_report_and_agreement(tmp_path: Path):
     made = made_run(tmp_path / "run", {"checklist": sound}, prompts=2)
     sample = next(iter(made.samples.values()))
     (verdict,) = sample_details(made, sample).verdicts
-    assert ("a cat?", 0.0) in verdict.parts
-    assert verdict.note == "Not answered: a dog? (unreadable)"
+    assert [(one.text, one.tag, one.said, one.counted) for one in verdict.questions] == [
+        ("a cat?", "object", "no", 0.0),
+        ("a dog?", "", "not answered: unreadable", None),
+    ]
+    assert dict(verdict.parts) == {"questions": 2, "unanswered": 1}, "a question is no part"
     marks = read_run(made.folder)
     assert marks.scores("question", "checklist")[Unit(f"{sample.id}#q")] == 0.0
     assert marks.unscored["question", "checklist"].keys() == {f"{name}#r" for name in made.samples}

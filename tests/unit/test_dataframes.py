@@ -118,3 +118,35 @@ def test_a_run_shows_itself(folder: Path):
 
 def test_figures_take_a_folder(folder: Path):
     assert len(gotr1_eval.plot_scores(folder).axes) == len(gotr1_eval.plot_scores(str(folder)).axes) == 2
+
+
+def test_runs_are_compared_and_shown(folder: Path, tmp_path: Path):
+    """The table holds the comparison's own numbers; folders and loaded runs are the same."""
+    other = made_run(tmp_path / "b", {"semantic": scattered(0.6, 0.1, salt=1), "prompt_image": with_holes}).folder
+    found = gotr1_eval.compare_runs(folder, other)
+    a, b = (gotr1_eval.load_run(path).values["semantic"] for path in (folder, other))
+    row = found.table.set_index(["judge", "category"]).loc["semantic", "all"]
+    assert row["difference"] == pytest.approx((b - a).mean())
+    assert (row["won"], row["ties"], row["lost"]) == ((b > a).sum(), (b == a).sum(), (b < a).sum())
+    assert row["verdict"] == "worse"
+    assert gotr1_eval.compare_runs(gotr1_eval.load_run(folder), other).table.equals(found.table)
+    first, second = repr(found).splitlines()
+    assert first == "b against a"
+    assert second.startswith("semantic, all: worse by ")
+    shown = found._repr_html_()
+    assert shown.count("<tr") == len(found.table) + 1
+    path = gotr1_eval.write_page(folder, tmp_path / "page.html", before=other)
+    assert path == tmp_path / "page.html"
+    assert '"before":"b"' in path.read_text()
+
+
+def test_progress_is_shown_where_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "list.jsonl").write_text('{"prompt": "a cat", "chain": "a cat (0,0),(500,500)"}\n')
+    asked = {"source": str(tmp_path / "list.jsonl"), "judges": "geometric"}
+    gotr1_eval.score(**asked, out=tmp_path / "silent")
+    assert "1/1" not in capsys.readouterr().out
+    run = gotr1_eval.score(**asked, out=tmp_path / "shown", progress=True)
+    said = capsys.readouterr().out
+    assert "judge" in said
+    assert "1/1" in said
+    assert len(run.samples) == 1

@@ -1,4 +1,4 @@
-"""Chains are judged while pictures are painted: the same rewards, bit for bit."""
+"""Chains and pictures are judged while others are sampled: the same rewards, bit for bit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import zlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.types import Sample
 from rewards.reward_set import RewardSet
+from rewards.total import Total, TotalSettings
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.grpo_runs import ChecksumJudge, trainer
 from training import grpo
@@ -33,28 +35,36 @@ def score(question: str) -> str:
 
 
 def rewards(server: FaultyServer) -> RewardSet:
-    """A served judge of the chain and one of this process."""
+    """Served judges of the chain and of the picture, and one of this process."""
     server.text = score
     spec = {"use": "openai_compatible", "base_url": server.url, "model": "judge", "first_wait_s": 0.01}
-    served = Builder().judge({"use": "semantic", "vlm": spec})
-    return RewardSet({"semantic": served, "checksum": ChecksumJudge()})
+    served = {name: Builder().judge({"use": name, "vlm": spec}) for name in ("semantic", "prompt_image")}
+    return RewardSet({**served, "checksum": ChecksumJudge()})
 
 
-def test_the_rewards_are_the_same_bit_for_bit(tmp_path: Path):
+def total(judges: RewardSet, *names: str) -> RewardSet:
+    """The sum of some of them."""
+    chosen = {name: judges.judges[name] for name in names}
+    facts = {name: (judge.range, judge.may_not_apply) for name, judge in chosen.items()}
+    return RewardSet(chosen, Total(TotalSettings(rule="weighted", weights=dict.fromkeys(names, 1.0)), facts, chosen))
+
+
+@pytest.mark.parametrize("per_chain", [1, 2])
+def test_the_rewards_are_the_same_bit_for_bit(tmp_path: Path, per_chain: int):
     found = {}
     with faulty_server() as server:
-        judges = rewards(server)
+        judges = total(rewards(server), "semantic", "prompt_image", "checksum")
         for early in (False, True):
-            run = trainer(
-                tmp_path / str(early), RewardSet({"semantic": judges.judges["semantic"]}), judge_while_generating=early
-            )
+            run = trainer(tmp_path / str(early), judges, overlap=early, pictures_per_chain=per_chain)
             rollout = run._roll_out(0)
             rows, _ = run._judge(rollout, Clock())
             found[early] = [(sample.chain, row) for sample, row in zip(rollout.samples, rows, strict=True)]
         asked = dict(server.asked)
     assert found[True] == found[False]
     assert len({row["semantic"].value for _, row in found[True] if isinstance(row["semantic"], Score)}) > 2
-    assert all(count % 2 == 0 for question, count in asked.items() if ASKED in question), "nothing is asked twice"
+    assert len({row["prompt_image"].value for _, row in found[True] if isinstance(row["prompt_image"], Score)}) > 1
+    counts = [count for question, count in asked.items() if "barks" not in question]  # what a server is tried with
+    assert sum(counts) == 2 * (8 // per_chain + 8), "nothing is asked twice"
 
 
 def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path, monkeypatch):
@@ -78,16 +88,42 @@ def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path
     assert asked.is_set()
 
 
-def test_only_servers_that_read_chains_begin_early():
+def test_pictures_are_asked_about_while_the_next_tile_is_sampled(tmp_path: Path, monkeypatch):
+    """The second tile's pictures wait for the first one's questions, and are sampled after them."""
+    asked = threading.Event()
+    with faulty_server() as server:
+        judges = rewards(server)
+        server.text = lambda question: (asked.set() if ASKED not in question else None) or score(question)
+        run = trainer(tmp_path, RewardSet({"prompt_image": judges.judges["prompt_image"]}), overlap=True)
+        policy, tiles = run.learner.policy, []
+        sample_images = policy.sample_images
+
+        def slow(texts, seeds):
+            assert not tiles or asked.wait(5)
+            tiles.append(len(texts))
+            return sample_images(texts, seeds)
+
+        monkeypatch.setattr(policy, "sample_images", slow)
+        rows, _ = run._judge(run._roll_out(0), Clock())
+    assert tiles == [4, 4]
+    assert len(rows) == 8
+
+
+def test_only_servers_begin_early():
     with faulty_server() as server:
         judges = rewards(server)
         early = EarlyJudges(judges)
-        samples = [Sample(id=str(place), prompt="a cat", chain=f"a cat sits {place}") for place in range(5)]
-        early.begin(samples[:3])
-        early.begin(samples[3:])
+        picture = Image.new("RGB", (8, 8))
+        samples = [
+            Sample(id=str(place), prompt=f"a cat {place}", chain=f"a cat sits {place}", image=picture)
+            for place in range(5)
+        ]
+        for part in (samples[:3], samples[3:]):
+            early.begin_chains(part)
+            early.begin_pictures(part)
         known = early.outcomes()
-        assert list(known) == ["semantic"]
+        assert sorted(known) == ["prompt_image", "semantic"]
         assert judges.judge(samples, known) == judges.judge(samples)
         assert early.outcomes() == {}
-    with pytest.raises(UsageError, match="no judge of the reward asks a server about the chain alone"):
+    with pytest.raises(UsageError, match="no judge of the reward asks a server"):
         EarlyJudges(RewardSet({"checksum": ChecksumJudge()}))

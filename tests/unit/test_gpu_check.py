@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gotr1_eval.models.janus import sampling
+from gotr1_eval.models.autoregressive import stages
 from tests.perf import gpu_check
 from tests.perf.gpu_check import PARTS, Machine, check, qwen_7b
 
@@ -31,14 +31,14 @@ def test_parts_run_and_write_what_they_find(tmp_path: Path):
 @pytest.mark.parametrize("planted", [False, True])
 def test_graphs_that_replay_something_else_are_seen(planted: bool, monkeypatch: pytest.MonkeyPatch):
     if planted:
-        replayed = sampling.Replayed.__call__
+        replayed = stages.Replayed.__call__
 
         def stale(self, step, span):
             """A graph that does not see what was chosen."""
             self._state[1].zero_()
             replayed(self, step, span)
 
-        monkeypatch.setattr(sampling.Replayed, "__call__", stale)
+        monkeypatch.setattr(stages.Replayed, "__call__", stale)
     found = PARTS["graphs"](CPU)
     equal = [value for name, value in found.items() if "equal chains" in name]
     apart = [value for name, value in found.items() if "largest difference" in name]

@@ -21,7 +21,7 @@ from gotr1_eval.models.generators.janus import build
 from gotr1_eval.models.janus.loading import load_checkpoint
 from rewards.reward_set import RewardSet
 from rewards.total import RAW
-from tests.grpo_runs import ChecksumJudge, gradients, launcher, settings, trainer
+from tests.grpo_runs import ChecksumJudge, evaluate_once, gradients, launcher, settings, trainer
 from tests.tiny_models import loaded_random, random_checkpoint
 from training.metrics import Judged, group_rewards, group_spreads, rollout_metrics
 from training.policies.janus import JanusPolicy
@@ -51,14 +51,37 @@ def test_micro_batches_give_the_same_gradients(tmp_path, whole, size):
     same(whole, gradients(trainer(tmp_path, micro_batch=size, max_grad_norm=1e9)), 1e-5)
 
 
-@pytest.mark.parametrize("scale", ["group", "batch"])
-def test_two_processes_give_the_same_gradients(tmp_path, scale):
-    whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, scale=scale))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scale": "group"},
+        {"scale": "batch"},
+        {"scale": "batch", "pictures_per_chain": 2, "credit": "segment", "denominator": "all"},
+    ],
+)
+def test_two_processes_give_the_same_gradients(tmp_path, changes):
+    whole = gradients(trainer(tmp_path / "whole", max_grad_norm=1e9, **changes))
     command = [*launcher(), "-m", "tests.grpo_runs", str(tmp_path), "gradients"]
-    known = {**os.environ, "CHANGES": json.dumps({"scale": scale})}
+    known = {**os.environ, "CHANGES": json.dumps(changes)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-2000:]
     same(whole, torch.load(tmp_path / "gradients.pt", weights_only=True), 1e-5)
+
+
+def test_two_processes_evaluate_as_one(tmp_path):
+    """Also where there are fewer tiles than processes; and nothing is left of the shares."""
+    command = [*launcher(), "-m", "tests.grpo_runs", str(tmp_path), "evaluations"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for tile in (4, 12):
+        evaluate_once(tmp_path / f"one of {tile}", tile)
+        one, two = (tmp_path / f"{count} of {tile}" for count in ("one", "two"))
+        told = json.loads((one / "evaluations.jsonl").read_text())
+        assert json.loads((two / "evaluations.jsonl").read_text()) == told
+        assert told["total/scored"] > 5
+        assert [path.name for path in (two / "evaluations").iterdir()] == ["step-000000"]
+        samples = [(each / "evaluations/step-000000/samples.jsonl").read_text() for each in (one, two)]
+        assert samples[0].replace(one.name, "") == samples[1].replace(two.name, ""), "in the same order"
 
 
 def test_recomputed_layers_give_the_same_gradients(tmp_path, whole):

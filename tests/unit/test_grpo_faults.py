@@ -60,11 +60,14 @@ def test_a_stop_during_an_evaluation_saves(tmp_path):
     asked = {"every": 1, "prompts_per_category": 1}
     run = trainer(tmp_path, steps=9, save_every=9, evaluation=asked)
 
-    def evaluate(policy, step):
-        run.stopping = step == 2
-        return {"total/mean": 0.5}
+    class Stopping:
+        def judge(self, policy, step, tile, place, count):
+            run.stopping = step == 2
 
-    run.evaluate = evaluate
+        def measure(self, step, count):
+            return {"total/mean": 0.5}
+
+    run.evaluate = Stopping()
     assert run.train() == 2
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
     assert steps_in(tmp_path, "evaluations.jsonl") == [0, 1, 2]

@@ -357,3 +357,64 @@ def test_planted_errors_are_seen(monkeypatch, small, name, wrong):
         except AssertionError:
             failed += 1
     assert failed
+
+
+def rising_instead(ratio: torch.Tensor, advantages: torch.Tensor, clip: Clip) -> torch.Tensor:
+    """The bound on the wrong side: of tokens that are made likelier."""
+    held = ratio.clamp(1 - clip.low, 1 + clip.high)
+    bounded = ratio.clamp(max=clip.two_sided) if clip.two_sided is not None else ratio
+    ratio = torch.where(advantages[:, None] > 0, bounded, ratio)
+    return -torch.minimum(ratio * advantages[:, None], held * advantages[:, None])
+
+
+def bound_above_1(ratio: torch.Tensor, advantages: torch.Tensor, clip: Clip) -> torch.Tensor:
+    """The bound as a distance from 1, as the other two are, and not as a ratio."""
+    far = None if clip.two_sided is None else 1 + clip.two_sided
+    return right_clip(ratio, advantages, Clip(clip.low, clip.high, far))
+
+
+right_clip = clipped_loss
+
+
+@pytest.mark.parametrize("wrong", [rising_instead, bound_above_1])
+def test_a_wrong_two_sided_clip_is_seen(monkeypatch, wrong):
+    monkeypatch.setitem(globals(), "clipped_loss", wrong)
+    with pytest.raises(AssertionError):
+        test_the_two_sided_clip_is_the_dual_clip(3.0)
+    test_the_two_sided_clip_is_the_dual_clip(None)
+
+
+def missing_as_0(rewards, applies, weights, **given):
+    """A missing score taken for a reward of 0 instead of an average one's advantage."""
+    if given.get("missing") == "average":
+        rewards = {
+            name: (torch.where(scored, values, 0.0), torch.ones_like(scored))
+            for name, (values, scored) in rewards.items()
+        }
+    return decoupled(rewards, applies, weights, **given)
+
+
+def always_left_out(rewards, applies, weights, **given):
+    return decoupled(rewards, applies, weights, **{**given, "missing": "leave_out"})
+
+
+def divided_by_all(rewards, applies, weights, **given):
+    """Every judge's advantages scaled by its share of scored samples."""
+    if given.get("missing") == "average":
+        weights = {name: float(scored.float().mean()) for name, (_, scored) in rewards.items()}
+    return decoupled(rewards, applies, weights, **given)
+
+
+def turned(rewards, applies, weights, **given):
+    """The judge with a score missing pulls the other way."""
+    if given.get("missing") == "average":
+        rewards = {name: (values if bool(s.all()) else -values, s) for name, (values, s) in rewards.items()}
+    return decoupled(rewards, applies, weights, **given)
+
+
+@pytest.mark.parametrize("wrong", [missing_as_0, always_left_out, divided_by_all, turned])
+def test_a_wrong_average_for_what_is_missing_is_seen(monkeypatch, wrong):
+    monkeypatch.setitem(globals(), "decoupled_advantages", wrong)
+    with pytest.raises(AssertionError):
+        test_gdpo_with_a_reward_unscored()
+    test_gdpo_against_its_formula()

@@ -21,7 +21,7 @@ from training.policies import Actions, SegmentScores, TokenScores
 from training.policies.janus import JanusPolicy
 from training.rollout import generate
 from training.trained_parts import Learner
-from training.update import Work, denominator, losses, micro_batches
+from training.update import Work, denominator, everything_sampled, losses, micro_batches
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,8 @@ def moved(scores: TokenScores, by: float, seed: int) -> TokenScores:
     return TokenScores(one(scores.text), one(scores.image))
 
 
-ADVANTAGES = torch.tensor([1.0, -0.5, 2.0, -1.5])
+ADVANTAGES = torch.tensor([1.0, -0.5, 2.0, -1.5]).expand(2, 4)
+EVERY = torch.ones(2, 4, dtype=torch.bool)
 
 
 @pytest.mark.parametrize("kind", ["tokens", "sequences", "constant"])
@@ -62,8 +63,8 @@ def test_what_is_averaged_against_loops(sampled, kind):
     actions, old = sampled
     asked = settings(loss=kind, beta=0.0, text_weight=2.0, image_weight=0.5, scale="none", updates=2)
     new = moved(old, 0.3, 0)
-    found, _ = losses(new, Work(actions, ADVANTAGES, old), asked)
-    total = found.item() / denominator([actions], asked)
+    found, _ = losses(new, Work(actions, ADVANTAGES, EVERY, old), asked)
+    total = found.item() / denominator([everything_sampled(actions)], asked)
     pairs = [
         (new.text.log_probs_BS, old.text.log_probs_BS, actions.chain_BL, 2.0),
         (new.image.log_probs_BS, old.image.log_probs_BS, torch.ones_like(actions.image_BT, dtype=torch.bool), 0.5),
@@ -72,7 +73,7 @@ def test_what_is_averaged_against_loops(sampled, kind):
     for row in range(4):
         for now, before, there, weight in pairs:
             for log_p, log_q in zip(now[row][there[row]].tolist(), before[row][there[row]].tolist(), strict=True):
-                ratio, a = np.exp(log_p - log_q), float(ADVANTAGES[row])
+                ratio, a = np.exp(log_p - log_q), float(ADVANTAGES[0, row])
                 sums[row] -= weight * min(ratio * a, np.clip(ratio, 0.8, 1.2) * a)
                 counts[row] += weight
     wanted = {
@@ -89,14 +90,13 @@ def test_what_is_averaged_against_loops(sampled, kind):
 def test_micro_batches_change_no_average(sampled, kind):
     actions, old = sampled
     asked = settings(loss=kind, updates=2, beta=0.0)
-    every = torch.ones(4, dtype=torch.bool)
 
     def loss(size: int) -> float:
-        work = micro_batches(actions, ADVANTAGES, every, size)
+        work = micro_batches(actions, ADVANTAGES, EVERY, size)
         policy = JanusPolicy(loaded_random(), asked.policy_sampling)
         with torch.no_grad():
             parts = [losses(policy(part.actions), part, asked)[0].item() for part in work]
-        return sum(parts) / denominator([part.actions for part in work], asked)
+        return sum(parts) / denominator(work, asked)
 
     assert loss(1) == pytest.approx(loss(4), rel=1e-5)
     assert old is not None
@@ -108,11 +108,11 @@ def test_importance_weights_multiply_the_whole_token_loss(sampled, form):
     noise = torch.randn(actions.sampled_image_BT.shape, generator=torch.Generator().manual_seed(1))
     drifted = replace(actions, sampled_image_BT=scores.image.log_probs_BS + 0.1 * noise)
     asked = settings(importance={"form": form, "cap": "none"}, image_weight=1.0, text_weight=0.0, beta=0.0)
-    found, sums = losses(scores, Work(drifted, ADVANTAGES), asked)
+    found, sums = losses(scores, Work(drifted, ADVANTAGES, EVERY), asked)
     gap = (scores.image.log_probs_BS - drifted.sampled_image_BT).double()
     text = torch.where(actions.chain_BL, scores.text.log_probs_BS - actions.sampled_text_BL, 0.0).sum(dim=1)
     weights = gap.exp() if form == "token" else (gap.sum(dim=1) + text).exp()[:, None].expand_as(gap)
-    assert found.item() == pytest.approx(float(-(weights * ADVANTAGES[:, None]).sum()), rel=1e-4)
+    assert found.item() == pytest.approx(float(-(weights * ADVANTAGES[1, :, None]).sum()), rel=1e-4)
     assert sums["image/importance"] == pytest.approx(float(weights.sum()), rel=1e-4)
     far = float(((gap.exp() < 0.8) | (gap.exp() > 1.2)).sum())
     assert sums["image/drifted"] == far
@@ -134,7 +134,7 @@ def test_an_entropy_bonus_has_the_entropys_gradient(tmp_path):
     policy = one.learner.policy
     policy.sampling = replace(policy.sampling, entropy_gradient=True)
     everyone = one._collect(0, range(2), grpo.Clock())
-    learned = one._advantages(everyone)[0].learned_PG.flatten()
+    learned = one._credit(everyone)[0].image.learned_PG.flatten()
     rows = learned.nonzero()[:, 0]
     actions = rollout.actions.select(rows)
     scores = policy(actions)
@@ -239,12 +239,12 @@ def test_truncated_chains_are_masked_or_punished(tmp_path):
     collected = one._collect(0, range(2), grpo.Clock())
     truncated = torch.tensor(collected.rollout.truncated)
     assert truncated.any()
-    masked, _ = one._advantages(collected)
+    masked = one._credit(collected)[0].image
     assert not masked.learned_PG.flatten()[truncated].any()
-    plain, _ = trainer(tmp_path / "plain")._advantages(collected)
+    plain = trainer(tmp_path / "plain")._credit(collected)[0].image
     kept = masked.learned_PG
     assert torch.equal(masked.values_PG[kept], plain.values_PG[kept]), "they stay in their group's mean"
-    punished, _ = trainer(tmp_path / "soft", truncated={"soft": 12, "penalty": 0.5})._advantages(collected)
+    punished = trainer(tmp_path / "soft", truncated={"soft": 12, "penalty": 0.5})._credit(collected)[0].image
     tokens = collected.rollout.actions.chain_BL.sum(dim=1)
     values = torch.tensor(
         [each["checksum"].value if isinstance(each["checksum"], Score) else 0 for each in collected.rows]
@@ -422,7 +422,7 @@ def planted_bonus(monkeypatch, sampled, tmp_path):
 
 
 def planted_share(monkeypatch, sampled, tmp_path):
-    only = lambda self, work, rollout: (len(work), denominator([part.actions for part in work], self.settings))  # noqa: E731
+    only = lambda self, work, rollout: (len(work), denominator(work, self.settings))  # noqa: E731
     monkeypatch.setattr(grpo.GrpoTrainer, "_over_all", only)
     test_all_that_was_sampled_in_the_denominator_makes_the_step_smaller(tmp_path)
 
@@ -445,7 +445,7 @@ def planted_reference(monkeypatch, sampled, tmp_path):
 
 
 def planted_refill(monkeypatch, sampled, tmp_path):
-    monkeypatch.setattr(grpo, "_learned", lambda advantages: len(advantages.values_PG))
+    monkeypatch.setattr(grpo, "_learned", lambda credit: len(credit.taught))
     test_even_groups_are_refilled_from_the_steps_own_further_prompts(tmp_path)
 
 

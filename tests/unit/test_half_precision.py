@@ -12,11 +12,11 @@ from peft import LoraConfig, get_peft_model
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from gotr1_eval.core.types import Prompt
+from gotr1_eval.models.autoregressive.adapters import with_adapters
+from gotr1_eval.models.autoregressive.decoder import Decoder, KVCache
+from gotr1_eval.models.autoregressive.fused import fused_layer, prepare_language_model
+from gotr1_eval.models.autoregressive.heads import float32_head
 from gotr1_eval.models.checkpoint import quiet
-from gotr1_eval.models.janus.adapters import with_adapters
-from gotr1_eval.models.janus.decoder import Decoder, KVCache
-from gotr1_eval.models.janus.fused import fused_layer, prepare_language_model
-from gotr1_eval.models.janus.heads import float32_head
 from tests.grpo_runs import trainer
 from tests.perf.decode_calls import add_adapters, calls_of_a_step, meta_model
 from tests.tiny_models import loaded_random

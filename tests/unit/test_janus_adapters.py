@@ -14,12 +14,12 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.models.autoregressive.adapted_linear import AdaptedLinear
+from gotr1_eval.models.autoregressive.adapters import with_adapters
+from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.checkpoint import quiet
-from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
-from gotr1_eval.models.janus.adapters import with_adapters
-from gotr1_eval.models.janus.choosing import Choice
 from gotr1_eval.models.janus.loading import load_checkpoint
-from gotr1_eval.models.janus.original_names import source_of
+from gotr1_eval.models.janus.original_names import NAMINGS, source_of
 from gotr1_eval.models.janus.sampling import sample_chains
 from gotr1_eval.models.janus.sequence import encode_prompt
 from tests.tiny_models import loaded_random, random_checkpoint
@@ -64,7 +64,7 @@ def rewritten(given, folder: Path, tensors=None, **config) -> Path:
 
 
 def weights(base, folder: Path) -> dict[str, torch.Tensor]:
-    return with_adapters(copy.deepcopy(base), folder).state_dict()
+    return with_adapters(copy.deepcopy(base), folder, NAMINGS).state_dict()
 
 
 def product(given, layer: str) -> torch.Tensor:

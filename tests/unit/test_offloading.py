@@ -104,8 +104,9 @@ def test_judges_are_on_the_device_when_they_are_asked_and_not_while_the_policy_w
 
     one = trainer(tmp_path)
     judge, one.judging = one.rewards.judge, judging
-    rewards = SimpleNamespace(judge=lambda *given: told.append("judge") or judge(*given))
-    one.rewards = rewards
+    one.rewards = SimpleNamespace(
+        judge=lambda *given: told.append("judge") or judge(*given), headline=one.headline, judges={}
+    )
     roll_out, update = one._roll_out, one._update
     one._roll_out = lambda *given: told.append("sample") or roll_out(*given)
     one._update = lambda *given: told.append("update") or update(*given)

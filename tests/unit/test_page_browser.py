@@ -12,11 +12,14 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gotr1_eval.core.outcome import Outcome, QuestionVerdict, Score
+from gotr1_eval.core.types import Sample
 from reports.run_data import load_run
 from reports.run_page.page import write_page
 from reports.run_page.training import write_training_page
 from reports.run_summary import summarise_run
 from tests.browser import LAPTOP, PHONE, needs_browser, open_page, serious_faults, started_browser
+from tests.made_runs import made_run, scattered
 from tests.report_runs import varied_run
 from tests.unit.test_page import HOSTILE, write_hostile_run
 from tests.unit.test_training_page import write_training
@@ -241,6 +244,60 @@ def test_files_beside_the_page_are_loaded_when_shown(browser: Browser, page_file
         assert alone.locator("article").count() == 24
 
 
+def asked(sample: Sample) -> Outcome:
+    """Four questions, of which each is another case."""
+    questions = (
+        QuestionVerdict(question="a", text=f"Is there a cat? {HOSTILE}", tag="object", verdict=1.0, counted=1.0),
+        QuestionVerdict(question="b", text="Is it red?", tag="color", verdict=1.0, counted=0.0),
+        QuestionVerdict(question="c", text="Is it left?", verdict=0.25, counted=0.25),
+        QuestionVerdict(question="d", text="Is it new?", verdict=None, counted=None, why="the reply is empty"),
+    )
+    return Score(value=0.5, questions=questions)
+
+
+def test_before_and_after_stand_in_one_dialog(browser: Browser, tmp_path: Path):
+    """Both pictures and both scores, a list by what changed, and the checklist's questions with their answers."""
+    before = made_run(tmp_path / "before", {"one": scattered(0.4), "asked": asked}, prompts=3)
+    after = made_run(tmp_path / "after", {"one": scattered(0.6, salt=1), "asked": asked}, prompts=4)
+    path = write_page(after, summarise_run(after), before=before)
+    values = [{name: one.value for name, one in run.outcomes["one"].items() if isinstance(one, Score)}
+              for run in (before, after)]  # fmt: skip
+    change = {name: values[1][name] - values[0][name] for name in values[0]}
+    lost = min(change, key=lambda name: change[name])
+    with open_page(browser, path.as_uri(), LAPTOP, "dark") as page:
+        page.select_option("#order", "lost")
+        page.locator("article h3 button").first.click()
+        shown = page.locator("#sample")
+        expect(shown.locator("#sample-before img")).to_be_visible()
+        assert shown.locator("#sample-id").inner_text() == lost
+        assert shown.locator(".side-name").all_inner_texts() == ["before", "this run"]
+        first = shown.locator(".verdict").first.inner_text()
+        assert f"{values[1][lost]:.3f}" in first
+        assert f"{values[0][lost]:.3f}, " in first
+        assert f"{change[lost]:+.3f}".replace("-", "−") in first
+        said = shown.locator(".questions li")
+        assert said.locator("b").all_inner_texts() == [
+            "yes", "yes, counts 0: a parent was denied", "0.25", "not answered: the reply is empty",
+        ]  # fmt: skip
+        assert HOSTILE in said.first.inner_text()
+        page.keyboard.press("z")
+        expect(shown).to_have_class("zoomed")
+        assert shown.locator("#sample-zoom").get_attribute("aria-pressed") == "true"
+        assert serious_faults(page) == []
+        page.keyboard.press("Escape")
+        page.select_option("#order", "run")
+        with page.expect_download() as waited:
+            page.click("#save-samples")
+        rows = list(csv.DictReader(io.StringIO(waited.value.path().read_text())))
+        assert {row["sample"]: row["one minus before"] for row in rows if row["one minus before"]} == {
+            name: f"{round(value, 5):g}" for name, value in change.items()
+        }
+        page.locator("article h3 button").nth(6).click()
+        expect(shown.locator("#sample-picture img")).to_be_visible()
+        assert rows[6]["sample"] not in change
+        assert shown.locator("#sample-before").inner_html() == "", "this one was not in the run before"
+
+
 def test_hostile_text_is_text(browser: Browser, tmp_path: Path):
     run = load_run(write_hostile_run(tmp_path / "run"))
     path = write_page(run, summarise_run(run))
@@ -286,3 +343,39 @@ def test_the_training_page_opens_without_fault(browser: Browser, tmp_path: Path)
     with open_page(browser, path.as_uri(), PHONE, "dark") as page:
         assert serious_faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_curves_are_smoothed_scaled_and_read(browser: Browser, tmp_path: Path):
+    """The drawn line is the average by its definition; what is read off is what is drawn."""
+    path = write_training_page(write_training(tmp_path / "grpo"))
+    with open_page(browser, path.as_uri()) as page:
+        figure = page.locator("#curve-plots figure").first
+        curve = page.evaluate("curves[0]")
+        points, (low, high, start, end) = curve["lines"][0][1], curve["y"]
+
+        def drawn() -> list[float]:
+            places = (figure.locator(".line:not(.raw)").get_attribute("d") or "").strip("M").split("L")
+            return [low + (float(place.split()[1]) - start) / (end - start) * (high - low) for place in places]
+
+        assert drawn() == pytest.approx([value for _, value in points], abs=0.01)
+        page.locator("#smoothing").fill("0.5")
+        weights = [[0.5 ** (place - other) for other in range(place + 1)] for place in range(len(points))]
+        wanted = [
+            sum(weight * value for weight, (_, value) in zip(row, points, strict=False)) / sum(row) for row in weights
+        ]
+        assert drawn() == pytest.approx(wanted, abs=0.01)
+        assert figure.locator(".raw").count() == 1
+        figure.locator("svg").hover(position={"x": 100, "y": 60})
+        said = figure.locator("output").inner_text()
+        step = float(said.removeprefix("step ").split(":")[0])
+        place = next(place for place, (at, _) in enumerate(points) if at == step)
+        assert float(said.split(":")[1].split(",")[0]) == pytest.approx(wanted[place], abs=5e-3)
+        page.locator("#smoothing").fill("0")
+        page.check("#logarithmic")
+        positive = [value for _, value in points if value > 0]
+        ticks = [float(text) for text in figure.locator("text[text-anchor=end]").all_text_contents()]
+        assert min(ticks) == pytest.approx(min(positive), rel=0.01)
+        assert figure.locator(".line").count() == 1
+        page.uncheck("#logarithmic")
+        assert drawn() == pytest.approx([value for _, value in points], abs=0.01)
+        assert serious_faults(page) == []

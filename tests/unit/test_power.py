@@ -11,9 +11,20 @@ from scipy import stats
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Score
-from gotr1_eval.core.statistics.power import detectable_shift, fewest_prompts, loss_bounds, non_inferiority
-from gotr1_eval.core.statistics.significance import flipped_sums, sign_flip_p
+from gotr1_eval.core.statistics.paired import LopsidedTest
+from gotr1_eval.core.statistics.power import (
+    SHAPED,
+    detectable_shift,
+    fewest_prompts,
+    loss_bounds,
+    may_be_undone,
+    non_inferiority,
+)
+from gotr1_eval.core.statistics.significance import sign_flip_p
+from reports.comparison.difference import compare_pairs
+from reports.comparison.tables import could_be_found, sentence
 from tests.made_runs import made_run
+from tests.simulations.power import p_values
 
 
 def test_too_few_prompts_find_nothing():
@@ -22,25 +33,82 @@ def test_too_few_prompts_find_nothing():
         fewest = fewest_prompts(comparisons)
         one_way = [sign_flip_p(np.ones(prompts)) * comparisons for prompts in (fewest - 1, fewest)]
         assert one_way[0] >= 0.05 > one_way[1]
-        assert detectable_shift(np.arange(1.0, fewest), np.ones(fewest - 1), comparisons) is None
-        assert detectable_shift(np.arange(1.0, fewest + 1), np.ones(fewest), comparisons) > 0
     assert detectable_shift(np.zeros(50), np.ones(50)) is None
 
 
-def found_share(values: np.ndarray, comparisons: int) -> float:
-    """How many columns the real test finds, at the level that Holm leaves to the smallest p."""
-    flipped = np.abs(flipped_sums(values))
-    p = (flipped >= np.abs(values.sum(axis=0)) * (1 - 1e-12)).mean(axis=0)
-    return float((p * comparisons < 0.05).mean())
+def test_what_cannot_be_told_is_not_stated():
+    assert detectable_shift(np.arange(1.0, SHAPED + 1), np.ones(SHAPED)) is None
+    assert detectable_shift(np.arange(1.0, SHAPED + 2), np.ones(SHAPED + 1)) > 0
+    mostly_equal = np.append(np.zeros(60), np.arange(1.0, SHAPED))
+    assert detectable_shift(mostly_equal, np.ones(len(mostly_equal))) is None
+    ten = {str(place): [(0.0, value)] for place, value in enumerate(np.random.default_rng(0).normal(0, 1, 10))}
+    assert could_be_found(compare_pairs([ten], {})) == "cannot be told"
+    told = sentence("color", compare_pairs([ten], {}))
+    assert "what could have been found cannot be told from so few prompts that differ" in told
+    four = {name: ten[name] for name in "0123"}
+    assert could_be_found(compare_pairs([four], {})) == "nothing"
 
 
-@pytest.mark.parametrize(("prompts", "comparisons"), [(10, 1), (10, 8), (50, 6)])
+def test_a_missed_tail_is_no_difference():
+    """All prompts but one gain a little; signs alone call that a gain, though a rare loss may outweigh it."""
+    few = {str(place): [(0.5, 0.52 if place else 0.5)] for place in range(12)}
+    found = compare_pairs([few], {})
+    assert sign_flip_p(np.append(np.full(11, 0.02), 0.0)) < 0.05 <= found.p
+    assert found.lopsided
+    assert "signs alone would call it a difference" in sentence("color", found)
+    assert found.verdict == "within noise"
+
+
+def test_a_difference_that_rare_breaks_could_undo_says_so():
+    values = np.random.default_rng(5).normal(0.02, 0.02, 60)
+    little, much = ({str(place): [(0.4, 0.4 + value)] for place, value in enumerate(by * values)} for by in (1, 10))
+    assert compare_pairs([little], {}, worst=1.0).may_be_undone
+    assert compare_pairs([little], {}).may_be_undone  # no bounds
+    assert "could undo it" in sentence("color", compare_pairs([little], {}, worst=1.0))
+    found = compare_pairs([much], {}, worst=1.0)
+    assert found.verdict == "better"
+    assert not found.may_be_undone
+    # In a list of rights and wrongs: Clopper's and Pearson's interval for 60 gains, or for 60 losses, and none undone.
+    assert not may_be_undone(np.ones(60), np.ones(60), 1.0)
+    assert not may_be_undone(-np.ones(60), np.ones(60), 1.0)
+    assert may_be_undone(np.append(np.ones(1), np.zeros(59)), np.ones(60), 1.0)
+
+
+def both_by_hand(values: np.ndarray, draws: int = 4000) -> tuple[float, float]:
+    """The bootstrap-t with scipy's t, and the weighing of one prompt more, of one list; drawn otherwise."""
+    generator, prompts = np.random.default_rng(9), len(values)
+    observed = stats.ttest_1samp(values, 0).statistic
+    drawn = generator.choice(values, (draws, prompts))
+    t = stats.ttest_1samp(drawn, values.mean(), axis=1).statistic
+    bootstrap = 2 * min(np.mean(t >= observed), np.mean(t <= observed))
+    weights = generator.dirichlet(np.ones(prompts + 1), draws)
+    mixed = [weights @ np.append(values, side * 2 * values.std(ddof=1)) for side in (-1, 1)]
+    return bootstrap, 2 * min(np.mean(mixed[0] <= 0), np.mean(mixed[1] >= 0))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25])
+def test_the_tests_beside_the_signs_against_scipy(shift):
+    values = np.random.default_rng(3).exponential(0.3, 30) - 0.2
+    expected = max(both_by_hand(values + shift))
+    for weight in (1.0, 3.0):
+        test = LopsidedTest(values[:, None] * weight, np.full((30, 1), weight), 4000)
+        assert test.p(shift)[0] == pytest.approx(expected, abs=0.02)
+
+
+def test_lopsided_differences_with_a_mean_of_0_are_rarely_called():
+    """400 lists of 10 and 50; tests/simulations/power.py has thousands of more kinds."""
+    for prompts, most in ((10, 0.06), (50, 0.07)):
+        values = np.random.default_rng(prompts).exponential(0.3, (prompts, 400)) - 0.3
+        assert np.mean(p_values(values) < 0.05) <= most
+
+
+@pytest.mark.parametrize(("prompts", "comparisons"), [(25, 8), (50, 1)])
 def test_the_detectable_difference_is_found_in_four_of_five(prompts, comparisons):
-    """60 pairs of a pilot and a comparison; tests/simulations/power.py does many more."""
+    """25 pairs of a pilot and a comparison; tests/simulations/power.py does many more."""
     generator = np.random.default_rng(prompts + comparisons)
-    pilots, again = generator.normal(0, 0.3, (2, prompts, 60))
+    pilots, again = generator.normal(0, 0.3, (2, prompts, 25))
     shifts = [detectable_shift(pilot, np.ones(prompts), comparisons) for pilot in pilots.T]
-    assert 0.65 <= found_share(again + np.array(shifts), comparisons) <= 0.92
+    assert 0.65 <= np.mean(p_values(again + np.array(shifts)) < 0.05 / comparisons) <= 0.95
 
 
 def test_many_prompts_take_the_normal_form_and_units_follow_the_scale():

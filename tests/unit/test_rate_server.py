@@ -15,7 +15,8 @@ from PIL import Image
 from gotr1_eval.core.canvas import hex_colour
 from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.web.rate import create_app
-from gotr1_eval.web.rating_store import RatingStore, frames, pieces
+from gotr1_eval.web.rating_store import RatingStore
+from gotr1_eval.web.shown_items import frames, pieces
 from tests.rating_study import HOSTILE, SECRETS, written_study
 
 HERE = "http://127.0.0.1:8790"
@@ -58,8 +59,8 @@ def test_nothing_tells_model_judge_or_origin(client: TestClient):
     for key in work["order"]:
         facts = client.get(f"/api/items/{key}")
         texts.append(facts.text + str(facts.headers))
-        if facts.json()["picture"]:
-            picture = client.get(f"/pictures/{key}.png")
+        for name in work["pictures"][key]:
+            picture = client.get(f"/pictures/{name}.png")
             assert Image.open(io.BytesIO(picture.content)).size == (64, 64)
             texts.append(picture.content.decode("latin-1") + str(picture.headers))
         assert Image.open(io.BytesIO(client.get(f"/plans/{key}.png").content)).size == (768, 768)

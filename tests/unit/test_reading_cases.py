@@ -515,3 +515,35 @@ def test_named_scores(finish: str | None):
         if found not in allowed:
             wrong[text] = found
     assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('```python\nresult = {"score": 8}\n```', None),
+        ("Notes:\n```text\nnotes\n```\nand\n```python\nScore: 3\n```\nScore: 8", 8),
+        ("| Item | Verdict |\n|---|---|\n| Score | 8 |", 8),
+        ("I would give this a score of 8.", 8),
+        ("I would give this a mark of 8 words.", None),
+        ('"{\\n\\t\\"score\\": 8}"', 8),
+        ('"{\\"reason\\": \\"n and t\\", \\"score\\": 8}"', 8),
+        ("Score (0.5 to 10): 8", 8),
+        ("Score (of 9): 8", None),
+    ],
+)
+def test_code_tables_and_quotations_around_a_score(text: str, expected: float | None):
+    try:
+        found = read_score(text, low=0, high=10)
+    except UnreadableReply:
+        found = None
+    assert found == expected
+
+
+def test_a_name_of_two_words_is_written_in_several_ways():
+    for written in ("Visual quality", "visual-quality", "visual_quality", "VISUAL QUALITY"):
+        marks = read_scores(f"{written}: 8\nClarity: 7", names=("visual_quality", "clarity"), low=0, high=10)
+        assert marks == {"visual_quality": 8, "clarity": 7}
+
+
+def test_a_verdict_names_what_was_asked_for():
+    assert read_score("I would give it a rating of 8.", key="rating", low=0, high=10) == 8

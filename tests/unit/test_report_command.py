@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from gotr1_eval.cli.app import run
-from gotr1_eval.core.errors import DataError, RunError
+from gotr1_eval.core.errors import DataError, RunError, UsageError
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.types import Sample
+from tests.made_runs import made_run, scattered
 from tests.report_runs import varied_run, write_run
 from tests.unit.test_training_page import write_training
 
@@ -61,3 +62,10 @@ def test_a_training_run_gets_its_own_page(tmp_path: Path, capsys: pytest.Capture
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path):
     with pytest.raises(DataError, match="not a run folder"):
         run(["report", str(tmp_path)])
+
+
+def test_a_run_before_needs_the_same_samples(tmp_path: Path):
+    folder = scored_run(tmp_path / "run")
+    other = made_run(tmp_path / "other", {"one": scattered(0.5)}, prompts=1).folder
+    with pytest.raises(UsageError, match=r"--before .*other: it shares no sample with .*run: other prompts"):
+        run(["report", str(folder), "--before", str(other)])

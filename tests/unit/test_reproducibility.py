@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from gotr1_eval.core.errors import BackendError
-from gotr1_eval.models.generators.janus import Settings, build, cache_bytes_per_token, fitting_samples
-from gotr1_eval.models.janus.choosing import Choice, guide, scaled
-from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys
+from gotr1_eval.models.autoregressive.choosing import Choice, guide, scaled
+from gotr1_eval.models.autoregressive.memory import cache_bytes_per_token, fitting_samples
+from gotr1_eval.models.autoregressive.noise import Stage, gumbel, stream_keys
+from gotr1_eval.models.generators.janus import Settings, build
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from gotr1_eval.models.local_model import fitting_threads
@@ -160,7 +161,7 @@ def test_memory_is_planned_by_what_a_sample_keeps(model, monkeypatch):
         2 * config.num_hidden_layers * config.num_key_value_heads * (config.hidden_size // config.num_attention_heads)
     )
     assert cache_bytes_per_token(model) == width * 4
-    monkeypatch.setattr("gotr1_eval.models.generators.janus.free_bytes", lambda device: 100 * width * 4 * 10)
+    monkeypatch.setattr("gotr1_eval.models.autoregressive.memory.free_bytes", lambda device: 100 * width * 4 * 10)
     assert fitting_samples(model, 100, 32) == 7
     assert fitting_samples(model, 100, 4) == 4
     assert fitting_samples(model, 10**9, 32) == 1

@@ -31,6 +31,7 @@ def test_every_field_is_an_option():
     assert set(inspect.signature(score).parameters) == {
         *ScoreRequest.model_fields,
         "as_json",
+        "dry_run",
         "intervals",
         "quiet",
         "verbose",

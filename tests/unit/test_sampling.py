@@ -7,10 +7,15 @@ import pytest
 import torch
 from scipy import stats
 
-from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
-from gotr1_eval.models.janus.noise import Stage, gumbel, stream_keys, uniform
+from gotr1_eval.models.autoregressive.choosing import Choice, choose, guide, log_probability, scaled
+from gotr1_eval.models.autoregressive.decoder import Decoder
+from gotr1_eval.models.autoregressive.heads import float32_head
+from gotr1_eval.models.autoregressive.noise import Stage, gumbel, stream_keys, uniform
+from gotr1_eval.models.autoregressive.prompts import prompt_text
+from gotr1_eval.models.autoregressive.sampling import draw_chains
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.janus.sampling import sample_chains, sample_images
-from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt, prompt_text
+from gotr1_eval.models.janus.sequence import SpecialIds, encode_prompt
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, positions, unconditional
 from tests.tiny_models import TOKENS, random_model, random_tokenizer
 
@@ -137,6 +142,65 @@ def test_a_cut_off_chain_is_flagged_and_closed(model, rows, special):
     assert len(chain.ids) == 3
     assert chain.ids[-1] == special.begin_of_image
     assert len(chain.log_probs) == 2
+
+
+@pytest.fixture
+def short_chains(model, special):
+    """Chains that end after some ten tokens: the head of the random model would hardly ever end one."""
+    head = float32_head(model.lm_head)
+
+    def logits(states):
+        logits_RV = head(states)
+        logits_RV[:, special.begin_of_image] += 4
+        return logits_RV
+
+    def draw(prompts, seeds, rows=None):
+        stages = Stages(model.model.language_model)
+        end = special.begin_of_image
+        return draw_chains(stages, logits, prompts, seeds, end, cap=40, choice=Choice(), rows=rows)
+
+    return draw
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 3])
+def test_chains_that_take_over_rows_equal_those_of_a_batch_of_their_own(
+    rows_at_a_time, short_chains, tokenizer, special
+):
+    """To the bit, in the row that it had: a row knows neither its neighbours nor what stood in it before."""
+    prompts = [encode_prompt(tokenizer, prompt, special) for prompt in (*PROMPTS, "a red circle", *PROMPTS[::-1])]
+    seeds = range(len(prompts))
+    chains = short_chains(prompts, seeds, rows_at_a_time)
+    assert len({len(chain.ids) for chain in chains}) > 3
+    for prompt, seed, chain in zip(prompts, seeds, chains, strict=True):
+        assert chain in short_chains([prompt] * rows_at_a_time, [seed] * rows_at_a_time)
+
+
+def test_rows_are_refilled_as_soon_as_their_chains_have_ended(short_chains, tokenizer, special, monkeypatch):
+    prompts = [encode_prompt(tokenizer, PROMPTS[0], special)] * 12
+    calls = []
+    step = Decoder.step
+    monkeypatch.setattr(Decoder, "step", lambda self, *args: calls.append(1) or step(self, *args))
+    lengths = [len(chain.log_probs) for chain in short_chains(prompts, range(12), 4)]
+    busy = [0] * 4
+    for length in lengths:
+        busy[busy.index(min(busy))] += length - 1
+    # A chain's first token comes from its prefill, which may fall into the step of another row.
+    assert max(busy) <= len(calls) <= max(busy) + 3
+    assert len(calls) < sum(max(lengths[start : start + 4]) - 1 for start in (0, 4, 8))
+
+
+def test_stages_that_were_used_before_change_nothing(model, rows, special):
+    texts = [[*row, 5, special.begin_of_image] for row in rows]
+    shared = Stages(model.model.language_model)
+    for seeds in ([1, 2, 3], [4, 5, 6]):
+        shared_ones, own = (
+            (sample_chains(model, rows, seeds, special, cap=20, choice=Choice(), stages=stages),
+             sample_images(model, texts, seeds, special, guidance=2.0, choice=Choice(), stages=stages))
+            for stages in (shared, None)
+        )  # fmt: skip
+        assert shared_ones[0] == own[0]
+        assert torch.equal(shared_ones[1].ids_BT, own[1].ids_BT)
+        assert torch.equal(shared_ones[1].log_probs_BT, own[1].log_probs_BT)
 
 
 def test_a_chain_ends_at_begin_of_image_and_not_at_end_of_sentence(model, tokenizer, special, rows, monkeypatch):

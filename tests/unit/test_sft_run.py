@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,10 @@ from gotr1_eval.files.writing import write_parquet
 from tests.grpo_runs import launcher
 from tests.sft_runs import run, write_data
 from tests.tiny_models import CODES, TOKENS, loaded_random
-from training import sft_examples
+from training import sft_data, sft_examples
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
+from training.prefetch import one_ahead
 from training.settings import ColumnSettings, SftSettings
 from training.sft_data import read_examples
 from training.sft_run import SftTrainer
@@ -47,7 +50,7 @@ def test_rows_become_examples(tmp_path, policy, data):
 
 def test_examples_are_made_once(tmp_path, policy, data, monkeypatch):
     first = list(read_examples([data], policy, tmp_path / "kept"))
-    monkeypatch.setattr("training.sft_data.encode_pictures", lambda *given: pytest.fail("encoded again"))
+    monkeypatch.setattr(policy, "picture_encoder", lambda: pytest.fail("encoded again"))
     monkeypatch.setattr("training.sft_data.read_table", lambda *given: pytest.fail("read again"))
     assert list(read_examples([data], policy, tmp_path / "kept")) == first
     assert list(read_examples([tmp_path / "kept"], policy, tmp_path / "other")) == first, "another run's folder"
@@ -61,18 +64,54 @@ def test_examples_are_made_once(tmp_path, policy, data, monkeypatch):
         read_examples([tmp_path / "kept"], policy, tmp_path / "other")
 
 
+def test_the_next_batchs_pictures_are_read_while_this_ones_are_encoded(tmp_path, policy, data, monkeypatch):
+    """Encoding waits for the next batch's pictures, which are read in the meantime; and the examples are the same."""
+    whole = list(read_examples([data], policy, tmp_path / "whole"))
+    opened: list[str] = []
+    again = threading.Condition()
+    open_picture, encode_pictures = sft_data.open_picture, sft_data.encode_pictures
+
+    def noted(path):
+        with again:
+            opened.append(path.name)
+            again.notify_all()
+        return open_picture(path)
+
+    def slow(model, pixels):
+        with again:
+            assert again.wait_for(lambda: len(opened) in (4, 5), timeout=5)
+        return encode_pictures(model, pixels)
+
+    monkeypatch.setattr(sft_data, "open_picture", noted)
+    monkeypatch.setattr(sft_data, "encode_pictures", slow)
+    assert list(read_examples([data], policy, tmp_path / "kept", batch_size=2)) == whole
+    assert opened == [f"{index}.png" for index in range(5)]
+
+
+def test_what_cannot_be_prepared_is_told_in_its_place():
+    def items():
+        yield 1
+        yield 2
+        raise UsageError("the third")
+
+    seen = []
+    with pytest.raises(UsageError, match="the third"):
+        seen.extend(each for each in one_ahead(items()) if seen.append(each) or False)
+    assert seen == [1, 2]
+
+
 def test_a_killed_preparation_goes_on_behind_its_last_shard(tmp_path, policy, data, monkeypatch):
     whole = list(read_examples([data], policy, tmp_path / "whole"))
     monkeypatch.setattr("training.sft_examples.write_examples.__defaults__", (2,))
-    encode, calls = __import__("training.vq", fromlist=["vq"]).encode_pictures, []
+    encode, calls = policy.picture_encoder(), []
 
-    def counted(model, pixels):
+    def counted(pixels):
         calls.append(len(pixels))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return encode(model, pixels)
+        return encode(pixels)
 
-    monkeypatch.setattr("training.sft_data.encode_pictures", counted)
+    monkeypatch.setattr(policy, "picture_encoder", lambda: counted)
     with pytest.raises(KeyboardInterrupt):
         read_examples([data], policy, tmp_path / "kept", batch_size=2)
     assert sft_examples.rows_written(tmp_path / "kept") in (2, 4)
@@ -230,22 +269,32 @@ def learned(folder, step):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path, data):
+@pytest.mark.parametrize(
+    ("changes", "environment"),
+    [
+        ({}, {}),
+        ({"gradient_checkpointing": True}, {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}),
+        ({"lora": {"rank": 4, "alpha": 4}}, {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}),
+    ],
+    ids=["copies", "FSDP2", "FSDP2 with adapters"],
+)
+def test_two_processes_learn_what_one_learns(tmp_path, data, changes, environment):
     """Three micro-batches a step: the processes have two and one, and the last alone is told to stop."""
-    command = [*launcher(), "-m", "tests.sft_runs", str(tmp_path), str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    command = [*launcher(), "-m", "tests.sft_runs", str(tmp_path), str(data), json.dumps(changes)]
+    known = {**os.environ, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=known)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "done-0").exists()
     assert (tmp_path / "done-1").exists()
-    alone = run(tmp_path / "one", data, 5, batch_size=3, micro_batch=1)
+    alone = run(tmp_path / "one", data, 5, batch_size=3, micro_batch=1, **changes)
     alone.report = lambda metrics: setattr(alone, "stopping", metrics["step"] == 3)
     assert alone.train() == 3
     (two, two_rows), (one, one_rows) = learned(tmp_path / "two", 3), learned(tmp_path / "one", 3)
-    start = dict(run(tmp_path / "start", data, 1).learner.policy.named_parameters())
+    start = dict(run(tmp_path / "start", data, 1, **changes).learner.policy.named_parameters())
     for name, weight in one.items():
         moved = (weight - start[name].detach()).norm()
         assert (two[name] - weight).norm() <= 1e-3 * moved + 1e-7, name
     for mine, theirs in zip(one_rows, two_rows, strict=True):
         assert theirs == {name: pytest.approx(value, rel=1e-5) for name, value in mine.items()}
     # And one process goes on where two stopped.
-    assert run(tmp_path / "two", data, 5, batch_size=3, micro_batch=1).train() == 5
+    assert run(tmp_path / "two", data, 5, batch_size=3, micro_batch=1, **changes).train() == 5

@@ -16,7 +16,7 @@ from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.store import RunInfo, RunStore, save_image
 from gotr1_eval.study import make_study
 from reports.agreement.study_folder import Study, picture_path, read_study
-from rewards.human_rubric import questions
+from rewards.human_rubric import FOR_PEOPLE, questions
 from rewards.prompt_file import PromptFile
 
 CHAIN = write_chain([("cat", Box(0, 0.4, 0.2, 0.6)), ("dog", Box(0.8, 0.4, 1, 0.6))])
@@ -122,7 +122,11 @@ def test_rubrics_are_the_judges_own_words():
         "prompt_image": PromptFile("prompt_image", None, frozenset({"prompt", "answer"})).text,
     }
     for question in asked:
-        for paragraph in question.rubric.split("\n\n"):
+        rubric = question.rubric
+        for model, people in FOR_PEOPLE.items():
+            assert model in "".join(files.values()), "a judge's wording has changed"
+            rubric = rubric.replace(people, model)
+        for paragraph in rubric.split("\n\n"):
             assert paragraph in files[question.factor]
         assert "[[" not in question.rubric
         assert "instruction" not in question.rubric

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gotr1_eval.core.errors import DataError
-from reports.agreement.study_folder import Dimension, Item, Rating, Study, read_study, write_ratings, write_study
+from reports.agreement.ratings import Rating, write_ratings
+from reports.agreement.study_folder import Dimension, Item, Study, read_study, write_study
 
 DIMENSION = Dimension(name="spatial", judge="spatial", rubric="Do they stand?", low=1, high=10, needs=("plan",))
 

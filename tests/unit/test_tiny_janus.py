@@ -14,7 +14,8 @@ from gotr1_eval.models.generators.janus import Settings, build
 from gotr1_eval.models.janus.sequence import load_tokenizer
 from training.sft import SftOptions
 from training.shapes_corpus import examples
-from training.tiny_janus import GOT, Recipe, build_tiny_janus, train_tokenizer
+from training.tiny_janus import Recipe, build_tiny_janus, train_tokenizer
+from training.tiny_tokenizer import GOT
 from training.vq import VqOptions
 
 FEW = VqOptions(steps=2, batch_size=2)

@@ -19,6 +19,7 @@ from reports.run_page.page import render_page
 from reports.run_page.retest_noise import retest_noise
 from reports.run_page.training import (
     HeldOut,
+    evaluation_diversity,
     groups_below_noise,
     is_training,
     movements,
@@ -28,6 +29,7 @@ from reports.run_page.training import (
     write_training_page,
 )
 from reports.run_summary import summarise_run
+from tests.made_runs import made_run
 from tests.report_runs import varied_run
 
 
@@ -102,6 +104,16 @@ def test_an_evaluations_page_has_the_curves(tmp_path: Path):
     page = render_page(run, summarise_run(run))
     assert "Reward: total" in page
     assert "A held-out evaluation of the training run grpo" in page
+
+
+def test_the_page_tells_the_diversity_of_the_first_and_the_last_evaluation(tmp_path: Path):
+    folder = write_training(tmp_path / "grpo")
+    for step in (0, 6, 12):
+        made_run(folder / "evaluations" / f"step-{step:06}", {"one": lambda _: Score(value=0.5)}, prompts=1, images=2)
+    assert list(evaluation_diversity(folder)) == ["step 0", "step 12"]
+    page = write_training_page(folder).read_text("utf-8")
+    assert page.count('<th scope="col">layout entropy</th>') == 2
+    assert "<h3>step 12</h3>" in page
 
 
 def test_long_lines_are_thinned_by_means():

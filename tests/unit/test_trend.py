@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gotr1_eval.cli.train import _line
-from training.trend import SPAN, STEEP, TrendWatch, alarms, change, diverge, standard_rise
+from training.trend import SPAN, STEEP, TrendWatch, alarms, change, collapsed, diverge, standard_rise
 
 
 def test_the_trend_is_ten_against_the_ten_before():
@@ -97,3 +97,26 @@ def test_progress_shows_the_total_or_what_else_the_rewards_are_headed_by():
     assert _line({"step": 4, **checklist, **total}) == "step 4: held-out total 0.34, from 0.3, to 0.35"
     step = {"step": 1, "reward/checklist/mean": 0.5, "reward/checklist/unscored": 0, "groups/learned": 4}
     assert _line(step) == "step 1: checklist 0.5, unscored 0, groups 4"
+
+
+def test_samples_of_a_prompt_that_become_alike_are_told():
+    history = [
+        {"step": step + 1, "reward/total/mean": 0.5, "diversity/distinct-2": 0.8 - step / 100} for step in range(60)
+    ]
+    watch = TrendWatch("total")
+    told = [{**row, **watch.see(row)} for row in history]
+    left = [row.get("diversity_left/distinct-2") for row in told]
+    assert left[:9] == [None] * 9
+    assert left[9] == pytest.approx(1)
+    # Steps 46 to 55 have 0.35 to 0.26 of the first ten's 0.755 on average.
+    assert left[54] == pytest.approx(np.mean([0.8 - step / 100 for step in range(45, 55)]) / 0.755)
+    assert not collapsed(told[44])
+    assert list(collapsed(told[54])) == ["distinct-2"]
+    assert "warning: distinct-2 of a prompt's samples is 40% of" in _line(told[54])
+    again = TrendWatch("total", history[:50])
+    assert [again.see(row) for row in history[50:]] == [watch_row(row) for row in told[50:]]
+
+
+def watch_row(row: dict[str, float]) -> dict[str, float]:
+    """What the watch added."""
+    return {name: value for name, value in row.items() if name.endswith("/trend") or name.startswith("diversity_left/")}

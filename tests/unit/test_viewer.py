@@ -180,6 +180,7 @@ def test_what_is_not_there_is_said(path: str, status: int, client: TestClient):
     reply = client.get(path)
     assert reply.status_code == status
     assert "Traceback" not in reply.text
+    assert '<a href="/">Runs</a>' in reply.text, "a page, with the way back"
 
 
 def test_strangers_are_turned_away(root: Path, tmp_path: Path, client: TestClient):

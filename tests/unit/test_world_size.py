@@ -19,10 +19,9 @@ import torch
 from gotr1_eval.core.errors import UsageError
 from tests.grpo_runs import first_steps, go_on, launcher, trainer
 from tests.tiny_models import loaded_random
-from training import sft_run, sharding
+from training import sharding
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.settings import SftSettings
 
 LORA = {"rank": 4, "alpha": 4}
 TOLERANCE = 1e-4
@@ -79,14 +78,7 @@ def test_a_run_goes_on_at_another_world_size(tmp_path: Path, changes, environmen
     assert [path.name for path in (tmp_path / "spent/checkpoints").iterdir()] == ["step-000001"]
 
 
-def test_what_cannot_run_on_several_processes_says_so(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(sft_run, "start_accelerator", lambda *_: SimpleNamespace(num_processes=2))
-    settings = SftSettings(ckpt="random", data=(tmp_path / "none.jsonl",))
-    with monkeypatch.context() as sharded:
-        sharded.setenv("ACCELERATE_USE_FSDP", "true")
-        sharded.setenv("FSDP_VERSION", "2")
-        with pytest.raises(UsageError, match="keeps a whole model on each process"):
-            sft_run.SftTrainer(settings, tmp_path, policy=None)  # type: ignore[arg-type]
+def test_what_cannot_run_on_several_processes_says_so(monkeypatch):
     policy = JanusPolicy(loaded_random(), Sampling(guidance=1.0))
     other = SimpleNamespace(num_processes=2, distributed_type=SimpleNamespace(value="DEEPSPEED"))
     with pytest.raises(UsageError, match="configured for DEEPSPEED"):

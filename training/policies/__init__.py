@@ -6,13 +6,16 @@ Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, left_pad
 
 ImageLogProb = Literal["guided", "guided_detached", "conditional"]
@@ -146,6 +149,19 @@ class States:
     unconditional_BTD: Tensor | None
 
 
+@dataclass(frozen=True, slots=True)
+class PictureGrid:
+    """The pictures that a policy makes: width and height in pixels, image tokens of each, and how many codes there are.
+
+    An image token is a code: a number from 0 up.
+    """
+
+    width: int
+    height: int
+    tokens: int
+    codes: int
+
+
 class Policy(nn.Module, ABC):
     """A model that writes a chain and generates a picture, and scores such sequences with gradients.
 
@@ -156,20 +172,57 @@ class Policy(nn.Module, ABC):
         tokenizer: of the chains.
         sampling: how tokens are sampled, and so how they are scored.
         pad: id that fills up text on the left.
+        stages: what calls of the sampler share within `same_weights`.
     """
 
     model: Any
     tokenizer: Any
     sampling: Sampling
     pad: int
+    stages: Stages | None = None
+
+    @contextmanager
+    def same_weights(self) -> Iterator[None]:
+        """The weights stay what they are inside: KV cache and captured steps are shared by what is sampled there."""
+        self.stages = Stages(self.language_model)
+        try:
+            yield
+        finally:
+            self.stages = None
 
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """The ids that stand before the chains of these prompts."""
 
     @abstractmethod
-    def sample_chains(self, rows: Sequence[Sequence[int]], seeds: Sequence[int], cap: int) -> list[SampledChain]:
-        """A chain of at most `cap` tokens for each encoded prompt; the same seeds and rows give the same chains."""
+    def encode_chain(self, chain: str) -> list[int]:
+        """The ids of a written chain, up to the one that begins the picture, whether or not it ends with a mark."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> PictureGrid:
+        """What its pictures are made of."""
+
+    @abstractmethod
+    def picture_encoder(self) -> Callable[[Tensor], Tensor]:
+        """From pictures, uint8 [B, height, width, 3], to their image tokens, int64 [B, T].
+
+        By a copy of the weights as they are now, in float32 whatever the training runs in: a code is the nearest of
+        thousands, and half precision takes others.
+        """
+
+    @abstractmethod
+    def picture_digest(self) -> list[float]:
+        """Numbers that change where pictures would get other image tokens."""
+
+    @abstractmethod
+    def sample_chains(
+        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], cap: int, rows: int
+    ) -> list[SampledChain]:
+        """A chain of at most `cap` tokens for each encoded prompt, `rows` of them at a time.
+
+        The same seeds, prompts and rows give the same chains.
+        """
 
     @abstractmethod
     def chain_text(self, chain: SampledChain) -> str:
@@ -197,7 +250,10 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def hidden_states(self, text: Padded, image_BT: Tensor) -> Tensor:
-        """The language model's last states over text and all image tokens but the last, [B, L + T - 1, D]."""
+        """The language model's last states that the heads read, [B, L + T - 1, D].
+
+        Those before the second and every further text token, and those before every image token.
+        """
 
     @abstractmethod
     def text_head(self) -> Callable[[Tensor], Tensor]:
@@ -220,3 +276,8 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def adapted_layers(self, targets: Sequence[str]) -> str:
         """Pattern of the full names of the linear layers that adapters of these `targets` go beside."""
+
+    def save(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Write a whole checkpoint, of these weights, that the family reads."""
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.tokenizer.save_pretrained(folder)

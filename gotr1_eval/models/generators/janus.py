@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from PIL import Image
@@ -14,16 +13,12 @@ from pydantic import Field
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
+from gotr1_eval.models.autoregressive.checkpoints import SHIPPED, checkpoint_and_base, checkpoint_folder
+from gotr1_eval.models.autoregressive.choosing import Choice
+from gotr1_eval.models.autoregressive.memory import LONGEST_PROMPT, fitting_samples
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.checkpoint import folder_digest
-from gotr1_eval.models.janus.choosing import Choice
-from gotr1_eval.models.janus.decoder import head_width
-from gotr1_eval.models.janus.loading import (
-    Checkpoint,
-    checkpoint_and_base,
-    checkpoint_folder,
-    load_checkpoint,
-    read_config,
-)
+from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint, read_config
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device, fitting_threads, ieee_float32, in_batches
@@ -77,7 +72,7 @@ class JanusGenerator:
         self._settings = settings
         self._folder = checkpoint_folder(settings.ckpt)
         self._device = choose_device(settings.device)
-        name = self._folder.resolve().name if settings.ckpt != "tiny-janus" else settings.ckpt
+        name = settings.ckpt if settings.ckpt in SHIPPED else self._folder.resolve().name
         half = "" if self._dtype == torch.float32 else f"[{str(self._dtype).removeprefix('torch.')}, float32 heads]"
         self.name = name + half
 
@@ -95,6 +90,11 @@ class JanusGenerator:
     def checkpoint(self) -> Checkpoint:
         """The loaded model; see `gotr1_eval.models.janus.loading` for its errors."""
         return load_checkpoint(self._folder, device=self._device, dtype=self._dtype)
+
+    @cached_property
+    def _stages(self) -> Stages:
+        """The weights never change here: every tile uses the same KV cache and captured steps."""
+        return Stages(self.checkpoint.model.model.language_model)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -119,7 +119,7 @@ class JanusGenerator:
         return [sample for part in parts for sample in part]
 
     def fitting_tile(self, most: int) -> int:
-        """Samples that fit into the device's free memory at once, at most so many; see `models.janus.memory`."""
+        """Samples that fit into the device's free memory at once, at most so many; see `autoregressive.memory`."""
         model = self.checkpoint.model
         tokens = LONGEST_PROMPT + self._settings.chain_cap + model.config.vision_config.num_image_tokens
         rows = 2 if self._settings.guidance > 1 else 1
@@ -131,9 +131,12 @@ class JanusGenerator:
         rows = [encode_prompt(loaded.tokenizer, prompt, loaded.special) for prompt, _ in pairs]
         written = Choice(settings.text_temperature, settings.text_top_k, settings.text_top_p)
         picked = Choice(settings.image_temperature, settings.image_top_k, settings.image_top_p)
-        chains = sample_chains(loaded.model, rows, seeds, loaded.special, cap=settings.chain_cap, choice=written)
+        shared, cap = self._stages, settings.chain_cap
+        chains = sample_chains(loaded.model, rows, seeds, loaded.special, cap=cap, choice=written, stages=shared)
         texts = [[*row, *chain.ids] for row, chain in zip(rows, chains, strict=True)]
-        images = sample_images(loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=picked)
+        images = sample_images(
+            loaded.model, texts, seeds, loaded.special, guidance=settings.guidance, choice=picked, stages=shared
+        )
         pictures = decode_images(loaded.model, images.ids_BT).numpy()
         facts = {"image_tokens": images.ids_BT.shape[1], "sampled_together": len(pairs)}
         return [
@@ -151,32 +154,6 @@ class JanusGenerator:
         ids = chain.ids[:-1] if chain.truncated else chain.ids
         text: str = self.checkpoint.tokenizer.decode(list(ids), skip_special_tokens=False)
         return text
-
-
-LONGEST_PROMPT = 128
-"""Tokens of a prompt that are counted on; a longer one still runs, and the batch is halved if it does not fit."""
-USED = 0.7
-"""Share of the free memory that is planned with; the rest is for activations, logits and the picture decoder."""
-
-
-def cache_bytes_per_token(model: Any) -> int:  # noqa: ANN401 - transformers is untyped
-    """Bytes of keys and values that one position of one row takes."""
-    config = model.config.text_config
-    values = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config)
-    return int(values * model.lm_head.weight.element_size())
-
-
-def fitting_samples(model: Any, tokens: int, most: int) -> int:  # noqa: ANN401
-    """Samples of so many cached positions each that fit into the free memory; at least 1, at most `most`."""
-    fit = int(USED * free_bytes(model.device)) // max(tokens * cache_bytes_per_token(model), 1)
-    return max(1, min(fit, most))
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that the device has left, beside what is loaded."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def token_budget(settings: Settings) -> TokenBudget:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gotr1_eval.core.errors import BackendError, BudgetError, UsageError, one_line
 from gotr1_eval.core.identifiers import encodable, fingerprint
 from gotr1_eval.core.outcome import Unscored, Why
-from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
+from gotr1_eval.core.protocols import Generated, Spent, TokenBudget, Workshop
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.pictures import PictureError, open_picture
 from gotr1_eval.models.servers.connection import Budget, api_key, open_fleet, read_headers, served_names
@@ -131,6 +131,10 @@ class ServedImages:
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
         return f"{self.name}: {self._fleet.traffic()}, {self._budget}"
+
+    def spent(self) -> Spent:
+        """What the servers counted, see `gotr1_eval.core.protocols.Metered`."""
+        return self._budget.told(self.name)
 
     def _paint(self, prompt: str, seed: int) -> Generated | BackendError | BudgetError:
         """The picture, or what stood against it; raises what stands against all others, too."""

@@ -1,1 +1,1 @@
-"""Janus by its parts: reading a checkpoint, laying out a sequence, noise, sampling."""
+"""Janus by its parts: reading a checkpoint, laying out a sequence, sampling."""

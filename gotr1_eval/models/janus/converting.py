@@ -11,10 +11,11 @@ import torch
 from transformers import GenerationConfig
 
 from gotr1_eval.core.errors import DataError, UsageError
+from gotr1_eval.models.autoregressive.checkpoints import check_ids
 from gotr1_eval.models.checkpoint import quiet
 from gotr1_eval.models.janus.loading import check_grid, read_raw_config
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
-from gotr1_eval.models.janus.sequence import SpecialIds, check_ids, load_tokenizer
+from gotr1_eval.models.janus.sequence import SpecialIds, load_tokenizer
 
 _IMAGE_PLACEHOLDER, _END_OF_SENTENCE = "<image_placeholder>", "<｜end▁of▁sentence｜>"
 

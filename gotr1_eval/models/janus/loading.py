@@ -7,27 +7,25 @@ layout, are replaced by random ones with a warning only. Here each of these is a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import JanusConfig, JanusForConditionalGeneration
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.autoregressive.adapters import base_of, is_adapter, with_adapters
+from gotr1_eval.models.autoregressive.checkpoints import check_ids, checkpoint_folder
+from gotr1_eval.models.autoregressive.fused import prepare_language_model
+from gotr1_eval.models.autoregressive.weight_files import stored_tensors, weight_files, weights_entry
 from gotr1_eval.models.checkpoint import check_finite, quiet, read_config_json, weight_faults
-from gotr1_eval.models.janus.adapters import base_of, is_adapter, with_adapters
-from gotr1_eval.models.janus.fused import prepare_language_model
 from gotr1_eval.models.janus.original import ORIGINAL, load_original
 from gotr1_eval.models.janus.original_config import native_config
-from gotr1_eval.models.janus.sequence import SpecialIds, check_ids, load_tokenizer
-from gotr1_eval.models.janus.weight_files import stored_tensors, weight_files, weights_entry
+from gotr1_eval.models.janus.original_names import NAMINGS
+from gotr1_eval.models.janus.sequence import SpecialIds, load_tokenizer
 
-SHIPPED = "tiny-janus"
-"""The name of the checkpoint that comes with the shapes world."""
 NATIVE = "janus"
 """`model_type` of transformers' layout."""
 
@@ -41,29 +39,6 @@ class Checkpoint:
     special: SpecialIds
 
 
-def checkpoint_folder(ckpt: str) -> Path:
-    """The folder that `ckpt` means: a path, a hub repository, or `tiny-janus` for the one shipped with the package.
-
-    Raises:
-        UsageError: there is no such folder, and the hub gives none of that name.
-    """
-    folder = Path(str(files("gotr1_eval.shapes") / "tiny_janus")) if ckpt == SHIPPED else Path(ckpt).expanduser()
-    if folder.is_dir():
-        return folder
-    problem = f"no checkpoint folder {folder}; give a Janus or GoT-R1 checkpoint folder, or {SHIPPED!r}"
-    if ckpt.count("/") != 1 or ckpt.startswith((".", "/", "~")):
-        raise UsageError(problem)
-    try:
-        return Path(snapshot_download(ckpt, ignore_patterns=["*.pth", "*.gguf", "original/*"]))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UsageError(f"{problem}; the hub gives no repository of that name: {one_line(error, 120)}") from None
-
-
-def checkpoint_and_base(folder: Path) -> list[Path]:
-    """The folder, and for adapters also the checkpoint under them: all whose files decide what is sampled."""
-    return [folder, *checkpoint_and_base(checkpoint_folder(base_of(folder)))] if is_adapter(folder) else [folder]
-
-
 def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -> Checkpoint:
     """Load model and tokenizer; of a folder of LoRA adapters also the checkpoint that it names.
 
@@ -73,7 +48,7 @@ def load_checkpoint(folder: Path, *, device: torch.device, dtype: torch.dtype) -
     """
     if is_adapter(folder):
         base = load_checkpoint(checkpoint_folder(base_of(folder)), device=device, dtype=dtype)
-        adapted = replace(base, model=with_adapters(base.model, folder).eval())
+        adapted = replace(base, model=with_adapters(base.model, folder, NAMINGS).eval())
         check_finite(adapted.model, folder)
         prepare_language_model(adapted.model.model.language_model)
         return adapted

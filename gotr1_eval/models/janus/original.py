@@ -18,10 +18,10 @@ from transformers import JanusForConditionalGeneration
 from transformers.initialization import no_init_weights
 
 from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.models.autoregressive.weight_files import Source, StoredTensor, stored_tensors, weights_entry
 from gotr1_eval.models.checkpoint import first_names
 from gotr1_eval.models.janus.original_config import native_config
-from gotr1_eval.models.janus.original_names import Source, source_of, without_counterpart
-from gotr1_eval.models.janus.weight_files import StoredTensor, stored_tensors, weights_entry
+from gotr1_eval.models.janus.original_names import source_of, without_counterpart
 
 ORIGINAL = "multi_modality"
 """`model_type` of the original layout."""

@@ -8,9 +8,9 @@ statistics of codebook use and rotary tables of old versions have no counterpart
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from torch import Tensor
+from gotr1_eval.models.autoregressive.adapters import Naming
+from gotr1_eval.models.autoregressive.weight_files import Source
 
 _TOWER, _BLOCK = "vision_model.vision_tower", r"model\.vision_model\.encoder\.layers\.(\d+)"
 _RULES: tuple[tuple[str, str], ...] = (
@@ -40,25 +40,6 @@ _WITHOUT_COUNTERPART = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a native tensor comes from: a tensor of the original layout, and which of its parts."""
-
-    name: str
-    part: int = 0
-    parts: int = 1
-
-    def take(self, stored: Tensor) -> Tensor:
-        """The native tensor, but for a leading axis of 1."""
-        return stored.chunk(self.parts)[self.part] if self.parts > 1 else stored
-
-    def stored_shape(self, native: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that the original tensor must have for a native one of this shape."""
-        if self.name == f"{_TOWER}.pos_embed":
-            return (1, *native)
-        return (native[0] * self.parts, *native[1:])
-
-
 def source_of(native: str) -> Source:
     """The original tensor for a native one.
 
@@ -76,7 +57,9 @@ def source_of(native: str) -> Source:
     if name.startswith(("aligner.", "gen_aligner.")):
         name = _aligner_name(name)
     fused = re.search(r"self_attn\.([qkv])_proj\.", native) if native.startswith("model.vision_model.") else None
-    return Source(name, "qkv".index(fused[1]), 3) if fused else Source(name)
+    if fused:
+        return Source(name, "qkv".index(fused[1]), 3)
+    return Source(name, leading_axis=name == f"{_TOWER}.pos_embed")
 
 
 def _aligner_name(name: str) -> str:
@@ -88,3 +71,22 @@ def _aligner_name(name: str) -> str:
 def without_counterpart(name: str) -> bool:
     """Whether transformers' Janus has no use for this tensor of the original layout."""
     return _WITHOUT_COUNTERPART.fullmatch(name) is not None
+
+
+def _within_original(start: str) -> Naming:
+    """DeepSeek's names below one of its parts."""
+
+    def naming(native: str) -> Source | None:
+        source = source_of(native)
+        if not source.name.startswith(start):
+            return None
+        return Source(source.name.removeprefix(start), source.part, source.parts)
+
+    return naming
+
+
+NAMINGS: tuple[Naming, ...] = (
+    Source, _within_original(""), _within_original("language_model."), _within_original("language_model.model."),
+)  # fmt: skip
+"""How adapters may name the layers: as transformers' Janus, as DeepSeek's own, as its LlamaForCausalLM alone, and as
+the LlamaModel of either alone."""

@@ -1,131 +1,29 @@
 """Sampling chains and pictures from a Janus, as GoT-R1's released script does (paper section 1).
 
-    chain   all prompts at once, temperature only, until every row has written `<begin_of_image>` or the cap is hit;
-            the end-of-sentence token stops nothing
+    chain   many prompts at once, temperature only, until each has written `<begin_of_image>` or the cap is hit; the
+            end-of-sentence token stops nothing
     image   a fresh prefill of prompt and chain, with guidance beside an unconditional row, and exactly as many steps
             as the picture has tokens
 
-Differences from the script: many prompts at once, noise by the sample's own seed (`noise`), logits in float32
-(`heads`), each head where a token is sampled and nowhere else. A row's KV cache lies flush left and its noise is its
-own, so that a sample's tokens depend on its prompt, its seed and the number of rows, not on who its neighbours are. On
-a GPU a decode step reads all weights once and computes little; it is replayed as a CUDA graph, else the GPU would wait
-for Python.
+Differences from the script are those of `gotr1_eval.models.autoregressive.sampling`.
 
-Shape suffixes: B samples, R rows (B, or 2B with guidance: all conditional rows, then all unconditional ones),
-L text positions, S steps, T image tokens, V vocabulary or codebook, D width of the model.
+Shape suffixes: B samples, H W pixels, T image tokens, D width of the model.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gotr1_eval.core.errors import BackendError
-from gotr1_eval.models.janus.choosing import Choice, choose, guide, log_probability, scaled
-from gotr1_eval.models.janus.decoder import Decoder, KVCache, rounded
-from gotr1_eval.models.janus.heads import float32_head
-from gotr1_eval.models.janus.noise import Stage, stream_keys
+from gotr1_eval.models.autoregressive.choosing import Choice
+from gotr1_eval.models.autoregressive.heads import float32_head
+from gotr1_eval.models.autoregressive.sampling import decode_in_batches, draw_chains, draw_images
+from gotr1_eval.models.autoregressive.stages import Stages
 from gotr1_eval.models.janus.sequence import SpecialIds
 from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages, unconditional_row
-
-WARM_UP = 2
-"""Calls before the capture, in which libraries choose kernels and allocate workspaces."""
-LOOK = 8
-"""Steps of the chain on a GPU between two looks at whether all rows have ended: each look waits for it."""
-
-
-class Replayed:
-    """A step whose work is the same at every call but for what its tensors hold.
-
-    The step is handed over at the call and not kept: a replayer that held a method of its own owner would close a
-    cycle, and the caches behind it would lie in memory until Python's collector came by.
-
-    Args:
-        state: the tensors that a call changes and that the next one reads, all on one device. A cache of keys and
-            values need not be among them: a call writes its own position of the cache, and the first real call writes
-            it again.
-    """
-
-    def __init__(self, state: Sequence[Tensor]) -> None:
-        self._state = state
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
-
-    def __call__(self, step: Callable[[int], None], span: int) -> None:
-        """One step; the first one of a span is captured.
-
-        Args:
-            step: takes the span that attention reads, changes tensors in place only, and is the same at every call.
-        """
-        if not self._state[0].is_cuda:
-            step(span)
-            return
-        # Streams and graphs belong to the current device, which under torchrun is not the one of the tensors.
-        with torch.cuda.device(self._state[0].device):
-            if span not in self._graphs:
-                self._graphs[span] = self._captured(step, span)
-            self._graphs[span].replay()
-
-    def _captured(self, step: Callable[[int], None], span: int) -> torch.cuda.CUDAGraph:
-        before = [tensor.clone() for tensor in self._state]
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                step(span)
-                # Each warm-up call starts from the same state: a step further might leave the cache.
-                for tensor, saved in zip(self._state, before, strict=True):
-                    tensor.copy_(saved)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step(span)
-        return graph
-
-
-class _Drawing:
-    """One stage's tokens, sampled step by step.
-
-    Args:
-        logits: from the states of the last tokens [R, D] to logits [B, V].
-        embed: from the chosen tokens [B] to the embeddings of the next position [R, D].
-    """
-
-    def __init__(
-        self,
-        decoder: Decoder,
-        logits: Callable[[Tensor], Tensor],
-        embed: Callable[[Tensor], Tensor],
-        keys_B: Tensor,
-        steps: int,
-        choice: Choice,
-    ) -> None:
-        self._decoder, self._logits, self._embed, self._keys_B, self._choice = decoder, logits, embed, keys_B, choice
-        device = keys_B.device
-        self._step = torch.zeros((), dtype=torch.int64, device=device)
-        self._chosen_B = torch.zeros(len(keys_B), dtype=torch.int64, device=device)
-        self.ids_BS = torch.zeros(len(keys_B), steps, dtype=torch.int64, device=device)
-        self.log_probs_BS = torch.zeros(len(keys_B), steps, device=device)
-        self._replayed = Replayed([self._step, self._chosen_B, decoder.lengths_R])
-
-    def first(self, states_RD: Tensor) -> None:
-        """Draw from the prefill's states."""
-        scaled_BV = scaled(self._logits(states_RD), self._choice)
-        self._chosen_B.copy_(choose(scaled_BV, self._keys_B, self._step, self._choice))
-        at = self._step[None]
-        self.ids_BS.index_copy_(1, at, self._chosen_B[:, None])
-        self.log_probs_BS.index_copy_(1, at, log_probability(scaled_BV, self._chosen_B)[:, None])
-        self._step += 1
-
-    def next(self, longest: int) -> None:
-        """Feed what was sampled last and sample again; `longest` is the length of the longest row with it."""
-        self._replayed(self._go_on, rounded(longest, self._step.device))
-
-    def _go_on(self, span: int) -> None:
-        self.first(self._decoder.step(self._embed(self._chosen_B), span))
 
 
 @torch.inference_mode()
@@ -137,49 +35,17 @@ def sample_chains(
     *,
     cap: int,
     choice: Choice,
+    rows: int | None = None,
+    stages: Stages | None = None,
 ) -> list[SampledChain]:
-    """One chain a prompt (ids with bos), all together; raises BackendError where a logit is not finite."""
-    device, language_model = model.device, model.model.language_model
-    embed = model.get_input_embeddings()
-    rows = {tuple(prompt): embed(torch.tensor(prompt, device=device)) for prompt in prompts}
-    longest = max(map(len, prompts))
-    decoder = Decoder(language_model, KVCache(language_model, len(prompts), longest + cap), len(prompts))
-    keys_B = stream_keys(seeds, Stage.CHAIN, device)
-    drawing = _Drawing(decoder, float32_head(model.lm_head), embed, keys_B, cap, choice)
-    drawing.first(decoder.prefill([rows[tuple(prompt)] for prompt in prompts]))
-    sampled, look = 1, 1 if device.type == "cpu" else LOOK
-    while sampled < cap:
-        if sampled % look == 0 and (drawing.ids_BS[:, :sampled] == special.begin_of_image).any(dim=1).all():
-            break
-        drawing.next(longest + sampled)
-        sampled += 1
-    ids, log_probs = drawing.ids_BS[:, :sampled].tolist(), drawing.log_probs_BS[:, :sampled].tolist()
-    chains = [_cut(row, told, special.begin_of_image) for row, told in zip(ids, log_probs, strict=True)]
-    broken = sum(not all(map(math.isfinite, chain.log_probs)) for chain in chains)
-    _check_finite(broken, len(chains), "the language head's logits", "chains", model.dtype)
-    return chains
+    """One chain a prompt (ids with bos), so many rows at a time; raises BackendError where a logit is not finite.
 
-
-def _check_finite(broken: int, count: int, what: str, of: str, dtype: torch.dtype) -> None:
-    """Raises BackendError where a stage met NaN or infinity.
-
-    Looked for once a stage, in what the stage leaves behind: a log-probability is NaN where any logit of its row is NaN
-    or plus infinity. Minus infinity alone is a token that is never sampled.
+    Args:
+        stages: what the calls share while the weights stay what they are; nothing by default.
     """
-    if broken:
-        raise BackendError(
-            f"{what} are not finite (NaN or infinity) in {broken} of {count} {of} sampled together in "
-            f"{str(dtype).removeprefix('torch.')}: the weights are damaged, or their numbers outgrow this precision "
-            "(float32 and bfloat16 reach further than float16)"
-        )
-
-
-def _cut(ids: list[int], log_probs: list[float], begin_of_image: int) -> SampledChain:
-    """What a row wrote up to its first `<begin_of_image>`: the batch went on until its slowest row."""
-    if begin_of_image not in ids:
-        return SampledChain((*ids, begin_of_image), tuple(log_probs), truncated=True)
-    length = ids.index(begin_of_image) + 1
-    return SampledChain(tuple(ids[:length]), tuple(log_probs[:length]), truncated=False)
+    head, end = float32_head(model.lm_head), special.begin_of_image
+    stages = stages or Stages(model.model.language_model)
+    return draw_chains(stages, head, prompts, seeds, end, cap=cap, choice=choice, rows=rows)
 
 
 @torch.inference_mode()
@@ -191,60 +57,32 @@ def sample_images(
     *,
     guidance: float,
     choice: Choice,
+    stages: Stages | None = None,
 ) -> SampledImages:
     """The image tokens for each text (prompt and chain, ending with `<begin_of_image>`), all together.
 
     With guidance of 1 or less there are no unconditional rows at all.
 
+    Args:
+        stages: see `sample_chains`.
+
     Raises:
         BackendError: a logit is not finite.
     """
-    device, language_model = model.device, model.model.language_model
-    embed, guided, count = model.get_input_embeddings(), guidance > 1, len(texts)
-    rows = [tuple(text) for text in texts]
-    if guided:
-        rows += [tuple(unconditional_row(text, special.pad)) for text in texts]
-    embedded = {row: embed(torch.tensor(row, device=device)) for row in rows}
-    steps = model.config.vision_config.num_image_tokens
-    longest = max(map(len, texts))
-    decoder = Decoder(language_model, KVCache(language_model, len(rows), longest + steps), len(rows))
-
-    head = float32_head(model.model.generation_head)
-
-    def logits(states_RD: Tensor) -> Tensor:
-        logits_RV = head(states_RD)
-        return guide(logits_RV[:count], logits_RV[count:], guidance) if guided else logits_RV
+    rows = list(texts)
+    if guidance > 1:
+        rows += [unconditional_row(text, special.pad) for text in texts]
 
     def embed_image(chosen_B: Tensor) -> Tensor:
-        embedded_BD: Tensor = model.prepare_embeddings_for_image_generation(chosen_B[:, None])[:, 0]
-        return torch.cat([embedded_BD, embedded_BD]) if guided else embedded_BD
+        embedded_B1D: Tensor = model.prepare_embeddings_for_image_generation(chosen_B[:, None])
+        return embedded_B1D[:, 0]
 
-    keys_B = stream_keys(seeds, Stage.IMAGE, device)
-    drawing = _Drawing(decoder, logits, embed_image, keys_B, steps, choice)
-    drawing.first(decoder.prefill([embedded[row] for row in rows]))
-    for sampled in range(1, steps):
-        drawing.next(longest + sampled)
-    broken = int((~drawing.log_probs_BS.isfinite()).any(dim=1).sum())
-    _check_finite(broken, count, "the image head's logits", "pictures", model.dtype)
-    return SampledImages(drawing.ids_BS, drawing.log_probs_BS)
+    head, steps = float32_head(model.model.generation_head), model.config.vision_config.num_image_tokens
+    stages = stages or Stages(model.model.language_model)
+    return draw_images(stages, head, embed_image, rows, seeds, steps, guidance=guidance, choice=choice)
 
 
 @torch.inference_mode()
 def decode_images(model: Any, ids_BT: Tensor, batch_size: int = 16) -> Tensor:  # noqa: ANN401
-    """Image tokens to pixels, uint8 [B, H, W, 3] on the CPU; values are cut off, not rounded, as in the release.
-
-    Every pass decodes the same number of pictures, the last one filled up with copies, so that a picture does not
-    depend on where in the batch it stands.
-
-    Raises:
-        BackendError: a pixel is not finite.
-    """
-    size = min(batch_size, len(ids_BT))
-    pictures, sound = [], []
-    for batch_BT in torch.split(ids_BT, size):
-        filled_BT = torch.cat([batch_BT, batch_BT[-1:].expand(size - len(batch_BT), -1)])
-        pixels_BHWC = model.decode_image_tokens(filled_BT)[: len(batch_BT)].float()
-        sound.append(pixels_BHWC.isfinite().flatten(1).all(dim=1))
-        pictures.append(((pixels_BHWC + 1) / 2 * 255).clamp(0, 255).to(torch.uint8).cpu())
-    _check_finite(int((~torch.cat(sound)).sum()), len(ids_BT), "the picture decoder's pixels", "pictures", model.dtype)
-    return torch.cat(pictures)
+    """Image tokens to pixels, uint8 [B, H, W, 3] on the CPU; raises BackendError where a pixel is not finite."""
+    return decode_in_batches(model.decode_image_tokens, ids_BT, batch_size, model.dtype)

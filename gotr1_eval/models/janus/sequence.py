@@ -11,11 +11,11 @@ from typing import Any
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE, BOX_END, BOX_START, OBJ_END, OBJ_START
 from gotr1_eval.core.errors import DataError
+from gotr1_eval.models.autoregressive.prompts import prompt_text
 from gotr1_eval.models.checkpoint import read_tokenizer
 
 GOT_TOKENS = (BOX_START, BOX_END, OBJ_START, OBJ_END)
 """In the order in which the released GoT-R1 script adds them, which decides their ids."""
-INSTRUCTION = "Follow the caption to generate an image through a chain of thought process: "
 BOS, PAD = "<｜begin▁of▁sentence｜>", "<｜▁pad▁｜>"
 _NEEDED = (BOS, PAD, BEGIN_OF_IMAGE)
 
@@ -33,11 +33,6 @@ class SpecialIds:
         """The ids of a tokenizer that `tokenizing.load_tokenizer` has read."""
         bos, pad, begin = tokenizer.convert_tokens_to_ids([BOS, PAD, BEGIN_OF_IMAGE])
         return cls(bos, pad, begin)
-
-
-def prompt_text(prompt: str) -> str:
-    """The user's turn and the opened answer, letter for letter as the released GoT-R1 models were trained."""
-    return f"User: {(INSTRUCTION + prompt).strip()}\n\nAssistant:"
 
 
 def encode_prompt(tokenizer: Any, prompt: str, special: SpecialIds) -> list[int]:  # noqa: ANN401
@@ -60,17 +55,3 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers is untyp
         raise DataError(f"the tokenizer lacks {', '.join(missing)}; use the checkpoint's own tokenizer", path=path)
     tokenizer.add_tokens(list(GOT_TOKENS))
     return tokenizer
-
-
-def check_ids(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: ANN401
-    """The model must embed every id; it may embed more.
-
-    Raises:
-        DataError: the highest id has no row.
-    """
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise DataError(
-            f"a token has id {highest}, but the model embeds {rows} only; use the checkpoint's own tokenizer",
-            path=folder / "tokenizer.json",
-        )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from gotr1_eval.core.errors import BackendError, BudgetError, UsageError, one_line
+from gotr1_eval.core.protocols import Spent
 from gotr1_eval.core.secrets import register
 from gotr1_eval.models.servers.fleet import Fleet, Server
 from gotr1_eval.models.servers.health import Health
@@ -242,6 +243,12 @@ class Budget:
         """Whether a limit is reached; requests under way at that moment are still paid for."""
         over = self._most is not None and self.units >= self._most
         return over or (self._cost is not None and self.cost >= self._cost)
+
+    def told(self, name: str) -> Spent:
+        """Spent so far, under the model's name."""
+        asked, answered = self._spent
+        cost = self.cost if any(self._prices) else None
+        return Spent(name=name, unit=self._unit, asked=asked, answered=answered, cost=cost)
 
     def spend(self, asked: int, answered: int) -> None:
         """Units of a question and its answer."""

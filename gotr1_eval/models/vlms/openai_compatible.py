@@ -14,7 +14,7 @@ from typing import Any
 from gotr1_eval.core.errors import BackendError, BudgetError, UsageError
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Reply, Unscored, Why
-from gotr1_eval.core.protocols import Request, Workshop
+from gotr1_eval.core.protocols import Request, Spent, Workshop
 from gotr1_eval.models.servers.connection import Budget, api_key, open_fleet, read_headers, served_names
 from gotr1_eval.models.servers.fleet import Fleet, Server
 from gotr1_eval.models.servers.replies import read_reply
@@ -226,6 +226,10 @@ class ServedVlm:
     def traffic(self) -> str:
         """What the servers are doing, for a line of progress."""
         return f"{self.name}: {self._fleet.traffic()}, {self._budget}"
+
+    def spent(self) -> Spent:
+        """What the servers counted, see `gotr1_eval.core.protocols.Metered`."""
+        return self._budget.told(self.name)
 
     def reply(self, requests: Sequence[Request]) -> list[Reply | Unscored]:
         """One reply a request, in order; what fails at last is `Unscored(BACKEND)` with the reason.

@@ -1,7 +1,7 @@
 /* The page: who rates, which item is shown, what the keys do. */
 
 import { Saving, reason } from "./rate_saving.js";
-import { find, showAnswers, showItem, showNeeds, showProgress, showQuestions, showSaving } from "./rate_view.js";
+import { find, showAnswers, showIntroduction, showItem, showKeys, showNeeds, showProgress, showQuestions, showSaving } from "./rate_view.js";
 
 const TYPING = 1000; /* milliseconds within which a second digit belongs to the first */
 const RETRY = 1500;
@@ -61,6 +61,7 @@ function start(answer) {
   });
   for (const waiting of saving.waiting.values()) put(waiting.item, waiting.dimension, waiting.value);
   find("rater").textContent = work.name;
+  showKeys(work.dimensions);
   find("start").hidden = true;
   for (const id of ["who", "progress", "saved", "rating"]) find(id).hidden = false;
   showSaving(saving);
@@ -108,7 +109,7 @@ async function show(place, question = null) {
   }
   hint("");
   dimensions = item.dimensions.map((name) => work.dimensions.find((dimension) => dimension.name === name));
-  showItem(wanted, item);
+  showItem(wanted, item, work.pictures[wanted]);
   showQuestions(dimensions, give, enterQuestion);
   find("place").textContent = `Item ${at + 1} of ${work.order.length}`;
   const open = dimensions.findIndex((dimension) => !(dimension.name in given()));
@@ -122,7 +123,7 @@ async function show(place, question = null) {
 function prefetch(item) {
   if (!item) return;
   load(item).then((facts) => {
-    if (facts.picture) new Image().src = `pictures/${item}.png`;
+    for (const name of work.pictures[item]) new Image().src = `pictures/${name}.png`;
     if (facts.chain !== null) new Image().src = `plans/${item}.png`;
   }).catch(() => { /* asked again when it is shown */ });
 }
@@ -215,10 +216,11 @@ function type(digit) {
   const dimension = dimensions[current];
   const now = performance.now();
   const longer = now - typed.time < TYPING ? typed.text + digit : digit;
-  const text = dimension.marks.some((mark) => String(mark).startsWith(longer)) ? longer : digit;
+  const text = dimension.marks.some((mark) => mark.key.startsWith(longer)) ? longer : digit;
   typed = { text, time: now };
-  if (dimension.marks.includes(Number(text))) give(dimension, Number(text));
-  else hint(`Marks go from ${dimension.marks[0]} to ${dimension.marks.at(-1)}.`);
+  const mark = dimension.marks.find(({ key }) => key === text);
+  if (mark) give(dimension, mark.value);
+  else hint(`Marks go from ${dimension.marks[0].key} to ${dimension.marks.at(-1).key}.`);
 }
 
 function hint(text) {
@@ -289,6 +291,8 @@ find("help-open").addEventListener("click", () => find("help").showModal());
 for (const button of document.querySelectorAll("[data-enlarges]")) {
   button.addEventListener("click", () => enlarge(button.dataset.enlarges));
 }
+
+fetch("api/introduction").then(async (response) => { if (response.ok) showIntroduction(await response.json()); }).catch(() => { /* the name's form says so */ });
 
 const before = sessionStorage.getItem("rater");
 if (before) { find("name").value = before; enter(before, true); } else find("name").focus();

@@ -9,25 +9,37 @@ export function element(tag, text = "", className = "") {
   return made;
 }
 
-export function showItem(key, item) {
+/* pictures: the names of what is shown, of a pair the left one first. */
+export function showItem(key, item, pictures) {
+  const pair = pictures.length === 2;
   find("prompt").textContent = item.prompt;
-  find("picture-figure").hidden = !item.picture;
+  find("picture-figure").hidden = !pictures.length;
+  find("other-figure").hidden = !pair;
+  find("picture-name").textContent = pair ? "Left" : "Picture";
   find("plan-figure").hidden = find("chain-part").hidden = item.chain === null;
-  setPicture("picture", item.picture ? `pictures/${key}.png` : "", "The picture that was painted");
+  find("frames-toggle").hidden = !item.frames.length || pair;
+  setPicture("picture", pictures[0], pair ? "The left picture" : "The picture that was painted");
+  setPicture("other", pictures[1], "The right picture");
   const frames = item.frames.map((frame) => frame.name).join(", ");
-  setPicture("plan", item.chain === null ? "" : `plans/${key}.png`, frames ? `Frames of: ${frames}` : "An empty canvas: no frame can be read");
+  setSource("plan", item.chain === null ? "" : `plans/${key}.png`, frames ? `Frames of: ${frames}` : "An empty canvas: no frame can be read");
   find("frames").replaceChildren(...item.frames.map(drawnFrame));
   find("chain").replaceChildren(...(item.chain ?? []).map(piece));
 }
 
-function setPicture(id, source, words) {
+function setPicture(id, name, words) {
+  setSource(id, name ? `pictures/${name}.png` : "", words);
+}
+
+function setSource(id, source, words) {
   const picture = find(id);
   if (source) picture.src = source; else picture.removeAttribute("src");
   picture.alt = words;
 }
 
 /* The pixels of a tiny picture stay sharp. */
-find("picture").addEventListener("load", ({ target }) => target.classList.toggle("small", target.naturalWidth <= 128));
+for (const id of ["picture", "other"]) {
+  find(id).addEventListener("load", ({ target }) => target.classList.toggle("small", target.naturalWidth <= 128));
+}
 
 function drawnFrame(frame) {
   const drawn = document.createElementNS("http://www.w3.org/2000/svg", "rect");
@@ -60,8 +72,13 @@ export function showQuestions(dimensions, answered, entered) {
 }
 
 function markRow(dimension, answered) {
-  const row = element("div", "", "marks");
-  row.append(...dimension.marks.map((mark) => answerButton(String(mark), mark, "mark", dimension, answered)));
+  const inWords = dimension.marks.some((mark) => mark.words !== mark.key);
+  const row = element("div", "", inWords ? "marks words" : "marks");
+  row.append(...dimension.marks.map((mark) => {
+    const button = answerButton(mark.words, mark.value, "mark", dimension, answered);
+    if (inWords) button.append(" ", element("kbd", mark.key));
+    return button;
+  }));
   return row;
 }
 
@@ -94,7 +111,7 @@ export function showAnswers(given, current) {
 
 export function showNeeds(dimension) {
   for (const part of document.querySelectorAll("[data-need]")) {
-    part.classList.toggle("wanted", Boolean(dimension?.needs.includes(part.dataset.need)));
+    part.classList.toggle("wanted", part.dataset.need.split(" ").some((need) => dimension?.needs.includes(need)));
   }
 }
 
@@ -110,4 +127,21 @@ export function showSaving({ waiting, fault }) {
   const many = waiting.size === 1 ? "1 answer is" : `${waiting.size} answers are`;
   saved.classList.toggle("fault", Boolean(fault));
   saved.textContent = !waiting.size ? "All saved" : fault ? `${many} not saved yet: ${fault}. Trying again …` : "Saving …";
+}
+
+/* What raters are told, on the first page and in the help. */
+export function showIntroduction(paragraphs) {
+  for (const id of ["introduction", "instructions"]) {
+    find(id).replaceChildren(...paragraphs.map((paragraph) => element("p", paragraph)));
+  }
+}
+
+/* The help says what this study's keys do. */
+export function showKeys(dimensions) {
+  const marks = dimensions.flatMap((dimension) => dimension.marks);
+  if (marks.every((mark) => mark.words !== mark.key)) {
+    find("marks-keys").replaceChildren(...marks.flatMap((mark) => [element("kbd", mark.key), " "]));
+    find("marks-help").textContent = marks.map((mark) => mark.words).join(", ");
+  }
+  for (const part of document.querySelectorAll(".of-plans")) part.hidden = !dimensions.some((one) => one.needs.some((need) => need === "plan" || need === "chain"));
 }

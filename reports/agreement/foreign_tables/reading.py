@@ -14,10 +14,11 @@ from reports.agreement.foreign_tables.cells import CellContent, pair_name, read_
 from reports.agreement.foreign_tables.mapping import ANY, Derived, Questions, TableMapping, Value
 from reports.agreement.foreign_tables.rows import FILE, Row, table_rows, wanted
 from reports.agreement.marks import ItemFacts, Marks, Unit
+from reports.agreement.study_folder import PREFERENCE
 
 ORDER = "$order"
-SCORE, PREFERENCE = "score", "preference"
-"""The dimensions of a table of ratings, and of one of pairs, that names none."""
+SCORE = "score"
+"""The dimension of a table of ratings that names none; one of pairs has `PREFERENCE`."""
 QUESTION, PICTURE = "question", "picture"
 """The dimensions of verdicts on single questions, and of their means by picture."""
 Role = Literal["rater", "judge"]

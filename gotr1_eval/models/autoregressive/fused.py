@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gotr1_eval.models.janus.adapted_linear import AdaptedLinear
+from gotr1_eval.models.autoregressive.adapted_linear import AdaptedLinear
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers that read the same input, of the attention and of the MLP."""

@@ -41,6 +41,28 @@ class StoredTensor:
     read: Callable[[], Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model's tensor comes from in another layout: a tensor there, and which of its parts.
+
+    Attributes:
+        leading_axis: the other layout's tensor has one more axis, of 1, in front.
+    """
+
+    name: str
+    part: int = 0
+    parts: int = 1
+    leading_axis: bool = False
+
+    def take(self, stored: Tensor) -> Tensor:
+        """The model's tensor, but for a leading axis of 1."""
+        return stored.chunk(self.parts)[self.part] if self.parts > 1 else stored
+
+    def stored_shape(self, native: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that the other layout's tensor must have for a tensor of the model of this shape."""
+        return (1, *native) if self.leading_axis else (native[0] * self.parts, *native[1:])
+
+
 def weights_entry(folder: Path) -> Path:
     """The file at which reading a folder's weights starts: the only one, or the index of the shards.
 

@@ -66,7 +66,7 @@ def uniform(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
     """Numbers in the open interval (0, 1) for tokens 0..count-1 of one step; float64 [B, V].
 
     Args:
-        step: counted from 0; as an int64 tensor without axes it may change under a captured CUDA graph.
+        step: counted from 0, of all samples [] or of each [B]; as an int64 tensor it may change under a captured graph.
     """
     moved = _signed((step + 1) * _STRIDE) if isinstance(step, int) else (step + 1) * _STRIDE
     step_B = mix(keys_B + moved)
@@ -77,7 +77,11 @@ def uniform(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
 
 
 def gumbel(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
-    """Standard Gumbel noise for tokens 0..count-1 of one step; float32 [B, V]."""
+    """Standard Gumbel noise for tokens 0..count-1 of one step (as `uniform` takes it); float32 [B, V]."""
     rows = max(_CHUNK // count, 1) if keys_B.device.type == "cpu" else len(keys_B)
-    parts = [uniform(part_B, step, count).log_().neg_().log_().neg_().float() for part_B in torch.split(keys_B, rows)]
+    steps_B = torch.as_tensor(step, device=keys_B.device).expand(len(keys_B))
+    parts = [
+        uniform(part_B, step_B, count).log_().neg_().log_().neg_().float()
+        for part_B, step_B in zip(torch.split(keys_B, rows), torch.split(steps_B, rows), strict=True)
+    ]
     return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -1,12 +1,12 @@
-"""The language model of a Janus with a cache of fixed size: rows of different lengths go on together.
+"""The language model of a generator with a cache of fixed size: rows of different lengths go on together.
 
 Each row lies flush left in its own part of the KV cache and is masked behind its last token, so that a row's sums run
 over the same positions whatever its neighbours' lengths are. Equal to left-padded rows of transformers' own model,
 position for position (tests compare them); written out here because a CUDA graph needs a step without a growing cache,
 and because a step of a small model costs what its calls cost.
 
-Shape suffixes: R rows, L positions of a prefill, S of the KV cache, H heads, G heads of keys and values, D width, E
-width of a head.
+Shape suffixes: R rows, K rows that are filled anew, L positions of a prefill, S of the KV cache, H heads, G heads of
+keys and values, D width, E width of a head.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+from transformers.models.emu3.modeling_emu3 import Emu3TextModel
 from transformers.models.llama.modeling_llama import LlamaModel
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.models.janus.fused import FusedLayer, fused_layer
+from gotr1_eval.models.autoregressive.fused import FusedLayer, fused_layer
 from gotr1_eval.models.local_model import compute_dtype
 
 SPAN, CPU_SPAN = 64, 16
@@ -29,6 +30,9 @@ more on a GPU, which captures a graph for every span. Below 16 the CPU's sums ru
 change."""
 PREFILL_TOKENS = 16_384
 """Tokens that a GPU prefills at once; bounds the memory of the activations."""
+
+LAYERS = (LlamaModel, Emu3TextModel)
+"""Classes whose layers are the same: norms before attention and MLP, rotary positions, gated MLPs."""
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
@@ -43,12 +47,13 @@ class KVCache:
     """The KV cache: keys and values of every layer, [R, G, S, E] each, allocated once a stage.
 
     Raises:
-        UsageError: the language model is no LLaMA.
+        UsageError: the language model is none of those whose layers are written out here.
     """
 
     def __init__(self, language_model: Any, rows: int, positions: int) -> None:  # noqa: ANN401 - transformers is untyped
-        if not isinstance(_bare(language_model), LlamaModel):
-            raise UsageError(f"the sampler knows LLaMA as the language model, got {type(language_model).__name__}")
+        if not isinstance(_bare(language_model), LAYERS):
+            known = " and ".join(each.__name__ for each in LAYERS)
+            raise UsageError(f"the sampler knows language models of {known}, got {type(language_model).__name__}")
         config, weight = language_model.config, language_model.embed_tokens.weight
         shape = (rows, config.num_key_value_heads, rounded(positions, weight.device), head_width(config))
         dtype = compute_dtype(weight)
@@ -82,25 +87,28 @@ class Decoder:
         self._places_S = torch.arange(cache.positions, device=self._device)
         self.lengths_R = torch.zeros(rows, dtype=torch.int64, device=self._device)
 
-    def prefill(self, embedded: Sequence[Tensor]) -> Tensor:
-        """Fill row after row anew from embeddings [L, D]; the state of each one's last token, [R, D].
+    def prefill(self, embedded: Sequence[Tensor], rows: Sequence[int] | None = None) -> Tensor:
+        """Fill rows anew from embeddings [L, D], all of them by default; the state of each one's last token, [K, D].
 
         On the CPU every row is computed alone, so that its last digits do not depend on its neighbours; a GPU takes
         several, padded behind their ends, where causal attention never looks. Rows that are the same tensor are
         computed once.
         """
+        rows = range(len(embedded)) if rows is None else rows
         first = {id(row): index for index, row in reversed(list(enumerate(embedded)))}
         distinct = sorted(first.values(), key=lambda index: len(embedded[index]))
-        states = torch.empty(len(embedded), embedded[0].shape[1], dtype=embedded[0].dtype, device=self._device)
+        states_KD = torch.empty(len(embedded), embedded[0].shape[1], dtype=embedded[0].dtype, device=self._device)
         for part in _passes([len(embedded[index]) for index in distinct], self._device.type):
             places = [distinct[index] for index in part]
-            states[places] = self._prefill_together([embedded[index] for index in places], places)
-        source = torch.tensor([first[id(row)] for row in embedded], device=self._device)
+            together = [embedded[index] for index in places]
+            states_KD[places] = self._prefill_together(together, [rows[index] for index in places])
+        source_K = torch.tensor([first[id(row)] for row in embedded], device=self._device)
+        rows_K = torch.tensor(rows, device=self._device)
         if len(distinct) < len(embedded):
             for cached_RGSE in (*self._cache.keys, *self._cache.values):
-                cached_RGSE[: len(embedded)] = cached_RGSE[source]
-        self.lengths_R.copy_(torch.tensor([len(row) for row in embedded]))
-        return states[source]
+                cached_RGSE[rows_K] = cached_RGSE[rows_K[source_K]]
+        self.lengths_R[rows_K] = torch.tensor([len(row) for row in embedded], device=self._device)
+        return states_KD[source_K]
 
     def _prefill_together(self, rows: Sequence[Tensor], places: Sequence[int]) -> Tensor:
         """Rows of similar lengths in one pass, padded at their ends."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gotr1_eval.models.janus.noise import gumbel
+from gotr1_eval.models.autoregressive.noise import gumbel
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""LoRA adapters in peft's layout on top of a Janus, as `gotr1-eval train` and other trainers write them.
+"""LoRA adapters in peft's layout on top of a generator, as `gotr1-eval train` and other trainers write them.
 
 peft reads leniently: tensors of other names are ignored, those that are missing keep their first values, and options of
 a newer version are dropped, each with a warning at most; what is sampled then is the model without its training. Here
 every tensor must have its place, every place its tensor, and every option its meaning.
 
-A trainer names the tensors after the model as it holds it. Four ways to name the layers are known: transformers' Janus,
-DeepSeek's own classes, and the language model of either alone; the marks of wrappers in between (`module.` of data
-parallelism, `_orig_mod.` of torch.compile, ...) say nothing.
+A trainer names the tensors after the model as it holds it. A family says which ways of naming its
+layers it knows; the marks of wrappers in between (`module.` of data parallelism, `_orig_mod.` of torch.compile, ...)
+say nothing.
 
 In float32 the adapters are added into the weights. bfloat16 and float16 would round most of that away (of a change of
 7e-6 beside weights of 0.02 a fifth is left): there they stay beside the weights; see `AdaptedLinear`.
@@ -25,14 +25,15 @@ import torch
 from torch import Tensor, nn
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.autoregressive.adapted_linear import AdaptedLinear, balanced
+from gotr1_eval.models.autoregressive.fused import SAME_INPUT
+from gotr1_eval.models.autoregressive.weight_files import Source, tensors_of
 from gotr1_eval.models.checkpoint import first_names, quiet
-from gotr1_eval.models.janus.adapted_linear import AdaptedLinear, balanced
-from gotr1_eval.models.janus.fused import SAME_INPUT
-from gotr1_eval.models.janus.original_names import Source, source_of
-from gotr1_eval.models.janus.weight_files import tensors_of
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+Naming = Callable[[str], Source | None]
+"""From the name of a model's tensor to its name in a file; None where the file cannot have it."""
 _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "base_layer"}
 _LOW_RANK = re.compile(r"(?P<layer>.+)\.(?P<part>lora_(?:A|B|embedding_A|embedding_B|magnitude_vector))(?P<rest>\..+)?")
 _MEANT = {
@@ -64,8 +65,12 @@ def base_of(folder: Path) -> str:
     return base
 
 
-def with_adapters(model: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers and peft are untyped
+def with_adapters(model: Any, folder: Path, namings: Sequence[Naming] = (Source,)) -> Any:  # noqa: ANN401
     """The model with the adapters in it: added into weights of float32, beside those of half precision.
+
+    Args:
+        model: of transformers, which peft wraps.
+        namings: the ways in which the file may name the model's layers.
 
     Raises:
         DataError: the adapters cannot be read, a tensor is missing, surplus or misshapen, or an option is unknown.
@@ -78,7 +83,7 @@ def with_adapters(model: Any, folder: Path) -> Any:  # noqa: ANN401 - transforme
     file = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if file is None:
         raise DataError(f"no adapters beside it; expected {' or '.join(WEIGHTS)}", path=folder / CONFIG)
-    stored = _Stored.read(file, model)
+    stored = _Stored.read(file, model, namings)
     _check_layers(stored, config, file)
     with torch.no_grad():
         for name, tensor in _whole_weights(stored, config, model, file).items():
@@ -201,7 +206,7 @@ class _Stored:
     weights: dict[str, list[tuple[str, Source]]]
 
     @classmethod
-    def read(cls, file: Path, model: Any) -> _Stored:  # noqa: ANN401
+    def read(cls, file: Path, model: Any, namings: Sequence[Naming]) -> _Stored:  # noqa: ANN401
         """Every tensor of the file, by the way of naming that explains most of its layers."""
         tensors: dict[str, Tensor] = {}
         for stored in tensors_of(file):
@@ -211,7 +216,7 @@ class _Stored:
             tensors[name] = stored.read()
         split = {name: match for name in tensors if (match := _LOW_RANK.fullmatch(name))}
         named = {match["layer"] for match in split.values()}
-        ways = [_naming(model, naming) for naming in _NAMINGS]
+        ways = [_naming(model, naming) for naming in namings]
         layers, weights = max(ways, key=lambda way: len(named & way[0].keys()))
         low_rank, others, surplus = dict[str, Tensor](), dict[str, Tensor](), list[str]()
         for name, tensor in tensors.items():
@@ -239,28 +244,7 @@ def _unmarked(name: str) -> str:
     return ".".join(parts).replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".")
 
 
-_Naming = Callable[[str], Source | None]
-
-
-def _within_original(start: str) -> _Naming:
-    """DeepSeek's names below one of its parts."""
-
-    def naming(native: str) -> Source | None:
-        source = source_of(native)
-        if not source.name.startswith(start):
-            return None
-        return Source(source.name.removeprefix(start), source.part, source.parts)
-
-    return naming
-
-
-_NAMINGS: tuple[_Naming, ...] = (
-    Source, _within_original(""), _within_original("language_model."), _within_original("language_model.model."),
-)  # fmt: skip
-"""transformers' Janus, DeepSeek's own, its LlamaForCausalLM alone, and the LlamaModel of either alone."""
-
-
-def _naming(model: Any, naming: _Naming) -> tuple[dict[str, str], dict[str, list[tuple[str, Source]]]]:  # noqa: ANN401
+def _naming(model: Any, naming: Naming) -> tuple[dict[str, str], dict[str, list[tuple[str, Source]]]]:  # noqa: ANN401
     """(a file's name of every layer -> the model's, likewise of every weight) in one way of naming."""
     layers: dict[str, str] = {}
     weights: dict[str, list[tuple[str, Source]]] = {}

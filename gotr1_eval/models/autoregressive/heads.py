@@ -1,4 +1,4 @@
-"""The two heads of a Janus, from states to float32 logits; sampler and trainer read them through the same functions.
+"""The heads of a generator, from states to float32 logits; sampler and trainer read them through the same functions.
 
 A logit of 20 in bfloat16 is rounded to an eighth, and guidance multiplies what was lost: with weights and states of
 half precision only the *result* of a head has to be float32. On a GPU that costs nothing, since the product sums in
@@ -22,24 +22,27 @@ Head = Callable[[Tensor], Tensor]
 """From states [N, D] to float32 logits [N, V]."""
 
 
-def float32_head(head: Any) -> Head:  # noqa: ANN401 - transformers is untyped
+def float32_head(head: Any, tokens: slice = slice(None)) -> Head:  # noqa: ANN401 - transformers is untyped
     """The head as its weights are now: a linear layer, or Janus's of image tokens (two with an activation between).
 
     Under autocast states and weights are rounded to its type, the weights once, here. What lies between the two layers
     of the image head stays in float32.
+
+    Args:
+        tokens: of a linear layer's outputs those whose logits are wanted; the others are not computed.
     """
     if type(head) is nn.Linear:
-        return _linear(head, rounded=True)
+        return _linear(head, rounded=True, tokens=tokens)
     if hasattr(head, "vision_head") and type(head.vision_head) is type(head.proj_out) is nn.Linear:
         inner, outer = _linear(head.proj_out, rounded=True), _linear(head.vision_head, rounded=False)
         return lambda states_ND: outer(head.activation_fn(inner(states_ND)))
-    return lambda states_ND: head(states_ND).float()
+    return lambda states_ND: head(states_ND).float()[:, tokens]
 
 
-def _linear(layer: nn.Linear, *, rounded: bool) -> Head:
+def _linear(layer: nn.Linear, *, rounded: bool, tokens: slice = slice(None)) -> Head:
     """A linear layer with a float32 result; `rounded` brings states to the weights' type first."""
     device, dtype = layer.weight.device.type, compute_dtype(layer.weight)
-    weight_VD = layer.weight.to(dtype)
+    weight_VD = layer.weight[tokens].to(dtype)
     bias_V: Tensor | None = layer.bias
     # A processor has no product of half precision with a float32 result.
     if device == "cpu":
@@ -48,7 +51,7 @@ def _linear(layer: nn.Linear, *, rounded: bool) -> Head:
     def product(states_ND: Tensor) -> Tensor:
         with without_autocast(device):
             product_NV = _product(states_ND.to(dtype) if rounded else states_ND, weight_VD)
-            return product_NV if bias_V is None else product_NV + bias_V.float()
+            return product_NV if bias_V is None else product_NV + bias_V[tokens].float()
 
     return product
 

@@ -1,0 +1,1 @@
+"""Emu3 by its parts: reading a checkpoint, laying out a sequence, sampling."""

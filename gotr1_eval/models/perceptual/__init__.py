@@ -1,0 +1,1 @@
+"""Perceptual distances between pictures: a file here is a plug-in."""
