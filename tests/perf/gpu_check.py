@@ -204,9 +204,9 @@ def step_seconds(machine: Machine, loaded: Checkpoint, pictures: int) -> float:
     taken: list[float] = []
     original = sampling.Drawing.next
 
-    def timed(self: Any, longest: int) -> None:
+    def timed(self: Any, longest: int, *, forced: bool = False) -> None:
         start = time.perf_counter()
-        original(self, longest)
+        original(self, longest, forced=forced)
         if machine.device.type == "cuda":
             torch.cuda.synchronize(machine.device)
         taken.append(time.perf_counter() - start)
