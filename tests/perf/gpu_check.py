@@ -222,9 +222,9 @@ def step_seconds(machine: Machine, loaded: Checkpoint, pictures: int) -> float:
     taken: list[float] = []
     original = stages.Drawing.next
 
-    def timed(self: Any, longest: int, **options: bool) -> None:
+    def timed(self: Any, longest: int, *, forced: bool = False) -> None:
         start = time.perf_counter()
-        original(self, longest, **options)
+        original(self, longest, forced=forced)
         if machine.device.type == "cuda":
             torch.cuda.synchronize(machine.device)
         taken.append(time.perf_counter() - start)
