@@ -55,6 +55,7 @@ class Recipe:
 
     Attributes:
         first: examples whose patches have the codes.
+        fitted_on: examples whose states the head for image tokens is first fitted on.
         vq_pictures: random pictures beside theirs, with objects that have a texture.
         vq: of the picture tokenizer.
         corpus: examples of prompt, chain and picture in each supervised round.
@@ -62,6 +63,7 @@ class Recipe:
     """
 
     first: int = FIRST
+    fitted_on: int = 256
     vq_pictures: int = 8_000
     vq: VqOptions = field(
         default_factory=lambda: VqOptions(steps=150, batch_size=8, learning_rate=3e-4, warmup_steps=20, bfloat16=True)
@@ -93,7 +95,7 @@ def build_tiny_emu3(
     )
     codes = used_codes(janus.model.model.vqmodel)
     tokenizer = train_tokenizer(first, codes)
-    model = transplanted(janus, tokenizer, codes, seed)
+    model = transplanted(janus, tokenizer, codes, seed, recipe.fitted_on)
     learn_pictures(model.model.vqmodel, shown_BHWC, replace(recipe.vq, seed=seed), progress)
     save(model, tokenizer, out)
     for place, options in enumerate(recipe.sft):

@@ -16,6 +16,7 @@ Shape suffixes: T codes with their embeddings, N states, K codes, D width of a s
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from gotr1_eval.models.janus import sequence as janus_sequence
 from gotr1_eval.models.sampled_sequences import left_pad
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.shapes_corpus import examples
+from training.shapes_corpus import Example, examples
 from training.tiny_janus import EOS as JANUS_EOS
 
 SAME = {
@@ -90,8 +91,16 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast, janus: Any, codes: int) -> E
 
 
 @torch.no_grad()
-def transplanted(janus: janus_loading.Checkpoint, tokenizer: PreTrainedTokenizerFast, codes: int, seed: int) -> Any:  # noqa: ANN401
-    """An Emu3 with the weights of a Janus wherever it has the same part."""
+def transplanted(
+    janus: janus_loading.Checkpoint, tokenizer: PreTrainedTokenizerFast, codes: int, seed: int, fitted_on: int = 256
+) -> Any:  # noqa: ANN401
+    """An Emu3 with the weights of a Janus wherever it has the same part.
+
+    Args:
+        codes: of the picture tokenizer.
+        seed: of what begins at random, and of the examples.
+        fitted_on: examples whose states the head for image tokens is fitted on.
+    """
     torch.manual_seed(seed)
     model = Emu3ForConditionalGeneration(tiny_config(tokenizer, janus.model, codes)).eval()
     move_pictures(janus.model.model.vqmodel, model.model.vqmodel)
@@ -106,13 +115,13 @@ def transplanted(janus: janus_loading.Checkpoint, tokenizer: PreTrainedTokenizer
     image_TD = janus.model.prepare_embeddings_for_image_generation(torch.arange(codes)[None])[0]
     first = vocabulary["<|visual token 000000|>"]
     target.embed_tokens.weight[first:] = image_TD
-    model.lm_head.weight[first:] = linear_image_head(janus, image_TD, seed)
+    model.lm_head.weight[first:] = linear_image_head(janus, image_TD, list(examples(fitted_on, seed)))
     return model
 
 
 @torch.no_grad()
-def linear_image_head(janus: janus_loading.Checkpoint, image_TD: Tensor, seed: int) -> Tensor:
-    """Weights [K, D] whose logits are nearest to those of Janus's image head, over states of its own pictures.
+def linear_image_head(janus: janus_loading.Checkpoint, image_TD: Tensor, corpus: Sequence[Example]) -> Tensor:
+    """Weights [K, D] whose logits are nearest to those of Janus's image head, over states of these examples.
 
     Logits are compared without their mean, which no softmax sees: the head of an Emu3 has no bias.
 
@@ -120,7 +129,6 @@ def linear_image_head(janus: janus_loading.Checkpoint, image_TD: Tensor, seed: i
         image_TD: embeddings of the codes.
     """
     policy = JanusPolicy(janus, Sampling(guidance=1.0))
-    corpus = list(examples(256, seed))
     pictures = torch.from_numpy(np.stack([each.picture for each in corpus]))
     ids_BT = policy.picture_encoder()(pictures)
     texts = [

@@ -9,20 +9,19 @@ import argparse
 import io
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
 
 from gotr1_eval.core.geometry import iou
-from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
-from gotr1_eval.models.janus.loading import load_checkpoint
-from gotr1_eval.models.janus.sampling import decode_images
 from gotr1_eval.shapes.detecting import find_objects
 from gotr1_eval.shapes.drawing import draw_scene
 from gotr1_eval.shapes.layout import random_scene
 from gotr1_eval.shapes.scene import Scene
-from training.vq import encode_pictures
+from training.policies import Sampling
+from training.policies.reading import read_policy
 
 Alter = Callable[[list[Image.Image]], list[Image.Image]]
 
@@ -38,11 +37,14 @@ def _saved(picture: Image.Image) -> io.BytesIO:
     return buffer
 
 
-def through_tokens(pictures: list[Image.Image]) -> list[Image.Image]:
-    """Encoded to the tiny Janus's picture tokens and decoded again."""
-    model = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32).model
-    pixels_BHWC = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
-    return [Image.fromarray(p) for p in decode_images(model, encode_pictures(model.model.vqmodel, pixels_BHWC)).numpy()]
+def through_tokens(ckpt: str, pictures: list[Image.Image]) -> list[Image.Image]:
+    """Encoded to a checkpoint's picture tokens and decoded again, 16 at a time."""
+    policy = read_policy(ckpt, "cpu", "float32", Sampling(guidance=1.0))
+    encode, made = policy.picture_encoder(), list[Image.Image]()
+    for start in range(0, len(pictures), 16):
+        pixels_BHWC = torch.from_numpy(np.stack([np.asarray(each) for each in pictures[start : start + 16]]))
+        made += [Image.fromarray(picture) for picture in policy.decode(encode(pixels_BHWC)).numpy()]
+    return made
 
 
 def shares(scenes: Sequence[Scene], pictures: Sequence[Image.Image]) -> tuple[float, float, int]:
@@ -70,7 +72,8 @@ def main() -> None:
         ("384 px", 384, list),
         ("64 px, JPEG 50", 64, jpeg),
         ("128 px, JPEG 50", 128, jpeg),
-        ("64 px, through the tiny Janus's picture tokens", 64, through_tokens),
+        ("64 px, through the tiny Janus's picture tokens", 64, partial(through_tokens, "tiny-janus")),
+        ("64 px, through the tiny Emu3's picture tokens", 64, partial(through_tokens, "tiny-emu3")),
     ]
     for name, side, alter in ways:
         strict, loose, total = shares(scenes, alter([draw_scene(scene, side) for scene in scenes]))

@@ -104,7 +104,7 @@ def pair():
     janus = load_checkpoint(checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32)
     codes = used_codes(janus.model.model.vqmodel)
     words = train_tokenizer(examples(300, 0), codes)
-    return janus, transplanted(janus, words, codes, seed=0), words
+    return janus, transplanted(janus, words, codes, seed=0, fitted_on=8), words
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_the_tiny_emu3_begins_with_the_tiny_januss_chains(pair, tmp_path):
 @pytest.mark.slow
 def test_the_recipe_writes_a_native_checkpoint_and_the_same_one_twice(tmp_path):
     few = Recipe(
-        first=60, vq_pictures=8, vq=VqOptions(steps=2, batch_size=2), corpus=24,
+        first=60, fitted_on=8, vq_pictures=8, vq=VqOptions(steps=2, batch_size=2), corpus=24,
         sft=(SftOptions(steps=2, batch_size=4),),
     )  # fmt: skip
     for name in ("one", "two"):
