@@ -45,6 +45,8 @@ from rewards.light.head_file import Distilled, write_head
 KINDS: Mapping[str, Kind] = {"spatial": "plan", "prompt_image": "picture"}
 """Factor -> what its judges look at."""
 LEAST_SAMPLES, LEAST_PROMPTS = 20, 5
+WIDEST = 1e6
+"""A range beyond it stands for numbers without bounds."""
 STORED = "features.npz"
 TILE = 64
 BINS = 10
@@ -108,12 +110,15 @@ def distil(
         audit_size: of `benchmarks.audit.SIZES`.
 
     Raises:
-        UsageError: no such judge in a run, several of one name, or too little to fit on.
+        UsageError: no such judge in a run, several of one name, too little to fit on, or a logistic head for a judge
+            without bounds.
     """
     out, progress = Path(out), progress or Silent()
     loaded = [load_run(Path(run)) for run in runs]
     column = _source(loaded, judge)
     kind = looks_at or _kind(loaded[0], column)
+    if head == "logistic" and column.range[1] - column.range[0] > WIDEST:
+        raise UsageError(f"distil: a logistic head reads scores as chances on a range, and {column.name} has none")
     builder, spec = Builder(), dict(features or {"use": OWN[kind]})
     made_of = build_features(spec, kind, builder)
     with writing(out):

@@ -68,7 +68,8 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Train": {
         "train": ("train:train", "GRPO and SFT: gotr1-eval train grpo --config configs/shapes.toml --out runs/grpo"),
         "plan": ("train:plan", "What a big run would cost: gotr1-eval plan --train janus-pro-7b --gpus 8"),
-        "tiny-janus": ("train:tiny_janus", "Train the embedded checkpoint again: gotr1-eval tiny-janus OUT"),
+        "tiny-janus": ("train:tiny_janus", "Train the embedded checkpoint again: gotr1-eval tiny-janus --out DIR"),
+        "tiny-emu3": ("train:tiny_emu3", "Train the embedded Emu3 again: gotr1-eval tiny-emu3 --out DIR"),
     },
     "Set up": {
         "list": ("setup:list_plugins", "What can be named: gotr1-eval list judges"),

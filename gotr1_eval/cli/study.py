@@ -135,8 +135,12 @@ def _show(study: Study) -> None:
 
 
 def _facts(study: Study, prompts: int, most: int) -> Sequence[str]:
+    from reports.agreement.study_folder import PREFERENCE
+
     chances = [item.inclusion_probability for item in study.drawn]
-    asked = ", ".join(f"{one.name} {one.low:g}-{one.high:g}" for one in study.dimensions)
+    asked = ", ".join(
+        one.rubric if one.name == PREFERENCE else f"{one.name} {one.low:g}-{one.high:g}" for one in study.dimensions
+    )
     left_out = study.setup.get("left out")
     lines = [
         f"{len(study.drawn)} items of {prompts} prompts (none more than {most} times), drawn from {study.population} "

@@ -1,4 +1,4 @@
-"""Commands around training: train (with the rewards that also judge), plan what it costs, tiny-janus."""
+"""Commands around training: train (with the rewards that also judge), plan what it costs, the tiny checkpoints."""
 
 from __future__ import annotations
 
@@ -286,3 +286,14 @@ def tiny_janus(
     from training.tiny_janus import build_tiny_janus
 
     build_tiny_janus(out, seed=seed, progress=lambda line: err.print(line, markup=False))
+
+
+def tiny_emu3(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the checkpoint.")],
+    seed: Annotated[int, typer.Option(help="The shipped one was built from seed 0.")] = 0,
+) -> None:
+    """Rebuild the embedded tiny Emu3 from a seed and the tiny Janus: picture tokens, supervised chains and pictures."""
+    from gotr1_eval.cli.terminal import err
+    from training.tiny_emu3 import build_tiny_emu3
+
+    build_tiny_emu3(out, seed=seed, progress=lambda line: err.print(line, markup=False))

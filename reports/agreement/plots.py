@@ -17,6 +17,8 @@ FEW = 200
 """Dots that are drawn stronger: so few hardly cover one another."""
 MOST_BINS = 12
 """Cells along each side; values are put together in bins of equal width beyond it, named by their middles."""
+MANY = 8
+"""Cells along a side beyond which their names get shorter, so that they do not touch."""
 Floats = NDArray[np.float64]
 
 
@@ -93,7 +95,8 @@ def _binned(values: Floats) -> tuple[NDArray[np.intp], list[str]]:
     """Each value's bin, and the bins' names: the values themselves where they are few."""
     distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) <= MOST_BINS:
-        return places, [f"{value:.3g}" for value in distinct]
+        digits = 3 if len(distinct) <= MANY else 2
+        return places, [f"{value:.{digits}g}" for value in distinct]
     edges = np.linspace(distinct[0], distinct[-1], MOST_BINS + 1)
     names = [f"{(low + high) / 2:.2g}" for low, high in pairwise(edges)]
     return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_BINS - 1), names

@@ -144,7 +144,8 @@ def summaries_csv(summaries: Sequence[RaterSummary]) -> str:
     writer = csv.DictWriter(text, [*names, "share_right", "share_left"], lineterminator="\n")
     writer.writeheader()
     for one in summaries:
-        writer.writerow({**asdict(one), "share_right": one.share_right, "share_left": one.share_left})
+        row = {**asdict(one), "share_right": one.share_right, "share_left": one.share_left}
+        writer.writerow({name: round(cell, 3) if isinstance(cell, float) else cell for name, cell in row.items()})
     return text.getvalue()
 
 

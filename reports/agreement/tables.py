@@ -28,6 +28,7 @@ CEILING = {name: SHOWN[name] for name in ("pearson", "spearman", "kendall_b")}
 def grids(agreement: Agreement) -> list[Grid]:
     """The tables that have any row."""
     found = (
+        _preferences(agreement.preferences),
         _people(agreement.people),
         _judges(
             "Judges against people",
@@ -44,7 +45,6 @@ def grids(agreement: Agreement) -> list[Grid]:
             [row for row in agreement.between if row.category == ALL],
         ),
         _verdicts(agreement),
-        _preferences(agreement.preferences),
         *system_grids(agreement.systems),
         retest_grid(agreement.retest),
     )

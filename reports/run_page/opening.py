@@ -27,13 +27,14 @@ _WIDTH, _LABEL, _VALUE, _STEP = 460, 118, 46, 24
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A sample in small: its row in the gallery, its picture where there is one, and what it scored."""
+    """A sample in small: its row in the gallery, its picture or why there is none, and what it scored."""
 
     row: int
     prompt: str
     url: str | None
     sharp: bool
     score: str
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _strips(
             else svg.minus(f"{value:.3f}")
         )
         shown = details[row]
-        return Glance(row, rows["prompt"][row], shown["picture"], bool(shown["sharp"]), told)
+        return Glance(row, rows["prompt"][row], shown["picture"], bool(shown["sharp"]), told, shown["fault"])
 
     if not sure:
         found = tuple(glance(row, None) for row in held[: 2 * PICTURES])

@@ -201,6 +201,9 @@ def _unscored(run: RunData) -> list[str]:
 def _oddities(run: RunData) -> list[str]:
     samples = run.samples.values()
     truncated = sum(sample.meta.get("truncated") is True for sample in samples)
+    absent = [sample.image.name for sample in samples if isinstance(sample.image, Path) and not sample.image.is_file()]
     odd = sum(bool(sample.meta.get("picture_remarks")) for sample in samples)
     found = [f"{truncated} of {len(run.samples)} chains hit their cap and were cut off."] if truncated else []
+    if absent:
+        found.append(f"{len(absent)} of {len(run.samples)} pictures are missing, such as {absent[0]}.")
     return found + ([f"{odd} of {len(run.samples)} pictures are odd but were judged."] if odd else [])

@@ -130,10 +130,13 @@ function card(row) {
   const place = make("div", { className: "place", onclick: () => open(row) }, make("div", { className: "view square" }));
   const facts = [run.categories[rows.category[row]], rows.reason[row] && `chosen: ${rows.reason[row]}`];
   detailsOf(row).then((details) => place.replaceChildren(
-    details && !details.picture && details.planned.length ? plan(details) : view(details)));
+    ...(details && !details.picture && details.planned.length ? [plan(details), standIn(details)] : [view(details)])));
   return make("article", {}, place, make("h3", {}, prompt),
     make("p", { className: "soft", textContent: facts.filter(Boolean).join(" · ") }), scoreList(row));
 }
+
+// A plan in place of a picture says so.
+const standIn = ({ fault }) => make("p", { className: "stand-in", textContent: `the plan; ${fault}` });
 
 function drawing(tag, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);

@@ -105,9 +105,9 @@ def calls_of_a_step(model: Any, rows: int = 16) -> Counter[str]:
     found = Counter[str]()
     original = stages.Drawing.next
 
-    def counting(self: Any, longest: int) -> None:
+    def counting(self: Any, longest: int, *, forced: bool = False) -> None:
         with counted_calls() as calls:
-            original(self, longest)
+            original(self, longest, forced=forced)
         found.update(calls)
         raise StopIteration
 

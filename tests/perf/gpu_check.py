@@ -45,6 +45,7 @@ from gotr1_eval.models.autoregressive import stages
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.fused import prepare_language_model
 from gotr1_eval.models.autoregressive.memory import cache_bytes_per_token
+from gotr1_eval.models.autoregressive.noise import sound_kernel
 from gotr1_eval.models.detectors._mask2former_openmmlab import swin_small
 from gotr1_eval.models.detectors.mask2former import Mask2FormerDetector
 from gotr1_eval.models.detectors.mask2former import Settings as DetectorSettings
@@ -60,7 +61,8 @@ from tests.tiny_models import loaded_random
 from tests.tiny_vlms import save_tiny_qwen
 from training.fitting import fitted
 from training.grpo import GrpoTrainer
-from training.policies import Sampling
+from training.policies import Policy, Sampling
+from training.policies.emu3 import read_policy as read_emu3
 from training.policies.janus import JanusPolicy, read_policy
 from training.prompt_sets import PromptMix
 from training.rollout import generate
@@ -69,6 +71,7 @@ from training.shapes_corpus import examples
 
 Found = dict[str, float | str]
 GUIDANCE, STEPS = 5.0, 128
+SAMPLING = Sampling(guidance=GUIDANCE)
 MIB = 2**20
 
 
@@ -127,31 +130,54 @@ def without_graphs() -> Iterator[None]:
 
 
 def graphs(machine: Machine) -> Found:
-    """On every card: the same ids and log-probabilities, 100 steps of a chain and a whole picture."""
+    """On every card: the same ids and log-probabilities, 100 steps of a chain and a whole picture.
+
+    Looked at is the second tile, which replays the first one's graphs in its cache, and whose rows write two chains
+    each, one after the other.
+    """
     cards = [torch.device("cuda", index) for index in range(torch.cuda.device_count())] or [machine.device]
     found: Found = {}
     for card in cards:
         dtype = "float32" if card.type == "cpu" else "bfloat16"
-        policy = read_policy("tiny-janus", str(card), dtype, Sampling(guidance=GUIDANCE))
+        policy = read_policy("tiny-janus", str(card), dtype, SAMPLING)
         rows = policy.encode([example.prompt for example in examples(8, 0)])
         # No id ends these chains: every row goes on to the cap.
         endless = SpecialIds(policy.special.bos, policy.special.pad, begin_of_image=-1)
 
-        def both(policy: Any = policy, rows: Any = rows, endless: SpecialIds = endless) -> tuple[Any, torch.Tensor]:
-            seeds = range(len(rows))
-            chains = sample_chains(policy.model, rows, seeds, endless, cap=100, choice=Choice())
-            texts = [[*row, policy.special.begin_of_image] for row in rows]
-            return chains, policy.sample_images(texts, seeds).log_probs_BT
+        def chains(policy: Any = policy, rows: Any = rows, endless: SpecialIds = endless) -> Any:
+            with policy.same_weights():
+                for seeds in (range(len(rows)), range(100, 100 + len(rows))):
+                    found = sample_chains(
+                        policy.model, rows, seeds, endless, cap=100, choice=Choice(), rows=4, stages=policy.stages
+                    )
+            return found
 
-        chains, log_probs_BT = both()
         with without_graphs():
-            plain_chains, plain_BT = both()
-        steps = sum(one == other for one, other in zip(chains, plain_chains, strict=True))
+            plain_chains = chains()
+        steps = sum(one == other for one, other in zip(chains(), plain_chains, strict=True))
         found[f"{card}: equal chains of {len(rows)}, 100 steps"] = steps
-        found[f"{card}: largest difference of a picture's log-probability"] = float(
-            (log_probs_BT - plain_BT).abs().max()
-        )
+        if card.type == "cuda":
+            found[f"{card}: noise"] = "one kernel, the same numbers" if sound_kernel(card) else "single operations"
+        # An Emu3 feeds two tokens in some of its steps: the ends of its rows.
+        for name, family in (("tiny-janus", policy), ("tiny-emu3", read_emu3("tiny-emu3", str(card), dtype, SAMPLING))):
+            found[f"{card}: {name}, largest difference of a picture's log-probability"] = graph_difference(family)
     return found
+
+
+def graph_difference(policy: Policy) -> float:
+    """The largest difference of the log-probabilities of eight pictures, with graphs and without."""
+    rows = policy.encode([example.prompt for example in examples(8, 0)])
+    texts = [[*row, policy.encode_chain("")[-1]] for row in rows]
+
+    def second_tile() -> torch.Tensor:
+        with policy.same_weights():
+            policy.sample_images(texts, range(len(texts)))
+            return policy.sample_images(texts, range(100, 100 + len(texts))).log_probs_BT
+
+    log_probs_BT = second_tile()
+    with without_graphs():
+        plain_BT = second_tile()
+    return float((log_probs_BT - plain_BT).abs().max())
 
 
 def memory(machine: Machine) -> Found:
@@ -197,9 +223,9 @@ def step_seconds(machine: Machine, loaded: Checkpoint, pictures: int) -> float:
     taken: list[float] = []
     original = stages.Drawing.next
 
-    def timed(self: Any, longest: int) -> None:
+    def timed(self: Any, longest: int, *, forced: bool = False) -> None:
         start = time.perf_counter()
-        original(self, longest)
+        original(self, longest, forced=forced)
         if machine.device.type == "cuda":
             torch.cuda.synchronize(machine.device)
         taken.append(time.perf_counter() - start)

@@ -3,6 +3,7 @@
 python -m tests.perf.learning --out runs/learning                # configs/shapes.toml with the seeds 0, 1 and 2
 python -m tests.perf.learning --out runs/ablations --ablations   # seed 0 with every reward of configs/ablations/
 python -m tests.perf.learning --out runs/learning --credit       # and with credit by segment, as many pictures a step
+python -m tests.perf.learning --out runs/emu3 --config configs/shapes_emu3.toml --generator emu3 --seeds 0
 
 Every run is an ordinary `gotr1-eval train grpo`, and started again what is done is kept. The checkpoints then paint
 held-out prompts (val, two pictures each, guidance as in training), all judged alike whatever they were trained on.
@@ -16,6 +17,7 @@ import json
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def train(folder: Path, *settings: str) -> tuple[Path, float]:
+def train(config: Path, folder: Path, *settings: str) -> tuple[Path, float]:
     """Train into the folder; the last checkpoint, and the minutes from start to end, evaluations and loading in them.
 
     The minutes are kept beside the run, so that a table printed again tells those of the training itself.
@@ -53,16 +55,16 @@ def train(folder: Path, *settings: str) -> tuple[Path, float]:
     chosen = [part for setting in settings for part in ("--set", setting)]
     kept = folder / "minutes.txt"
     start = time.perf_counter()
-    command("train", "grpo", "--config", str(CONFIG), "--out", str(folder), *chosen)
+    command("train", "grpo", "--config", str(config), "--out", str(folder), *chosen)
     if not kept.exists():
         kept.write_text(str((time.perf_counter() - start) / 60))
     return max((folder / "checkpoints").glob("step-*[0-9]")), float(kept.read_text())
 
 
-def held_out(ckpt: str, folder: Path, prompts: int) -> dict[str, dict[str, Summary]]:
+def held_out(generator: str, ckpt: str, folder: Path, prompts: int) -> dict[str, dict[str, Summary]]:
     """Category -> factor -> mean over the first val prompts."""
-    command("compbench", "--suite", "shapes", "--ckpt", ckpt, "--guidance", "2", "--limit", str(prompts),
-            "--judges", "shapes", "--out", str(folder))  # fmt: skip
+    command("compbench", "--suite", "shapes", "--generator", f"{generator},ckpt={ckpt},guidance=2", "--limit",
+            str(prompts), "--judges", "shapes", "--out", str(folder))  # fmt: skip
     run = load_run(folder)
     names = {column.name: column.factor for column in run.judges}
     rows = summarise_run(run).rows
@@ -122,6 +124,8 @@ def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--generator", default="janus", help="the plug-in that runs the configuration's checkpoint")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
     parser.add_argument("--prompts", type=int, default=50, help="val prompts of each category")
@@ -131,15 +135,16 @@ def main() -> None:
     options = parser.parse_args()
     steps = [] if options.steps is None else [f"steps={options.steps}"]
     runs = runs_of(options)
-    before = held_out("tiny-janus", options.out / "before", options.prompts)
+    first = tomllib.loads(options.config.read_text(encoding="utf-8"))["ckpt"]
+    before = held_out(options.generator, first, options.out / "before", options.prompts)
     names = [category for category in before if category != ALL]
     columns = [*names, *FACTORS] if options.ablations else ["minutes", *FACTORS, "total, spatial prompts"]
     print(f"| trained with | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
     print(ablation_line("nothing", before) if options.ablations else line("nothing", "", before), flush=True)
     folders = {name: options.out / name.replace(" ", "-") for name in runs}
     for name, settings in runs.items():
-        checkpoint, minutes = train(folders[name], *steps, *settings)
-        measured = held_out(str(checkpoint), folders[name] / "held-out", options.prompts)
+        checkpoint, minutes = train(options.config, folders[name], *steps, *settings)
+        measured = held_out(options.generator, str(checkpoint), folders[name] / "held-out", options.prompts)
         told = ablation_line(name, measured) if options.ablations else line(name, f"{minutes:.1f}", measured)
         print(told, flush=True)
     if not options.ablations and not options.credit:

@@ -23,18 +23,20 @@ from gotr1_eval.core.statistics.power import detectable_shift, loss_bounds, may_
 from gotr1_eval.core.statistics.significance import DRAWS, LEVEL, MOST_PATTERNS, flipped_sums
 
 MARGIN = 0.05
-PROMPTS = (5, 10, 20, 50, 300)
+PROMPTS = (5, 10, 30, 50, 300)
 CATEGORIES = (1, 6, 8)
 AGAIN = 5
 """New comparisons a pilot."""
-LISTS = 40
+LISTS = 100
 """Null lists a pilot."""
 WEIGHINGS = 4000
+AT_ONCE = 1000
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 NOISE: Mapping[str, Draw] = {
     "normal": lambda generator, shape: generator.normal(0, 0.3, shape),
     "wins and losses": lambda generator, shape: generator.choice([-1.0, 0.0, 1.0], p=[0.1, 0.8, 0.1], size=shape),
     "exponential": lambda generator, shape: generator.exponential(0.3, shape) - 0.3,
+    "lognormal": lambda generator, shape: generator.lognormal(0, 0.8, shape) - np.exp(0.32),
     "rare breaks": lambda generator, shape: (
         0.05 * generator.normal(size=shape) + 0.02 - (generator.random(shape) < 0.02)
     ),
@@ -77,17 +79,35 @@ def centred(pool: np.ndarray) -> Draw:
 
 def p_values(values: np.ndarray) -> np.ndarray:
     """`paired_p` of every column."""
+    return np.maximum(sign_p_values(values), in_blocks(_lopsided, values))
+
+
+def sign_p_values(values: np.ndarray) -> np.ndarray:
+    """`sign_flip_p` of every column."""
+    return in_blocks(_signs, values)
+
+
+def in_blocks(test: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+    """The test of every column, some at once."""
+    return np.concatenate([test(values[:, at : at + AT_ONCE]) for at in range(0, values.shape[1], AT_ONCE)])
+
+
+def _signs(values: np.ndarray) -> np.ndarray:
     flipped = np.abs(flipped_sums(values))
     beyond = flipped >= np.abs(values.sum(axis=0)) * (1 - 1e-12)
-    signs = beyond.mean(axis=0) if 2 ** len(values) <= MOST_PATTERNS else (beyond.sum(axis=0) + 1) / (DRAWS + 1)
-    return np.maximum(signs, LopsidedTest(values, np.ones_like(values), WEIGHINGS).p())
+    return beyond.mean(axis=0) if 2 ** len(values) <= MOST_PATTERNS else (beyond.sum(axis=0) + 1) / (DRAWS + 1)
+
+
+def _lopsided(values: np.ndarray) -> np.ndarray:
+    return LopsidedTest(values, np.ones_like(values), WEIGHINGS).p()
 
 
 def stated_power(prompts: int, draw: Draw, pilots: int) -> list[str]:
     """The false alarms of any category, and the share found of what is stated to be found, by number of categories."""
     generator = np.random.default_rng(prompts)
-    lists = p_values(draw(generator, (prompts, pilots * LISTS)))
-    told = []
+    nothing = draw(generator, (prompts, pilots * LISTS))
+    lists = p_values(nothing)
+    told = [f"signs alone: alarms {np.mean(sign_p_values(nothing) < LEVEL):.1%}"]
     for categories in CATEGORIES:
         # Categories are independent, and Holm's first step decides whether any is called.
         alarms = 1 - (1 - np.mean(lists < LEVEL / categories)) ** categories
@@ -98,7 +118,7 @@ def stated_power(prompts: int, draw: Draw, pilots: int) -> list[str]:
             values = draw(generator, (prompts, len(known))) + known
             found = (p_values(values) < LEVEL / categories) & (values.sum(axis=0) > 0)
             power = f"found {found.mean():.0%} of {len(known) // AGAIN} stated"
-        told.append(f"{categories}: alarms {alarms:.1%}, {power}")
+        told.append(f"{categories} categories: alarms {alarms:.1%}, {power}")
     return told
 
 
@@ -124,13 +144,13 @@ def main(pilots: int, numbers: tuple[int, ...]) -> None:
     for prompts, (kind, draw) in itertools.product(
         numbers, {**NOISE, **{name: centred(pool) for name, pool in pools.items()}}.items()
     ):
-        print(f"{prompts} prompts, {kind}, categories {'; '.join(stated_power(prompts, draw, pilots))}", flush=True)
+        print(f"{prompts} prompts, {kind}: {'; '.join(stated_power(prompts, draw, pilots))}", flush=True)
     for prompts in numbers:
-        alarms = unmarked_alarms(prompts, NOISE["rare breaks"], pilots * LISTS)
+        alarms = unmarked_alarms(prompts, NOISE["rare breaks"], pilots * AGAIN)
         print(f"{prompts} prompts, rare breaks, one category: unmarked alarms {alarms:.1%}", flush=True)
     losing = {f"{name}, {MARGIN} lost": _losing(pool) for name, pool in pools.items()}
     for prompts, (kind, draw) in itertools.product((50, 60, 100, 300), {**LOSSES, **losing}.items()):
-        print(f"{prompts} prompts, {kind}: {errors(prompts, draw, pilots * LISTS):.1%} pass", flush=True)
+        print(f"{prompts} prompts, {kind}: {errors(prompts, draw, pilots * AGAIN):.1%} pass", flush=True)
 
 
 def _losing(pool: np.ndarray) -> Draw:

@@ -114,6 +114,36 @@ def test_what_is_undefined_has_no_number():
     assert estimate(np.array([0.5])).low is None
 
 
+def equal(found, expected):
+    """Both undefined, or the same number."""
+    return found == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(200))
+def test_a_handful_of_items_is_as_the_packages_have_it_or_undefined(seed):
+    """Two to six items of few values: ties, constants, a single class, units without a second rating."""
+    generator = np.random.default_rng(seed)
+    count, scale = generator.integers(2, 7), 10.0 ** generator.integers(-9, 9)
+    x, y = generator.integers(0, generator.integers(1, 5), (2, count)).astype(float) * [[scale], [1.0]]
+    varied = min(len(set(x)), len(set(y))) > 1
+    expected = {
+        "pearson": stats.pearsonr(x, y).statistic if varied else math.nan,
+        "spearman": stats.spearmanr(x, y).statistic,
+        "kendall_b": stats.kendalltau(x, y).statistic,
+        "kendall_c": stats.kendalltau(x, y, variant="c").statistic if varied else math.nan,
+    }
+    found = correlations(x, y, np.ones((1, count)))
+    assert all(equal(found[name][0], value) for name, value in expected.items())
+    marks = table(seed, raters=3, units=count, missing=0.4)
+    for level in LEVELS:
+        try:
+            package = krippendorff.alpha(reliability_data=marks, level_of_measurement=level)
+        except ValueError:  # a single value, or no pair
+            package = math.nan
+        assert equal(alpha(units_of(marks), level), package)
+
+
 def test_averages_by_hand():
     both = np.array([[0.5], [0.8]])
     assert average(both)[0] == pytest.approx(math.tanh((math.atanh(0.5) + math.atanh(0.8)) / 2))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,3 +152,14 @@ def test_progress_is_shown_where_it_is_asked_for(tmp_path: Path, capsys: pytest.
     assert "judge" in said
     assert "1/1" in said
     assert len(run.samples) == 1
+
+
+@pytest.mark.slow
+def test_the_documented_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    documented = (Path(gotr1_eval.__file__).parents[1] / "docs" / "reports.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"## In Python\n```python\n(.*?)```", documented, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/reports.md", "exec"), names)
+    assert len(names["run"].samples) == 4
+    assert "since" in (tmp_path / "runs/after/report.html").read_text()

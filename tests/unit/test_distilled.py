@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_squared_error, r2_score
 
 from benchmarks.shapes.judges.shapes_prompt_image import ShapesPromptImageJudge
 from gotr1_eval import score_images
@@ -17,12 +19,14 @@ from gotr1_eval.build import Builder
 from gotr1_eval.core.chain import write_chain
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
+from gotr1_eval.core.statistics.heads import cross_fit
 from gotr1_eval.core.types import Box, Sample
-from gotr1_eval.distilling import STORED, calibration_error, distil
+from gotr1_eval.distilling import STORED, Rows, calibration_error, distil, fit
 from gotr1_eval.shapes.drawing import draw_scene
 from gotr1_eval.shapes.layout import Fault, scene_for
 from gotr1_eval.shapes.prompts import prompts
 from gotr1_eval.shapes.statements import read_prompt
+from reports.run_data import JudgeColumn
 from rewards.adapters.trainer_reward import TrainerReward
 from rewards.cosine import CosineJudge
 from rewards.geometric import GeometricJudge
@@ -133,6 +137,23 @@ def test_a_judge_whose_features_carry_no_signal_is_refused_as_a_reward(deaf):
             refusing(rewards)
     assert "untrusted" not in rewards.judges["distilled"].name
     assert rewards.judges["distilled"].remarks([])[0].endswith(rewards.judges["distilled"].distilled.trust["told"])
+
+
+def test_a_cascade_with_it_is_refused_as_well(deaf):
+    cascade = f"cascade,cheap=distilled,cheap.folder={deaf},strong=geometric,threshold=0.5,evidence=spread"
+    rewards = Builder().reward_set(cascade)
+    assert isinstance(rewards.judge(plans(2))[0]["cascade"], Score)
+    with pytest.raises(UsageError, match="refused as a reward: its audit says no"):
+        refuse_as_reward(rewards)
+
+
+def test_a_logistic_head_needs_a_range(tmp_path):
+    run = run_of(tmp_path / "run", plans(40), GeometricJudge())
+    described = json.loads((run / "run.json").read_text("utf-8"))
+    described["setup"]["judges"][0]["range"] = [-1e9, 1e9]
+    (run / "run.json").write_text(json.dumps(described), "utf-8")
+    with pytest.raises(UsageError, match=r"reads scores as chances on a range, and judge\[spatial\] has none"):
+        distil([run], "spatial", tmp_path / "light", head="logistic")
 
 
 def test_an_accepted_failure_stands_in_the_name(deaf, light):
@@ -248,6 +269,28 @@ def test_layout_features_by_hand():
     assert row == pytest.approx([1, 0, 0.6, 0.6 / 0.7, 0.1 / 0.7, 1, 0, 0.4], abs=1e-6)
     (row,) = LayoutFeatures().rows([replace(sample, prompt="a cat above a bird")])
     assert row.tolist() == [0, 1, *[0] * 6]
+
+
+@pytest.mark.parametrize("noise", [0.1, 100.0])
+def test_what_is_told_of_unseen_prompts_is_what_scikit_learn_and_scipy_compute(noise):
+    """Also where nothing can be learned; the line by numpy's polyfit, never falling."""
+    generator = np.random.default_rng(8)
+    features = generator.normal(size=(90, 4))
+    scores = np.clip(0.5 + 0.2 * features[:, 0] + noise * generator.normal(0, 0.3, 90), 0, 1)
+    prompts = [f"p{place // 3}" for place in range(90)]
+    rows = Rows([str(place) for place in range(90)], prompts, features, scores, {})
+    column, made_of = JudgeColumn("spatial", "strong", "1"), LayoutFeatures()
+    found = fit(rows, column, made_of, kind="plan", spec={"use": "layout"}, head="ridge", seed=3, runs=["r"])
+    raw = cross_fit("ridge", features, scores, prompts, 3).predictions
+    slope = max(np.polyfit(raw, scores, 1)[0], 0.0)
+    expected = np.clip(slope * raw + scores.mean() - slope * raw.mean(), 0, 1)
+    told = found.validation
+    assert told["rmse"]["value"] == pytest.approx(mean_squared_error(scores, expected) ** 0.5)
+    assert told["explained_variance"]["value"] == pytest.approx(r2_score(scores, expected))
+    assert told["rmse_of_the_mean"] == pytest.approx(scores.std())
+    if slope > 0:
+        assert told["spearman"]["value"] == pytest.approx(spearmanr(expected, scores).statistic)
+    assert found.line == pytest.approx((slope, scores.mean() - slope * raw.mean()))
 
 
 def test_calibration_error_by_hand():

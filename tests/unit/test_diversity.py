@@ -29,13 +29,17 @@ from gotr1_eval.core.statistics.diversity import (
 )
 from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.shapes.features import colour_grid
+from gotr1_eval.training_run import HeldOutEvaluation
 from reports.diversity import FILE, run_diversity
 from reports.run_data import load_run
 from reports.run_page.page import render_page
 from reports.run_summary import summarise_run
+from rewards.reward_set import RewardSet
+from tests.fakes import OracleGenerator, ScriptedJudge
 from tests.made_runs import made_run
 from tests.tiny_clip import random_clip_folder
 from training.metrics import Judged, group_diversity
+from training.settings import EvaluationSettings
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
@@ -241,3 +245,11 @@ def test_a_steps_groups_are_measured_apart():
     assert found["diversity/distinct-1"] == pytest.approx((2 / 6 + 4 / 6) / 2)
     assert "diversity/picture_colours" not in group_diversity([replace(one, colours=None) for one in judged], 3)
     assert group_diversity(judged, 1) == {}
+
+
+def test_held_out_evaluations_can_tell_diversity(tmp_path):
+    settings = EvaluationSettings(prompts_per_category=1, samples_per_prompt=2)
+    rewards = RewardSet({"one": ScriptedJudge(lambda _: Score(value=0.5), name="one")})
+    HeldOutEvaluation(settings, tmp_path, Builder(), rewards, tile=8)(OracleGenerator(), 0)
+    found = run_diversity(load_run(tmp_path / "evaluations" / "step-000000"))
+    assert [one.prompts["all"] for one in found] == [6, 6, 6, 6]

@@ -9,13 +9,15 @@ import pytest
 import torch
 from transformers import Emu3Processor
 
-from gotr1_eval.core.chain import BEGIN_OF_IMAGE
+from gotr1_eval.core.chain import BEGIN_OF_IMAGE, parse_chain
 from gotr1_eval.core.errors import BackendError, DataError, UsageError
+from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
 from gotr1_eval.models.autoregressive.choosing import Choice, guide
 from gotr1_eval.models.autoregressive.decoder import Decoder, KVCache, rounded
 from gotr1_eval.models.emu3.loading import load_checkpoint
 from gotr1_eval.models.emu3.sampling import decode_images, image_head, sample_chains, sample_images
 from gotr1_eval.models.emu3.sequence import chain_from_ids, chain_to_ids, encode_text, grid_size
+from gotr1_eval.models.generators import janus
 from gotr1_eval.models.generators.emu3 import Settings, build, token_budget
 from tests.tiny_emu3 import CODES, FACTOR, ROWS, loaded_random, random_checkpoint
 
@@ -237,3 +239,23 @@ def test_guidance_of_log_probabilities_is_that_of_logits():
     c, u = torch.randn(2, 1, 30)
     theirs = guide(c.log_softmax(-1), u.log_softmax(-1), 3.0)[:, 10:].log_softmax(-1)
     assert torch.allclose(guide(c[:, 10:], u[:, 10:], 3.0).log_softmax(-1), theirs, atol=1e-5)
+
+
+def test_ckpt_is_januss_and_says_so(tmp_path):
+    folder = random_checkpoint(tmp_path)
+    with pytest.raises(UsageError, match=r"is an Emu3: name it by --generator emu3,ckpt="):
+        janus.build(janus.Settings(ckpt=str(folder)), workshop=None).generate(["a"], [0])
+
+
+@pytest.mark.slow
+def test_the_shipped_checkpoint_writes_and_paints():
+    """Small enough to ship; its chains end by themselves and hold boxes."""
+    folder = checkpoint_folder("tiny-emu3")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5_000_000
+    generator = build(Settings(ckpt="tiny-emu3", guidance=2, chain_cap=200), workshop=None)
+    made = generator.generate(["a red circle", "a blue square on the left of a green circle"], [0, 1])
+    assert generator.name == "tiny-emu3"
+    for sample in made:
+        assert sample.image.size == (64, 64)
+        assert not sample.truncated
+        assert parse_chain(sample.chain).objects

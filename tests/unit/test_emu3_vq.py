@@ -31,7 +31,8 @@ from training.policies.janus import JanusPolicy
 from training.policies.reading import read_policy
 from training.sft import SftOptions
 from training.shapes_corpus import examples, random_pictures
-from training.tiny_emu3 import Recipe, build_tiny_emu3, train_tokenizer, transplanted, used_codes
+from training.tiny_emu3 import Recipe, build_tiny_emu3, train_tokenizer
+from training.tiny_emu3_start import transplanted, used_codes
 from training.vq import VqOptions, patch_codes, to_pixels
 from training.vq import encode_pictures as janus_codes
 

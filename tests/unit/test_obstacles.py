@@ -84,3 +84,23 @@ def test_what_the_doctor_tells_to_type_is_on_one_line(tmp_path: Path):
     assert all(line.startswith(("  gotr1-eval ", "  pip install ")) for line in lines)
     assert any(len(line) > 80 for line in lines), "a long command is not wrapped"
     assert len(set(lines)) == len(lines)
+
+
+def test_quiet_leaves_the_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Nothing on stderr, whichever command; what was asked for is on stdout, and the next command speaks again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.jsonl").write_text('{"prompt": "a cat", "chain": "a cat (0,0),(500,500)"}\n')
+    scored = ["score", "list.jsonl", "--judges", "geometric", "--out", "run"]
+    for command, told in (
+        ([*scored, "--quiet"], "all"),
+        (["retest", "run", "--judges", "geometric", "--quiet"], ""),
+        (["audit", "--judge", "geometric", "--size", "small", "--quiet"], "spatial"),
+    ):
+        assert run(command) == 0
+        found = capsys.readouterr()
+        assert found.err == "", command
+        assert told in found.out
+    assert run(scored) == 0
+    assert "report: " in capsys.readouterr().err

@@ -312,3 +312,20 @@ def test_a_run_stands_beside_published_scores(tmp_path: Path, monkeypatch: pytes
     assert [row.category for row in group.rows] == ["color"]
     assert group.rows[0].bar.count('class="mark"') == len(models)
     assert "GoT-R1-7B" in [model.label for model in models]
+
+
+def test_a_missing_picture_looks_missing(tmp_path: Path):
+    """On the first screen, in the gallery's data and among the warnings; nothing stands for it silently."""
+    folder = varied_run(tmp_path / "run", prompts=4)
+    run = load_run(folder)
+    whole = render_page(run, summarise_run(run))
+    assert 'class="missing"' not in whole
+    assert "pictures are missing" not in whole
+    gone = next(iter(run.samples.values())).image
+    assert isinstance(gone, Path)
+    gone.unlink()
+    page = render_page(run, summarise_run(run))
+    assert f"1 of 8 pictures are missing, such as {gone.name}." in page
+    assert page.count('class="missing"') == 1
+    assert f'<span class="missing">{gone.name}: the file does not exist</span>' in page
+    assert f'"fault":"{gone.name}: the file does not exist"' in page

@@ -13,7 +13,7 @@ from gotr1_eval.core.errors import DataError, UsageError, one_line
 from gotr1_eval.models.autoregressive.adapters import base_of, is_adapter
 from gotr1_eval.models.checkpoint import read_model_type
 
-SHIPPED = {"tiny-janus": "tiny_janus"}
+SHIPPED = {"tiny-janus": "tiny_janus", "tiny-emu3": "tiny_emu3"}
 """Names of the checkpoints that come with the shapes world, and their folders in it."""
 
 
@@ -27,7 +27,7 @@ def checkpoint_folder(ckpt: str) -> Path:
     if folder.is_dir():
         return folder
     known = " or ".join(map(repr, SHIPPED))
-    problem = f"no checkpoint folder {folder}; give a checkpoint folder of Janus or GoT-R1, or {known}"
+    problem = f"no checkpoint folder {folder}; give a checkpoint folder of Janus, GoT-R1 or Emu3, or {known}"
     if ckpt.count("/") != 1 or ckpt.startswith((".", "/", "~")):
         raise UsageError(problem)
     try:

@@ -12,11 +12,15 @@ Shape suffixes: B samples, V tokens of a vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from gotr1_eval.core.errors import one_line
 
 
 class Stage(IntEnum):
@@ -78,10 +82,41 @@ def uniform(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
 
 def gumbel(keys_B: Tensor, step: int | Tensor, count: int) -> Tensor:
     """Standard Gumbel noise for tokens 0..count-1 of one step (as `uniform` takes it); float32 [B, V]."""
-    rows = max(_CHUNK // count, 1) if keys_B.device.type == "cpu" else len(keys_B)
     steps_B = torch.as_tensor(step, device=keys_B.device).expand(len(keys_B))
+    if keys_B.is_cuda and (kernel := sound_kernel(keys_B.device)) is not None:
+        return kernel(keys_B, steps_B, count)
+    return _gumbel_by_operations(keys_B, steps_B, count)
+
+
+def _gumbel_by_operations(keys_B: Tensor, steps_B: Tensor, count: int) -> Tensor:
+    rows = max(_CHUNK // count, 1) if keys_B.device.type == "cpu" else len(keys_B)
     parts = [
         uniform(part_B, step_B, count).log_().neg_().log_().neg_().float()
         for part_B, step_B in zip(torch.split(keys_B, rows), torch.split(steps_B, rows), strict=True)
     ]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+Kernel = Callable[[Tensor, Tensor, int], Tensor]
+
+
+@lru_cache
+def sound_kernel(device: torch.device) -> Kernel | None:
+    """One kernel for all of it, where the device has one that gives the same numbers; tried once, outside any capture.
+
+    A torch without Triton, a machine without the compiler that Triton calls, or a number that is not the same: then
+    the operations are used, and a warning says so.
+    """
+    try:
+        from gotr1_eval.models.autoregressive.noise_kernel import gumbel as kernel
+
+        keys_B, steps_B = stream_keys([0, -1, 2**63], Stage.CHAIN, device), torch.tensor([0, 7, 600], device=device)
+        made_BV, expected_BV = (make(keys_B, steps_B, 5000) for make in (kernel, _gumbel_by_operations))
+        found: Kernel = kernel
+    except Exception as error:  # noqa: BLE001 - whatever a compiler says
+        warnings.warn(f"noise by single operations, which is slower: {one_line(error)}", stacklevel=2)
+        return None
+    if not torch.equal(made_BV, expected_BV):
+        warnings.warn("noise by single operations: the kernel's numbers are not the same here", stacklevel=2)
+        return None
+    return found

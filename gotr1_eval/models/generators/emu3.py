@@ -1,4 +1,4 @@
-"""Emu3: writes a reasoning chain and generates its picture, or paints from the prompt alone, by a checkpoint here.
+"""Emu3, on this machine: writes a chain first where it was taught to (no released one was), or paints from the prompt.
 
 No released Emu3 writes chains: that is learned by `gotr1-eval train sft`. With `chains=false` a released checkpoint
 paints from the prompt, as it was trained.
