@@ -8,7 +8,7 @@
     drift      share of image tokens whose probability differs between sampler and trainer, bfloat16, guidance 5
     decode     a decode step of 1, 8 and 32 pictures beside reading weights and cache once at the measured bandwidth
     eager      the same steps without graphs
-    grpo       where a GRPO step's seconds go, and its memory
+    grpo       where a GRPO step's seconds go, its memory, and the tile and micro-batch that "auto" would take
     judge      a language-vision judge of Qwen2.5-VL-7B's size, questions a second
     detectors  Mask2Former of the official size, seconds a picture
 
@@ -59,6 +59,7 @@ from tests.grpo_runs import ChecksumJudge
 from tests.perf.sampling import random_janus
 from tests.tiny_models import loaded_random
 from tests.tiny_vlms import save_tiny_qwen
+from training.fitting import fitted
 from training.grpo import GrpoTrainer
 from training.policies import Policy, Sampling
 from training.policies.emu3 import read_policy as read_emu3
@@ -289,6 +290,12 @@ def grpo(machine: Machine) -> Found:
         found |= {f"{size}: {name.partition('/')[2]}, s": round(row[name], 2) for name in row if "seconds/" in name}
         found[f"{size}: samples a second"] = round(row["speed/samples"], 2)
         found |= {f"{size}: {name}": row[name] for name in ("image/drifted", "text/drifted") if name in row}
+        found |= {f"{size}: {name}, GiB": round(row[name], 1) for name in row if name.startswith("memory/")}
+        auto = settings.model_copy(
+            update={"micro_batch": "auto", "sampling": settings.sampling.model_copy(update={"tile": "auto"})}
+        )
+        tile, micro_batch = fitted(auto, policy)
+        found |= {f"{size}: tile that would fit": tile, f"{size}: micro-batch that would fit": micro_batch}
         if machine.device.type == "cuda":
             found[f"{size}: most memory, GiB"] = round(torch.cuda.max_memory_allocated(machine.device) / 2**30, 1)
         del trainer, policy

@@ -25,6 +25,7 @@ def test_parts_run_and_write_what_they_find(tmp_path: Path):
     held = [value for name, value in whole["parts"]["memory"].items() if "after tile" in name]
     assert len(held) == 3
     assert whole["parts"]["decode"]["mini, 32 pictures: step, ms"] > 0
+    assert whole["parts"]["grpo"]["mini: tile that would fit"] == 64
     assert "| grpo | mini: samples a second |" in (tmp_path / "found.md").read_text()
 
 
