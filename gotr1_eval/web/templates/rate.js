@@ -295,4 +295,4 @@ for (const button of document.querySelectorAll("[data-enlarges]")) {
 fetch("api/introduction").then(async (response) => { if (response.ok) showIntroduction(await response.json()); }).catch(() => { /* the name's form says so */ });
 
 const before = sessionStorage.getItem("rater");
-if (before) { find("name").value = before; enter(before, true); } else find("name").focus();
+if (before) { find("name").value = before; enter(before, true); } else find("name").focus({ preventScroll: true });
