@@ -17,13 +17,13 @@ import numpy as np
 
 from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
 from gotr1_eval.core.identifiers import utf8
+from gotr1_eval.core.statistics.folds import fold_numbers, held_out
 from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.files.writing import write_atomically
 
 FORMAT = 1
 CALIBRATED = "+calibrated["
 """Between a judge's name and that of the calibration behind it."""
-FOLDS = 5
 LEAST_ITEMS = 10
 """Items under which nothing is fitted."""
 
@@ -187,19 +187,15 @@ def _corners(pairs: Pairs) -> tuple[Floats, Floats]:
 
 
 def _cross_validate(pairs: Pairs, seed: int) -> Gain | None:
-    names = list(dict.fromkeys(pairs.prompts))
-    folds = min(FOLDS, len(names))
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    fold_of = {name: int(place) % folds for name, place in zip(names, shuffled, strict=True)}
-    fold = np.array([fold_of[prompt] for prompt in pairs.prompts])
-    guesses: dict[str, Floats] = {name: np.full(len(fold), np.nan) for name in _FITS}
-    for held in range(folds):
-        rest, out = pairs.where((fold != held).tolist()), fold == held
+    folds = fold_numbers(pairs.prompts, seed)
+    guesses: dict[str, Floats] = {name: np.full(len(folds), np.nan) for name in _FITS}
+    for fitted_on, out in held_out(folds):
+        rest = pairs.where(np.isin(np.arange(len(folds)), fitted_on).tolist())
         if len(set(rest.scores.tolist())) < 2:
             return None
         for name, fitted in _FITS.items():
             guesses[name][out] = fitted(rest)(pairs.scores[out])
-    return Gain(**{name: _error(guess, pairs) for name, guess in guesses.items()}, folds=folds)
+    return Gain(**{name: _error(guess, pairs) for name, guess in guesses.items()}, folds=len(np.unique(folds)))
 
 
 def _error(guess: Floats, pairs: Pairs) -> float:
