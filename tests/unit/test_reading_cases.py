@@ -547,3 +547,39 @@ def test_a_name_of_two_words_is_written_in_several_ways():
 
 def test_a_verdict_names_what_was_asked_for():
     assert read_score("I would give it a rating of 8.", key="rating", low=0, high=10) == 8
+
+
+CAT = '[{"bbox_2d": [100, 200, 300, 400], "label": "cat"}]'
+
+
+@pytest.mark.parametrize(
+    "text", ["**Not found**", "```\nnot found\n```", '"None."', "_None_", "`not found`!", "\tNone\n"]
+)
+def test_nothing_found_in_whatever_dress(text: str):
+    assert read_boxes(text, frame=(1000, 1000)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "cat"}}\n' + CAT, Why.UNREADABLE),
+        (CAT + '\n[{"bbox_2d": [1, 2', Why.TRUNCATED),
+        (CAT + '\n[{"bbox_2d": [1, 2, 3, 4]}, {"label": "d', Why.UNREADABLE),
+        ("The picture is 1024 x 768 pixels: " + CAT, Why.UNREADABLE),
+        ("The picture is 1024x768. " + CAT, Why.UNREADABLE),
+        ("It is not found anywhere. " * 12, Why.UNREADABLE),
+    ],
+)
+def test_boxes_that_are_no_answer(text: str, why: Why):
+    with pytest.raises(UnreadableReply) as fault:
+        read_boxes(text, frame=(1000, 1000))
+    assert fault.value.why is why
+
+
+def test_a_marked_box_and_a_listed_one_are_both_read():
+    marked = "<|box_start|>(500,600),(700,800)<|box_end|>"
+    found = read_boxes(f"{marked} and {CAT}", frame=(1000, 1000))
+    assert [(label, box.corners) for label, box in found] == [
+        (None, (0.5, 0.6, 0.7, 0.8)),
+        ("cat", (0.1, 0.2, 0.3, 0.4)),
+    ]

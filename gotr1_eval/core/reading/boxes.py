@@ -57,7 +57,7 @@ _ORDERS: dict[str, BoxOrder] = {
     "ltwh": "xywh",
     "coco format": "xywh",
 }
-_SIZE = re.compile(r"(?<![\w.])([0-9]{2,5})\s?[x×]\s?([0-9]{2,5})(?![\w.])")
+_SIZE = re.compile(r"(?<![\w.])([0-9]{2,5})\s?[x×]\s?([0-9]{2,5})(?!\w|\.\d)")
 _LETTERS = {"left": "x", "right": "x", "top": "y", "bottom": "y"}
 
 
