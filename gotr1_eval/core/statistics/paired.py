@@ -26,7 +26,7 @@ from gotr1_eval.core.statistics.significance import DRAWS, LEVEL, sign_flip_p
 BESIDE = 2.0
 """Of the list's own standard deviations."""
 CELLS = 2**25
-"""Random weights that are drawn for a test, as long as that are 1000 draws."""
+"""Random weights that are drawn for a test, in 1000 to 10,000 draws."""
 AT_ONCE = 2**20
 """Random weights that are in memory at once."""
 SPREADLESS = 1e-9

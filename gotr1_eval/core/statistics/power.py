@@ -29,6 +29,7 @@ differences well enough to say what could be found."""
 MANY = 2000
 """Prompts from which the sums are normal, and nothing has to be made up."""
 LEAST_FREEDOM = 3.0
+"""Of a variance, however heavy the tails are."""
 FARTHEST = 32.0
 """Differences that are tried, in multiples of what a normal distribution would ask for."""
 DIRICHLET_DRAWS = 20_000
