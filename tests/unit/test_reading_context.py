@@ -91,6 +91,9 @@ ABOVE = {
     "A sign that says so…\n": MEANT,
     "For example. My answer:\n": MEANT,
     "My answer. For example:\n": QUOTED,
+    "The score for the picture:\n": MEANT,
+    "The score for the picture\n": QUOTED,
+    "The sign says \0\0\n": MEANT,
 }
 
 

@@ -174,7 +174,7 @@ def _lead(prose: str, start: int) -> tuple[str, bool]:
     if last.endswith(":"):
         return _last_sentence(last), True
     touches = _QUOTING_END.search(last) or re.search(r"[^\n`][ \t]*\n(?:[ \t]*```\w*[ \t]*\n)?\Z", above)
-    if touches and not last.endswith((".", "!", "?", ")", "]", "}", '"', "|", "\0", "…")):
+    if touches and not last.endswith((".", "!", "?", ")", "]", "}", '"', "\0", "…")):
         return _last_sentence(last), False
     return "", False
 
