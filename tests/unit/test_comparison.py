@@ -76,15 +76,15 @@ def simulated(generator, effect, prompts, images=2):
 def test_noise_is_called_noise_and_twice_the_detectable_effect_is_found():
     generator = np.random.default_rng(0)
     called = found = 0
-    for _ in range(300):
+    for _ in range(120):
         rows = [compare_pairs([simulated(generator, 0.0, 14)], {}) for _ in range(3)]
         called += min(holm([row.p for row in rows])) < 0.05
-    assert called <= 26
-    detectable = np.median([compare_pairs([simulated(generator, 0.0, 100)], {}).detectable for _ in range(50)])
-    for _ in range(200):
+    assert called <= 12
+    detectable = np.median([compare_pairs([simulated(generator, 0.0, 100)], {}).detectable for _ in range(7)])
+    for _ in range(10):
         rows = [compare_pairs([simulated(generator, effect, 100)], {}) for effect in (2 * detectable, 0.0, 0.0)]
         found += holm([row.p for row in rows])[0] < 0.05
-    assert found >= 160
+    assert found >= 9
 
 
 def run(name, values, judge="j", fingerprint="1"):
