@@ -21,7 +21,7 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.engines import open_engine
 from gotr1_eval.files.columns import read_columns
 from gotr1_eval.files.prompts import is_prompt_file
-from gotr1_eval.runs.costs import Meter, add_cost
+from gotr1_eval.runs.costs import counted
 from gotr1_eval.runs.estimate import Estimate, estimate
 from gotr1_eval.runs.job import Job
 from gotr1_eval.runs.manifest import Manifest
@@ -168,11 +168,9 @@ def execute(prepared: Prepared, builder: Builder, progress: Progress | None = No
     request = prepared.request
     shard = request.shard if isinstance(request, RunRequest) else None
     engine = open_engine(request.engine, builder, shard)
-    job, meter, before = _job(prepared, builder), Meter(progress or Silent()), builder.spent()
-    try:
+    job = _job(prepared, builder)
+    with counted(engine.folder(job), progress or Silent(), builder.spent) as meter:
         return engine.run(job, meter)
-    finally:
-        add_cost(engine.folder(job), meter.cost(before, builder.spent()))
 
 
 def write_results(prepared: Prepared, folder: Path) -> tuple[list[str], Digest, Path]:

@@ -28,7 +28,7 @@ from gotr1_eval.core.errors import UsageError, nearest_name, writing
 from gotr1_eval.core.identifiers import fingerprint, utf8
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.core.statistics.correlations import spearman
-from gotr1_eval.core.statistics.folds import FOLDS
+from gotr1_eval.core.statistics.folds import FOLDS, fold_numbers, held_out
 from gotr1_eval.core.statistics.heads import Kind as HeadKind
 from gotr1_eval.core.statistics.heads import choose_penalty, cross_fit, fit_head
 from gotr1_eval.core.statistics.intervals import drawn_counts, estimate
@@ -38,7 +38,7 @@ from gotr1_eval.runs.stages import Progress, Silent
 from reports.agreement.marks import base_name
 from reports.frontier.judged import factors_of
 from reports.run_data import JudgeColumn, RunData, load_run
-from rewards.distilled import DistilledJudge
+from rewards.distilled import DistilledJudge, prompt_mark
 from rewards.light.features import OWN, Features, Kind, build_features
 from rewards.light.head_file import Distilled, write_head
 
@@ -262,6 +262,7 @@ def fit(
         "prompts": len(set(rows.prompts)),
         "left_out": dict(rows.left_out),
         "digest": digest[:16],
+        "prompt_marks": [*sorted({prompt_mark(prompt) for prompt in rows.prompts})],
     }
     return Distilled(
         source=column.name,
@@ -275,7 +276,7 @@ def fit(
         folds=crossed.heads,
         line=line,
         training=training,
-        validation=_validate(rows, crossed.predictions, line, column.range, head, seed),
+        validation=_validate(rows, crossed.predictions, column.range, head, seed),
     )
 
 
@@ -291,12 +292,18 @@ def _line(predictions: Floats, scores: Floats) -> tuple[float, float]:
     return slope, float(scores.mean() - slope * predictions.mean())
 
 
-def _validate(
-    rows: Rows, predictions: Floats, line: tuple[float, float], ends: tuple[float, float], head: HeadKind, seed: int
-) -> dict[str, Json]:
+def _on_the_scale(rows: Rows, predictions: Floats, seed: int) -> Floats:
+    """Held-out predictions, each by a line that was fitted without its fold."""
+    found = np.full(len(predictions), np.nan)
+    for fitted, out in held_out(fold_numbers(rows.prompts, seed)):
+        slope, offset = _line(predictions[fitted], rows.scores[fitted])
+        found[out] = slope * predictions[out] + offset
+    return found
+
+
+def _validate(rows: Rows, predictions: Floats, ends: tuple[float, float], head: HeadKind, seed: int) -> dict[str, Json]:
     """What held-out prompts say, with intervals over prompts; the raw error of calibration stands beside that after."""
-    slope, offset = line
-    calibrated = np.clip(slope * predictions + offset, *ends)
+    calibrated = np.clip(_on_the_scale(rows, predictions, seed), *ends)
     names, places = np.unique(rows.prompts, return_inverse=True)
     counts = drawn_counts(len(names), np.random.default_rng(seed), 1000)[:, places]
     weights = np.vstack([np.ones((1, len(places))), counts])

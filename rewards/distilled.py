@@ -8,6 +8,7 @@ no, or there is none of this very head, it is refused as a reward unless `untrus
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -101,9 +102,22 @@ class DistilledJudge:
         ]
 
     def remarks(self, samples: Iterable[Sample]) -> list[str]:
-        """What the features have to remark, and a failed audit."""
+        """What the features have to remark, a failed audit, and prompts that the heads were fitted on."""
+        samples = list(samples)
         fault = [f"{self.name}: {self._fault}"] if self._fault else []
-        return [*fault, *self._features.remarks(samples)]
+        return [*fault, *self._seen(samples), *self._features.remarks(samples)]
+
+    def _seen(self, samples: Sequence[Sample]) -> list[str]:
+        known = self.distilled.training.get("prompt_marks", [])
+        assert isinstance(known, list)
+        prompts = {sample.prompt for sample in samples}
+        seen = sum(prompt_mark(prompt) in known for prompt in prompts)
+        if not seen:
+            return []
+        return [
+            f"{self.name}: {seen} of {len(prompts)} prompts are among those it was distilled from; there its agreement "
+            "with its source is no evidence"
+        ]
 
     def _check_features(self) -> None:
         if self._features.fingerprint != self.distilled.features_fingerprint:
@@ -111,6 +125,11 @@ class DistilledJudge:
                 f"{self.name}: fitted on features with the fingerprint {self.distilled.features_fingerprint}, "
                 f"{self._features.name} now has {self._features.fingerprint}; distil it again"
             )
+
+
+def prompt_mark(prompt: str) -> str:
+    """By which a prompt is known again without being kept."""
+    return hashlib.sha256(identifiers.utf8(prompt)).hexdigest()[:12]
 
 
 def build(settings: Settings, workshop: Workshop) -> DistilledJudge:

@@ -8,9 +8,11 @@ actions of its first sample alone, so that they count once however many pictures
                          a picture from the total of the judges that look at it, against the other pictures of its chain
 
 Given a chain its own judges' factor is the same for all its pictures, so that the mean of the totals is R_PR and the
-mean over its pictures, joined by the total's own rule. It is a Monte Carlo estimate of the chain's value, as VinePPO's
-(arXiv 2410.01679, section 4) and SPO's trees (arXiv 2505.23564, section 4) take it for steps of a text; the mean over a
-chain's pictures is the baseline of each of them, which may depend on the chain and leaves the gradient unbiased.
+mean over its pictures, joined by the total's own rule, where that is linear in the picture's (product, sum and weights;
+of a geometric mean the mean of the totals is less than the rule of the means). It is a Monte Carlo estimate of the
+chain's value, as VinePPO's (arXiv 2410.01679, section 4) and SPO's trees (arXiv 2505.23564, section 4) take it for
+steps of a text; the mean over a chain's pictures is the baseline of each of them, which may depend on the chain and
+leaves the gradient unbiased.
 
 Shape suffixes: P prompts, G samples of a prompt, N chains of a prompt, M pictures of a chain, C = P * N chains,
 B = P * G samples; 2 stands for (chain, picture).

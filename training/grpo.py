@@ -41,7 +41,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
@@ -168,8 +168,8 @@ class GrpoTrainer:
         self.accelerator.wait_for_everyone()
         self.trends = TrendWatch(self.headline, self._logged())
         try:
-            if done == 0:
-                self._evaluate(0)
+            if done not in self._evaluated():
+                self._evaluate(done)
             while done < self.settings.steps and not self._stop_asked():
                 with self._profiled(done):
                     metrics = self.step(done)
@@ -236,7 +236,7 @@ class GrpoTrainer:
         settings, extra = self.settings, 0
         collected = self._collect(step, range(settings.prompts_per_step), clock)
         credit, mine = self._credit(collected)
-        while missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra):
+        while (missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra)) > 0:
             # Whole groups a process; a few more than are missing where there are several.
             missing += -missing % self.accelerator.num_processes
             places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
@@ -264,10 +264,9 @@ class GrpoTrainer:
         samples, per_chain = rollout.samples, self.settings.pictures_per_chain
         with fail_together(), self.judging():
             with clock("judge"):
-                known = chains_judged_once(
-                    self.rewards, samples, per_chain, self.early.outcomes() if self.early else {}
-                )
-                rows = judge_patiently(self.rewards, samples, self.settings.judge_patience, known=known)
+                known = self.early.outcomes() if self.early else {}
+                patience = self.settings.judge_patience
+                rows = judge_patiently(self.rewards, samples, patience, known=known, per_chain=per_chain)
             with clock("watch"):
                 watched = [{} for _ in rows]
                 if self.watched:
@@ -358,10 +357,16 @@ class GrpoTrainer:
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
 
-    def _logged(self) -> list[dict[str, float]]:
+    def _logged(self, name: str = "metrics.jsonl") -> list[dict[str, float]]:
         """The metrics of the steps that are done, as a run before this one wrote them."""
-        path = self.folder / "metrics.jsonl"
+        path = self.folder / name
         return [row for _, row in read_rows(path)] if path.exists() else []
+
+    def _evaluated(self) -> set[int]:
+        """Steps whose evaluations are written: one that was due when the run was stopped is made up for."""
+        found = [{int(row["step"]) for row in self._logged("evaluations.jsonl")}]
+        broadcast_object_list(found)
+        return found[0]
 
     def _log(self, metrics: Mapping[str, float]) -> None:
         if self.accelerator.is_main_process:
@@ -384,7 +389,7 @@ class GrpoTrainer:
             return
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
-        with self._sampling(), self.judging():
+        with self._sampling(), self.learner.policy.same_weights(), self.judging():
             evaluation.judge(policy, done, self.tile, place, count)
         with fail_together():
             if self.accelerator.is_main_process:

@@ -21,6 +21,7 @@ from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE, HoldsVlm, Judge, Served
 from gotr1_eval.core.types import Prompt, Sample
+from gotr1_eval.models.local_model import with_held_memory
 from rewards.reward_set import RewardSet
 
 Row = Mapping[str, Outcome]
@@ -34,6 +35,7 @@ def judge_patiently(
     patience: float,
     sleep: Callable[[float], None] = time.sleep,
     known: Mapping[str, Sequence[Outcome]] | None = None,
+    per_chain: int = 1,
 ) -> list[Row]:
     """Every factor of every sample; those whose judge failed (`BACKEND`) are asked again after growing pauses.
 
@@ -42,17 +44,25 @@ def judge_patiently(
 
     Args:
         patience: seconds of pauses in all; what still fails then stays `BACKEND`.
-        known: outcomes of factors that were judged while the pictures were generated.
+        known: outcomes of factors that were judged while the pictures were generated; see `chains_judged_once`.
+        per_chain: samples side by side that share a chain, which is asked about again for all of them at once.
     """
-    rows: list[Row] = list(rewards.judge(samples, known))
+    rows: list[Row] = list(rewards.judge(samples, chains_judged_once(rewards, samples, per_chain, known or {})))
     pause, waited, refusals = FIRST_PAUSE, 0.0, 0
     while (failed := _failures(rows)) and waited + pause <= patience and refusals < REFUSALS:
         sleep(pause)
         waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
-        beside = [at for at in range(len(rows)) if at not in failed][:1]
-        again = list(rewards.judge([samples[at] for at in failed + beside]))
-        refusals += bool(beside) and _failures(again) == list(range(len(failed)))
-        for at, row in zip(failed, again, strict=False):
+        trees = {at // per_chain for at in failed}
+        places = [at for at in range(len(rows)) if at // per_chain in trees]
+        beside = [at for at in range(len(rows)) if at // per_chain not in trees][:per_chain]
+        asked = [samples[at] for at in places + beside]
+        again = list(rewards.judge(asked, chains_judged_once(rewards, asked, per_chain, {})))
+        refusals += (
+            bool(beside)
+            and [places[at] for at in _failures(again) if at < len(places)] == failed
+            and not any(map(_failed, again[len(places) :]))
+        )
+        for at, row in zip(places, again, strict=False):
             rows[at] = row
     return rows
 
@@ -238,8 +248,7 @@ class Offloading:
             RunError: they do not fit beside the policy.
         """
         try:
-            for model in self._waiting:
-                model.to(self._device)
+            with_held_memory(lambda: [model.to(self._device) for model in self._waiting])
         except torch.OutOfMemoryError as error:
             raise RunError(
                 f"the judges do not fit beside the policy on {self._device}, even alone: give them a device of their "

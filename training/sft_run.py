@@ -11,7 +11,7 @@ from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.models.local_model import ieee_float32
 from training import run_checkpoints as checkpoints
 from training.accelerating import fail_together, start_accelerator
-from training.metrics import Report
+from training.metrics import Report, forget_after
 from training.policies import Policy
 from training.settings import SftSettings
 from training.sft import Losses, SftModel, SftOptions, adamw, train_sft
@@ -77,6 +77,9 @@ class SftTrainer:
             GotR1Error: it cannot go on; what was learned is saved.
         """
         self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        if self.accelerator.is_main_process:
+            forget_after(self.folder, self.done)
+        self.accelerator.wait_for_everyone()
         try:
             train_sft(
                 self.learner.policy, self.examples, self.options,

@@ -162,6 +162,7 @@ def retest(
     """Judge a run's samples again, never from a cache, and show how far the judges agree with themselves."""
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import Bars, hushed
+    from gotr1_eval.runs.costs import counted
     from gotr1_eval.runs.retest import repeated_spec
     from gotr1_eval.runs.retest import retest as judge_again
 
@@ -171,8 +172,8 @@ def retest(
         repeat: [builder.judge(repeated_spec(spec, repeat)) for spec in specs.values()]
         for repeat in range(1, times + 1)
     }
-    with hushed(quiet), Bars(builder.traffic) as bars:
-        judge_again(run, repeats, items=items, progress=bars)
+    with hushed(quiet), Bars(builder.traffic) as bars, counted(run, bars, builder.spent) as meter:
+        judge_again(run, repeats, items=items, progress=meter)
     _show_retest(run)
 
 

@@ -104,6 +104,7 @@ def judge_first(sources: list[Path], judges: str, judge_model: str | None) -> No
     """
     from gotr1_eval.build import Builder
     from gotr1_eval.cli.terminal import Bars
+    from gotr1_eval.runs.costs import counted
     from gotr1_eval.runs.judge_more import judge_more
 
     runs = [path for path in sources if (path / "run.json").exists()]
@@ -112,8 +113,8 @@ def judge_first(sources: list[Path], judges: str, judge_model: str | None) -> No
     builder = Builder()
     rewards = builder.reward_set(judges, judge_model_spec(judge_model, judges))
     builder.ready()
-    with Bars(builder.traffic) as bars:
-        judge_more(runs[0], rewards, bars)
+    with Bars(builder.traffic) as bars, counted(runs[0], bars, builder.spent) as meter:
+        judge_more(runs[0], rewards, meter)
 
 
 def read_groups(texts: list[str] | None) -> dict[str, str]:

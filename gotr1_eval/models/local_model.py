@@ -197,6 +197,17 @@ def release_held_memory() -> bool:
     return any(released)
 
 
+def with_held_memory(run: Callable[[], Result]) -> Result:
+    """What `run` makes; where it runs out of memory, once more with what others held for speed alone."""
+    try:
+        return run()
+    except torch.OutOfMemoryError:
+        pass
+    # Outside the handler: the exception holds every tensor of the failed call.
+    release_held_memory()
+    return run()
+
+
 class LocalModel(ABC, Generic[Loaded]):
     """A model in this process, which is read when it is first needed and run in batches that fit into memory.
 
@@ -232,7 +243,7 @@ class LocalModel(ABC, Generic[Loaded]):
     def loaded(self) -> Loaded:
         """The model on its device, in evaluation mode; raises what `_load` does, BackendError where it does not fit."""
         try:
-            return self._load()
+            return with_held_memory(self._load)
         except torch.OutOfMemoryError:
             raise BackendError(f"{self.name}: out of memory for the weights on {self._device}") from None
 
@@ -245,7 +256,9 @@ class LocalModel(ABC, Generic[Loaded]):
     def _running(self) -> Iterator[None]:
         """Without gradients, on as many threads as pay."""
         parameters = sum(parameter.numel() for parameter in self._network.parameters())
-        with fitting_threads(parameters), ieee_float32(), torch.inference_mode():
+        # A trainer's autocast is for its policy: a judge's numbers do not depend on who asks.
+        precise = without_autocast(self._device.type)
+        with fitting_threads(parameters), ieee_float32(), precise, torch.inference_mode():
             yield
 
     def _in_batches(self, items: Sequence[Item], run: Callable[[Sequence[Item]], Sequence[Result]]) -> list[Result]:

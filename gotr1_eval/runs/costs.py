@@ -6,7 +6,8 @@ share out. Workers of other machines do not tell what they asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
@@ -110,3 +111,17 @@ class Meter:
         known = {one.name: one for one in before}
         spent = {one.name: one - known[one.name] if one.name in known else one for one in after}
         return Cost(seconds=self._seconds, spent={name: one for name, one in spent.items() if one})
+
+
+@contextmanager
+def counted(folder: Path, progress: Progress, spent: Callable[[], Iterable[Spent]]) -> Iterator[Meter]:
+    """Progress for work on a run; what the work cost is added to the run's, also where it fails.
+
+    Args:
+        spent: what the models have spent up to now.
+    """
+    meter, before = Meter(progress), list(spent())
+    try:
+        yield meter
+    finally:
+        add_cost(folder, meter.cost(before, spent()))

@@ -101,7 +101,8 @@ def sample_pairs(runs: Sequence[RunData], judge: str, left_out: Counter[str]) ->
     """
     if len(runs) < 2:
         raise UsageError("study --pairs: expected two runs or more of the same prompts, got one")
-    for a, b in combinations(sorted(runs, key=lambda run: run.folder.name), 2):
+    # As a pair's sides are ordered, by the whole name: "grpo-2/" stands before "grpo/".
+    for a, b in combinations(sorted(runs, key=lambda run: f"{run.folder.name}/"), 2):
         for name in a.samples:
             if name not in b.samples:
                 left_out["only in one of two runs"] += 1
@@ -124,7 +125,7 @@ def _gap(a: RunData, b: RunData, name: str, judge: str) -> float | None:
 
 def _pair(a: RunData, b: RunData, name: str) -> Item:
     sample = a.samples[name]
-    first, second = sorted((f"{a.folder.name}/{name}", f"{b.folder.name}/{name}"))
+    first, second = (f"{run.folder.name}/{name}" for run in (a, b))
     both = {column.name for column in a.judges} & {column.name for column in b.judges}
     outcomes = {judge: (a.outcomes[judge].get(name), b.outcomes[judge].get(name)) for judge in sorted(both)}
     return Item(

@@ -50,7 +50,11 @@ def read_sources(paths: Sequence[Path], mapping: MappingFile, folder: Path) -> S
     for path, system in systems_of(runs):
         _add_run(judges, read_run(path, people, system), path)
     if people.pairs:
-        judges = paired_scores(judges, people.pairs)
+        paired = paired_scores(judges, people.pairs)
+        if people.items.keys() <= people.pairs.keys():
+            judges = paired
+        else:
+            judges.merge(paired)
     for spec, files in _score_tables(judged, mapping):
         judges.merge(_scores(files, spec, folder, people))
     if not judges.who() and len(rated) == 1 and _kind(rated[0]) == "study":

@@ -13,6 +13,7 @@ import numpy as np
 
 from gotr1_eval.core.statistics.intervals import Estimate, estimate
 from gotr1_eval.core.types import Json
+from reports.agreement.foreign_tables.mapping import ANY
 from reports.agreement.marks import Draws, Mark, Marks, Unit
 from reports.agreement.rater_agreement import consensus, ratio
 
@@ -83,7 +84,9 @@ def preference_rows(people: Marks, judges: Marks, by: str, draws: Draws) -> Iter
     for dimension, units in people.values.items():
         said = {unit: consensus(marks, by) for unit, marks in units.items() if unit.item in people.pairs}
         rated = {unit: mark for unit, mark in said.items() if mark is not None}
-        scored = {who: judges.scores(of, who) for of, who in judges.who()}
+        # A judge's part for this dimension stands in front of the judge as a whole.
+        asked = sorted(judges.who(), key=lambda one: one[0] == dimension)
+        scored = {who: judges.scores(of, who) for of, who in asked if of in (ANY, dimension)}
         for systems in dict.fromkeys(_systems(people.pairs[unit.item]) for unit in rated):
             both = [unit for unit in rated if _systems(people.pairs[unit.item]) == systems]
             yield _row(dimension, "people", {unit: rated[unit] for unit in both}, people.pairs, draws)

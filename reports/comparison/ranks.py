@@ -49,7 +49,7 @@ def compare_two(a: Values, b: Values, seed: int = 0) -> tuple[float, float]:
         # In a fixed order: the test's random signs would otherwise fall on other prompts in another process.
         ordered = [differences[prompt] for prompt in sorted(differences)]
         sums, sizes = (np.array([of(one) for one in ordered], dtype=float) for of in (math.fsum, len))
-        return float(sums.sum()), paired_p(sums, sizes, seed).p
+        return float(sums.sum() / sizes.sum()), paired_p(sums, sizes, seed).p
     return _independent(a, b)
 
 

@@ -112,8 +112,11 @@ class FakeCuda:
     def stream(self, stream: object):
         yield
 
+    def graph_pool_handle(self) -> object:
+        return self.note("pool")
+
     @contextmanager
-    def graph(self, graph: object):
+    def graph(self, graph: object, pool: object):
         self.note("capture")
         yield
 

@@ -218,6 +218,28 @@ def test_a_failing_judge_is_waited_for():
     assert [row["checksum"].why for row in rows] == [Why.BACKEND] * 2
 
 
+def test_a_chain_that_pictures_share_is_asked_about_again_once(tmp_path):
+    class Drawn(ChecksumJudge):
+        """A judge of chains that never answers the same twice, and fails at first."""
+
+        looks_at = "prose"
+
+        def __init__(self):
+            self.asked = []
+
+        def judge(self, samples):
+            self.asked.append([sample.id for sample in samples])
+            if len(self.asked) == 1:
+                return [Unscored(why=Why.BACKEND, detail="no answer") for _ in samples]
+            return [Score(value=len(self.asked) / 10 + int(sample.id) / 100) for sample in samples]
+
+    samples = [Sample(id=str(number), prompt="a", chain="b") for number in range(4)]
+    judge = Drawn()
+    rows = judge_patiently(RewardSet({"checksum": judge}), samples, 600, lambda pause: None, per_chain=2)
+    assert judge.asked == [["0", "2"], ["0", "2"]]
+    assert [row["checksum"].value for row in rows] == [0.2, 0.2, 0.22, 0.22]
+
+
 def test_a_sample_that_a_judge_will_never_take_holds_nothing_up():
     class Choosy(ChecksumJudge):
         def judge(self, samples):

@@ -73,6 +73,34 @@ def test_a_stop_during_an_evaluation_saves(tmp_path):
     assert steps_in(tmp_path, "evaluations.jsonl") == [0, 1, 2]
 
 
+def test_an_evaluation_that_a_stop_or_a_kill_took_is_made_up_for(tmp_path):
+    asked = {"every": 2, "prompts_per_category": 1}
+
+    class Measured:
+        def judge(self, policy, step, tile, place, count):
+            pass
+
+        def measure(self, step, count):
+            return {"total/mean": 0.5}
+
+    def run(**changes):
+        made = trainer(tmp_path, steps=4, evaluation=asked, **changes)
+        made.evaluate = Measured()
+        return made
+
+    stopped = run()
+    stopped.report = lambda metrics: setattr(stopped, "stopping", metrics["step"] >= 2)
+    assert stopped.train() == 2
+    assert steps_in(tmp_path, "evaluations.jsonl") == [0]
+    assert run().train() == 4
+    assert steps_in(tmp_path, "evaluations.jsonl") == [0, 2, 4]
+    rows = (tmp_path / "evaluations.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "evaluations.jsonl").write_text("".join(rows[:-1]))
+    assert run().train() == 4
+    assert run().train() == 4
+    assert steps_in(tmp_path, "evaluations.jsonl") == [0, 2, 4]
+
+
 def test_steps_of_a_killed_run_are_not_told_twice(tmp_path):
     first = trainer(tmp_path, steps=2)
     assert first.train() == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
 from tests.tiny_models import loaded_random
 from training import collecting, grpo, update
 from training.advantage import Advantages
+from training.metrics import Clock
 from training.policies import Actions, SegmentScores, TokenScores
 from training.policies.janus import JanusPolicy
 from training.rollout import generate
@@ -187,6 +189,26 @@ class EvenAtFirst(ChecksumJudge):
             Score(value=0.5) if int(sample.id) < self.may_be_even else outcome
             for sample, outcome in zip(samples, found, strict=True)
         ]
+
+
+def test_more_groups_than_were_missing_end_the_refilling(tmp_path, monkeypatch):
+    """Several processes take whole numbers of groups each."""
+    one = trainer(tmp_path, refill=4)
+    one.accelerator = SimpleNamespace(num_processes=2)
+    asked = list[range]()
+
+    class Groups:
+        def with_more(self, more, pad):
+            return self
+
+    def credit(collected):
+        taught = [index > 0 for places in asked for index in places]
+        return SimpleNamespace(taught=torch.tensor(taught)), slice(None)
+
+    monkeypatch.setattr(one, "_collect", lambda step, places, clock: asked.append(places) or Groups())
+    monkeypatch.setattr(one, "_credit", credit)
+    *_, extra = one._sampled(0, Clock())
+    assert (asked, extra) == ([range(2), range(2, 4)], 2)
 
 
 def test_even_groups_are_refilled_from_the_steps_own_further_prompts(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gotr1_eval.core.errors import BackendError, UsageError
-from gotr1_eval.models.local_model import LocalModel, in_batches
+from gotr1_eval.models.local_model import LocalModel, held_memory, in_batches
 
 
 class Doubler(LocalModel[torch.nn.Linear]):
@@ -80,6 +80,34 @@ def test_a_failed_batch_is_let_go_before_the_next_is_tried():
 
     assert in_batches([1, 2, 3], 4, run, "model") == [1, 1, 1]
     assert len(held) == 5
+
+
+def test_weights_find_room_where_others_hold_memory_for_their_speed():
+    class Held:
+        bytes = 1
+
+        def release(self) -> bool:
+            held, self.bytes = self.bytes, 0
+            return held > 0
+
+    class Crowded(Doubler):
+        def _load(self) -> torch.nn.Linear:
+            if held.bytes:
+                raise torch.OutOfMemoryError("tried to allocate 70 GiB")
+            return super()._load()
+
+    held = Held()
+    held_memory.add(held)
+    assert Crowded().double(["a"]) == ["aa"]
+
+
+def test_a_judge_computes_in_its_own_precision_whatever_a_trainer_does():
+    class Precise(Doubler):
+        def _run(self, texts: Sequence[str]) -> list[str]:
+            return [str(self.loaded(torch.full((1, 2), 1 / 3)).dtype) for _ in texts]
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert Precise().double(["a"]) == ["torch.float32"]
 
 
 def test_weights_that_do_not_fit_are_one_line():

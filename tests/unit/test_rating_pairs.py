@@ -18,7 +18,7 @@ from gotr1_eval.cli.app import run
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.runs.judgments import Judgment
-from gotr1_eval.runs.store import RunStore, read_info
+from gotr1_eval.runs.store import RunStore, read_info, read_judgments
 from gotr1_eval.study import QUESTION, make_study, preference
 from gotr1_eval.web.assignment import Load, assign
 from gotr1_eval.web.rate import create_app
@@ -84,6 +84,32 @@ def test_pairs_are_drawn_from_the_same_prompts(tmp_path: Path, runs: list[Path])
     fewer = make_study(runs, tmp_path / "fewer", count=4, seed=1, pairs_question=QUESTION)
     assert sum(item.inclusion_probability for item in study.items) == 8
     assert Counter(item.category for item in fewer.drawn) == {"color": 2, "spatial": 2}
+
+
+def score_of(folder: Path, name: str) -> float:
+    run_name, _, sample = name.partition("/")
+    found = [one for one in read_judgments(folder / run_name).values() if (one.sample, one.judge) == (sample, JUDGE)]
+    assert isinstance(found[0].outcome, Score)
+    return found[0].outcome.value
+
+
+@pytest.mark.parametrize("other", ["a-2", "a.2", "a 2", "aa", "A"])
+def test_a_picture_stands_under_the_name_of_its_own_run(tmp_path: Path, runs: list[Path], other: str):
+    """Also where a run's name goes on from another's: "a-2/" sorts before "a/", and "a" before "a-2"."""
+    runs[0].rename(tmp_path / other)
+    colours = {"a": (255, 0, 0), other: (0, 0, 255)}
+    for name, colour in colours.items():
+        for picture in (tmp_path / name).rglob("*.png"):
+            Image.new("RGB", (8, 8), colour).save(picture)
+    study = make_study([tmp_path / "a", tmp_path / other], tmp_path / "study", count=8, seed=1, pairs_question=QUESTION)
+    for item in study.drawn:
+        assert item.pair is not None
+        for name, shown in zip(item.pair, (item.image, item.other_image), strict=True):
+            picture = Image.open(tmp_path / "study" / str(shown))
+            assert picture.convert("RGB").getpixel((4, 4)) == colours[name.partition("/")[0]]
+        if JUDGE in item.scores:
+            sides = [score_of(tmp_path, name) for name in item.pair]
+            assert item.scores[JUDGE] == (0.5 if sides[0] == sides[1] else float(sides[0] > sides[1]))
 
 
 def test_pairs_need_two_runs_and_one_question(tmp_path: Path, runs: list[Path]):

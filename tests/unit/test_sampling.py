@@ -189,6 +189,13 @@ def test_rows_are_refilled_as_soon_as_their_chains_have_ended(short_chains, toke
     assert len(calls) < sum(max(lengths[start : start + 4]) - 1 for start in (0, 4, 8))
 
 
+def test_chains_of_one_token_take_over_rows(model, rows, special):
+    chains = sample_chains(model, rows, [1, 2, 3], special, cap=1, choice=Choice(), rows=2)
+    assert [len(chain.log_probs) for chain in chains] == [1, 1, 1]
+    whole = sample_chains(model, rows, [1, 2, 3], special, cap=9, choice=Choice())
+    assert [chain.ids[0] for chain in chains] == [chain.ids[0] for chain in whole]
+
+
 def test_stages_that_were_used_before_change_nothing(model, rows, special):
     texts = [[*row, 5, special.begin_of_image] for row in rows]
     shared = Stages(model.model.language_model)

@@ -183,12 +183,16 @@ class Policy(nn.Module, ABC):
 
     @contextmanager
     def same_weights(self) -> Iterator[None]:
-        """The weights stay what they are inside: KV cache and captured steps are shared by what is sampled there."""
-        self.stages = Stages(self.language_model)
+        """The weights stay what they are inside: KV cache and captured steps are shared by what is sampled there.
+
+        Within another one it adds nothing.
+        """
+        outer = self.stages
+        self.stages = outer or Stages(self.language_model)
         try:
             yield
         finally:
-            self.stages = None
+            self.stages = outer
 
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:

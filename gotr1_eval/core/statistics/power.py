@@ -10,12 +10,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gotr1_eval.core.statistics.intervals import clustered_error
 from gotr1_eval.core.statistics.paired import LopsidedTest
 from gotr1_eval.core.statistics.ranks import Floats
-from gotr1_eval.core.statistics.significance import LEVEL, flipped_sums
+from gotr1_eval.core.statistics.significance import LEVEL
 
 POWER = 0.8
 """How often a difference that is called detectable is found."""
@@ -103,25 +102,11 @@ class _Found:
     def __init__(self, residuals: Floats, weights: Floats, level: float, seed: int) -> None:
         self._residuals, self._weights, self._level = residuals, weights, level
         self._lopsided = LopsidedTest(residuals, weights, DRAWS, seed)
-        self._exact = 2 ** len(residuals) <= DRAWS
-        if self._exact:
-            # A pattern and its opposite give the same size: half of them are enough.
-            half = 2 ** (len(residuals) - 1)
-            self._flipped = flipped_sums(residuals)[:half], flipped_sums(weights)[:half]
 
     def __call__(self, shift: float) -> float:
         values = self._residuals + shift * self._weights
-        observed = values.sum(axis=0)
-        return float((self._signs(values, observed, shift) & (self._lopsided.p(shift) < self._level)).mean())
-
-    def _signs(self, values: Floats, observed: Floats, shift: float) -> NDArray[np.bool_]:
-        """[repeats]: whether sign flips find that it is above 0."""
-        if not self._exact:
-            return np.asarray(observed > self._critical(values))
-        flipped = np.abs(self._flipped[0] + shift * self._flipped[1])
-        p = (flipped >= np.abs(observed) * (1 - 1e-12)).mean(axis=0)
-        found: NDArray[np.bool_] = (p < self._level) & (observed > 0)
-        return found
+        by_signs = values.sum(axis=0) > self._critical(values)
+        return float((by_signs & (self._lopsided.p(shift) < self._level)).mean())
 
     def _critical(self, values: Floats) -> Floats:
         """[repeats]: the sum that few enough sign patterns reach, from their variance and fourth cumulant."""

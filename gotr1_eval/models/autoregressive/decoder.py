@@ -1,12 +1,12 @@
 """The language model of a generator with a cache of fixed size: rows of different lengths go on together.
 
-Each row lies flush left in its own part of the KV cache and is masked behind its last token, so that a row's sums run
-over the same positions whatever its neighbours' lengths are. Equal to left-padded rows of transformers' own model,
-position for position (tests compare them); written out here because a CUDA graph needs a step without a growing cache,
-and because a step of a small model costs what its calls cost.
+Each row lies flush left in its own part of the KV cache and is masked behind its last token, so that on a processor a
+row's sums run over the same positions whatever its neighbours' lengths are. Equal to left-padded rows of transformers'
+own model, position for position (tests compare them); written out here because a CUDA graph needs a step without a
+growing cache, and because a step of a small model costs what its calls cost.
 
 Shape suffixes: R rows, K rows that are filled anew, L positions of a prefill, S of the KV cache, H heads, G heads of
-keys and values, D width, E width of a head.
+keys and values, J heads that share one of these, D width, E width of a head.
 """
 
 from __future__ import annotations
@@ -145,13 +145,12 @@ class Decoder:
             keys_RGSE, values_RGSE = self._cache.keys[layer][:rows], self._cache.values[layer][:rows]
             keys_RGSE[self._rows_R, :, self.lengths_R] = key_RGLE[:, :, 0]
             values_RGSE[self._rows_R, :, self.lengths_R] = value_RGLE[:, :, 0]
-            return scaled_dot_product_attention(
-                query_RHLE,
-                keys_RGSE[:, :, :span],
-                values_RGSE[:, :, :span],
-                attn_mask=mask_R11S,
-                enable_gqa=_grouped(query_RHLE, key_RGLE),
+            # Query heads that share keys stand as positions of one head: with a mask, a GPU's kernels know no groups.
+            query_RGJE = query_RHLE.view(rows, key_RGLE.shape[1], -1, query_RHLE.shape[-1])
+            mixed_RGJE = scaled_dot_product_attention(
+                query_RGJE, keys_RGSE[:, :, :span], values_RGSE[:, :, :span], attn_mask=mask_R11S
             )
+            return mixed_RGJE.view(query_RHLE.shape)
 
         states_RD = self._forward(embedded_RD[:, None], self.lengths_R[:, None], attend)[:, 0]
         self.lengths_R += 1

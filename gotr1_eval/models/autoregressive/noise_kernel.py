@@ -47,5 +47,7 @@ def gumbel(keys_B: Tensor, steps_B: Tensor, count: int) -> Tensor:
     """Standard Gumbel noise, float32 [B, V]; keys and steps are int64 of one device."""
     noise_BV = torch.empty(len(keys_B), count, device=keys_B.device)
     grid = (len(keys_B), triton.cdiv(count, BLOCK))
-    _gumbel[grid](keys_B.contiguous(), steps_B.contiguous(), noise_BV, count, BLOCK=BLOCK)
+    # Triton launches on the current device, which under torchrun is not the one of the tensors.
+    with torch.cuda.device_of(keys_B):
+        _gumbel[grid](keys_B.contiguous(), steps_B.contiguous(), noise_BV, count, BLOCK=BLOCK)
     return noise_BV

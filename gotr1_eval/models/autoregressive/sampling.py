@@ -1,9 +1,9 @@
 """Drawing tokens step by step from a language model, for chains and for pictures, whatever the family of the model.
 
 Many prompts at once, noise by the sample's own seed (`noise`), logits in float32 (`heads`), each head where a token is
-sampled and nowhere else. A row's KV cache lies flush left and its noise is its own, so that a sample's tokens depend on
-its prompt, its seed and the number of rows, not on who its neighbours are. What the calls of one
-checkpoint share is in `stages`.
+sampled and nowhere else. A row's KV cache lies flush left and its noise is its own, so that on a processor a sample's
+tokens depend on its prompt, its seed, its row and the number of rows, to the bit, and not on who its neighbours are; on
+a GPU last digits also depend on how long these are. What the calls of one checkpoint share is in `stages`.
 
 Shape suffixes: B samples, R rows (B, or 2B with guidance: all conditional rows, then all unconditional ones),
 L text positions, S steps, V vocabulary or codebook, D width of the model, T image tokens.
@@ -130,7 +130,9 @@ class _Writing:
         drawing.begin_rows([row], states_RD, self._keys_N[chain : chain + 1])
 
     def next(self) -> None:
-        """One more token in every row."""
+        """One more token in every row; none where a chain, of one token, has as many as the cap allows already."""
+        if self._cap == 1 and any(chain is not None for chain in self._chain_of):
+            return
         starts = [0 if chain is None else len(self._embedded[chain]) for chain in self._chain_of]
         self._drawing.next(max(start + written for start, written in zip(starts, self._written, strict=True)))
         self._written = [written + 1 for written in self._written]

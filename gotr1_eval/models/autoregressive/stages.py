@@ -26,6 +26,18 @@ ROOM = 256
 """A GPU's KV cache is rounded up to so many positions, so that a tile of longer chains seldom needs a larger one."""
 
 
+class MemoryPool:
+    """Memory for what captured steps compute on the way; reserved when the first is captured."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def handle(self) -> Any:  # noqa: ANN401 - torch's
+        """The same at every call."""
+        self._handle = self._handle or torch.cuda.graph_pool_handle()
+        return self._handle
+
+
 class Replayed:
     """A step whose work is the same at every call but for what its tensors hold.
 
@@ -36,10 +48,12 @@ class Replayed:
         state: the tensors that a call changes and that the next one reads, all on one device. A cache of keys and
             values need not be among them: a call writes its own position of the cache, and the first real call writes
             it again.
+        pool: memory that graphs share which are replayed one after the other and leave nothing behind in it.
     """
 
-    def __init__(self, state: Sequence[Tensor]) -> None:
+    def __init__(self, state: Sequence[Tensor], pool: MemoryPool | None = None) -> None:
         self._state = state
+        self._pool = pool or MemoryPool()
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
 
     def __call__(self, step: Callable[[int], None], span: int) -> None:
@@ -69,7 +83,7 @@ class Replayed:
                     tensor.copy_(saved)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._pool.handle()):
             step(span)
         return graph
 
@@ -105,7 +119,8 @@ class Drawing:
         self.ids_BS = torch.full((samples, steps), -1, dtype=torch.int64, device=device)
         self.log_probs_BS = torch.zeros(samples, steps, device=device)
         state = [self._steps_B, self._chosen_B, decoder.lengths_R]
-        self._replayed, self._replayed_forced = Replayed(state), Replayed(state)
+        pool = MemoryPool()
+        self._replayed, self._replayed_forced = Replayed(state, pool), Replayed(state, pool)
 
     def begin(self, states_RD: Tensor, keys_B: Tensor) -> None:
         """Draw every row's first token, from the prefill's states, with noise by these keys."""
