@@ -27,6 +27,7 @@ from gotr1_eval.runs.sources import GeneratedPictures
 from reports.run_data import load_run
 from reports.run_page.page import write_page
 from reports.run_summary import ALL, summarise_run
+from reports.score_export import write_scores
 from rewards.reward_set import RewardSet, refuse_as_reward
 from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
@@ -100,6 +101,7 @@ class HeldOutEvaluation:
         run = load_run(folder)
         table = summarise_run(run)
         write_page(run, table)
+        write_scores(run)
         measured: dict[str, float] = {}
         for column in run.judges:
             whole = table.rows.get(ALL) or next(iter(table.rows.values()))

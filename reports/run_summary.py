@@ -42,6 +42,12 @@ class Table:
             if summary.coverage < self.min_coverage
         ]
 
+    @property
+    def empty(self) -> bool:
+        """Whether judges were asked and none has scored a single sample."""
+        cells = [cell for row in self.rows.values() for cell in row.values()]
+        return bool(cells) and all(cell.mean is None for cell in cells)
+
 
 def summarise_run(run: RunData, min_coverage: float = 0.95) -> Table:
     """The table of a run.

@@ -41,7 +41,8 @@ def show_report(
         verbose: odd and unscored samples are named one by one, not counted by kind.
 
     Raises:
-        RunError: a cell of the table has fewer scored samples than asked for; everything is saved all the same.
+        RunError: a cell of the table has fewer scored samples than asked for, or no judge has scored anything;
+            everything is saved all the same.
     """
     from reports.diversity import diversity_json, run_diversity
 
@@ -59,6 +60,8 @@ def show_report(
             f"{run.folder}: {len(table.gaps)} of the table's cells have under {table.min_coverage:.0%} of their "
             "samples scored (see the reasons in the report); the run is saved and marked incomplete"
         )
+    if table.empty:
+        raise RunError(f"{run.folder}: nothing was scored (see the notes above and the report); the run is saved")
 
 
 def _show_beside(told: Digest, page: Path, *, as_json: bool, verbose: bool) -> None:
@@ -77,8 +80,6 @@ def _show_beside(told: Digest, page: Path, *, as_json: bool, verbose: bool) -> N
             err.print(f"{word}: {line}", markup=False, soft_wrap=True)
         if rest:
             err.print(f"{word}: and {rest} more{'' if verbose else ' kinds'}; the scores say all", markup=False)
-    if all(cell.mean is None for row in table.rows.values() for cell in row.values()):
-        err.print("note: nothing was scored; the reasons are in the report", markup=False)
     if cost := str(cost_of(run.info)):
         err.print(f"cost: {cost}", markup=False, soft_wrap=True)
     err.print(f"report: {page}", markup=False, soft_wrap=True)

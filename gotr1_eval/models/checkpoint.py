@@ -46,9 +46,14 @@ def find_folder(model: str, revision: str | None) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         if not may_download():
             raise MissingWeightsError(_not_here(model)) from None
-        raise MissingWeightsError(
-            f"no checkpoint folder {folder}, and the hub gives no repository of that name: {one_line(error, 120)}"
-        ) from None
+        raise MissingWeightsError(f"no checkpoint folder {folder}, and {hub_fault(error)}") from None
+
+
+def hub_fault(error: Exception) -> str:
+    """Why the hub gave nothing: it could not be asked, or it has no such repository."""
+    if isinstance(error, LocalEntryNotFoundError):
+        return "the hub cannot be reached from here (no network, or a firewall)"
+    return f"the hub gives no repository of that name: {one_line(error, 120)}"
 
 
 def resolve_folder(model: str, revision: str, *, weights: bool = True) -> Path:

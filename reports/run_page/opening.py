@@ -142,6 +142,8 @@ def _wrong(run: RunData, table: Table) -> str:
     lacking = max((cell.unscored + cell.missing for row in table.rows.values() for cell in row.values()), default=0)
     if lacking:
         return f"Up to {lacking:,} samples of a cell have no score, and are left out of its mean."
+    if table.empty:
+        return "No judge scored anything; the notes say why."
     return "" if run.left_out else "Every judge scored every sample that it applies to."
 
 

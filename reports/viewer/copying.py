@@ -27,6 +27,8 @@ def write_copy(runs: RunsFolder, target: Path) -> int:
     if any(path.suffix != ".html" for path in target.iterdir()):
         raise UsageError(f"--export {target}: the folder holds other files than pages; choose another")
     links = {row.name: f"{place:03}-{safe_name(row.name)[:80]}.html" for place, row in enumerate(rows)}
+    for left in {path.name for path in target.iterdir()} - {*links.values(), "index.html"}:
+        (target / left).unlink()  # of runs that an earlier copy had under other names
     for row in rows:
         write_atomically(target / links[row.name], run_page(runs.folder(row.name)))
     write_atomically(target / "index.html", list_page(rows, runs.root.name, links=links))

@@ -22,6 +22,9 @@ from reports.viewer.run_samples import RunSamples, Wanted
 from reports.viewer.runs_folder import RunRow
 from reports.viewer.search import Hit
 
+CARD = "audit.html"
+"""The page of an audit, which `benchmarks.audit` writes."""
+
 ROWS = 12
 """Samples on one page."""
 ORDERS = {
@@ -80,9 +83,11 @@ def list_page(rows: Sequence[RunRow], root: str, *, links: Mapping[str, str] | N
 
 
 def run_page(folder: Path) -> str:
-    """The page of a run or a training, as its report holds it."""
+    """The page of a run or a training, as its report holds it; of an audit its card, which alone says what is good."""
     if is_training(folder):
         return render_training_page(folder)
+    if (card := folder / CARD).exists():
+        return card.read_text(encoding="utf-8")
     run = load_run(folder)
     return render_page(run, summarise_run(run))
 

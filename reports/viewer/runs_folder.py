@@ -7,6 +7,7 @@ came since the last look are counted.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -121,7 +122,7 @@ class RunsFolder:
         return RunRow(
             name, "run", run_title(info, path), str(setup.get("generator") or ""),
             str(info.identity.get("suite") or ""), done, expected,
-            live=not finished and time.time() - changed < LIVE_SECONDS,
+            live=not finished and time.time() - changed < LIVE_SECONDS and not _let_go(path),
             means=self._mean(scores, setup, at_once=at_once) if finished else {}, changed=changed,
         )  # fmt: skip
 
@@ -170,6 +171,16 @@ class RunsFolder:
                 found[factors[judge]] = value
         self._means[scores] = changed, found
         return found
+
+
+def _let_go(folder: Path) -> bool:
+    """Whether a run's lock is there and nobody holds it; where locks cannot be asked for, its files' age has to do."""
+    try:
+        with (folder / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _changed(path: Path) -> float:

@@ -70,7 +70,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]):
 def test_listing(tmp_path: Path):
     done = start("list", "--json", cwd=tmp_path)
     listed = json.loads(done.stdout)
-    kinds = "judges models detectors encoders ocr reward-models yes-no depth phrases suites rewards"
+    kinds = "judges models detectors encoders perceptual ocr reward-models yes-no depth phrases suites rewards"
     assert set(listed) == {*kinds.split(), "generators", "generators-can"}
     assert "t2i-compbench" in listed["suites"]
     assert_one_line(start("list", "juges", cwd=tmp_path), "did you mean 'judges'")

@@ -11,22 +11,24 @@ import pytest
 from gotr1_eval.cli.app import run
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "docs" / "cookbook.md").read_text("utf-8"), re.MULTILINE | re.S)
+BLOCKS = re.findall(
+    r"^```(\w*) ?([\w.]*)\n(.*?)^```$", (ROOT / "docs" / "cookbook.md").read_text("utf-8"), re.MULTILINE | re.S
+)
 
 pytestmark = pytest.mark.slow
 
 
 def test_every_recipe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Files are written under the name of their first line, Python is run, commands end with 0."""
+    """Files are written under the name beside the fence or in their first line, Python is run, commands end with 0."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     commands = 0
-    for language, text in BLOCKS:
+    for language, file, text in BLOCKS:
         named = re.match(r"# ([\w/]+\.\w+)\n", text)
-        if named:
-            (tmp_path / named[1]).parent.mkdir(exist_ok=True)
-            (tmp_path / named[1]).write_text(text if language == "python" else text.removeprefix(named[0]))
+        if name := file or (named[1] if named else ""):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
         elif language == "python":
             exec(compile(text, "cookbook", "exec"), {})
         else:

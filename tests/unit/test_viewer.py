@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.outcome import Score
 from gotr1_eval.runs.judgments import sample_row
+from gotr1_eval.runs.store import RunStore, read_info
 from gotr1_eval.web.view import SIDE_BY_SIDE, Viewer, create_app
 from reports.run_data import load_run
 from reports.run_summary import summarise_run
@@ -66,8 +67,11 @@ def test_a_run_that_grows_is_followed(root: Path, tmp_path: Path):
     runs = RunsFolder(tmp_path / "runs")
     index = SearchIndex(runs, tmp_path / "index")
     index.update()
+    with RunStore.open(folder, read_info(folder)):
+        (row,) = [row for row in runs.rows() if row.name == "a"]
+        assert (row.done, row.live) == (8, True)
     (row,) = [row for row in runs.rows() if row.name == "a"]
-    assert (row.done, row.live) == (8, True)
+    assert not row.live, "nobody writes to it"
     line = json.dumps(sample_row(next(iter(load_run(folder).samples.values())), folder))
     fresh = line.replace('"prompt": "', '"prompt": "zebra ').replace('"id": "', '"id": "new/')
     with (folder / "samples.jsonl").open("a") as file:

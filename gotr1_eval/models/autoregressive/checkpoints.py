@@ -9,9 +9,9 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.models.autoregressive.adapters import base_of, is_adapter
-from gotr1_eval.models.checkpoint import read_model_type
+from gotr1_eval.models.checkpoint import hub_fault, read_model_type
 
 SHIPPED = {"tiny-janus": "tiny_janus", "tiny-emu3": "tiny_emu3"}
 """Names of the checkpoints that come with the shapes world, and their folders in it."""
@@ -33,7 +33,7 @@ def checkpoint_folder(ckpt: str) -> Path:
     try:
         return Path(snapshot_download(ckpt, ignore_patterns=["*.pth", "*.gguf", "original/*"]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UsageError(f"{problem}; the hub gives no repository of that name: {one_line(error, 120)}") from None
+        raise UsageError(f"{problem}; {hub_fault(error)}") from None
 
 
 def checkpoint_and_base(folder: Path) -> list[Path]:

@@ -77,7 +77,7 @@ def read_raw_config(folder: Path) -> dict[str, Any]:
     config = read_config_json(folder, "a checkpoint folder of Janus or GoT-R1")
     kind = config.get("model_type")
     if kind == "emu3":
-        raise UsageError(f"{folder} is an Emu3: name it by --generator emu3,ckpt=...")
+        raise UsageError(f"{folder.name} is an Emu3: ask for it by --generator emu3,ckpt=... in place of --ckpt")
     if kind not in (NATIVE, ORIGINAL):
         raise UsageError(
             f"{folder / 'config.json'}: expected model_type {NATIVE!r} (transformers' layout) or {ORIGINAL!r} "
