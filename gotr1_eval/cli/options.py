@@ -10,7 +10,7 @@ import typer
 from gotr1_eval.core.types import Json
 
 Out = Annotated[
-    Path | None, typer.Option("--out", help="The run folder; by default runs/ and a name made of the settings.")
+    Path | None, typer.Option("--out", help="The run folder; by default runs/ and suite, generator and seed.")
 ]
 Judges = Annotated[
     str | None,

@@ -143,7 +143,7 @@ def _facts(study: Study, prompts: int, most: int) -> Sequence[str]:
     )
     left_out = study.setup.get("left out")
     lines = [
-        f"{len(study.drawn)} items of {prompts} prompts (none more than {most} times), drawn from {study.population} "
+        f"{len(study.drawn)} items of {prompts} prompts (at most {most} of one), drawn from {study.population} "
         f"{'pairs' if study.drawn[0].pair else 'samples'} in {study.setup['cells']} cells; score ranges of "
         f"{study.setup['score ranges of'] or 'no judge'}",
         f"inclusion probabilities {min(chances):.3g} to {max(chances):.3g}; weighted by them the items are worth "

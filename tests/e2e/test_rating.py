@@ -107,7 +107,7 @@ def drawn(folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     options = ["--dimensions", "spatial,prompt_image", "--items", "4", "--power"]
     run(["study", *runs, "--out", str(folder / "study"), *options])
     said = " ".join(capsys.readouterr().out.split())
-    assert "4 items of 4 prompts (none more than 1 times), drawn from 8 samples" in said
+    assert "4 items of 4 prompts (at most 1 of one), drawn from 8 samples" in said
     assert "95 % half-width" in said
     return folder / "study"
 
