@@ -276,7 +276,7 @@ def fit(
         folds=crossed.heads,
         line=line,
         training=training,
-        validation=_validate(rows, crossed.predictions, column.range, head, seed),
+        validation=_validate(rows, crossed.predictions, line[0], column.range, head, seed),
     )
 
 
@@ -301,7 +301,9 @@ def _on_the_scale(rows: Rows, predictions: Floats, seed: int) -> Floats:
     return found
 
 
-def _validate(rows: Rows, predictions: Floats, ends: tuple[float, float], head: HeadKind, seed: int) -> dict[str, Json]:
+def _validate(
+    rows: Rows, predictions: Floats, slope: float, ends: tuple[float, float], head: HeadKind, seed: int
+) -> dict[str, Json]:
     """What held-out prompts say, with intervals over prompts; the raw error of calibration stands beside that after."""
     calibrated = np.clip(_on_the_scale(rows, predictions, seed), *ends)
     names, places = np.unique(rows.prompts, return_inverse=True)
@@ -317,7 +319,7 @@ def _validate(rows: Rows, predictions: Floats, ends: tuple[float, float], head: 
         "folds": min(FOLDS, len(names)),
         "samples": len(rows.scores),
         "prompts": len(names),
-        "spearman": estimate(spearman(calibrated, rows.scores, weights), prompts=len(names)).json(),
+        "spearman": estimate(spearman(slope * predictions, rows.scores, weights), prompts=len(names)).json(),
         "explained_variance": estimate(explained, prompts=len(names)).json(),
         "rmse": estimate(root, prompts=len(names)).json(),
         "rmse_of_the_mean": float(rows.scores.std()),

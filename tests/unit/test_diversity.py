@@ -250,6 +250,8 @@ def test_a_steps_groups_are_measured_apart():
 def test_held_out_evaluations_can_tell_diversity(tmp_path):
     settings = EvaluationSettings(prompts_per_category=1, samples_per_prompt=2)
     rewards = RewardSet({"one": ScriptedJudge(lambda _: Score(value=0.5), name="one")})
-    HeldOutEvaluation(settings, tmp_path, Builder(), rewards, tile=8)(OracleGenerator(), 0)
+    evaluation = HeldOutEvaluation(settings, tmp_path, Builder(), rewards)
+    evaluation.judge(OracleGenerator(), 0, tile=8)
+    evaluation.measure(0)
     found = run_diversity(load_run(tmp_path / "evaluations" / "step-000000"))
     assert [one.prompts["all"] for one in found] == [6, 6, 6, 6]
