@@ -33,8 +33,8 @@ def obstacles(request: RunRequest, builder: Builder) -> list[str]:
     suite = attempt(lambda: builder.suite(suite_spec(request.suite, request.data)))
     if suite is not None:
         attempt(lambda: planned_samples(request, suite))
-    if request.images is not None and not request.images.is_dir():
-        found.setdefault(f"--images {request.images}: not a folder")
+    if request.images is not None and not request.images.exists():
+        found.setdefault(f"--images {request.images}: no such folder or file")
     if (generator := request.generator) is not None:
         attempt(lambda: builder.token_budget(generator))
     for build, spec in _models(request, builder):

@@ -243,7 +243,7 @@ def test_guidance_of_log_probabilities_is_that_of_logits():
 
 def test_ckpt_is_januss_and_says_so(tmp_path):
     folder = random_checkpoint(tmp_path)
-    with pytest.raises(UsageError, match=r"is an Emu3: name it by --generator emu3,ckpt="):
+    with pytest.raises(UsageError, match=r"is an Emu3: ask for it by --generator emu3,ckpt="):
         janus.build(janus.Settings(ckpt=str(folder)), workshop=None).generate(["a"], [0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def test_everything_is_named_at_once(tmp_path: Path):
 def test_what_is_sound_has_no_obstacle(tmp_path: Path):
     assert obstacles(request(ckpt="tiny-janus"), Builder()) == []
     (line,) = obstacles(request(images=tmp_path / "no"), Builder())
-    assert "no: not a folder" in line
+    assert "no: no such folder or file" in line
     (line,) = obstacles(request(), Builder())
     assert "give either --generator or --ckpt" in line
 
@@ -65,7 +66,8 @@ def test_a_dry_run_ends_with_the_list(tmp_path: Path):
 
 
 def test_other_commands_foresee_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (tmp_path / "list.jsonl").write_text('{"prompt": "a cat", "chain": "a cat (0,0),(500,500)"}\n')
+    boxes = "a cat (0,0),(500,500) and a dog (600,0),(1000,500)"
+    (tmp_path / "list.jsonl").write_text(json.dumps({"prompt": "a cat on the left of a dog", "chain": boxes}) + "\n")
     assert run(["score", str(tmp_path / "list.jsonl"), "--judges", "geometric", "--dry-run"]) == 0
     assert "judgments             1" in capsys.readouterr().out
     assert run(["generate", "--suite", "shapes", "--ckpt", "tiny-janus", "--limit", "1", "--dry-run"]) == 0
@@ -91,7 +93,8 @@ def test_quiet_leaves_the_results_alone(
 ):
     """Nothing on stderr, whichever command; what was asked for is on stdout, and the next command speaks again."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "list.jsonl").write_text('{"prompt": "a cat", "chain": "a cat (0,0),(500,500)"}\n')
+    boxes = "a cat (0,0),(500,500) and a dog (600,0),(1000,500)"
+    (tmp_path / "list.jsonl").write_text(json.dumps({"prompt": "a cat on the left of a dog", "chain": boxes}) + "\n")
     scored = ["score", "list.jsonl", "--judges", "geometric", "--out", "run"]
     for command, told in (
         ([*scored, "--quiet"], "all"),

@@ -113,7 +113,8 @@ def test_tables_are_saved_and_sorted(page: Page):
         page.click("#save-samples")
     samples = list(csv.DictReader(io.StringIO(waited.value.path().read_text())))
     assert [row["prompt"] for row in samples] == ["a red cat and dog 15"] * 2
-    heads, column = page.locator(".overview thead button"), page.locator(".overview tr td:nth-child(2) [data-value]")
+    scores = page.locator("table.overview").first
+    heads, column = scores.locator("thead button"), scores.locator("tr td:nth-child(2) [data-value]")
 
     def values() -> list[float]:
         return [float(cell.get_attribute("data-value") or "nan") for cell in column.all()]
@@ -124,7 +125,7 @@ def test_tables_are_saved_and_sorted(page: Page):
     heads.nth(1).click()
     assert values() == [*sorted(before), pooled]
     heads.nth(0).click()
-    assert page.locator(".overview tbody th").all_inner_texts() == ["color", "numeracy", "spatial", "all"]
+    assert scores.locator("tbody th").all_inner_texts() == ["color", "numeracy", "spatial", "all"]
 
 
 def test_filters_by_click(page: Page):

@@ -69,7 +69,7 @@ def test_the_next_batchs_pictures_are_read_while_this_ones_are_encoded(tmp_path,
     whole = list(read_examples([data], policy, tmp_path / "whole"))
     opened: list[str] = []
     again = threading.Condition()
-    open_picture, encode_pictures = sft_data.open_picture, sft_data.encode_pictures
+    open_picture, encode = sft_data.open_picture, policy.picture_encoder()
 
     def noted(path):
         with again:
@@ -77,13 +77,13 @@ def test_the_next_batchs_pictures_are_read_while_this_ones_are_encoded(tmp_path,
             again.notify_all()
         return open_picture(path)
 
-    def slow(model, pixels):
+    def slow(pixels):
         with again:
             assert again.wait_for(lambda: len(opened) in (4, 5), timeout=5)
-        return encode_pictures(model, pixels)
+        return encode(pixels)
 
     monkeypatch.setattr(sft_data, "open_picture", noted)
-    monkeypatch.setattr(sft_data, "encode_pictures", slow)
+    monkeypatch.setattr(policy, "picture_encoder", lambda: slow)
     assert list(read_examples([data], policy, tmp_path / "kept", batch_size=2)) == whole
     assert opened == [f"{index}.png" for index in range(5)]
 
