@@ -178,6 +178,11 @@ DEPTH = {
     "the last match before the other": Case(
         "behind", [cat((7, 7, 9, 9), 0.9), cat(FAR, 0.5), dog(NEAR)], 0.275 + HALF, 0.375
     ),
+    # With the dog seen before any cat, the first cat ends the loop.
+    "the first match behind the other": Case(
+        "behind", [dog(NEAR), cat(FAR, 0.5), cat((7, 7, 9, 9), 0.9)], 0.275 + HALF, 0.375
+    ),
+    "the second object alone": Case("behind", [dog(NEAR)], 0.15, 0.15),
     # One alone is its first match: 0.25 * 0.5; the best: 0.25 * 0.9
     "of one object the first match": Case("behind", [cat(NEAR, 0.5), cat(FAR, 0.9)], 0.125, 0.225),
     "boxes without area": Case("behind", [cat((3, 3, 3, 3)), dog((5, 5, 5, 5))], CRASH, 0.35),
