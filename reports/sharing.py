@@ -16,6 +16,7 @@ from gotr1_eval.core.errors import DataError
 from gotr1_eval.core.secrets import redact
 from gotr1_eval.core.types import Json
 from gotr1_eval.files.public_data import known_data
+from gotr1_eval.runs.store import FORMAT
 from reports.comparison.leaderboard import leaderboard, leaderboard_document
 from reports.documents import markdown
 from reports.run_data import RunData
@@ -110,7 +111,7 @@ def write_bundle(run: RunData, target: Path, environment: Mapping[str, Json]) ->
     Args:
         environment: versions of this machine.
     """
-    info = {"identity": dict(run.info.identity), "setup": dict(run.info.setup)}
+    info = {"format": FORMAT, "identity": dict(run.info.identity), "setup": dict(run.info.setup)}
     files = {
         "run.json": json.dumps(info, indent=2, ensure_ascii=False),
         "environment.json": json.dumps(dict(environment), indent=2),

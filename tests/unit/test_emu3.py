@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory):
 def allowed(checkpoint, rows, columns):
     """The grammar of a picture, as transformers' documentation of Emu3 has it, from the last header token on."""
     tokenizer = checkpoint.tokenizer
-    visual = checkpoint.model.vocabulary_mapping.image_tokens
+    visual = checkpoint.model.model.vocabulary_mapping.image_tokens
     ends = ["<|extra_200|>", "<|extra_201|>", "<|image end|>", "<|extra_204|>"]
     row, frame, end, eos = tokenizer.convert_tokens_to_ids(ends)
 
@@ -149,7 +149,7 @@ def test_pictures_equal_the_classes_own(tmp_path, frames):
 def test_what_is_no_image_token_is_refused_where_the_class_shows_code_0(checkpoint):
     layout = checkpoint.layout()
     codes = torch.zeros(1, layout.tokens, dtype=torch.int64)
-    mapping, first = checkpoint.model.vocabulary_mapping, layout.codes.first
+    mapping, first = checkpoint.model.model.vocabulary_mapping, layout.codes.first
     word = checkpoint.tokenizer.convert_tokens_to_ids("a")
     assert mapping.convert_bpe2img(torch.tensor([[[word, first, first + 5, 0]]])).tolist() == [[[0, 0, 5]]]
     for strange in (word - first, CODES):

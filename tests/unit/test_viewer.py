@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -232,10 +233,20 @@ def test_a_copy_needs_no_server(root: Path, tmp_path: Path):
     assert all((tmp_path / "site" / link).exists() for link in links)
     assert len(links) == len(list((tmp_path / "site").glob("*.html"))) - 1
     assert "connect-src" not in index
-    assert write_copy(RunsFolder(root), tmp_path / "site") >= 3
-    (tmp_path / "site" / "thesis.tex").write_text("")
-    with pytest.raises(UsageError, match="holds other files than pages"):
-        write_copy(RunsFolder(root), tmp_path / "site")
+    assert write_copy(RunsFolder(root), tmp_path / "site") == len(links)
+    shutil.rmtree(root / "a")
+    assert write_copy(RunsFolder(root), tmp_path / "site") < len(links)
+    assert len(list((tmp_path / "site").glob("*a*.html"))) < len(links), "the page of a run that is gone is gone"
+    for own in ("thesis.tex", "notes.html"):
+        (tmp_path / "site" / own).write_text("mine")
+        with pytest.raises(UsageError, match=f"the folder holds {own}, which is no page of a copy"):
+            write_copy(RunsFolder(root), tmp_path / "site")
+        (tmp_path / "site" / own).unlink()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.html").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds index\.html"):
+        write_copy(RunsFolder(root), tmp_path / "other")
+    assert (tmp_path / "other" / "index.html").read_text() == "mine"
 
 
 def test_a_damaged_run_is_a_line_of_its_own(tmp_path: Path):
