@@ -16,7 +16,7 @@ from reports.published.peers import Peers
 from reports.run_data import RunData
 from reports.run_page.sample_ranks import SampleRanks
 from reports.run_page.score_table import JudgeRows, ScoreRow, bar_axis
-from reports.run_summary import SUMS, Table
+from reports.run_summary import ALL, SUMS, Table
 
 PICTURES = 6
 """Of the best, and of the worst."""
@@ -144,7 +144,18 @@ def _wrong(run: RunData, table: Table) -> str:
         return f"Up to {lacking:,} samples of a cell have no score, and are left out of its mean."
     if table.empty:
         return "No judge scored anything; the notes say why."
-    return "" if run.left_out else "Every judge scored every sample that it applies to."
+    return "" if run.left_out else f"Every judge scored every sample that it applies to{_applies(run, table)}."
+
+
+def _applies(run: RunData, table: Table) -> str:
+    """Which judges apply to some of the samples only."""
+    row = table.rows.get(ALL) or next(iter(table.rows.values()))
+    some = [
+        f"{column.factor.replace('_', ' ')} to {row[column.name].scored:,} of {len(run.samples):,}"
+        for column in run.judges
+        if row[column.name].not_applicable
+    ]
+    return f" ({', '.join(some[:3])}{', ...' if some[3:] else ''})" if some else ""
 
 
 def _strips(
