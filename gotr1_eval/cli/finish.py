@@ -41,8 +41,8 @@ def show_report(
         verbose: odd and unscored samples are named one by one, not counted by kind.
 
     Raises:
-        RunError: a cell of the table has fewer scored samples than asked for, or no judge has scored anything;
-            everything is saved all the same.
+        RunError: a cell of the table has fewer scored samples than asked for, or no judge has scored anything
+            and that was not allowed (`min_coverage` 0); everything is saved all the same.
     """
     from reports.diversity import diversity_json, run_diversity
 
@@ -60,7 +60,7 @@ def show_report(
             f"{run.folder}: {len(table.gaps)} of the table's cells have under {table.min_coverage:.0%} of their "
             "samples scored (see the reasons in the report); the run is saved and marked incomplete"
         )
-    if table.empty:
+    if table.empty and table.min_coverage > 0:
         raise RunError(f"{run.folder}: nothing was scored (see the notes above and the report); the run is saved")
 
 
