@@ -122,8 +122,8 @@ def _stop_politely(trainer: GrpoTrainer | SftTrainer) -> None:
 
 _SHOWN = {
     "held out/{0}/mean": "held-out {0}",
-    "held out/{0}/low": "95 % from",
-    "held out/{0}/high": "95 % to",
+    "held out/{0}/low": "95 % interval from",
+    "held out/{0}/high": "to",
     "reward/{0}/mean": "{0}",
     "reward/{0}/trend": "trend",
     "reward/{0}/unscored": "unscored",

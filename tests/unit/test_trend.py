@@ -92,9 +92,9 @@ def test_steps_without_a_score_are_left_out():
 def test_progress_shows_the_total_or_what_else_the_rewards_are_headed_by():
     ends = {"mean": 0.68, "low": 0.6, "high": 0.7}
     checklist = {f"held out/checklist/{name}": value for name, value in ends.items()}
-    assert _line({"step": 0, **checklist}) == "step 0: held-out checklist 0.68, 95 % from 0.6, 95 % to 0.7"
+    assert _line({"step": 0, **checklist}) == "step 0: held-out checklist 0.68, 95 % interval from 0.6, to 0.7"
     total = {f"held out/total/{name}": value / 2 for name, value in ends.items()}
-    assert _line({"step": 4, **checklist, **total}) == "step 4: held-out total 0.34, from 0.3, to 0.35"
+    assert _line({"step": 4, **checklist, **total}) == "step 4: held-out total 0.34, 95 % interval from 0.3, to 0.35"
     step = {"step": 1, "reward/checklist/mean": 0.5, "reward/checklist/unscored": 0, "groups/learned": 4}
     assert _line(step) == "step 1: checklist 0.5, unscored 0, groups 4"
 
