@@ -245,7 +245,7 @@ def _refuse_other_frame(prose: str, frame: tuple[float, float]) -> None:
 def _order_of(names: str) -> BoxOrder | None:
     """The order that four names of coordinates tell; None for another, such as a centre with width and height."""
     words = [word.strip(" \"'`\n").lower() for word in names.split(",")]
-    if any("c" in word.replace("_", "") for word in words):
+    if any("c" in word for word in words):
         return None
     letters = "".join(_LETTERS.get(word, word[0]) for word in words)
     return {"xyxy": "xyxy", "yxyx": "yxyx", "xywh": "xywh"}.get(letters)  # type: ignore[return-value]
