@@ -566,6 +566,7 @@ def test_nothing_found_in_whatever_dress(text: str):
         (CAT + '\n[{"bbox_2d": [1, 2', Why.TRUNCATED),
         (CAT + '\n{"note": "x', Why.TRUNCATED),
         ("[x_c, y_c, w, h]\n" + CAT, Why.UNREADABLE),
+        ("The result is in boxes[]", Why.UNREADABLE),
         (CAT + '\n[{"bbox_2d": [1, 2, 3, 4]}, {"label": "d', Why.UNREADABLE),
         ("The picture is 1024 x 768 pixels: " + CAT, Why.UNREADABLE),
         ("The picture is 1024x768. " + CAT, Why.UNREADABLE),
