@@ -17,6 +17,8 @@ from gotr1_eval.models.vqa.mplug import MplugVqa, padded
 from tests.conftest import shared_files, shared_parameters
 from tests.tiny_mplug import mplug_vqa, recipe, write_folder
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = "golden/models/extra/bert-base-uncased-vocab.txt"
 CONFIGS = ("tiny_s6", "tiny_s3", "tiny_same", "mid_s3")
 HALVES = shared_parameters("golden/models/mplug/meta*.json")

@@ -17,6 +17,8 @@ from gotr1_eval.core.types import Sample
 from rewards.inputs import require_picture
 from tests.fakes import ScriptedJudge
 
+pytestmark = pytest.mark.slow
+
 
 def pixels(sample: Sample) -> np.ndarray:
     return np.asarray(require_picture(sample).convert("RGB"), dtype=float)

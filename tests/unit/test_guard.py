@@ -23,6 +23,8 @@ from rewards.reward_set import RewardSet
 from tests.fakes import ScriptedJudge
 from tests.perf.hostile_clients import MOST_MEMORY, measure
 
+pytestmark = pytest.mark.slow
+
 BODY = json.dumps(
     {"requests": [{"history": [{"text": "a cat"}], "required_rewards": ["x"], "metadata": {"chain": ""}}]}
 ).encode()

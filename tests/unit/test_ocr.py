@@ -18,6 +18,8 @@ from gotr1_eval.models.ocr.rapidocr import Settings as RapidSettings
 from gotr1_eval.models.ocr.vlm import NOTHING, Settings, VlmReader
 from tests.fakes import ScriptedVlm
 
+pytestmark = pytest.mark.slow
+
 WORDS = (
     "coffee", "station", "museum", "garden", "silver", "window", "autumn", "bridge", "market", "painter", "river",
     "thunder", "yellow", "winter", "lantern", "orchard", "journey", "harvest", "mountain", "village", "SALE", "OPEN",

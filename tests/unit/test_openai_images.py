@@ -15,6 +15,8 @@ from gotr1_eval.settings import read_settings
 from tests.faulty_painter import drawing, faulty_painter
 from tests.free_port import free_port
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ("a red circle", "a blue square", "a green cross", "a yellow star")
 SEEDS = (1, 2**40 + 2, 3, 4)
 

@@ -22,6 +22,8 @@ from gotr1_eval.models.phrases.builtin import BuiltinPhrases, parse_prompt, spli
 from gotr1_eval.models.phrases.frozen import freeze
 from tests.conftest import shared_parameters
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = {
     "a red backpack and a blue train": ["a red backpack", "a blue train"],
     "A wooden table.": ["A wooden table"],

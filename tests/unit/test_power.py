@@ -26,6 +26,8 @@ from reports.comparison.tables import could_be_found, sentence
 from tests.made_runs import made_run
 from tests.simulations.power import p_values
 
+pytestmark = pytest.mark.slow
+
 
 def test_too_few_prompts_find_nothing():
     assert [fewest_prompts(number) for number in (1, 6, 8)] == [6, 8, 9]

@@ -29,6 +29,8 @@ from gotr1_eval.shapes.scene import Kind, Placed, Scene
 from gotr1_eval.shapes.statements import read_prompt
 from tests.fakes import OracleGenerator, ScriptedJudge
 
+pytestmark = pytest.mark.slow
+
 SCENE = Scene(
     (
         Placed(Kind("circle", "red", "solid"), Box(0.0, 0.25, 0.25, 0.5)),
