@@ -31,7 +31,7 @@ from gotr1_eval.core.statistics.correlations import spearman
 from gotr1_eval.core.statistics.folds import FOLDS, fold_numbers, held_out
 from gotr1_eval.core.statistics.heads import Kind as HeadKind
 from gotr1_eval.core.statistics.heads import choose_penalty, cross_fit, fit_head
-from gotr1_eval.core.statistics.intervals import drawn_counts, estimate
+from gotr1_eval.core.statistics.intervals import estimate, prompt_weights
 from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.runs.stages import Progress, Silent
@@ -306,9 +306,7 @@ def _validate(
 ) -> dict[str, Json]:
     """What held-out prompts say, with intervals over prompts; the raw error of calibration stands beside that after."""
     calibrated = np.clip(_on_the_scale(rows, predictions, seed), *ends)
-    names, places = np.unique(rows.prompts, return_inverse=True)
-    counts = drawn_counts(len(names), np.random.default_rng(seed), 1000)[:, places]
-    weights = np.vstack([np.ones((1, len(places))), counts])
+    weights, prompts = prompt_weights(rows.prompts, 1000, seed)
     errors = (calibrated - rows.scores) ** 2
     around = (rows.scores - rows.scores.mean()) ** 2
     root = np.sqrt(weights @ errors / weights.sum(axis=1))
@@ -316,12 +314,12 @@ def _validate(
     explained = np.divide(total - weights @ errors, total, out=np.full(len(total), np.nan), where=total > 0)
     raw = predictions * (ends[1] - ends[0]) + ends[0] if head == "logistic" else np.clip(predictions, *ends)
     return {
-        "folds": min(FOLDS, len(names)),
+        "folds": min(FOLDS, prompts),
         "samples": len(rows.scores),
-        "prompts": len(names),
-        "spearman": estimate(spearman(slope * predictions, rows.scores, weights), prompts=len(names)).json(),
-        "explained_variance": estimate(explained, prompts=len(names)).json(),
-        "rmse": estimate(root, prompts=len(names)).json(),
+        "prompts": prompts,
+        "spearman": estimate(spearman(slope * predictions, rows.scores, weights), prompts=prompts).json(),
+        "explained_variance": estimate(explained, prompts=prompts).json(),
+        "rmse": estimate(root, prompts=prompts).json(),
         "rmse_of_the_mean": float(rows.scores.std()),
         "calibration_error": calibration_error(calibrated, rows.scores),
         "calibration_error_before": calibration_error(raw, rows.scores),

@@ -9,29 +9,16 @@ import torch
 from transformers import Emu3Config, Emu3ForConditionalGeneration
 
 from gotr1_eval.models.emu3.loading import Checkpoint, Pixels, load_checkpoint, write_pixels
-from gotr1_eval.models.emu3.sequence import (
-    BOS,
-    END_OF_FRAME,
-    END_OF_ROW,
-    EOS,
-    IMAGE_END,
-    IMAGE_START,
-    IMAGE_TOKEN,
-    PAD,
-    PLACEHOLDER,
-)
 from training.shapes_corpus import examples
-from training.tiny_tokenizer import GOT, train_bpe
+from training.tiny_emu3 import train_tokenizer
 
 CODES, FACTOR, ROWS = 24, 2, 4
 """Codes of the picture tokenizer, pixels of an image token's edge, rows and columns of a picture."""
-SPECIAL = (BOS, EOS, PAD, IMAGE_START, IMAGE_TOKEN, IMAGE_END, END_OF_ROW, END_OF_FRAME, PLACEHOLDER)
 
 
 def random_tokenizer() -> Any:
     """A tokenizer of the real kind, trained on a handful of examples."""
-    visual = [f"<|visual token {code:06}|>" for code in range(CODES)]
-    return train_bpe(examples(20, 0), SPECIAL, (*GOT, *visual), bos=BOS, eos=EOS, pad=PAD)
+    return train_tokenizer(examples(20, 0), CODES)
 
 
 def random_config(tokenizer: Any, frames: int = 1) -> Emu3Config:

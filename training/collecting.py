@@ -27,6 +27,9 @@ from training.reward_judging import Row
 from training.rollout import Rollout, rewards_of
 from training.settings import GrpoSettings
 
+REWARD, PICTURE = "reward", "picture"
+"""What is learned from, unless GDPO keeps the judges apart: the reward, and its part of the judges of the picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -98,13 +101,13 @@ def credit_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet, 
 
 
 def _rewards_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet) -> dict[str, list[Outcome]]:
-    """What is learned from, by name: the reward; of GDPO its judges; of credit by segment also the picture's part."""
+    """What is learned from, by name: of GDPO its judges; else `REWARD`, and for credit by segment `PICTURE`."""
     if settings.gdpo is not None:
         return {name: [row[name] for row in collected.rows] for name in collected.rows[0] if name != rewards.headline}
-    found = {rewards.headline: [row[rewards.headline] for row in collected.rows]}
+    found = {REWARD: [row[rewards.headline] for row in collected.rows]}
     if settings.credit == "segment":
         of_picture = {name for name in rewards.factors if rewards.judges[name].looks_at in READS_PICTURE}
-        found[f"{rewards.headline}, picture"] = [rewards.combine(row, of_picture) for row in collected.rows]
+        found[PICTURE] = [rewards.combine(row, of_picture) for row in collected.rows]
     return found
 
 
@@ -117,14 +120,14 @@ def _credit(columns: Mapping[str, Any], tokens_PG: Tensor, settings: GrpoSetting
             settings.gdpo.weights, min_spread=settings.min_spread, missing=settings.gdpo.missing,
         )  # fmt: skip
         return total_credit(advantages, per_chain)
-    (values_PG, scored_PG, _), *of_picture = columns.values()
+    values_PG, scored_PG, _ = columns[REWARD]
     if settings.truncated.soft:
         cap, how = settings.sampling.chain_cap, settings.truncated
         values_PG = punish_long_chains(values_PG, tokens_PG, cap, how.soft, how.penalty)
     scale, least = settings.scale, settings.min_spread
-    if not of_picture:
+    if PICTURE not in columns:
         return total_credit(group_advantages(values_PG, scored_PG, scale=scale, min_spread=least), per_chain)
-    [(pictures_PG, there_PG, _)] = of_picture
+    pictures_PG, there_PG, _ = columns[PICTURE]
     return segment_credit((values_PG, scored_PG), (pictures_PG, there_PG), per_chain, scale=scale, min_spread=least)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.emu3.modeling_emu3 import Emu3VQVAE
 
-from training.vq import VqOptions, descend, patch_codes, reconstruction_loss, tint_loss, to_pixels
+from training.vq import VqOptions, descend, patch_codes, reconstruction_loss, retire_codes, tint_loss, to_pixels
 
 Progress = Callable[[str], None]
 
@@ -134,9 +134,7 @@ def train_emu3_vq(
 
     history = descend([*model.parameters()], losses, pictures_BHWC, options, generator, progress)
     if codes_BT is not None:
-        with torch.no_grad():
-            # Of equal codes the first is chosen, so that no picture is ever encoded with those that no patch has.
-            codebook_KD[int(codes_BT.max()) + 1 :] = codebook_KD[0]
+        retire_codes(codebook_KD, int(codes_BT.max()) + 1)
     return history
 
 

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gotr1_eval.models.autoregressive.decoder import head_width
 from gotr1_eval.models.autoregressive.memory import LONGEST_PROMPT, USED, free_bytes
 from training.policies import Policy
+from training.policies.scoring import CHUNK
 from training.settings import GrpoSettings
 
 TILE, MICRO_BATCH = 64, 8
 """On a processor; the tile is also the most on a GPU."""
 MOST_SEQUENCES = 32
 """Of one forward pass on a GPU: more would only make activations larger."""
-CHUNK = 1024
-"""Positions whose logits policies hold at once."""
 _LOGITS = 4 * 4
 """Bytes of a logit in float32, its log-probability, and the gradients of both."""
 _LEARNING = 3 * 4
@@ -51,11 +51,11 @@ class Sizes:
     def of(cls, policy: Policy) -> Sizes:
         """Of a policy whose weights have been told whether they learn."""
         config: Any = policy.language_model.config
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         learned = sum(each.numel() for each in policy.parameters() if each.requires_grad)
+        keys = config.num_key_value_heads * head_width(config)
         return cls(
-            config.num_hidden_layers, config.hidden_size, config.intermediate_size, config.num_key_value_heads * width,
-            config.vocab_size, policy.grid.tokens, learned,
+            config.num_hidden_layers, config.hidden_size, config.intermediate_size, keys, config.vocab_size,
+            policy.grid.tokens, learned,
         )  # fmt: skip
 
 

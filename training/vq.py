@@ -137,13 +137,19 @@ def drawing_loss(model: JanusVQVAE, ids_N: Tensor, pixels_BCHW: Tensor) -> Tenso
 
 @torch.no_grad()
 def finish_codebook(model: JanusVQVAE, used: int) -> None:
-    """Store unit rows, so that `JanusVQVAE.encode` and `decode` mean the same codes; codes nobody uses become code 0.
+    """Store unit rows, so that `JanusVQVAE.encode` and `decode` mean the same codes, and retire those nobody uses."""
+    weight = model.quantize.embedding.weight
+    weight.copy_(functional.normalize(weight, dim=-1))
+    retire_codes(weight, used)
+
+
+@torch.no_grad()
+def retire_codes(codebook_KD: Tensor, used: int) -> None:
+    """Make the codes behind the used ones equal to code 0.
 
     Of equal codes the first is chosen, so that no picture is ever encoded with the others.
     """
-    weight = model.quantize.embedding.weight
-    weight.copy_(functional.normalize(weight, dim=-1))
-    weight[used:] = weight[0]
+    codebook_KD[used:] = codebook_KD[0]
 
 
 def reset_convolutions(model: JanusVQVAE) -> None:

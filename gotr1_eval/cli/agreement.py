@@ -37,6 +37,7 @@ Data = Annotated[
 People = Annotated[
     Literal["mean", "majority"], typer.Option("--people", help="What is made of several people's marks of one item.")
 ]
+Draws = Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides the bootstrap's draws.")]
 WIDE = 160
 """Columns of a table that goes to a file or a pipe."""
@@ -55,7 +56,7 @@ def agreement(
             help="How correlations are averaged over categories: Fisher's transform, or as VIEScore's tables are."
         ),
     ] = "fisher",
-    draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")] = 1000,
+    draws: Draws = 1000,
     seed: Seed = 0,
     units: Annotated[
         str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +14,7 @@ from benchmarks.audit.card import Card, PartResult
 from benchmarks.audit.page import cards_json, measure_lines
 from benchmarks.audit.trust import trust
 from gotr1_eval.cli.options import AsJson, JudgeModel, MinCoverage, Out, Quiet, Tile, judge_model_spec
-from gotr1_eval.cli.terminal import out
+from gotr1_eval.cli.terminal import out, print_json
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.identifiers import safe_name
 
@@ -105,7 +104,7 @@ COLOURS = {"A": "green", "B": "green", "C": "yellow", "D": "yellow", "F": "red"}
 def show_cards(cards: Sequence[Card], *, as_json: bool) -> None:
     """Parts down, judges across; below, the checks that went wrong and what was measured."""
     if as_json:
-        out.print(json.dumps(cards_json(cards), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(cards_json(cards))
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("part")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gotr1_eval.cli.agreement import Data, Mapping, People, Seed, Sources
-from gotr1_eval.cli.frontier import Costs
+from gotr1_eval.cli.agreement import Data, Draws, Mapping, People, Seed, Sources
+from gotr1_eval.cli.frontier import By, Costs, check_coefficient
 from gotr1_eval.cli.options import AsJson, JudgeModel
 from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line
 from gotr1_eval.core.types import Json
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gotr1_eval.core.statistics.intervals import Estimate
 
 cascade = typer.Typer(help="A cheap judge where it is sure, a strong one where it is not.")
-Draws = Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")]
 Reference = Annotated[
     str | None,
     typer.Option(
@@ -46,12 +45,7 @@ def fit(
     loss: Annotated[
         float, typer.Option("--loss", min=0.0, help="Agreement that may be lost against the strong judge alone.")
     ] = 0.01,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by", help="The coefficient: spearman, pearson, kendall_b; of labels 0 and 1 roc_auc, kappa, ..."
-        ),
-    ] = None,
+    by: By = None,
     costs: Costs = None,
     mapping: Mapping = None,
     data: Data = None,
@@ -67,19 +61,17 @@ def fit(
     """
     from gotr1_eval.build import read_judge_model
     from gotr1_eval.cascading import fit_cascade
-    from gotr1_eval.cli.terminal import err
+    from gotr1_eval.cli.terminal import err, print_json
     from gotr1_eval.cli.terminal import out as terminal
     from gotr1_eval.planning.judge_costs import read_costs
     from gotr1_eval.settings import read_component
     from reports.agreement.foreign_tables.mapping import read_mapping_or_none
-    from reports.frontier.coefficients import COEFFICIENTS
     from rewards.light.doubt import EVIDENCE
 
     kind = next((one for one in EVIDENCE if one == evidence), None)
     if kind is None:
         raise UsageError(f"--evidence {evidence}: expected one of {', '.join(EVIDENCE)}")
-    if by is not None and by not in COEFFICIENTS:
-        raise UsageError(f"--by {by}: expected one of {', '.join(COEFFICIENTS)}")
+    check_coefficient(by)
     if out.suffix != ".toml":
         raise UsageError(f"--out {out}: expected a file ending in .toml, which --judges takes")
     found = fit_cascade(
@@ -90,7 +82,7 @@ def fit(
     )  # fmt: skip
     _write(found, out)
     if as_json:
-        terminal.print(json.dumps(found.json(), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(found.json())
     else:
         for line in fit_lines(found):
             terminal.print(line, markup=False, soft_wrap=True)
@@ -115,6 +107,7 @@ def check(
     """Hold a cascade's promise against other runs; ends with exit code 1 where it was not kept."""
     from gotr1_eval.cascading import check_cascade
     from gotr1_eval.cli.terminal import out as terminal
+    from gotr1_eval.cli.terminal import print_json
     from reports.agreement.foreign_tables.mapping import read_mapping_or_none
 
     told = _read(file)
@@ -122,7 +115,7 @@ def check(
         told, sources, read_mapping_or_none(mapping, data), reference=reference, people=people, draws=draws, seed=seed
     )
     if as_json:
-        terminal.print(json.dumps(found.json(), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(found.json())
     else:
         for line in check_lines(told, found):
             terminal.print(line, markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -51,7 +50,7 @@ def distil(
     It is refused as a reward where its audit says no. For
     example: gotr1-eval distil runs/a --judge prompt_image --features clip --out judges/light
     """
-    from gotr1_eval.cli.terminal import Bars, err
+    from gotr1_eval.cli.terminal import Bars, err, print_json
     from gotr1_eval.cli.terminal import out as terminal
     from gotr1_eval.distilling import distil as make
     from gotr1_eval.settings import read_component
@@ -63,7 +62,7 @@ def distil(
             seed=seed, progress=bars,
         )  # fmt: skip
     if as_json:
-        terminal.print(json.dumps(_facts(made), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(_facts(made))
     else:
         for line in _lines(made, out):
             terminal.print(line, markup=False, soft_wrap=True)

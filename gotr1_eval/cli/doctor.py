@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from gotr1_eval.cli.app import ALIASES
 from gotr1_eval.cli.options import AsJson
-from gotr1_eval.cli.terminal import out
+from gotr1_eval.cli.terminal import out, print_json
 from gotr1_eval.core.errors import RunError, UsageError, install_hint, nearest_name
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import read_component
@@ -107,7 +106,7 @@ def _models(models: Models, benchmarks: Sequence[str], folder: Path, *, as_json:
             }
             for one in done
         ]
-        _print_json({"passed": all(one.passed for one in done), "models": rows})
+        print_json({"passed": all(one.passed for one in done), "models": rows})
     else:
         show_examinations(done)
     _fail_for(f"{one.kind} {one.model}" for one in done if not one.passed)
@@ -125,7 +124,7 @@ def _official(benchmarks: Sequence[str], folder: Path, *, as_json: bool) -> None
         with err.status(f"{case.key} {case.semantics}"):
             reports.append(examine_official(Builder(), case, folder))
     if as_json:
-        _print_json(_report_json(reports, missing))
+        print_json(_report_json(reports, missing))
     else:
         show_reports(reports, missing)
         _show_machine()
@@ -177,7 +176,7 @@ def _environment(folder: Path, *, as_json: bool) -> None:
     facts = (*machine, expected_packages(), environment.prompts(), environment.weights(folder))
     if as_json:
         names = ("versions", "devices", "extras", "packages", "prompts", "weights")
-        _print_json({**dict(zip(names, facts, strict=True)), "weights_folder": str(folder)})
+        print_json({**dict(zip(names, facts, strict=True)), "weights_folder": str(folder)})
         return
     show_environment(*facts, str(folder))
 
@@ -189,12 +188,6 @@ def _show_machine() -> None:
 
     facts = {**versions(), **list_devices()}
     out.print("; ".join(f"{name} {value}" for name, value in facts.items()), markup=False, soft_wrap=True)
-
-
-def _print_json(content: Mapping[str, object]) -> None:
-    from gotr1_eval.cli.terminal import out
-
-    out.print(json.dumps(content, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
 
 
 def _fail_for(faults: Iterable[str]) -> None:

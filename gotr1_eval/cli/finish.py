@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gotr1_eval.cli.run_table import show_table
-from gotr1_eval.cli.terminal import err, out, side_by_side
+from gotr1_eval.cli.terminal import err, out, print_json, side_by_side
 from gotr1_eval.core.errors import RunError
 from gotr1_eval.runs.costs import cost_of
 from reports.published.peers import Peers
@@ -133,7 +132,7 @@ def finish_document(document: Document, export: Sequence[Path], *, as_json: bool
         write_document(document, path)
         err.print(f"wrote {path}", markup=False, soft_wrap=True)
     if as_json:
-        out.print(json.dumps(document.json, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(document.json)
         return
     for grid in document.grids:
         _show(grid)

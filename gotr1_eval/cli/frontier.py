@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,15 +9,19 @@ from typing import Annotated
 
 import typer
 
-from gotr1_eval.cli.agreement import Data, Mapping, People, Seed, Sources, show_grid
+from gotr1_eval.cli.agreement import Data, Draws, Mapping, People, Seed, Sources, show_grid
 from gotr1_eval.cli.options import AsJson, JudgeModel, judge_model_spec, split_names
-from gotr1_eval.cli.terminal import err
+from gotr1_eval.cli.terminal import err, print_json
 from gotr1_eval.cli.terminal import out as terminal
 from gotr1_eval.core.errors import UsageError
 
 Costs = Annotated[
     Path | None,
     typer.Option("--costs", help="A TOML file that states costs and prices of judges (see docs/light_judges.md)."),
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="The coefficient: spearman, pearson, kendall_b; of labels 0 and 1 roc_auc, kappa, ..."),
 ]
 Factors = Annotated[
     list[str] | None,
@@ -43,16 +46,11 @@ def frontier(
     judge_model: JudgeModel = None,
     factor: Factors = None,
     costs: Costs = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by", help="The coefficient: spearman, pearson, kendall_b; of labels 0 and 1 roc_auc, kappa, ..."
-        ),
-    ] = None,
+    by: By = None,
     mapping: Mapping = None,
     data: Data = None,
     people: People = "mean",
-    draws: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")] = 1000,
+    draws: Draws = 1000,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="A folder for frontier.html, .json and .md; none by default.")
@@ -66,11 +64,9 @@ def frontier(
     from gotr1_eval.light import find_frontiers
     from gotr1_eval.planning.judge_costs import read_costs
     from reports.agreement.foreign_tables.mapping import read_mapping_or_none
-    from reports.frontier.coefficients import COEFFICIENTS
     from reports.frontier.tables import frontier_grid, frontier_lines
 
-    if by is not None and by not in COEFFICIENTS:
-        raise UsageError(f"--by {by}: expected one of {', '.join(COEFFICIENTS)}")
+    check_coefficient(by)
     stated = read_costs(costs)
     if judges is not None:
         judge_first(sources or [], judges, judge_model)
@@ -82,7 +78,7 @@ def frontier(
     )  # fmt: skip
     if as_json:
         content = {"frontiers": [one.json() for one in found.frontiers], "notes": list(found.notes)}
-        terminal.print(json.dumps(content, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(content)
     else:
         for one in found.frontiers:
             show_grid(frontier_grid(one))
@@ -94,6 +90,14 @@ def frontier(
         command = " ".join(map(shlex.quote, sys.argv[1:]))
         page = write_frontiers(found.frontiers, found.notes, out, command)
         err.print(f"page: {page}", markup=False, soft_wrap=True)
+
+
+def check_coefficient(by: str | None) -> None:
+    """Raises UsageError where --by names none."""
+    from reports.frontier.coefficients import COEFFICIENTS
+
+    if by is not None and by not in COEFFICIENTS:
+        raise UsageError(f"--by {by}: expected one of {', '.join(COEFFICIENTS)}")
 
 
 def judge_first(sources: list[Path], judges: str, judge_model: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,12 +29,12 @@ def reread(
 
     Example: gotr1-eval reread runs/2025-11 --judge prompt_image
     """
-    from gotr1_eval.cli.terminal import out
+    from gotr1_eval.cli.terminal import out, print_json
     from gotr1_eval.runs.reread import reread as read_again
 
     found = read_again(run, judge)
     if as_json:
-        out.print(json.dumps(_json(found), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(_json(found))
         return
     for one in found:
         for line in _lines(one, None if every else SHOWN):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table as Grid
 from rich.text import Text
 
-from gotr1_eval.cli.terminal import out, side_by_side
+from gotr1_eval.cli.terminal import out, print_json, side_by_side
 from gotr1_eval.core.statistics.summary import Summary
 from gotr1_eval.core.types import Json
 from reports.run_data import JudgeColumn
@@ -31,7 +30,7 @@ def show_table(
     """
     if as_json:
         content = table_json(table) | ({"diversity": {**diversity}} if diversity else {})
-        out.print(json.dumps(content, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+        print_json(content)
         return
     if intervals:
         _show_intervals(table)

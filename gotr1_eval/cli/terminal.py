@@ -34,6 +34,11 @@ out = HarmlessConsole(highlight=False)
 err = HarmlessConsole(stderr=True, highlight=False)
 
 
+def print_json(content: object) -> None:
+    """The answer of --json."""
+    out.print(json.dumps(content, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+
+
 @contextmanager
 def hushed(quiet: bool) -> Iterator[None]:
     """Nothing on stderr while the block runs, where that is asked for; errors are not the console's."""

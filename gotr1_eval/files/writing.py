@@ -12,11 +12,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gotr1_eval.core.errors import writing
+from gotr1_eval.core.errors import UsageError, writing
 from gotr1_eval.core.secrets import redact
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def make_out_folder(folder: Path, what: str = "folder") -> None:
+    """Make the folder that --out names; raises UsageError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot make the {what}: {error.strerror}") from None
 
 
 def write_atomically(path: Path, text: str) -> None:

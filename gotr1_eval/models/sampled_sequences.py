@@ -39,6 +39,11 @@ class SampledChain:
     log_probs: tuple[float, ...]
     truncated: bool
 
+    @property
+    def written(self) -> tuple[int, ...]:
+        """What the model wrote: the ids without an appended `<begin_of_image>`."""
+        return self.ids[:-1] if self.truncated else self.ids
+
 
 @dataclass(frozen=True, slots=True)
 class SampledImages:

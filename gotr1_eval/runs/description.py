@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from gotr1_eval.core.protocols import Asking, Remarking
+from gotr1_eval.core.protocols import Asking, Judge, Remarking
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.remote_pictures import EMBEDDED
 from gotr1_eval.runs.samples import PromptDigest
@@ -79,18 +79,7 @@ def run_setup(
         request: what the user asked for.
         samples: all of the run, for what judges have to remark about them.
     """
-    judges: list[Json] = [
-        {
-            "factor": factor,
-            "name": maker.name,
-            "fingerprint": maker.fingerprint,
-            "range": list(maker.range),
-            "looks_at": maker.looks_at,
-            "remarks": [*maker.remarks(samples)] if isinstance(maker, Remarking) else [],
-            **({"answers": maker.answers} if isinstance(maker, Asking) and maker.answers != "none" else {}),
-        }
-        for factor, maker in rewards.judges.items()
-    ]
+    judges: list[Json] = [judge_facts(factor, judge, samples) for factor, judge in rewards.judges.items()]
     if (total := rewards.total) is not None:
         judges.append(
             {
@@ -109,6 +98,19 @@ def run_setup(
         "prompts": {category: [one.number, one.value] for category, one in plan.prompts.items()},
         "command": " ".join(map(shlex.quote, sys.argv[1:])),
         "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def judge_facts(factor: str, judge: Judge, samples: Iterable[Sample]) -> dict[str, Json]:
+    """What run.json says of a judge that is asked as a factor, with what it has to remark about the samples."""
+    return {
+        "factor": factor,
+        "name": judge.name,
+        "fingerprint": judge.fingerprint,
+        "range": list(judge.range),
+        "looks_at": judge.looks_at,
+        "remarks": [*judge.remarks(samples)] if isinstance(judge, Remarking) else [],
+        **({"answers": judge.answers} if isinstance(judge, Asking) and judge.answers != "none" else {}),
     }
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.judging import check_facts, facts_of, judge_batch
-from gotr1_eval.core.protocols import Judge, Remarking
-from gotr1_eval.core.types import Json, Sample
+from gotr1_eval.core.protocols import Judge
+from gotr1_eval.core.types import Sample
 from gotr1_eval.files.shared_pictures import shared_pictures
+from gotr1_eval.runs.description import judge_facts
 from gotr1_eval.runs.judgments import Judgment
 from gotr1_eval.runs.stages import Progress, Silent
 from gotr1_eval.runs.store import RunInfo, RunStore, read_info, tiles
@@ -69,12 +70,5 @@ def _with_judge(info: RunInfo, factor: str, judge: Judge, samples: Sequence[Samp
     if any((row["name"], row["fingerprint"]) == (judge.name, judge.fingerprint) for row in rows):
         return info
     others = [row for row in rows if row["name"] != judge.name]
-    entry: dict[str, Json] = {
-        "factor": judge.name if factor in {row["factor"] for row in others} else factor,
-        "name": judge.name,
-        "fingerprint": judge.fingerprint,
-        "range": list(judge.range),
-        "looks_at": judge.looks_at,
-        "remarks": [*judge.remarks(samples)] if isinstance(judge, Remarking) else [],
-    }
-    return replace(info, setup={**info.setup, "judges": [*others, entry]})
+    unique = judge.name if factor in {row["factor"] for row in others} else factor
+    return replace(info, setup={**info.setup, "judges": [*others, judge_facts(unique, judge, samples)]})

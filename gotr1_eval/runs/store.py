@@ -29,7 +29,7 @@ from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import append_rows, cut_torn_line, read_rows
-from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.files.writing import make_out_folder, write_atomically
 from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 
 FORMAT = 1
@@ -250,10 +250,7 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
 
 
 def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot make the run folder: {error.strerror}") from None
+    make_out_folder(folder, "run folder")
     others = [path.name for path in folder.iterdir() if path.name not in (".lock", "run.json", ".run.json.partial")]
     if others and not (folder / "run.json").exists():
         raise UsageError(f"--out {folder}: the folder is not empty and holds no run ({others[0]}, ...); choose another")

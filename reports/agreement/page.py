@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gotr1_eval.core.errors import UsageError
-from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.files.writing import make_out_folder, write_atomically
 from reports.agreement.analysis import ALL, Agreement, agreement_json
 from reports.agreement.grids import latex, markdown
 from reports.agreement.plots import Plots, confusion, scatter
@@ -23,10 +22,7 @@ def write_agreement(agreement: Agreement, folder: Path) -> Path:
     Raises:
         UsageError: the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot make the folder: {error.strerror}") from None
+    make_out_folder(folder)
     tables = grids(agreement)
     content = json.dumps(agreement_json(agreement), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / "agreement.json", content + "\n")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.statistics.folds import fold_numbers, held_out
-from gotr1_eval.core.statistics.intervals import Estimate, drawn_counts, estimate
+from gotr1_eval.core.statistics.intervals import Estimate, estimate, prompt_weights
 from gotr1_eval.core.statistics.ranks import Floats
 from gotr1_eval.core.types import Json
 from reports.frontier.cascade_study import Study
@@ -152,8 +152,7 @@ def choose(study: Study, by: str, allowed: float) -> float:
 
 def _chosen_anew(study: Study, by: str, allowed: float, draws: int, seed: int) -> tuple[Floats, Floats]:
     """[draws] each: share of the strong judge, and loss, of the whole study at thresholds chosen on draws of it."""
-    names, places = np.unique(list(study.prompts), return_inverse=True)
-    counts = drawn_counts(len(names), np.random.default_rng(seed), draws)[:, places]
+    counts = prompt_weights(study.prompts, draws, seed)[0][1:]
     candidates = thresholds(study.doubts)
     whole = coefficient(by, study.strong, study.reference, counts)
     losses = np.array([whole - coefficient(by, study.scores(t), study.reference, counts) for t in candidates])
@@ -226,13 +225,6 @@ def promise(study: Study, made: Floats, passed: Floats, by: str, draws: int, see
         strong=estimate(whole, prompts=many),
         cascade=estimate(cascade, why_none(by, made, study.reference), many),
     )
-
-
-def prompt_weights(prompts: Sequence[str], draws: int, seed: int) -> tuple[Floats, int]:
-    """([1 + draws, items]: the data itself, then how often each draw of whole prompts holds an item; prompts)."""
-    names, places = np.unique(list(prompts), return_inverse=True)
-    counts = drawn_counts(len(names), np.random.default_rng(seed), draws) if draws else np.zeros((0, len(names)))
-    return np.vstack([np.ones((1, len(places))), counts[:, places]]), len(names)
 
 
 def share_of(prompts: Sequence[str], passed: Floats, draws: int, seed: int) -> Estimate:

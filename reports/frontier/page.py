@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gotr1_eval.core.errors import UsageError
-from gotr1_eval.files.writing import write_atomically
+from gotr1_eval.files.writing import make_out_folder, write_atomically
 from reports import shell
 from reports.agreement.grids import markdown
 from reports.frontier.costs import CURRENCIES
@@ -22,10 +21,7 @@ def write_frontiers(found: Sequence[Frontier], notes: Sequence[str], folder: Pat
     Raises:
         UsageError: the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot make the folder: {error.strerror}") from None
+    make_out_folder(folder)
     content = {"frontiers": [one.json() for one in found], "notes": list(notes)}
     write_atomically(
         folder / "frontier.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -27,7 +27,7 @@ from gotr1_eval.models.emu3.sequence import Layout, chain_from_ids, chain_to_ids
 from gotr1_eval.models.local_model import choose_device
 from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages, unconditional_row
 from training.policies import PictureGrid, Sampling
-from training.policies.scoring import TwoHeadPolicy, flush_left_states
+from training.policies.scoring import CHUNK, TwoHeadPolicy, flush_left_states
 
 
 class Emu3Policy(TwoHeadPolicy):
@@ -37,7 +37,7 @@ class Emu3Policy(TwoHeadPolicy):
         chunk: positions whose logits are held at once.
     """
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chunk: int = 1024) -> None:
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chunk: int = CHUNK) -> None:
         super().__init__()
         self.model, self.tokenizer, self.special = checkpoint.model, checkpoint.tokenizer, checkpoint.special
         self.codes, self.pixels, self.layout = checkpoint.codes, checkpoint.pixels, checkpoint.layout()
@@ -62,7 +62,7 @@ class Emu3Policy(TwoHeadPolicy):
 
     def chain_text(self, chain: SampledChain) -> str:
         """With `<begin_of_image>` for the `<|image start|>` that it wrote."""
-        return chain_from_ids(self.tokenizer, chain.ids[:-1] if chain.truncated else chain.ids, self.special)
+        return chain_from_ids(self.tokenizer, chain.written, self.special)
 
     def sample_images(self, texts: Sequence[Sequence[int]], seeds: Sequence[int]) -> SampledImages:
         """With the guidance and the temperature of the settings."""

@@ -22,7 +22,7 @@ from gotr1_eval.models.janus.sequence import encode_prompt
 from gotr1_eval.models.local_model import choose_device
 from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages
 from training.policies import PictureGrid, Sampling
-from training.policies.scoring import TwoHeadPolicy, flush_left_states
+from training.policies.scoring import CHUNK, TwoHeadPolicy, flush_left_states
 from training.vq import encode_pictures
 
 
@@ -30,10 +30,10 @@ class JanusPolicy(TwoHeadPolicy):
     """A Janus with a way to score actions; wrapped as one module, so that data parallelism sees one forward pass.
 
     Args:
-        chunk: positions whose logits are held at once; 102,400 words times a batch would not fit.
+        chunk: positions whose logits are held at once.
     """
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chunk: int = 1024) -> None:
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, chunk: int = CHUNK) -> None:
         super().__init__()
         self.model, self.tokenizer, self.special = checkpoint.model, checkpoint.tokenizer, checkpoint.special
         self.sampling, self.pad, self.chunk = sampling, checkpoint.special.pad, chunk
@@ -60,8 +60,7 @@ class JanusPolicy(TwoHeadPolicy):
 
     def chain_text(self, chain: SampledChain) -> str:
         """Without an appended `<begin_of_image>`."""
-        ids = chain.ids[:-1] if chain.truncated else chain.ids
-        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        text: str = self.tokenizer.decode(list(chain.written), skip_special_tokens=False)
         return text
 
     def sample_images(self, texts: Sequence[Sequence[int]], seeds: Sequence[int]) -> SampledImages:

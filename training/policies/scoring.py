@@ -24,13 +24,15 @@ from training.loss import exact_kl
 from training.policies import Actions, Policy, SegmentScores, States, TokenScores
 
 Logits = Callable[..., Tensor]
+CHUNK = 1024
+"""Positions whose logits are held at once; 102,400 words times a batch would not fit."""
 
 
 class TwoHeadPolicy(Policy, ABC):
     """A policy whose scores come of `hidden_states` and two heads.
 
     Attributes:
-        chunk: positions whose logits are held at once; 102,400 words times a batch would not fit.
+        chunk: positions whose logits are held at once, `CHUNK` of them unless said otherwise.
     """
 
     chunk: int

@@ -80,6 +80,13 @@ def drawn_counts(prompts: int, generator: np.random.Generator, draws: int = DRAW
     return np.bincount(cells.ravel(), minlength=draws * prompts).reshape(draws, prompts).astype(np.float64)
 
 
+def prompt_weights(prompts: Sequence[str], draws: int, seed: int) -> tuple[Floats, int]:
+    """([1 + draws, items]: the data itself, then how often each draw of whole prompts holds an item; prompts)."""
+    names, places = np.unique(list(prompts), return_inverse=True)
+    counts = drawn_counts(len(names), np.random.default_rng(seed), draws) if draws else np.zeros((0, len(names)))
+    return np.vstack([np.ones((1, len(places))), counts[:, places]]), len(names)
+
+
 def tail(prompts: int) -> float:
     """The share of draws to cut off at each end, so that the interval has Student's reach and not a shorter one.
 

@@ -21,7 +21,7 @@ POWER = 0.8
 REPEATS = 300
 """Comparisons that are made up from the one there is."""
 DRAWS = 2000
-"""Random weights and sign patterns by which each of them is tested."""
+"""Random weights by which each of them is tested."""
 SHAPED = 20
 """Prompts, beside those with the most frequent difference (mostly 0), below which a list does not show the shape of its
 differences well enough to say what could be found."""

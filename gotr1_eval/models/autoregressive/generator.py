@@ -178,8 +178,3 @@ class CheckpointGenerator(ABC, Generic[Asked]):
             facts = {"chain_tokens": len(chain.ids), **facts}
         truncated = chain is not None and chain.truncated
         return Generated(image=Image.fromarray(image), chain=text, truncated=truncated, meta=facts)
-
-
-def written(chain: SampledChain) -> list[int]:
-    """The ids that a model wrote: without the end that was appended to a chain that was cut off."""
-    return list(chain.ids[:-1] if chain.truncated else chain.ids)

@@ -197,7 +197,10 @@ class Stages:
         return held
 
     def drawing(self, key: Hashable, rows: int, positions: int, make: Callable[[Decoder], Drawing]) -> Drawing:
-        """The drawing of this key over an empty cache of at least so many rows and positions; made where new."""
+        """The drawing of this key over a cache of at least so many rows and positions; made where new.
+
+        What an earlier drawing left in the cache lies behind the rows' ends, where attention never looks.
+        """
         rounding = 1 if self.language_model.embed_tokens.weight.device.type == "cpu" else ROOM
         positions = -(-positions // rounding) * rounding
         held = self._cache

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
 from gotr1_eval.models.autoregressive.checkpoints import checkpoint_and_base, checkpoint_folder
-from gotr1_eval.models.autoregressive.generator import CheckpointGenerator, SamplingSettings, written
+from gotr1_eval.models.autoregressive.generator import CheckpointGenerator, SamplingSettings
 from gotr1_eval.models.autoregressive.prompts import prompt_text
 from gotr1_eval.models.emu3.loading import Checkpoint, load_checkpoint, read_config, read_pixels
 from gotr1_eval.models.emu3.sampling import decode_images, sample_chains, sample_images
@@ -131,7 +131,7 @@ class Emu3Generator(CheckpointGenerator[Settings]):
     def _written(self, chain: SampledChain | None) -> str | None:
         if chain is None:
             return None
-        return chain_from_ids(self.checkpoint.tokenizer, written(chain), self.checkpoint.special)
+        return chain_from_ids(self.checkpoint.tokenizer, chain.written, self.checkpoint.special)
 
 
 def token_budget(settings: Settings) -> TokenBudget:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gotr1_eval.core.protocols import Generated, TokenBudget, Workshop
 from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
-from gotr1_eval.models.autoregressive.generator import CheckpointGenerator, SamplingSettings, written
+from gotr1_eval.models.autoregressive.generator import CheckpointGenerator, SamplingSettings
 from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint, read_config
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
@@ -68,7 +68,7 @@ class JanusGenerator(CheckpointGenerator[Settings]):
         )
         pictures, tokens = decode_images(model, images.ids_BT).numpy(), images.ids_BT.shape[1]
         # Special tokens are kept: they are the plan.
-        said = [tokenizer.decode(written(chain), skip_special_tokens=False) for chain in chains]
+        said = [tokenizer.decode(list(chain.written), skip_special_tokens=False) for chain in chains]
         return [
             self._sample(picture, chain, text, tokens, len(pairs))
             for picture, chain, text in zip(pictures, chains, said, strict=True)
