@@ -36,7 +36,8 @@ from training.policies import Sampling
 from training.policies.reading import read_policy
 from training.prompt_sets import PromptMix
 from training.reward_judging import Offloading, check_applies, prompt_samples
-from training.settings import EvaluationSettings, GrpoSettings, SftSettings
+from training.settings import GrpoSettings, SftSettings
+from training.settings_tables import EvaluationSettings
 from training.sft_run import SftTrainer
 
 SEED = 0

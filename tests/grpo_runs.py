@@ -51,6 +51,16 @@ class ChecksumJudge:
         return Score(value=checksum % 1000 / 1000)
 
 
+class ServedJudge(ChecksumJudge):
+    """As `ChecksumJudge`, and says that it asks a server."""
+
+    def ready(self) -> None:
+        pass
+
+    def traffic(self) -> str:
+        return ""
+
+
 class PictureJudge(ChecksumJudge):
     """As `ChecksumJudge`, of the picture alone."""
 
@@ -100,9 +110,15 @@ def trainer(
         asked,
         folder,
         read(asked.policy_sampling),
-        rewards or (segment_rewards() if asked.pictures_per_chain > 1 else RewardSet({"checksum": ChecksumJudge()})),
+        rewards or _rewards(asked),
         PromptMix(asked.prompts, asked.seed, Builder().suite),
     )
+
+
+def _rewards(asked: GrpoSettings) -> RewardSet:
+    if asked.pictures_per_chain > 1:
+        return segment_rewards()
+    return RewardSet({"checksum": ServedJudge() if asked.judge_while_generating else ChecksumJudge()})
 
 
 def gradients(one: GrpoTrainer) -> dict[str, torch.Tensor]:
@@ -174,7 +190,7 @@ def _world_sizes(out: Path) -> None:
     changes: dict[str, Any] = {"steps": 2, **json.loads(os.environ.get("CHANGES", "{}"))}
     first_steps(out / "two-then-one", 1, **changes)
     go_on(out / "one-then-two", **changes)
-    if sharding_asked():
+    if sharding_asked() or len(changes) > 1:
         return
     spent = trainer(out / "spent", RewardSet({"checksum": SpentJudge(os.environ["RANK"] == "1")}), steps=3)
     spent.close = lambda: None  # type: ignore[method-assign]

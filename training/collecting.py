@@ -22,7 +22,6 @@ from gotr1_eval.core.protocols import READS_PICTURE
 from rewards.reward_set import RewardSet
 from training.advantage import decoupled_advantages, group_advantages, punish_long_chains
 from training.credit import Credit, segment_credit, total_credit
-from training.policies import Actions
 from training.reward_judging import Row
 from training.rollout import Rollout, rewards_of
 from training.settings import GrpoSettings
@@ -41,13 +40,7 @@ class Collected:
 
     def with_more(self, more: Collected, pad: int) -> Collected:
         """These groups and then those."""
-        one, two = self.rollout, more.rollout
-        rollout = Rollout(
-            one.samples + two.samples,
-            Actions.join([one.actions, two.actions], pad),
-            one.truncated + two.truncated,
-            one.tokens + two.tokens,
-        )
+        rollout = Rollout.join([self.rollout, more.rollout], pad)
         return Collected(rollout, self.rows + more.rows, self.watched + more.watched)
 
 

@@ -2,8 +2,8 @@
 
     a step: prompts -> a group of samples each (rollout) -> rewards -> advantages -> one or more updates
 
-Read on in: `policies` (what a model must do, and the families that do it), `rollout`, `advantage`, `credit`, `loss`,
-`update`.
+Read on in: `policies` (what a model must do, and the families that do it), `collector`, `rollout`, `advantage`,
+`credit`, `loss`, `update`.
 
 Departures from the paper:
 - An unscored sample leaves its group instead of earning 0, and a group with fewer than two scored members, or with
@@ -35,32 +35,27 @@ from __future__ import annotations
 import gc
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
-from gotr1_eval.core.types import Sample
-from gotr1_eval.files.jsonl import append_rows, read_rows
 from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
-from training.accelerating import computing, fail_together, start_accelerator
-from training.collecting import Collected, check_credit, check_gdpo, credit_of
-from training.credit import Credit
+from training.accelerating import fail_together, start_accelerator
+from training.collecting import check_credit, check_gdpo
+from training.collector import Collector
 from training.fitting import fitted, least
 from training.metrics import (
-    GROUPS,
-    Clock,
     Judged,
     Metrics,
     Report,
-    forget_after,
     group_counts,
     group_diversity,
     group_rewards,
@@ -72,13 +67,12 @@ from training.metrics import (
 )
 from training.policies import Policy
 from training.prompt_sets import PromptMix
-from training.reward_judging import EarlyJudges, Row, UnscoredWatch, chains_judged_once, judge_patiently
-from training.rollout import Evaluation, PolicyGenerator, Rollout, generate, group_seeds
-from training.sample_table import log_table, sample_table
+from training.reward_judging import UnscoredWatch
+from training.rollout import Evaluation, PolicyGenerator, Rollout
+from training.run_log import RunLog
 from training.settings import GrpoSettings
-from training.sharding import full_weights, norm_value, shard_policy, sharding_asked
+from training.sharding import norm_value, shard_policy, sharding_asked
 from training.trained_parts import make_learner
-from training.trend import TrendWatch
 from training.update import (
     Work,
     accumulate,
@@ -118,8 +112,7 @@ class GrpoTrainer:
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
-        self.folder, self.rewards, self.watched = folder, rewards, watched
-        self.evaluate, self.judging, self.report = evaluate, judging, report
+        self.folder, self.rewards, self.evaluate, self.judging = folder, rewards, evaluate, judging
         self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
             raise UsageError(
@@ -132,8 +125,6 @@ class GrpoTrainer:
             raise UsageError(f"refill is {settings.refill}: expected a multiple of the processes' number")
         check_gdpo(settings, rewards)
         check_credit(settings, rewards)
-        self.headline = rewards.headline
-        self.prompts = prompts
         self.learner = make_learner(
             policy, settings.lora, ckpt=settings.ckpt, seed=settings.seed, keep_first=settings.beta > 0,
             gradient_checkpointing=settings.gradient_checkpointing,
@@ -146,8 +137,11 @@ class GrpoTrainer:
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay
         )
-        self.early = EarlyJudges(rewards) if settings.judge_while_generating else None
-        self.trends = TrendWatch(self.headline)
+        self.collector = Collector(
+            settings, self.learner, rewards, prompts, tile=self.tile, watched=watched, judging=judging,
+            accelerator=self.accelerator,
+        )  # fmt: skip
+        self.log = RunLog(folder, self.accelerator, rewards.headline, report, settings.sample_table)
         self.watch = UnscoredWatch(settings.max_unscored, settings.window)
         self.stopping = False
         self.profile = False
@@ -162,19 +156,19 @@ class GrpoTrainer:
         Raises:
             GotR1Error: on every process, when one of them cannot go on; what was learned is saved.
         """
-        done = self.saved = self.first = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
-        if self.accelerator.is_main_process:
-            forget_after(self.folder, done)
-        self.accelerator.wait_for_everyone()
-        self.trends = TrendWatch(self.headline, self._logged())
+        resumed = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        done = self.saved = self.first = resumed.step
+        if resumed.waiting is not None and self.settings.one_step_off:
+            self.collector.load_waiting(done, resumed.waiting)
+        self.log.go_on_from(done)
         try:
-            if done not in self._evaluated():
+            if done not in self.log.evaluated():
                 self._evaluate(done)
             while done < self.settings.steps and not self._stop_asked():
                 with self._profiled(done):
                     metrics = self.step(done)
                 done += 1
-                self._log({"step": done, **metrics})
+                self.log.step(done, metrics, self.spreads)
                 self.watch.check()
                 if self._stop_asked() or done % self.settings.save_every == 0 or done == self.settings.steps:
                     self._save(done)
@@ -212,70 +206,24 @@ class GrpoTrainer:
 
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
-        settings, clock = self.settings, Clock()
-        collected, credit, mine, extra = self._sampled(step, clock)
-        rollout = collected.rollout
+        settings, lesson = self.settings, self.collector.collect(step)
+        collected, clock, headline = lesson.collected, lesson.clock, self.rewards.headline
         with clock("update"):
-            updated = self._update(step, rollout, *credit.of(mine))
+            updated = self._update(step, collected.rollout, *lesson.credit.of(lesson.mine))
             follows = settings.reference
             if follows is not None and (step + 1) % follows.every == 0:
                 self.learner.follow(follows.mix)
-        judged: list[Judged] = gather_object(judged_samples(rollout, collected.rows, collected.watched))
-        self.watch.see([sample.row[self.headline] for sample in judged])
-        within = group_rewards(judged, self.headline, settings.samples_per_prompt)
+        judged: list[Judged] = gather_object(judged_samples(collected.rollout, collected.rows, collected.watched))
+        self.watch.see([sample.row[headline] for sample in judged])
+        within = group_rewards(judged, headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
-        self._log_table(step + 1, collected)
-        metrics = rollout_metrics(judged, group_counts(credit), within)
+        self.log.samples(step + 1, collected)
+        metrics = rollout_metrics(judged, group_counts(lesson.credit), within)
         metrics |= group_diversity(judged, settings.samples_per_prompt, settings.pictures_per_chain)
         if settings.refill:
-            metrics["groups/refilled"] = extra
-        return {**metrics, **updated, **speed_metrics(judged, rollout, clock, settings.pictures_per_chain)}
-
-    def _sampled(self, step: int, clock: Clock) -> tuple[Collected, Credit, slice, int]:
-        """What is learned from in a step, which groups are this process's, and how many were refilled."""
-        settings, extra = self.settings, 0
-        collected = self._collect(step, range(settings.prompts_per_step), clock)
-        credit, mine = self._credit(collected)
-        while (missing := min(settings.prompts_per_step - _learned(credit), settings.refill - extra)) > 0:
-            # Whole groups a process; a few more than are missing where there are several.
-            missing += -missing % self.accelerator.num_processes
-            places = range(settings.prompts_per_step + extra, settings.prompts_per_step + extra + missing)
-            collected = collected.with_more(self._collect(step, places, clock), self.learner.policy.pad)
-            credit, mine = self._credit(collected)
-            extra += missing
-        return collected, credit, mine, extra
-
-    def _collect(self, step: int, places: range, clock: Clock) -> Collected:
-        """Samples for the prompts of these places of the step, and what the judges say of them."""
-        with self._sampling():
-            rollout = self._roll_out(step, clock, places)
-        return Collected(rollout, *self._judge(rollout, clock))
-
-    @contextmanager
-    def _sampling(self) -> Iterator[None]:
-        """The policy as it samples: whole, in the settings' precision, its adapters in place."""
-        computed = computing(self.settings.autocast, self.accelerator.device)
-        with computed, full_weights(self.policy), self.learner.folded(), fail_together():
-            yield
-
-    def _judge(self, rollout: Rollout, clock: Clock) -> tuple[list[Row], list[Row]]:
-        """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
-        rows, watched = list[Row](), list[Row]()
-        samples, per_chain = rollout.samples, self.settings.pictures_per_chain
-        with fail_together(), self.judging():
-            with clock("judge"):
-                known = self.early.outcomes() if self.early else {}
-                patience = self.settings.judge_patience
-                rows = judge_patiently(self.rewards, samples, patience, known=known, per_chain=per_chain)
-            with clock("watch"):
-                watched = [{} for _ in rows]
-                if self.watched:
-                    known = chains_judged_once(self.watched, samples, per_chain, {})
-                    watched = list(self.watched.judge(samples, known))
-        return rows, watched
-
-    def _credit(self, collected: Collected) -> tuple[Credit, slice]:
-        return credit_of(collected, self.settings, self.rewards, self.accelerator.process_index)
+            metrics["groups/refilled"] = lesson.refilled
+        speed = speed_metrics(judged, collected.rollout, clock, settings.pictures_per_chain)
+        return {**metrics, **updated, **speed}
 
     @staticmethod
     def _sum(mine: Counter[str]) -> Counter[str]:
@@ -284,27 +232,6 @@ class GrpoTrainer:
         for counts in gather_object([mine]):
             total.update(counts)
         return total
-
-    def _roll_out(self, step: int, clock: Clock | None = None, places: range | None = None) -> Rollout:
-        """This process's share of the prompts of these places of the step, whole groups."""
-        settings, group = self.settings, self.settings.samples_per_prompt
-        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-        indices = (range(settings.prompts_per_step) if places is None else places)[mine]
-        # Those that a step may refill from are its own, so that the next step's do not depend on how many it took.
-        listed = self.prompts.step(step, settings.prompts_per_step + settings.refill)
-        prompts = [listed[index] for index in indices]
-        seeds = group_seeds(settings.seed, step, indices, group)
-        repeated = [prompt for prompt in prompts for _ in range(group)]
-        return generate(
-            self.learner.policy, repeated, seeds,
-            chain_cap=settings.sampling.chain_cap, tile=self.tile,
-            per_chain=settings.pictures_per_chain, first=indices[0] * group,
-            clock=clock or Clock(), **self._early(),
-        )  # fmt: skip
-
-    def _early(self) -> dict[str, Callable[[list[Sample]], None]]:
-        """Who is told of what is sampled, as `generate` takes it."""
-        return {} if self.early is None else {"written": self.early.begin_chains, "made": self.early.begin_pictures}
 
     def _update(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
@@ -357,31 +284,6 @@ class GrpoTrainer:
         everyone: list[tuple[int, float]] = gather_object([mine])
         return max(count for count, _ in everyone), sum(weight for _, weight in everyone)
 
-    def _logged(self, name: str = "metrics.jsonl") -> list[dict[str, float]]:
-        """The metrics of the steps that are done, as a run before this one wrote them."""
-        path = self.folder / name
-        return [row for _, row in read_rows(path)] if path.exists() else []
-
-    def _evaluated(self) -> set[int]:
-        """Steps whose evaluations are written: one that was due when the run was stopped is made up for."""
-        found = [{int(row["step"]) for row in self._logged("evaluations.jsonl")}]
-        broadcast_object_list(found)
-        return found[0]
-
-    def _log(self, metrics: Mapping[str, float]) -> None:
-        if self.accelerator.is_main_process:
-            metrics = {**metrics, **self.trends.see(metrics)}
-            append_rows(self.folder / "metrics.jsonl", [metrics])
-            append_rows(self.folder / GROUPS, [{"step": metrics["step"], "spreads": self.spreads}])
-            self.accelerator.log(dict(metrics), step=int(metrics["step"]))
-            self.report(dict(metrics))
-
-    def _log_table(self, done: int, collected: Collected) -> None:
-        asked, trackers = self.settings.sample_table, self.accelerator.trackers
-        due = asked is not None and (done % asked.every == 0 or done == 1)
-        if asked is not None and due and trackers and self.accelerator.is_main_process:
-            log_table(trackers, sample_table(collected, asked.rows), done)
-
     def _evaluate(self, done: int) -> None:
         """Every so many steps, before the first and after the last; each process generates and judges a share."""
         asked, evaluation = self.settings.evaluation, self.evaluate
@@ -389,17 +291,11 @@ class GrpoTrainer:
             return
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
-        with self._sampling(), self.learner.policy.same_weights(), self.judging():
+        with self.collector.sampling(), self.learner.policy.same_weights(), self.judging():
             evaluation.judge(policy, done, self.tile, place, count)
         with fail_together():
             if self.accelerator.is_main_process:
-                self._tell(done, evaluation.measure(done, count))
-
-    def _tell(self, done: int, measured: Metrics) -> None:
-        append_rows(self.folder / "evaluations.jsonl", [{"step": done, **measured}])
-        named = {f"held out/{name}": value for name, value in measured.items()}
-        self.accelerator.log(named, step=done)
-        self.report({"step": done, **named})
+                self.log.evaluation(done, evaluation.measure(done, count))
 
     def _save(self, done: int) -> None:
         """A checkpoint, unless there is one of this step."""
@@ -408,12 +304,7 @@ class GrpoTrainer:
         writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
         checkpoints.save(
             folder, done, self.learner, self.optimizer, self.settings.keep,
-            writes=writes, follows=self.settings.reference is not None,
+            writes=writes, follows=self.settings.reference is not None, waiting=self.collector.waiting(done),
         )  # fmt: skip
         self.accelerator.wait_for_everyone()
         self.saved = done
-
-
-def _learned(credit: Credit) -> int:
-    """Groups that are learned from."""
-    return int(credit.taught.sum())

@@ -91,14 +91,25 @@ class EarlyJudges:
         if not self._judges:
             raise UsageError("judge_while_generating: no judge of the reward asks a server")
         self._pool = ThreadPoolExecutor(len(self._judges))
+
+    def begin(self) -> BegunJudging:
+        """For the samples of one rollout; those of the next may be begun before these are judged."""
+        return BegunJudging(self._judges, self._pool)
+
+
+class BegunJudging:
+    """The questions about one rollout's samples that were asked early."""
+
+    def __init__(self, judges: Mapping[str, Judge], pool: ThreadPoolExecutor) -> None:
+        self._judges, self._pool = judges, pool
         self._begun: dict[str, list[Future[list[Outcome]]]] = {}
 
-    def begin_chains(self, samples: Sequence[Sample]) -> None:
-        """Chains that are written, in the order of the rollout; returns at once."""
+    def chains(self, samples: Sequence[Sample]) -> None:
+        """Ask about chains that are written, in the order of the rollout; returns at once."""
         self._begin(samples, chains=True)
 
-    def begin_pictures(self, samples: Sequence[Sample]) -> None:
-        """Samples that are complete, in the order of the rollout; returns at once."""
+    def pictures(self, samples: Sequence[Sample]) -> None:
+        """Ask about samples that are complete, in the order of the rollout; returns at once."""
         self._begin(samples, chains=False)
 
     def _begin(self, samples: Sequence[Sample], *, chains: bool) -> None:
@@ -107,9 +118,8 @@ class EarlyJudges:
                 self._begun.setdefault(factor, []).append(self._pool.submit(judge_batch, judge, samples))
 
     def outcomes(self) -> dict[str, list[Outcome]]:
-        """Of every factor that was begun, in the order of the rollout, once all are there; then nothing is begun."""
-        begun, self._begun = self._begun, {}
-        return {factor: [each for part in parts for each in part.result()] for factor, parts in begun.items()}
+        """Of every factor that was begun, in the order of the rollout, once all are there."""
+        return {factor: [each for part in parts for each in part.result()] for factor, parts in self._begun.items()}
 
 
 def _asks_a_server(judge: Judge) -> bool:

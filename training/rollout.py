@@ -6,12 +6,13 @@ P prompts, G samples of a prompt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -40,6 +41,55 @@ class Rollout:
     actions: Actions
     truncated: list[bool]
     tokens: list[int]
+
+    @classmethod
+    def join(cls, parts: Sequence[Rollout], pad: int) -> Rollout:
+        """Several, one behind the other."""
+        return cls(
+            [sample for part in parts for sample in part.samples],
+            Actions.join([part.actions for part in parts], pad),
+            [cut for part in parts for cut in part.truncated],
+            [count for part in parts for count in part.tokens],
+        )
+
+    def packed(self, group: int) -> list[dict[str, Any]]:
+        """Each group as a file holds it: tensors on the CPU, texts and numbers; without prompts, which their step has.
+        """
+        found = []
+        for start in range(0, len(self.samples), group):
+            part, samples = slice(start, start + group), self.samples[start : start + group]
+            rows = torch.arange(start, start + group, device=self.actions.image_BT.device)
+            pictures = [torch.from_numpy(np.array(sample.image)) for sample in samples]
+            found.append({
+                "chains": [sample.chain for sample in samples], "seeds": [sample.seed for sample in samples],
+                "pictures": torch.stack(pictures), "actions": self.actions.select(rows).packed(),
+                "truncated": self.truncated[part], "tokens": self.tokens[part],
+            })  # fmt: skip
+        return found
+
+    @classmethod
+    def unpacked(
+        cls, groups: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], pad: int, device: torch.device, first: int
+    ) -> Rollout:
+        """The same from a file.
+
+        Args:
+            prompts: of the groups.
+            first: number of the first sample, which names it.
+        """
+        parts = [
+            [
+                Sample(id="", prompt=prompt.text, chain=chain, seed=seed, meta=prompt.facts, image=Image.fromarray(each))
+                for chain, seed, each in zip(group["chains"], group["seeds"], group["pictures"].numpy(), strict=True)
+            ]
+            for group, prompt in zip(groups, prompts, strict=True)
+        ]
+        rollouts = [
+            cls(samples, Actions.unpacked(group["actions"], device), group["truncated"], group["tokens"])
+            for samples, group in zip(parts, groups, strict=True)
+        ]
+        whole = cls.join(rollouts, pad)
+        return replace(whole, samples=[replace(each, id=str(at)) for at, each in enumerate(whole.samples, first)])
 
 
 @torch.no_grad()

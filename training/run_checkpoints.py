@@ -3,7 +3,8 @@
 checkpoints/step-000100/   adapters or model, readable as --ckpt, and trainer.pt: what else a run needs to go on
 
 What is written is whole, however many processes wrote it: any number of them goes on from it, sharded or not. Prompts
-and seeds follow from the step alone, so that a step's number is all there is to know about data and random states.
+and seeds follow from the step alone, so that a step's number is all there is to know about data and random states;
+samples that wait for their step, which an older policy made, are kept whole.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -27,18 +30,20 @@ _NAME = re.compile(r"step-(\d{6,})")
 
 def save(
     folder: Path, step: int, learner: Learner, optimizer: Optimizer, keep: int, *,
-    writes: bool = True, follows: bool = False,
+    writes: bool = True, follows: bool = False, waiting: list[dict[str, Any]] | None = None,
 ) -> None:  # fmt: skip
     """Write checkpoint `step`, then drop all but the last `keep`. Every process calls it, one of them writes.
 
     Args:
         follows: the reference moves, and is kept with the rest; else it is where training started.
+        waiting: samples that were made for the next step before this one was learned from.
     """
     state = {
         "step": step,
         "weights": _learned(learner, writes),
         "optimizer": to_full(optimizer.state_dict(), writes),
         "reference": to_full(learner.reference_state() if follows else {}, writes),
+        **({} if waiting is None else {"waiting": waiting}),
     }
     weights = learner.weights(writes)
     if not writes:
@@ -56,15 +61,28 @@ def save(
         shutil.rmtree(old)
 
 
-def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
-    """Load the newest checkpoint into learner and optimizer; returns its step, 0 where there is none.
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Where a run goes on.
+
+    Attributes:
+        step: how many are done.
+        waiting: see `save`.
+    """
+
+    step: int = 0
+    waiting: list[dict[str, Any]] | None = None
+
+
+def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> Resumed:
+    """Load the newest checkpoint into learner and optimizer; without one the run begins.
 
     Raises:
         DataError: it cannot be read, or is of other weights.
     """
     found = _complete(folder)
     if not found:
-        return 0
+        return Resumed()
     path = found[-1] / STATE
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -80,7 +98,7 @@ def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> int:
     states = state["optimizer"]
     parameters = [each for group in optimizer.param_groups for each in group["params"]]
     optimizer.load_state_dict({**states, "state": to_shards(states["state"], parameters)})
-    return int(state["step"])
+    return Resumed(int(state["step"]), state.get("waiting"))
 
 
 def _parameters(learner: Learner) -> list[tuple[str, torch.nn.Parameter]]:

@@ -17,21 +17,24 @@ from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
 from training.credit import CreditForm
 from training.loss import Objective
-from training.objective_settings import (
+from training.policies import ImageLogProb, Sampling
+from training.settings_tables import (
     ClipSettings,
+    EvaluationSettings,
+    Fitted,
     GdpoSettings,
     ImportanceSettings,
+    NonNegative,
     NoneWord,
     ReferenceSettings,
+    SampleTableSettings,
+    SamplingSettings,
     TruncationSettings,
 )
-from training.policies import ImageLogProb, Sampling
 
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "aim", "comet_ml"]
 Dtype = Literal["float32", "bfloat16"]
-Fitted = PositiveInt | Literal["auto"]
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -138,43 +141,6 @@ class PromptSource(Settings):
         return {**(self.suite or {}), **{key: value for key, value in here.items() if value is not None}}
 
 
-class SamplingSettings(Settings):
-    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn.
-
-    Attributes:
-        tile: samples made together; `auto` takes what fits into the GPU's free memory, see `training.fitting`.
-    """
-
-    guidance: NonNegative = 5.0
-    text_temperature: PositiveFloat = 1.0
-    image_temperature: PositiveFloat = 1.0
-    chain_cap: PositiveInt = 600
-    tile: Fitted = "auto"
-
-
-class EvaluationSettings(Settings):
-    """The held-out evaluation: so many val prompts of each category, so many samples each, always the same seeds.
-
-    Before the first step, every `every` steps, and after the last. How different the samples of a prompt are needs two.
-    """
-
-    every: PositiveInt = 25
-    suite: Component = Field(default_factory=lambda: {"use": "shapes"})
-    prompts_per_category: PositiveInt = 20
-    samples_per_prompt: PositiveInt = 1
-
-
-class SampleTableSettings(Settings):
-    """A table of a step's samples in the trackers, every so many steps; see `training.sample_table`.
-
-    Attributes:
-        rows: of the first process's samples, so many at most.
-    """
-
-    every: PositiveInt = 25
-    rows: PositiveInt = 8
-
-
 class ColumnSettings(Settings):
     """Names of the columns of supervised data; see `training.sft_data`.
 
@@ -227,6 +193,8 @@ class GrpoSettings(TrainSettings):
         judge_model: of judges that ask one; as `--judge-model`.
         judge_while_generating: judges that ask a server begin as soon as what they read is there: those of the chain
             before its picture, the others while the next tile is sampled. The rewards are the same. Also as `overlap`.
+        one_step_off: the next step's samples are made before this step is learned from, so that servers judge them
+            meanwhile; see `training.collector`. Another algorithm: the policy learns from what it said a step ago.
         offload_judges: the judges' models in this process leave the policy's GPU while it samples and learns.
         watch: judges that are scored but never trained on: by name as in a reward set,
             ``watch = { layout = "geometric" }``, or a reward set, ``watch = "panel"``, without the members that the
@@ -268,6 +236,7 @@ class GrpoSettings(TrainSettings):
     judge_while_generating: bool = Field(
         False, validation_alias=AliasChoices("judge_while_generating", "overlap", "judge_while_painting")
     )
+    one_step_off: bool = False
     offload_judges: bool = False
     watch: str | dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingSettings = SamplingSettings()
@@ -331,6 +300,20 @@ class GrpoSettings(TrainSettings):
         return self
 
     @model_validator(mode="after")
+    def _a_step_old(self) -> GrpoSettings:
+        if not self.one_step_off:
+            return self
+        if not self.judge_while_generating:
+            raise ValueError("one_step_off waits for judges while it samples: set judge_while_generating = true as well")
+        if self.importance.form == "none":
+            raise ValueError("one_step_off with importance.form = 'none': older samples need their weights")
+        if self.image_logprob == "conditional" and self.sampling.guidance > 1:
+            raise ValueError(
+                "one_step_off with image_logprob = 'conditional': guided image tokens would have no weights; use 'guided'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _trees(self) -> GrpoSettings:
         pictures, samples = self.pictures_per_chain, self.samples_per_prompt
         if self.credit == "segment" and pictures < 2:
@@ -363,7 +346,7 @@ class GrpoSettings(TrainSettings):
         """The form of the importance weights that is meant."""
         if self.importance.form != "auto":
             return self.importance.form
-        return "none" if self.all_float32 else "token"
+        return "none" if self.all_float32 and not self.one_step_off else "token"
 
     @property
     def idle(self) -> list[str]:

@@ -76,7 +76,7 @@ class SftTrainer:
         Raises:
             GotR1Error: it cannot go on; what was learned is saved.
         """
-        self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer).step
         if self.accelerator.is_main_process:
             forget_after(self.folder, self.done)
         self.accelerator.wait_for_everyone()

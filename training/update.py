@@ -30,7 +30,7 @@ from training.loss import (
     token_importance,
     weighted_sum,
 )
-from training.objective_settings import ClipSettings
+from training.settings_tables import ClipSettings
 from training.policies import Actions, Policy, SegmentScores, States, TokenScores
 from training.settings import GrpoSettings
 from training.trained_parts import Learner

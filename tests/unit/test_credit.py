@@ -159,8 +159,8 @@ def test_with_a_chain_for_every_picture_both_segments_have_the_same_advantages()
 def test_off_it_is_the_objective_of_one_reward_bit_for_bit(tmp_path):
     """One advantage a sample, in both segments: the lines of the objective, written out, in their order."""
     one = trainer(tmp_path, beta=0.0, image_weight=0.4)
-    collected = one._collect(0, range(2), grpo.Clock())
-    found, mine = one._credit(collected)
+    collected = one.collector.judge(one.collector.sample(0))
+    found, mine = one.collector.credit(collected)
     values = group_advantages(*rewards_of([row["checksum"] for row in collected.rows], 4))
     rows = values.learned_PG.flatten().nonzero()[:, 0]
     [part] = micro_batches(collected.rollout.actions, *found.of(mine), 8)
@@ -182,7 +182,7 @@ def test_the_gradient_of_a_step_against_loops(tmp_path, form):
     """Token by token: a chain's once, whoever shares it; divided by the tokens that are learned from."""
     changes = {**SEGMENT, "credit": form, "beta": 0.0, "max_grad_norm": 1e9, "text_weight": 2.0}
     one = trainer(tmp_path / "one", **changes)
-    rollout = one._roll_out(0)
+    rollout = one.collector.sample(0).rollout
     rows = segment_rewards().judge(rollout.samples)
     for at in range(0, 16, 2):
         assert rollout.samples[at].chain == rollout.samples[at + 1].chain
@@ -258,7 +258,7 @@ def test_micro_batches_and_refills_change_no_gradient_of_a_tree(tmp_path):
 def test_a_resumed_tree_is_an_unbroken_one(tmp_path):
     trainer(tmp_path / "unbroken", steps=3, **SEGMENT).train()
     broken = trainer(tmp_path / "broken", steps=3, **SEGMENT)
-    broken.report = lambda metrics: setattr(broken, "stopping", True)
+    broken.log.report = lambda metrics: setattr(broken, "stopping", True)
     assert broken.train() == 1
     assert trainer(tmp_path / "broken", steps=3, **SEGMENT).train() == 3
     one, two = (
@@ -285,7 +285,7 @@ def test_a_shared_chain_is_judged_once(tmp_path):
     weights = {"chain": 1.0, "picture": 1.0}
     total = Total(TotalSettings(rule="weighted", weights=weights), facts, judges)
     one = trainer(tmp_path, RewardSet(judges, total), **SEGMENT)
-    collected = one._collect(0, range(2), grpo.Clock())
+    collected = one.collector.judge(one.collector.sample(0))
     assert judges["chain"].asked == 8
     assert [row["chain"] for row in collected.rows] == ChecksumJudge().judge(collected.rollout.samples)
 

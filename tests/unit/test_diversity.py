@@ -39,7 +39,7 @@ from tests.fakes import OracleGenerator, ScriptedJudge
 from tests.made_runs import made_run
 from tests.tiny_clip import random_clip_folder
 from training.metrics import Judged, group_diversity
-from training.settings import EvaluationSettings
+from training.settings_tables import EvaluationSettings
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])

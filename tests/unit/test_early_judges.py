@@ -18,8 +18,7 @@ from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.grpo_runs import ChecksumJudge, trainer
-from training import grpo
-from training.metrics import Clock
+from training import collector
 from training.reward_judging import EarlyJudges
 
 pytestmark = pytest.mark.slow
@@ -56,9 +55,9 @@ def test_the_rewards_are_the_same_bit_for_bit(tmp_path: Path, per_chain: int):
         judges = total(rewards(server), "semantic", "prompt_image", "checksum")
         for early in (False, True):
             run = trainer(tmp_path / str(early), judges, overlap=early, pictures_per_chain=per_chain)
-            rollout = run._roll_out(0)
-            rows, _ = run._judge(rollout, Clock())
-            found[early] = [(sample.chain, row) for sample, row in zip(rollout.samples, rows, strict=True)]
+            judged = run.collector.judge(run.collector.sample(0))
+            samples = judged.rollout.samples
+            found[early] = [(sample.chain, row) for sample, row in zip(samples, judged.rows, strict=True)]
         asked = dict(server.asked)
     assert found[True] == found[False]
     assert len({row["semantic"].value for _, row in found[True] if isinstance(row["semantic"], Score)}) > 2
@@ -74,7 +73,7 @@ def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path
         judges = rewards(server)
         server.text = lambda question: (asked.set() if ASKED in question else None) or score(question)
         run = trainer(tmp_path, RewardSet({"semantic": judges.judges["semantic"]}), judge_while_generating=True)
-        generate = grpo.generate
+        generate = collector.generate
 
         def slow_generate(*arguments, written, **options):
             def tell(samples):
@@ -83,8 +82,8 @@ def test_the_chains_are_asked_about_before_the_pictures_are_there(tmp_path: Path
 
             return generate(*arguments, written=tell, **options)
 
-        monkeypatch.setattr(grpo, "generate", slow_generate)
-        run._judge(run._roll_out(0), Clock())
+        monkeypatch.setattr(collector, "generate", slow_generate)
+        run.collector.judge(run.collector.sample(0))
     assert asked.is_set()
 
 
@@ -104,26 +103,27 @@ def test_pictures_are_asked_about_while_the_next_tile_is_sampled(tmp_path: Path,
             return sample_images(texts, seeds)
 
         monkeypatch.setattr(policy, "sample_images", slow)
-        rows, _ = run._judge(run._roll_out(0), Clock())
+        judged = run.collector.judge(run.collector.sample(0))
     assert tiles == [4, 4]
-    assert len(rows) == 8
+    assert len(judged.rows) == 8
 
 
 def test_only_servers_begin_early():
     with faulty_server() as server:
         judges = rewards(server)
         early = EarlyJudges(judges)
+        begun, other = early.begin(), early.begin()
         picture = Image.new("RGB", (8, 8))
         samples = [
             Sample(id=str(place), prompt=f"a cat {place}", chain=f"a cat sits {place}", image=picture)
             for place in range(5)
         ]
         for part in (samples[:3], samples[3:]):
-            early.begin_chains(part)
-            early.begin_pictures(part)
-        known = early.outcomes()
+            begun.chains(part)
+            begun.pictures(part)
+        known = begun.outcomes()
         assert sorted(known) == ["prompt_image", "semantic"]
         assert judges.judge(samples, known) == judges.judge(samples)
-        assert early.outcomes() == {}
+        assert other.outcomes() == {}
     with pytest.raises(UsageError, match="no judge of the reward asks a server"):
         EarlyJudges(RewardSet({"checksum": ChecksumJudge()}))

@@ -241,7 +241,7 @@ def test_micro_batches_give_the_same_gradients(tmp_path, read, size):
 def test_a_resumed_run_is_an_unbroken_one(tmp_path, read, changes):
     trainer(tmp_path / "unbroken", read=read, steps=3, **changes).train()
     broken = trainer(tmp_path / "broken", read=read, steps=3, **changes)
-    broken.report = lambda metrics: setattr(broken, "stopping", True)
+    broken.log.report = lambda metrics: setattr(broken, "stopping", True)
     assert broken.train() == 1
     assert trainer(tmp_path / "broken", read=read, steps=3, **changes).train() == 3
     one, two = (
@@ -257,7 +257,7 @@ def test_a_resumed_run_is_an_unbroken_one(tmp_path, read, changes):
 def test_what_is_saved_is_a_checkpoint(tmp_path, folder, read, lora):
     trained = trainer(tmp_path, read=read, ckpt=str(folder), steps=1, learning_rate=1e-2, lora=lora, beta=0.0)
     trained.train()
-    actions = trained._roll_out(0).actions
+    actions = trained.collector.sample(0).rollout.actions
     saved = read_policy(str(tmp_path / "checkpoints/step-000001"), "cpu", "float32", trained.learner.policy.sampling)
     with torch.no_grad():
         before, after, again = (
@@ -270,7 +270,7 @@ def test_what_is_saved_is_a_checkpoint(tmp_path, folder, read, lora):
 @pytest.mark.slow
 def test_adapters_off_is_the_model_before(tmp_path, read):
     adapted = trainer(tmp_path, read=read, lora={"rank": 4, "alpha": 8}, learning_rate=1e-2)
-    actions = adapted._roll_out(0).actions
+    actions = adapted.collector.sample(0).rollout.actions
     policy = adapted.learner.policy
     with torch.no_grad():
         before = policy(actions).image.log_probs_BS

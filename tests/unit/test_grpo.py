@@ -101,7 +101,7 @@ def test_recomputed_layers_give_the_same_gradients(tmp_path, whole):
 def test_a_resumed_run_is_an_unbroken_one(tmp_path, changes):
     trainer(tmp_path / "unbroken", steps=3, **changes).train()
     broken = trainer(tmp_path / "broken", steps=3, **changes)
-    broken.report = lambda metrics: setattr(broken, "stopping", True)
+    broken.log.report = lambda metrics: setattr(broken, "stopping", True)
     assert broken.train() == 1
     assert trainer(tmp_path / "broken", steps=3, **changes).train() == 3
 
@@ -133,7 +133,7 @@ def test_adapters_off_is_the_model_before(tmp_path):
     plain = trainer(tmp_path / "plain", beta=0.0)
     adapted = trainer(tmp_path / "adapted", lora={"rank": 4, "alpha": 8})
     adapted.train()
-    rollout = plain._roll_out(0)
+    rollout = plain.collector.sample(0).rollout
     with torch.no_grad():
         before = plain.learner.policy(rollout.actions)
         with adapted.learner.reference() as first:
@@ -160,7 +160,7 @@ def test_saved_adapters_are_a_checkpoint(tmp_path):
     trained.train()
     saved = tmp_path / "run/checkpoints/step-000001"
     found = load_checkpoint(saved, device=torch.device("cpu"), dtype=torch.float32)
-    rollout = trained._roll_out(0)
+    rollout = trained.collector.sample(0).rollout
     with torch.no_grad():
         before, after, read = (
             policy(rollout.actions).image.log_probs_BS
@@ -181,7 +181,7 @@ def test_saved_adapters_are_a_checkpoint(tmp_path):
 
 def test_a_rewarded_token_becomes_likelier(tmp_path):
     learning = trainer(tmp_path, beta=0.0, learning_rate=3e-3)
-    rollout = learning._roll_out(0)
+    rollout = learning.collector.sample(0).rollout
     policy = learning.learner.policy
     with torch.no_grad():
         before = policy(rollout.actions)

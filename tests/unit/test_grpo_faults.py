@@ -89,7 +89,7 @@ def test_an_evaluation_that_a_stop_or_a_kill_took_is_made_up_for(tmp_path):
         return made
 
     stopped = run()
-    stopped.report = lambda metrics: setattr(stopped, "stopping", metrics["step"] >= 2)
+    stopped.log.report = lambda metrics: setattr(stopped, "stopping", metrics["step"] >= 2)
     assert stopped.train() == 2
     assert steps_in(tmp_path, "evaluations.jsonl") == [0]
     assert run().train() == 4
@@ -170,7 +170,7 @@ def test_watched_judges_have_settings_of_their_own(tmp_path):
     def prepared(name, **watch):
         return prepare_grpo(GrpoSettings.model_validate({**SMALL, "watch": watch}), tmp_path / name)
 
-    watched = prepared("own", boxes={"use": "reasoning_image", "grounder": "shapes"}).watched
+    watched = prepared("own", boxes={"use": "reasoning_image", "grounder": "shapes"}).collector.watched
     assert [judge.name for judge in watched.judges.values()] == ["reasoning_image[shapes]"]
     with pytest.raises(UsageError, match="'layout' is geometric, a part of the reward"):
         prepared("part", layout="geometric")
@@ -189,7 +189,7 @@ def test_the_panel_is_watched_without_what_is_trained_on(tmp_path, monkeypatch):
     settings = {**SMALL, "rewards": "shapes_prompt_image", "watch": str(tmp_path / "watched.toml")}
     notes: list[str] = []
     trainer = prepare_grpo(GrpoSettings.model_validate(settings), tmp_path / "run", note=notes.append)
-    assert [*trainer.watched.judges] == ["image_reward", "boxes"]
+    assert [*trainer.collector.watched.judges] == ["image_reward", "boxes"]
     assert len(notes) == 1
     assert notes[0].startswith("image_reward[ImageReward-v1.0] is an empty column: ")
     assert '"watch": "' in (tmp_path / "run" / "training.json").read_text()

@@ -16,9 +16,8 @@ from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
 from tests.tiny_models import loaded_random
-from training import collecting, grpo, update
+from training import collecting, collector, grpo, update
 from training.advantage import Advantages
-from training.metrics import Clock
 from training.policies import Actions, SegmentScores, TokenScores
 from training.policies.janus import JanusPolicy
 from training.rollout import generate
@@ -132,11 +131,11 @@ def test_an_entropy_bonus_has_the_entropys_gradient(tmp_path):
     plain = gradients(trainer(tmp_path / "plain", max_grad_norm=1e9, beta=0.0))
     found = gradients(trainer(tmp_path / "bonus", max_grad_norm=1e9, beta=0.0, text_entropy=0.3, image_entropy=0.1))
     one = trainer(tmp_path / "alone", max_grad_norm=1e9, beta=0.0)
-    rollout = one._roll_out(0)
+    rollout = one.collector.sample(0).rollout
     policy = one.learner.policy
     policy.sampling = replace(policy.sampling, entropy_gradient=True)
-    everyone = one._collect(0, range(2), grpo.Clock())
-    learned = one._credit(everyone)[0].image.learned_PG.flatten()
+    everyone = one.collector.judge(one.collector.sample(0))
+    learned = one.collector.credit(everyone)[0].image.learned_PG.flatten()
     rows = learned.nonzero()[:, 0]
     actions = rollout.actions.select(rows)
     scores = policy(actions)
@@ -194,21 +193,26 @@ class EvenAtFirst(ChecksumJudge):
 def test_more_groups_than_were_missing_end_the_refilling(tmp_path, monkeypatch):
     """Several processes take whole numbers of groups each."""
     one = trainer(tmp_path, refill=4)
-    one.accelerator = SimpleNamespace(num_processes=2)
-    asked = list[range]()
+    collector, asked = one.collector, list[range | None]()
+    collector._processes = 2
 
     class Groups:
         def with_more(self, more, pad):
             return self
 
+    def sample(step, places=None, clock=None):
+        asked.append(places)
+        return SimpleNamespace(clock=clock)
+
     def credit(collected):
-        taught = [index > 0 for places in asked for index in places]
+        taught = [index > 0 for places in asked for index in places or range(2)]
         return SimpleNamespace(taught=torch.tensor(taught)), slice(None)
 
-    monkeypatch.setattr(one, "_collect", lambda step, places, clock: asked.append(places) or Groups())
-    monkeypatch.setattr(one, "_credit", credit)
-    *_, extra = one._sampled(0, Clock())
-    assert (asked, extra) == ([range(2), range(2, 4)], 2)
+    monkeypatch.setattr(collector, "sample", sample)
+    monkeypatch.setattr(collector, "judge", lambda sampled: Groups())
+    monkeypatch.setattr(collector, "credit", credit)
+    assert collector.collect(0).refilled == 2
+    assert asked == [None, range(2, 4)]
 
 
 def test_even_groups_are_refilled_from_the_steps_own_further_prompts(tmp_path):
@@ -219,7 +223,7 @@ def test_even_groups_are_refilled_from_the_steps_own_further_prompts(tmp_path):
     found = one.step(0)
     assert (found["groups/learned"], found["groups/too_even"], found["groups/refilled"]) == (2, 1, 1)
     # The step after has the prompts and seeds that it has whatever this one took.
-    assert one.prompts.step(1, 6) == trainer(tmp_path / "other", refill=4).prompts.step(1, 6)
+    assert one.collector.prompts.step(1, 6) == trainer(tmp_path / "other", refill=4).collector.prompts.step(1, 6)
     bounded = EvenAtFirst()
     bounded.may_be_even = 1000
     nothing = trainer(tmp_path / "bounded", RewardSet({"checksum": bounded}), refill=3).step(0)
@@ -246,8 +250,8 @@ def test_all_that_was_sampled_in_the_denominator_makes_the_step_smaller(tmp_path
     learned = gradients(trainer(tmp_path / "learned", rewards, **changes))
     one = trainer(tmp_path / "all", rewards, denominator="all", **changes)
     everything = gradients(one)
-    actions = one._roll_out(0).actions
-    scored = EvenAtFirst().judge(one._roll_out(0).samples)
+    actions = one.collector.sample(0).rollout.actions
+    scored = EvenAtFirst().judge(one.collector.sample(0).rollout.samples)
     rows = [at for at, each in enumerate(scored) if at >= 4 and isinstance(each, Score)]
     counts = actions.chain_BL.sum(dim=1) + actions.image_BT.shape[1]
     share = float(counts[rows].sum() / counts.sum())
@@ -258,15 +262,15 @@ def test_all_that_was_sampled_in_the_denominator_makes_the_step_smaller(tmp_path
 
 def test_truncated_chains_are_masked_or_punished(tmp_path):
     one = trainer(tmp_path / "masked", truncated={"learn": False})
-    collected = one._collect(0, range(2), grpo.Clock())
+    collected = one.collector.judge(one.collector.sample(0))
     truncated = torch.tensor(collected.rollout.truncated)
     assert truncated.any()
-    masked = one._credit(collected)[0].image
+    masked = one.collector.credit(collected)[0].image
     assert not masked.learned_PG.flatten()[truncated].any()
-    plain = trainer(tmp_path / "plain")._credit(collected)[0].image
+    plain = trainer(tmp_path / "plain").collector.credit(collected)[0].image
     kept = masked.learned_PG
     assert torch.equal(masked.values_PG[kept], plain.values_PG[kept]), "they stay in their group's mean"
-    punished = trainer(tmp_path / "soft", truncated={"soft": 12, "penalty": 0.5})._credit(collected)[0].image
+    punished = trainer(tmp_path / "soft", truncated={"soft": 12, "penalty": 0.5}).collector.credit(collected)[0].image
     tokens = collected.rollout.actions.chain_BL.sum(dim=1)
     values = torch.tensor(
         [each["checksum"].value if isinstance(each["checksum"], Score) else 0 for each in collected.rows]
@@ -321,7 +325,7 @@ def test_a_reference_that_follows_is_the_policy_of_then(tmp_path, lora):
         with one.learner.reference() as first:
             return values(first)
 
-    start, actions = values(one.learner.policy), one._roll_out(0).actions
+    start, actions = values(one.learner.policy), one.collector.sample(0).rollout.actions
     with torch.no_grad(), one.learner.reference() as first:
         before = first(actions).image.log_probs_BS
     one.step(0)
@@ -467,7 +471,7 @@ def planted_reference(monkeypatch, sampled, tmp_path):
 
 
 def planted_refill(monkeypatch, sampled, tmp_path):
-    monkeypatch.setattr(grpo, "_learned", lambda credit: len(credit.taught))
+    monkeypatch.setattr(collector, "_learned", lambda credit: len(credit.taught))
     test_even_groups_are_refilled_from_the_steps_own_further_prompts(tmp_path)
 
 

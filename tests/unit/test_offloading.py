@@ -103,12 +103,12 @@ def test_judges_are_on_the_device_when_they_are_asked_and_not_while_the_policy_w
         told.append("out")
 
     one = trainer(tmp_path)
-    judge, one.judging = one.rewards.judge, judging
-    one.rewards = SimpleNamespace(
-        judge=lambda *given: told.append("judge") or judge(*given), headline=one.headline, judges={}
+    collector, update = one.collector, one._update
+    judge, sample, collector.judging = collector.rewards.judge, collector.sample, judging
+    collector.rewards = SimpleNamespace(
+        judge=lambda *given: told.append("judge") or judge(*given), headline=one.rewards.headline, judges={}
     )
-    roll_out, update = one._roll_out, one._update
-    one._roll_out = lambda *given: told.append("sample") or roll_out(*given)
+    collector.sample = lambda *given: told.append("sample") or sample(*given)
     one._update = lambda *given: told.append("update") or update(*given)
     one.step(0)
     assert told == ["sample", "in", "judge", "out", "update"]

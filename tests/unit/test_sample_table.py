@@ -51,7 +51,7 @@ def test_tensorboard_shows_chains_and_pictures(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     one = trainer(tmp_path / "run", steps=4, trackers=["tensorboard"], sample_table={"every": 3, "rows": 2})
-    shown = one._roll_out(0).samples
+    shown = one.collector.sample(0).rollout.samples
     one.train()
     events = EventAccumulator(str(next((tmp_path / "run").rglob("events.*")).parent), size_guidance={"tensors": 0})
     events.Reload()

@@ -6,7 +6,7 @@ Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,20 @@ class Actions:
             widened("sampled_text_BL", 0.0),
             torch.cat([part.sampled_image_BT for part in parts]),
         )
+
+    def packed(self) -> dict[str, Tensor]:
+        """As a file holds them, on the CPU."""
+        tensors = {
+            "ids": self.text.ids_BL, "mask": self.text.mask_BL, "chain": self.chain_BL, "image": self.image_BT,
+            "sampled_text": self.sampled_text_BL, "sampled_image": self.sampled_image_BT,
+        }  # fmt: skip
+        return {name: each.cpu() for name, each in tensors.items()}
+
+    @classmethod
+    def unpacked(cls, packed: Mapping[str, Tensor], device: torch.device) -> Actions:
+        """What `packed` gave."""
+        ids_BL, mask_BL, *others = (each.to(device) for each in packed.values())
+        return cls(Padded(ids_BL, mask_BL), *others)
 
     def __len__(self) -> int:
         return len(self.image_BT)

@@ -1,4 +1,4 @@
-"""The tables of a GRPO configuration that shape its objective; each names where its option is computed."""
+"""The tables of a GRPO configuration; each names where its option is computed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,49 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from gotr1_eval.settings import Settings
+from gotr1_eval.settings import Component, Settings
 
 # TOML has no null: "none" says it.
 NoneWord = BeforeValidator(lambda value: None if value == "none" else value)
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fitted = PositiveInt | Literal["auto"]
+
+
+class SamplingSettings(Settings):
+    """How the policy is sampled. There is no top-k or top-p: tokens cut off would have no log-probability to learn.
+
+    Attributes:
+        tile: samples made together; `auto` takes what fits into the GPU's free memory, see `training.fitting`.
+    """
+
+    guidance: NonNegative = 5.0
+    text_temperature: PositiveFloat = 1.0
+    image_temperature: PositiveFloat = 1.0
+    chain_cap: PositiveInt = 600
+    tile: Fitted = "auto"
+
+
+class EvaluationSettings(Settings):
+    """The held-out evaluation: so many val prompts of each category, so many samples each, always the same seeds.
+
+    Before the first step, every `every` steps, and after the last. How different the samples of a prompt are needs two.
+    """
+
+    every: PositiveInt = 25
+    suite: Component = Field(default_factory=lambda: {"use": "shapes"})
+    prompts_per_category: PositiveInt = 20
+    samples_per_prompt: PositiveInt = 1
+
+
+class SampleTableSettings(Settings):
+    """A table of a step's samples in the trackers, every so many steps; see `training.sample_table`.
+
+    Attributes:
+        rows: of the first process's samples, so many at most.
+    """
+
+    every: PositiveInt = 25
+    rows: PositiveInt = 8
 
 
 class ClipSettings(Settings):
@@ -27,10 +66,10 @@ class ClipSettings(Settings):
 
 
 class ImportanceSettings(Settings):
-    """Weights p(trainer) / p(sampler), since the two round differently; see `training.loss`.
+    """Weights p(trainer) / p(sampler), which round differently, or are a step apart; see `training.loss`.
 
     Attributes:
-        form: `auto` is `token` unless weights and products are float32, where there is nothing to weigh, then `none`.
+        form: `auto` is `token`; `none` where there is nothing to weigh, since all is float32 and of the same step.
         cap: the highest weight; "none" for no bound.
     """
 
