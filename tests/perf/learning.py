@@ -3,6 +3,7 @@
 python -m tests.perf.learning --out runs/learning                # configs/shapes.toml with the seeds 0, 1 and 2
 python -m tests.perf.learning --out runs/ablations --ablations   # seed 0 with every reward of configs/ablations/
 python -m tests.perf.learning --out runs/learning --credit       # and with credit by segment, as many pictures a step
+python -m tests.perf.learning --out runs/old --one-step-off      # seeds 0, 1 and 2 with rollouts that are a step old
 python -m tests.perf.learning --out runs/emu3 --config configs/shapes_emu3.toml --generator emu3 --seeds 0
 
 Every run is an ordinary `gotr1-eval train grpo`, and started again what is done is kept. The checkpoints then paint
@@ -34,6 +35,9 @@ CREDIT = {
     "shared chains": ["pictures_per_chain=2", "evaluation=none"],
 }
 """Settings of the forms of credit that are compared; all sample as many pictures, the last two half as many chains."""
+ONE_STEP_OFF = [
+    "rewards=tests/perf/shapes_as_if_served.toml", "judge_while_generating=true", "one_step_off=true", "evaluation=none",
+]  # fmt: skip
 CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")
 
 
@@ -114,7 +118,8 @@ def runs_of(options: argparse.Namespace) -> dict[str, list[str]]:
         rewards = {"product": "shapes"} | {path.stem: str(path) for path in sorted(ABLATIONS.glob("*.toml"))}
         return {name: [f"rewards={rewards[name]}", "evaluation=none"] for name in options.only or rewards}
     if not options.credit:
-        return {f"seed {seed}": [f"seed={seed}"] for seed in options.seeds}
+        beside = ONE_STEP_OFF if options.one_step_off else []
+        return {f"seed {seed}": [f"seed={seed}", *beside] for seed in options.seeds}
     pairs = [(name, seed) for name in options.only or CREDIT for seed in options.seeds]
     # Of the product there are runs already, under these names.
     return {f"{name} seed {seed}".removeprefix("product "): [f"seed={seed}", *CREDIT[name]] for name, seed in pairs}
@@ -131,6 +136,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=50, help="val prompts of each category")
     parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--credit", action="store_true")
+    parser.add_argument("--one-step-off", action="store_true")
     parser.add_argument("--only", nargs="+", help="of the ablations: product, or names of files; or of forms of credit")
     options = parser.parse_args()
     steps = [] if options.steps is None else [f"steps={options.steps}"]
@@ -147,7 +153,7 @@ def main() -> None:
         measured = held_out(options.generator, str(checkpoint), folders[name] / "held-out", options.prompts)
         told = ablation_line(name, measured) if options.ablations else line(name, f"{minutes:.1f}", measured)
         print(told, flush=True)
-    if not options.ablations and not options.credit:
+    if not options.ablations and not options.credit and not options.one_step_off:
         draw(folders, options.out / "curves.png")
 
 
