@@ -23,7 +23,7 @@ from training.collecting import Collected, credit_of
 from training.credit import Credit
 from training.metrics import Clock
 from training.prompt_sets import PromptMix
-from training.reward_judging import BegunJudging, EarlyJudges, chains_judged_once, judge_patiently
+from training.reward_judging import BegunJudging, EarlyJudges, Row, chains_judged_once, judge_patiently
 from training.rollout import Rollout, generate, group_seeds
 from training.settings import GrpoSettings
 from training.sharding import full_weights
@@ -147,7 +147,7 @@ class Collector:
                 patience = self.settings.judge_patience
                 rows = judge_patiently(self.rewards, samples, patience, known=known, per_chain=per_chain)
             with clock("watch"):
-                watched = [{} for _ in rows]
+                watched: list[Row] = [{} for _ in rows]
                 if self.watched:
                     known = chains_judged_once(self.watched, samples, per_chain, {})
                     watched = list(self.watched.judge(samples, known))

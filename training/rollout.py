@@ -53,8 +53,7 @@ class Rollout:
         )
 
     def packed(self, group: int) -> list[dict[str, Any]]:
-        """Each group as a file holds it: tensors on the CPU, texts and numbers; without prompts, which their step has.
-        """
+        """Each group as a file holds it: tensors on the CPU, texts and numbers; its prompt is known by its step."""
         found = []
         for start in range(0, len(self.samples), group):
             part, samples = slice(start, start + group), self.samples[start : start + group]
@@ -79,7 +78,9 @@ class Rollout:
         """
         parts = [
             [
-                Sample(id="", prompt=prompt.text, chain=chain, seed=seed, meta=prompt.facts, image=Image.fromarray(each))
+                Sample(
+                    id="", prompt=prompt.text, chain=chain, seed=seed, meta=prompt.facts, image=Image.fromarray(each)
+                )
                 for chain, seed, each in zip(group["chains"], group["seeds"], group["pictures"].numpy(), strict=True)
             ]
             for group, prompt in zip(groups, prompts, strict=True)

@@ -14,8 +14,8 @@ from accelerate.utils import broadcast_object_list
 from gotr1_eval.files.jsonl import append_rows, read_rows
 from training.collecting import Collected
 from training.metrics import GROUPS, Metrics, Report, forget_after
-from training.settings_tables import SampleTableSettings
 from training.sample_table import log_table, sample_table
+from training.settings_tables import SampleTableSettings
 from training.trend import TrendWatch
 
 

@@ -24,8 +24,8 @@ from training.settings_tables import (
     Fitted,
     GdpoSettings,
     ImportanceSettings,
-    NonNegative,
     NoneWord,
+    NonNegative,
     ReferenceSettings,
     SampleTableSettings,
     SamplingSettings,
@@ -304,7 +304,9 @@ class GrpoSettings(TrainSettings):
         if not self.one_step_off:
             return self
         if not self.judge_while_generating:
-            raise ValueError("one_step_off waits for judges while it samples: set judge_while_generating = true as well")
+            raise ValueError(
+                "one_step_off waits for judges while it samples: set judge_while_generating = true as well"
+            )
         if self.importance.form == "none":
             raise ValueError("one_step_off with importance.form = 'none': older samples need their weights")
         if self.image_logprob == "conditional" and self.sampling.guidance > 1:

@@ -30,9 +30,9 @@ from training.loss import (
     token_importance,
     weighted_sum,
 )
-from training.settings_tables import ClipSettings
 from training.policies import Actions, Policy, SegmentScores, States, TokenScores
 from training.settings import GrpoSettings
+from training.settings_tables import ClipSettings
 from training.trained_parts import Learner
 
 DRIFT = 0.2

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Json, Sample
-from gotr1_eval.runs.judgments import Judgment
-from gotr1_eval.runs.stages import Progress, Silent
+from gotr1_eval.runs.job import TILE
+from gotr1_eval.runs.stages import Progress, judge_tiles
 from gotr1_eval.runs.store import RunStore, read_info, tiles
-
-TILE = 32
+from rewards.reward_set import RewardSet
 
 
 def retest(
@@ -36,10 +34,9 @@ def retest(
     Raises:
         UsageError: the run was not judged by one of the judges as they are set up now.
     """
-    progress = progress or Silent()
     with RunStore.open(folder, read_info(folder)) as store:
-        known = store.judgments()
-        first = {(judgment.judge, judgment.fingerprint) for judgment in known.values() if judgment.repeat == 0}
+        made = store.judgments().values()
+        first = {(judgment.judge, judgment.fingerprint) for judgment in made if judgment.repeat == 0}
         for judge in (judge for judges in repeats.values() for judge in judges):
             if (judge.name, judge.fingerprint) not in first:
                 names = ", ".join(sorted({name for name, _ in first})) or "none"
@@ -47,7 +44,8 @@ def retest(
         samples = _chosen(list(store.samples().values()), items)
         for repeat, judges in repeats.items():
             for judge in judges:
-                _repeat(store, samples, judge, repeat, known, progress)
+                alone, stage = RewardSet({judge.name: judge}), f"retest {repeat}"
+                judge_tiles(store, tiles(samples, TILE), alone, repeat=repeat, stage=stage, progress=progress)
     return len(samples)
 
 
@@ -60,26 +58,6 @@ def repeated_spec(spec: Mapping[str, Json], repeat: int) -> dict[str, Json]:
         else:
             found[key] = repeated_spec(value, repeat) if isinstance(value, Mapping) else value
     return found
-
-
-def _repeat(
-    store: RunStore,
-    samples: Sequence[Sample],
-    judge: Judge,
-    repeat: int,
-    known: Mapping[tuple[str, str, str, int], Judgment],
-    progress: Progress,
-) -> None:
-    done = {key[0] for key, one in known.items() if one.final and key[1:] == (judge.name, judge.fingerprint, repeat)}
-    todo = [sample for sample in samples if sample.id not in done]
-    progress.start(f"retest {repeat}", len(samples), len(samples) - len(todo))
-    for part in tiles(todo, TILE):
-        outcomes = judge_batch(judge, part)
-        store.append_judgments(
-            Judgment(sample=sample.id, judge=judge.name, fingerprint=judge.fingerprint, outcome=outcome, repeat=repeat)
-            for sample, outcome in zip(part, outcomes, strict=True)
-        )
-        progress.advance(len(part))
 
 
 def _chosen(samples: Sequence[Sample], items: int | None) -> list[Sample]:

@@ -124,7 +124,8 @@ def work_on(
         samples = _generate(store, planned, work.pictures, tiles(planned, work.tile, anew), progress)
     if work.rewards.judges:
         generated(samples)
-        _judge(store, samples, work, tiles(samples, work.tile, anew), progress, unanswered or Unanswered())
+        cut = tiles(samples, work.tile, anew)
+        judge_tiles(store, cut, work.rewards, retry=work.retry, progress=progress, unanswered=unanswered)
 
 
 def _generate(
@@ -183,20 +184,33 @@ def failed(sample: Sample) -> bool:
     return missing is not None and missing.why is Why.BACKEND
 
 
-def _judge(
+def judge_tiles(
     store: Store,
-    samples: Sequence[Sample],
-    work: Work,
     cut: Sequence[Sequence[Sample]],
-    progress: Progress,
-    unanswered: Unanswered,
+    rewards: RewardSet,
+    *,
+    repeat: int = 0,
+    retry: Collection[Why] = (),
+    stage: str = "judge",
+    progress: Progress | None = None,
+    unanswered: Unanswered | None = None,
 ) -> None:
-    """Judge every sample that has no final judgment yet, and form the totals."""
-    known = store.judgments()
-    kept = kept_keys(known, work.retry)
-    tile_works = [TileWork(tile, work.rewards, known, kept) for tile in cut]
+    """Judge every sample that has no final judgment yet, tile by tile, and form the totals of a set that has one.
+
+    Args:
+        repeat: how often the judges were asked about them before; each repeat has judgments of its own.
+        retry: see `Work`.
+        stage: what is told of it to `progress`.
+
+    Raises:
+        BudgetError, RunError: see `work_on`.
+    """
+    progress, unanswered, known = progress or Silent(), unanswered or Unanswered(), store.judgments()
+    kept = kept_keys(known, retry)
+    tile_works = [TileWork(tile, rewards, known, kept, repeat) for tile in cut]
     todo = [tile for tile in tile_works if not tile.complete()]
-    progress.start("judge", len(samples), len(samples) - sum(len(tile.samples) for tile in todo))
+    samples = sum(map(len, cut))
+    progress.start(stage, samples, samples - sum(len(tile.samples) for tile in todo))
     for tile in todo:
         unanswered.check()
         fresh: list[Judgment] = []
@@ -222,6 +236,7 @@ class TileWork:
     """The judgments that one tile still needs.
 
     Attributes:
+        repeat: see `judge_tiles`.
         failure: of a judge that failed on every sample of the tile; empty where there is none.
     """
 
@@ -229,11 +244,12 @@ class TileWork:
     rewards: RewardSet
     known: dict[Key, Judgment]
     kept: set[Key]
+    repeat: int = 0
     failure: str = ""
 
     def complete(self) -> bool:
         """Whether every judge and the total have a final judgment of every sample."""
-        return all((sample.id, *maker, 0) in self.kept for sample in self.samples for maker in self.rewards.makers)
+        return all((sample.id, *maker, self.repeat) in self.kept for sample in self.samples for maker in self.rewards.makers)
 
     def judge(self, fresh: list[Judgment]) -> None:
         """Add the new judgments of all judges, one judge after the other, then the totals."""
@@ -256,7 +272,7 @@ class TileWork:
         def note(factor: str, outcomes: Sequence[Outcome], seconds: float) -> None:
             judge = judges[factor]
             pairs = [pair for pair in zip(samples, outcomes, strict=True) if self._kept(pair[0], judge) is None]
-            judged = [_judgment(sample, judge, outcome, seconds / len(pairs)) for sample, outcome in pairs]
+            judged = [self._judgment(sample, judge, outcome, seconds / len(pairs)) for sample, outcome in pairs]
             fresh.extend(judged)
             hidden = {sample.id for sample, gone in zip(samples, lost[factor], strict=True) if gone}
             self.failure = self.failure or _failure(judged, hidden)
@@ -266,7 +282,7 @@ class TileWork:
 
     def _kept(self, sample: Sample, judge: Judge) -> Outcome | None:
         """The outcome that a judge need not give again."""
-        key = (sample.id, judge.name, judge.fingerprint, 0)
+        key = (sample.id, judge.name, judge.fingerprint, self.repeat)
         return self.known[key].outcome if key in self.kept else None
 
     def _totals(self, rows: Sequence[Mapping[str, Outcome]]) -> Iterator[Judgment]:
@@ -274,14 +290,16 @@ class TileWork:
         if total is None:
             return
         for sample, row in zip(self.samples, rows, strict=True):
-            judgment = _judgment(sample, total, check_range(row["total"], *total.range, judge=total.name))
+            judgment = self._judgment(sample, total, check_range(row["total"], *total.range, judge=total.name))
             known = self.known.get(judgment.key)
             if known is None or known.outcome != judgment.outcome:
                 yield judgment
 
-
-def _judgment(sample: Sample, maker: Judge | Total, outcome: Outcome, seconds: float = 0.0) -> Judgment:
-    return Judgment(sample=sample.id, judge=maker.name, fingerprint=maker.fingerprint, outcome=outcome, seconds=seconds)
+    def _judgment(self, sample: Sample, maker: Judge | Total, outcome: Outcome, seconds: float = 0.0) -> Judgment:
+        return Judgment(
+            sample=sample.id, judge=maker.name, fingerprint=maker.fingerprint, outcome=outcome, seconds=seconds,
+            repeat=self.repeat,
+        )  # fmt: skip
 
 
 def _failure(judged: Sequence[Judgment], hidden: Collection[str]) -> str:

@@ -26,7 +26,6 @@ from training.policies.janus import JanusPolicy
 from training.prompt_sets import PromptMix
 from training.settings import GrpoSettings
 
-
 WAYS = {
     "afterwards": {},
     "while sampling": {"judge_while_generating": True},

@@ -36,8 +36,11 @@ CREDIT = {
 }
 """Settings of the forms of credit that are compared; all sample as many pictures, the last two half as many chains."""
 ONE_STEP_OFF = [
-    "rewards=tests/perf/shapes_as_if_served.toml", "judge_while_generating=true", "one_step_off=true", "evaluation=none",
-]  # fmt: skip
+    "rewards=tests/perf/shapes_as_if_served.toml",
+    "judge_while_generating=true",
+    "one_step_off=true",
+    "evaluation=none",
+]
 CONFIG, ABLATIONS = Path("configs/shapes.toml"), Path("configs/ablations")
 
 

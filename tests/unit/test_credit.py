@@ -14,7 +14,7 @@ from gotr1_eval.core.outcome import Score
 from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.grpo_runs import ChecksumJudge, PictureJudge, gradients, segment_rewards, settings, trainer
-from training import collecting, credit, grpo
+from training import collecting, credit
 from training.advantage import group_advantages
 from training.credit import segment_credit, total_credit
 from training.loss import Clip, clipped_loss
