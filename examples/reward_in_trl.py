@@ -17,8 +17,8 @@ from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
 from gotr1_eval import Builder  # noqa: E402
 from rewards.adapters.trl import TrlReward  # noqa: E402
-from training.shapes_corpus import examples  # noqa: E402
-from training.tiny_janus import train_tokenizer  # noqa: E402
+from training.tiny.janus import train_tokenizer  # noqa: E402
+from training.tiny.shapes_corpus import examples  # noqa: E402
 
 tokenizer = train_tokenizer(examples(50, 0))
 config = LlamaConfig(

@@ -9,8 +9,8 @@ import torch
 from transformers import Emu3Config, Emu3ForConditionalGeneration
 
 from gotr1_eval.models.emu3.loading import Checkpoint, Pixels, load_checkpoint, write_pixels
-from training.shapes_corpus import examples
-from training.tiny_emu3 import train_tokenizer
+from training.tiny.emu3 import train_tokenizer
+from training.tiny.shapes_corpus import examples
 
 CODES, FACTOR, ROWS = 24, 2, 4
 """Codes of the picture tokenizer, pixels of an image token's edge, rows and columns of a picture."""

@@ -13,8 +13,8 @@ from transformers import JanusConfig, JanusForConditionalGeneration
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.original_names import source_of
 from gotr1_eval.models.janus.sequence import SpecialIds
-from training.shapes_corpus import examples
-from training.tiny_janus import train_tokenizer
+from training.tiny.janus import train_tokenizer
+from training.tiny.shapes_corpus import examples
 
 TOKENS, CODES = 16, 24
 

@@ -19,19 +19,19 @@ from accelerate.utils import gather_object
 from gotr1_eval.core.types import Prompt
 from rewards.reward_set import RewardSet
 from training.accelerating import computing, fail_together
-from training.collecting import Collected, credit_of
 from training.credit import Credit
 from training.metrics import Clock
 from training.prompt_sets import PromptMix
 from training.reward_judging import BegunJudging, EarlyJudges, Row, chains_judged_once, judge_patiently
-from training.rollout import Rollout, generate, group_seeds
+from training.rollout import JudgedRollout, Rollout, generate, group_seeds
 from training.settings import GrpoSettings
 from training.sharding import full_weights
+from training.step_credit import credit_of
 from training.trained_parts import Learner
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledRollout:
     """A rollout that waits for its judges.
 
     Attributes:
@@ -45,18 +45,18 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class StepBatch:
     """What a step learns from.
 
     Attributes:
-        collected: this process's samples, refilled groups last.
+        judged: this process's samples, refilled groups last.
         credit: of all processes' groups.
         mine: which of those are this process's.
         refilled: groups of further prompts, over all processes.
         clock: of the step's own samples.
     """
 
-    collected: Collected
+    judged: JudgedRollout
     credit: Credit
     mine: slice
     refilled: int
@@ -82,28 +82,28 @@ class Collector:
         self._device = accelerator.device
         self._place, self._processes = accelerator.process_index, accelerator.num_processes
         self._early = EarlyJudges(rewards) if settings.judge_while_generating else None
-        self._waiting: dict[int, Sampled] = {}
+        self._waiting: dict[int, SampledRollout] = {}
 
-    def collect(self, step: int) -> Lesson:
+    def collect(self, step: int) -> StepBatch:
         """What step `step` learns from; with `one_step_off` the next step's samples are made on the way."""
         settings, refilled = self.settings, 0
         sampled = self._waiting.get(step) or self.sample(step)
         self._waiting = {step: sampled} if settings.one_step_off else {}
         if settings.one_step_off and step + 1 < settings.steps:
             self._waiting[step + 1] = self.sample(step + 1)
-        collected = self.judge(sampled)
-        credit, mine = self.credit(collected)
+        judged = self.judge(sampled)
+        credit, mine = self.credit(judged)
         while (missing := min(settings.prompts_per_step - _learned(credit), settings.refill - refilled)) > 0:
             # Whole groups a process; a few more than are missing where there are several.
             missing += -missing % self._processes
             first = settings.prompts_per_step + refilled
             more = self.judge(self.sample(step, range(first, first + missing), sampled.clock))
-            collected = collected.with_more(more, self.learner.policy.pad)
-            credit, mine = self.credit(collected)
+            judged = judged.with_more(more, self.learner.policy.pad)
+            credit, mine = self.credit(judged)
             refilled += missing
-        return Lesson(collected, credit, mine, refilled, sampled.clock)
+        return StepBatch(judged, credit, mine, refilled, sampled.clock)
 
-    def sample(self, step: int, places: range | None = None, clock: Clock | None = None) -> Sampled:
+    def sample(self, step: int, places: range | None = None, clock: Clock | None = None) -> SampledRollout:
         """Sample this process's share of the prompts of these places of the step, whole groups; all of it by default.
 
         Judges that begin early are asked on the way.
@@ -121,7 +121,7 @@ class Collector:
                 chain_cap=settings.sampling.chain_cap, tile=self._tile, per_chain=settings.pictures_per_chain,
                 first=indices[0] * group, clock=clock, **told,
             )  # fmt: skip
-        return Sampled(rollout, begun, clock)
+        return SampledRollout(rollout, begun, clock)
 
     def _share(self, step: int, places: range | None = None) -> tuple[range, list[Prompt]]:
         settings = self.settings
@@ -138,7 +138,7 @@ class Collector:
         with computed, full_weights(self.learner.policy), self.learner.folded(), fail_together():
             yield
 
-    def judge(self, sampled: Sampled) -> Collected:
+    def judge(self, sampled: SampledRollout) -> JudgedRollout:
         """Rewards and watched judges of this process's samples; raises on every process when one of them must."""
         samples, per_chain, clock = sampled.rollout.samples, self.settings.pictures_per_chain, sampled.clock
         with fail_together(), self.judging():
@@ -151,11 +151,11 @@ class Collector:
                 if self.watched:
                     known = chains_judged_once(self.watched, samples, per_chain, {})
                     watched = list(self.watched.judge(samples, known))
-        return Collected(sampled.rollout, rows, watched)
+        return JudgedRollout(sampled.rollout, rows, watched)
 
-    def credit(self, collected: Collected) -> tuple[Credit, slice]:
+    def credit(self, judged: JudgedRollout) -> tuple[Credit, slice]:
         """The advantages of all processes' groups, and which of them are this process's."""
-        return credit_of(collected, self.settings, self.rewards, self._place)
+        return credit_of(judged, self.settings, self.rewards, self._place)
 
     def waiting(self, step: int) -> list[dict[str, Any]] | None:
         """The samples that wait for step `step`, all processes' together, group by group; None where none do."""
@@ -175,7 +175,7 @@ class Collector:
         if begun:
             begun.chains(rollout.samples[:: self.settings.pictures_per_chain])
             begun.pictures(rollout.samples)
-        self._waiting = {step: Sampled(rollout, begun, Clock())}
+        self._waiting = {step: SampledRollout(rollout, begun, Clock())}
 
 
 def _learned(credit: Credit) -> int:

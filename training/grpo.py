@@ -49,7 +49,6 @@ from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
 from training.accelerating import fail_together, start_accelerator
-from training.collecting import check_credit, check_gdpo
 from training.collector import Collector
 from training.fitting import fitted, least
 from training.metrics import (
@@ -70,13 +69,14 @@ from training.prompt_sets import PromptMix
 from training.reward_judging import UnscoredWatch
 from training.rollout import Evaluation, PolicyGenerator, Rollout
 from training.run_log import RunLog
+from training.schedule import cosine_factor
 from training.settings import GrpoSettings
 from training.sharding import norm_value, shard_policy, sharding_asked
+from training.step_credit import check_credit, check_gdpo
 from training.trained_parts import make_learner
 from training.update import (
     Work,
     accumulate,
-    cosine_factor,
     denominator,
     everything_sampled,
     micro_batches,
@@ -206,23 +206,23 @@ class GrpoTrainer:
 
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
-        settings, lesson = self.settings, self.collector.collect(step)
-        collected, clock, headline = lesson.collected, lesson.clock, self.rewards.headline
+        settings, batch = self.settings, self.collector.collect(step)
+        rollout, clock, headline = batch.judged.rollout, batch.clock, self.rewards.headline
         with clock("update"):
-            updated = self._update(step, collected.rollout, *lesson.credit.of(lesson.mine))
+            updated = self._update(step, rollout, *batch.credit.of(batch.mine))
             follows = settings.reference
             if follows is not None and (step + 1) % follows.every == 0:
                 self.learner.follow(follows.mix)
-        judged: list[Judged] = gather_object(judged_samples(collected.rollout, collected.rows, collected.watched))
+        judged: list[Judged] = gather_object(judged_samples(batch.judged))
         self.watch.see([sample.row[headline] for sample in judged])
         within = group_rewards(judged, headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
-        self.log.samples(step + 1, collected)
-        metrics = rollout_metrics(judged, group_counts(lesson.credit), within)
+        self.log.samples(step + 1, batch.judged)
+        metrics = rollout_metrics(judged, group_counts(batch.credit), within)
         metrics |= group_diversity(judged, settings.samples_per_prompt, settings.pictures_per_chain)
         if settings.refill:
-            metrics["groups/refilled"] = lesson.refilled
-        speed = speed_metrics(judged, collected.rollout, clock, settings.pictures_per_chain)
+            metrics["groups/refilled"] = batch.refilled
+        speed = speed_metrics(judged, rollout, clock, settings.pictures_per_chain)
         return {**metrics, **updated, **speed}
 
     @staticmethod

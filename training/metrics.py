@@ -5,7 +5,6 @@ Every mean over samples stands beside the share that has no value: a policy that
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,15 +22,11 @@ from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.statistics.diversity import chain_diversity, mean_pairwise_distance
 from gotr1_eval.core.types import Sample
-from gotr1_eval.files.jsonl import cut_torn_line, dump, read_rows
-from gotr1_eval.files.writing import write_atomically
 from gotr1_eval.shapes.features import colour_grid
 from rewards.total import RAW, TOTAL
 from training.credit import Credit
-from training.rollout import Rollout
+from training.rollout import JudgedRollout, Rollout
 
-GROUPS = "groups.jsonl"
-"""A line a step: the spreads of the reward within its groups."""
 Metrics = dict[str, float]
 Report = Callable[[Metrics], None]
 
@@ -82,11 +76,10 @@ class Clock:
         self.seconds[name] += time.perf_counter() - start
 
 
-def judged_samples(
-    rollout: Rollout, rows: Sequence[Mapping[str, Outcome]], watched: Sequence[Mapping[str, Outcome]]
-) -> list[Judged]:
+def judged_samples(judged: JudgedRollout) -> list[Judged]:
     """One of each sample of a rollout."""
-    facts = zip(rollout.samples, rows, watched, rollout.tokens, rollout.truncated, strict=True)
+    rollout = judged.rollout
+    facts = zip(rollout.samples, judged.rows, judged.watched, rollout.tokens, rollout.truncated, strict=True)
     return [
         Judged(row, beside, sample.chain or "", count, cut, _colours(sample))
         for sample, row, beside, count, cut in facts
@@ -228,22 +221,6 @@ def speed_metrics(judged: Sequence[Judged], rollout: Rollout, clock: Clock, per_
         made["speed/sampled_tokens"] = tokens / sampling
     made |= {f"memory/{name}": value for name, value in clock.memory.items()}
     return {f"seconds/{name}": value for name, value in seconds.items()} | made
-
-
-def forget_after(folder: Path, done: int) -> None:
-    """Drop what a killed run measured after the step that it goes on from: those steps will be made again."""
-    for name in ("metrics.jsonl", "evaluations.jsonl", GROUPS):
-        path = folder / name
-        if path.exists():
-            rows = [row for _, row in read_rows(path)]
-            kept = [row for row in rows if row["step"] <= done]
-            cut_torn_line(path)
-            if len(kept) < len(rows):
-                write_atomically(path, "".join(f"{dump(row)}\n" for row in kept))
-    for run in (folder / "evaluations").glob("step-*"):
-        step, _, share = run.name.removeprefix("step-").partition(".")
-        if share or int(step) > done:
-            shutil.rmtree(run)
 
 
 def update_metrics(sums: Counter[str], norms: Sequence[float], learning_rate: float) -> Metrics:

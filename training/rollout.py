@@ -24,6 +24,7 @@ from gotr1_eval.core.types import Prompt, Sample
 from gotr1_eval.models.local_model import in_batches, in_rows
 from gotr1_eval.models.sampled_sequences import SampledChain, SampledImages
 from training.policies import Actions, Policy
+from training.reward_judging import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,20 @@ class Rollout:
         ]
         whole = cls.join(rollouts, pad)
         return replace(whole, samples=[replace(each, id=str(at)) for at, each in enumerate(whole.samples, first)])
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRollout:
+    """A process's samples of a step, group by group, and the outcomes of the reward's and the watched judges."""
+
+    rollout: Rollout
+    rows: list[Row]
+    watched: list[Row]
+
+    def with_more(self, more: JudgedRollout, pad: int) -> JudgedRollout:
+        """These groups and then those."""
+        rollout = Rollout.join([self.rollout, more.rollout], pad)
+        return JudgedRollout(rollout, self.rows + more.rows, self.watched + more.watched)
 
 
 @torch.no_grad()

@@ -5,18 +5,23 @@ metrics.jsonl, groups.jsonl, evaluations.jsonl   a line a step, or an evaluation
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from gotr1_eval.files.jsonl import append_rows, read_rows
-from training.collecting import Collected
-from training.metrics import GROUPS, Metrics, Report, forget_after
+from gotr1_eval.files.jsonl import append_rows, cut_torn_line, dump, read_rows
+from gotr1_eval.files.writing import write_atomically
+from training.metrics import Metrics, Report
+from training.rollout import JudgedRollout
 from training.sample_table import log_table, sample_table
 from training.settings_tables import SampleTableSettings
 from training.trend import TrendWatch
+
+GROUPS = "groups.jsonl"
+"""A line a step: the spreads of the reward within its groups."""
 
 
 class RunLog:
@@ -60,12 +65,12 @@ class RunLog:
         self._accelerator.log(row, step=done)
         self.report(row)
 
-    def samples(self, done: int, collected: Collected) -> None:
+    def samples(self, done: int, judged: JudgedRollout) -> None:
         """A table of this process's samples, where one is due."""
         asked, trackers = self._table, self._accelerator.trackers
         due = asked is not None and (done % asked.every == 0 or done == 1)
         if asked is not None and due and trackers and self._accelerator.is_main_process:
-            log_table(trackers, sample_table(collected, asked.rows), done)
+            log_table(trackers, sample_table(judged, asked.rows), done)
 
     def evaluation(self, done: int, measured: Metrics) -> None:
         """What a held-out evaluation found; the first process calls it."""
@@ -77,3 +82,19 @@ class RunLog:
     def _rows(self, name: str) -> list[dict[str, float]]:
         path = self._folder / name
         return [row for _, row in read_rows(path)] if path.exists() else []
+
+
+def forget_after(folder: Path, done: int) -> None:
+    """Drop what a killed run measured after the step that it goes on from: those steps will be made again."""
+    for name in ("metrics.jsonl", "evaluations.jsonl", GROUPS):
+        path = folder / name
+        if path.exists():
+            rows = [row for _, row in read_rows(path)]
+            kept = [row for row in rows if row["step"] <= done]
+            cut_torn_line(path)
+            if len(kept) < len(rows):
+                write_atomically(path, "".join(f"{dump(row)}\n" for row in kept))
+    for run in (folder / "evaluations").glob("step-*"):
+        step, _, share = run.name.removeprefix("step-").partition(".")
+        if share or int(step) > done:
+            shutil.rmtree(run)

@@ -19,7 +19,7 @@ from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.files.jsonl import dump
 from gotr1_eval.files.pictures import open_picture
 from reports.documents import markdown_text
-from training.collecting import Collected
+from training.rollout import JudgedRollout
 
 NAME = "samples"
 
@@ -39,12 +39,12 @@ class SampleTable:
     pictures: tuple[Image.Image, ...]
 
 
-def sample_table(collected: Collected, rows: int) -> SampleTable:
+def sample_table(judged: JudgedRollout, rows: int) -> SampleTable:
     """The first samples of a rollout, so many at most: whole groups stand side by side."""
-    samples = collected.rollout.samples[:rows]
+    samples = judged.rollout.samples[:rows]
     outcomes = [
         {**row, **{f"watched/{name}": outcome for name, outcome in watched.items()}}
-        for row, watched in zip(collected.rows[:rows], collected.watched[:rows], strict=True)
+        for row, watched in zip(judged.rows[:rows], judged.watched[:rows], strict=True)
     ]
     return SampleTable(
         ("prompt", "chain", *outcomes[0], "unscored"),

@@ -311,7 +311,8 @@ class GrpoSettings(TrainSettings):
             raise ValueError("one_step_off with importance.form = 'none': older samples need their weights")
         if self.image_logprob == "conditional" and self.sampling.guidance > 1:
             raise ValueError(
-                "one_step_off with image_logprob = 'conditional': guided image tokens would have no weights; use 'guided'"
+                "one_step_off with image_logprob = 'conditional': guided image tokens would have no weights; "
+                "use 'guided'"
             )
         return self
 

@@ -26,9 +26,9 @@ from gotr1_eval.core.errors import RunError
 from gotr1_eval.models.sampled_sequences import Padded, left_pad, unconditional
 from training.policies import Policy
 from training.prefetch import one_ahead
+from training.schedule import cosine_factor
 from training.sft_examples import ExampleShards, SftExample
 from training.sharding import norm_value
-from training.update import cosine_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.models.local_model import ieee_float32
 from training import run_checkpoints as checkpoints
 from training.accelerating import fail_together, start_accelerator
-from training.metrics import Report, forget_after
+from training.metrics import Report
 from training.policies import Policy
+from training.run_log import forget_after
 from training.settings import SftSettings
 from training.sft import Losses, SftModel, SftOptions, adamw, train_sft
 from training.sft_data import read_examples

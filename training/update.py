@@ -1,11 +1,10 @@
-"""One update of the policy from one rollout: micro-batches in, one optimizer step out; and the learning rate of a step.
+"""One update of the policy from one rollout: micro-batches in, gradients of one optimizer step out.
 
 Shape suffixes: B sequences, L text positions, T image tokens; 2 stands for (chain, picture).
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -271,18 +270,3 @@ def pad_micro_batches(work: list[Work], count: int, actions: Actions) -> list[Wo
     one = actions.select(torch.zeros(1, dtype=torch.int64, device=actions.image_BT.device))
     nothing_2B = torch.zeros(2, 1, device=one.image_BT.device)
     return work + [Work(one, nothing_2B, nothing_2B != 0)] * (count - len(work))
-
-
-def cosine_factor(step: int, steps: int, warmup_steps: int) -> float:
-    """Share of the peak at a step: linear warm-up, then half a cosine down to a twentieth (paper section 4: cosine)."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    done = (step - warmup_steps) / max(steps - warmup_steps, 1)
-    return 0.05 + 0.95 * (1 + math.cos(math.pi * min(done, 1.0))) / 2
-
-
-def cosine_schedule(
-    optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """`cosine_factor` as torch's schedule."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_factor(step, steps, warmup_steps))

@@ -283,7 +283,7 @@ def tiny_janus(
 ) -> None:
     """Rebuild the embedded tiny Janus from a seed: tokenizer, picture tokens, supervised chains and pictures."""
     from gotr1_eval.cli.terminal import err
-    from training.tiny_janus import build_tiny_janus
+    from training.tiny.janus import build_tiny_janus
 
     build_tiny_janus(out, seed=seed, progress=lambda line: err.print(line, markup=False))
 
@@ -294,6 +294,6 @@ def tiny_emu3(
 ) -> None:
     """Rebuild the embedded tiny Emu3 from a seed and the tiny Janus: picture tokens, supervised chains and pictures."""
     from gotr1_eval.cli.terminal import err
-    from training.tiny_emu3 import build_tiny_emu3
+    from training.tiny.emu3 import build_tiny_emu3
 
     build_tiny_emu3(out, seed=seed, progress=lambda line: err.print(line, markup=False))

@@ -249,7 +249,9 @@ class TileWork:
 
     def complete(self) -> bool:
         """Whether every judge and the total have a final judgment of every sample."""
-        return all((sample.id, *maker, self.repeat) in self.kept for sample in self.samples for maker in self.rewards.makers)
+        return all(
+            (sample.id, *maker, self.repeat) in self.kept for sample in self.samples for maker in self.rewards.makers
+        )
 
     def judge(self, fresh: list[Judgment]) -> None:
         """Add the new judgments of all judges, one judge after the other, then the totals."""

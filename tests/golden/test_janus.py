@@ -13,13 +13,13 @@ import torch
 from gotr1_eval.models.autoregressive.choosing import Choice, guide
 from gotr1_eval.models.autoregressive.prompts import prompt_text
 from gotr1_eval.models.janus.converting import convert
+from gotr1_eval.models.janus.encoding import encode_pictures
 from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.janus.original_names import source_of, without_counterpart
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt, load_tokenizer
 from gotr1_eval.models.sampled_sequences import unconditional_row
 from tests.conftest import shared_parameters
-from training.vq import encode_pictures
 
 CHECKPOINTS = shared_parameters("data/janus/*_orig/config.json")
 each_checkpoint = pytest.mark.parametrize("config", CHECKPOINTS)

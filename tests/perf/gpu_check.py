@@ -67,7 +67,7 @@ from training.policies.janus import JanusPolicy, read_policy
 from training.prompt_sets import PromptMix
 from training.rollout import generate
 from training.settings import GrpoSettings
-from training.shapes_corpus import examples
+from training.tiny.shapes_corpus import examples
 
 Found = dict[str, float | str]
 GUIDANCE, STEPS = 5.0, 128

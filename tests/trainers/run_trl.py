@@ -45,8 +45,8 @@ def tiny_trainer(folder: Path, rewards: Sequence[TrlReward], **options: Any) -> 
     from transformers import LlamaConfig, LlamaForCausalLM, PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    from training.shapes_corpus import examples
-    from training.tiny_janus import train_tokenizer
+    from training.tiny.janus import train_tokenizer
+    from training.tiny.shapes_corpus import examples
 
     tokenizer = train_tokenizer(examples(50, 0))
     tokenizer.chat_template = TEMPLATE

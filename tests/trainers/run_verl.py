@@ -109,8 +109,8 @@ def main() -> None:
     import ray
     import verl
 
-    from training.shapes_corpus import examples
-    from training.tiny_janus import train_tokenizer
+    from training.tiny.janus import train_tokenizer
+    from training.tiny.shapes_corpus import examples
 
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # else Ray warns that a later release changes it
     print(f"verl {verl.__version__}")

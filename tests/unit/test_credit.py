@@ -14,7 +14,7 @@ from gotr1_eval.core.outcome import Score
 from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.grpo_runs import ChecksumJudge, PictureJudge, gradients, segment_rewards, settings, trainer
-from training import collecting, credit
+from training import credit, step_credit
 from training.advantage import group_advantages
 from training.credit import segment_credit, total_credit
 from training.loss import Clip, clipped_loss
@@ -310,12 +310,12 @@ def test_trees_that_do_not_fit_are_refused(changes, word):
 def test_rewards_without_a_segment_are_refused():
     asked = settings(**SEGMENT)
     with pytest.raises(UsageError, match="judge 'checksum' does not say whether it looks at chain or picture"):
-        collecting.check_credit(asked, RewardSet({"checksum": ChecksumJudge()}))
+        step_credit.check_credit(asked, RewardSet({"checksum": ChecksumJudge()}))
     judge = ChecksumJudge()
     judge.looks_at = "plan"
     with pytest.raises(UsageError, match="no judge of the reward looks at the picture"):
-        collecting.check_credit(asked, RewardSet({"checksum": judge}))
-    collecting.check_credit(asked, segment_rewards())
+        step_credit.check_credit(asked, RewardSet({"checksum": judge}))
+    step_credit.check_credit(asked, segment_rewards())
 
 
 def planted_sum(monkeypatch):

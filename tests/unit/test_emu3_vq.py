@@ -11,10 +11,19 @@ from transformers.models.emu3.modeling_emu3 import Emu3VQVAE
 
 from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
 from gotr1_eval.models.generators.emu3 import Settings, build
+from gotr1_eval.models.janus.encoding import encode_pictures as janus_codes
+from gotr1_eval.models.janus.encoding import to_pixels
 from gotr1_eval.models.janus.loading import load_checkpoint
 from gotr1_eval.models.sampled_sequences import left_pad
 from tests.tiny_emu3 import random_config, random_tokenizer
-from training.emu3_vq import (
+from training.policies import Sampling
+from training.policies.emu3 import Emu3Policy
+from training.policies.janus import JanusPolicy
+from training.policies.reading import read_policy
+from training.sft import SftOptions
+from training.tiny.emu3 import Recipe, build_tiny_emu3, train_tokenizer
+from training.tiny.emu3_start import transplanted, used_codes
+from training.tiny.emu3_vq import (
     COMMITMENT,
     commitment_loss,
     decode_latents,
@@ -25,16 +34,8 @@ from training.emu3_vq import (
     train_emu3_vq,
     tune_emu3_decoder,
 )
-from training.policies import Sampling
-from training.policies.emu3 import Emu3Policy
-from training.policies.janus import JanusPolicy
-from training.policies.reading import read_policy
-from training.sft import SftOptions
-from training.shapes_corpus import examples, random_pictures
-from training.tiny_emu3 import Recipe, build_tiny_emu3, train_tokenizer
-from training.tiny_emu3_start import transplanted, used_codes
-from training.vq import VqOptions, patch_codes, to_pixels
-from training.vq import encode_pictures as janus_codes
+from training.tiny.shapes_corpus import examples, random_pictures
+from training.tiny.vq import VqOptions, patch_codes
 
 
 def tokenizer(frames: int = 1) -> Emu3VQVAE:

@@ -16,7 +16,7 @@ from rewards.reward_set import RewardSet
 from rewards.total import Total, TotalSettings
 from tests.grpo_runs import ChecksumJudge, gradients, settings, trainer
 from tests.tiny_models import loaded_random
-from training import collecting, collector, grpo, update
+from training import collector, grpo, step_credit, update
 from training.advantage import Advantages
 from training.policies import Actions, SegmentScores, TokenScores
 from training.policies.janus import JanusPolicy
@@ -460,7 +460,7 @@ def planted_mask(monkeypatch, sampled, tmp_path):
 
 def planted_punishment(monkeypatch, sampled, tmp_path):
     upwards = lambda rewards, tokens, cap, soft, penalty: rewards + penalty * tokens / soft  # noqa: E731
-    monkeypatch.setattr(collecting, "punish_long_chains", upwards)
+    monkeypatch.setattr(step_credit, "punish_long_chains", upwards)
     test_truncated_chains_are_masked_or_punished(tmp_path)
 
 

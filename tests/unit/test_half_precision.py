@@ -24,7 +24,7 @@ from training.accelerating import computing
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy, read_policy
 from training.rollout import generate
-from training.shapes_corpus import examples
+from training.tiny.shapes_corpus import examples
 
 GUIDANCE = 5.0
 

@@ -18,9 +18,9 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import read_rows
 from tests.grpo_runs import trainer
-from training.collecting import Collected
 from training.rollout import Rollout
 from training.sample_table import log_table, sample_table
+from training.step_credit import Collected
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from gotr1_eval.models.sampled_sequences import left_pad, unconditional_row
 from tests.tiny_models import CODES, TOKENS, loaded_random, random_tokenizer
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
+from training.schedule import cosine_schedule
 from training.sft import SftOptions, batch_losses, collate, example_order, token_loss, train_sft
 from training.sft_examples import SftExample
-from training.update import cosine_schedule
 
 
 @pytest.fixture(scope="module")

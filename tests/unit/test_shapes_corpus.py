@@ -14,7 +14,7 @@ from gotr1_eval.shapes.detecting import find_objects
 from gotr1_eval.shapes.layout import random_scene
 from gotr1_eval.shapes.prompts import CATEGORIES, prompts
 from gotr1_eval.shapes.scene import GRID
-from training.shapes_corpus import DISPLACED_RATE, displaced, examples, random_pictures
+from training.tiny.shapes_corpus import DISPLACED_RATE, displaced, examples, random_pictures
 
 
 def test_the_same_seed_gives_the_same_examples():

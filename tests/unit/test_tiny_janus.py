@@ -13,10 +13,10 @@ from transformers import JanusForConditionalGeneration
 from gotr1_eval.models.generators.janus import Settings, build
 from gotr1_eval.models.janus.sequence import load_tokenizer
 from training.sft import SftOptions
-from training.shapes_corpus import examples
-from training.tiny_janus import Recipe, build_tiny_janus, train_tokenizer
-from training.tiny_tokenizer import GOT
-from training.vq import VqOptions
+from training.tiny.janus import Recipe, build_tiny_janus, train_tokenizer
+from training.tiny.shapes_corpus import examples
+from training.tiny.tokenizer import GOT
+from training.tiny.vq import VqOptions
 
 FEW = VqOptions(steps=2, batch_size=2)
 QUICK = Recipe(corpus=48, vq_pictures=16, vq=FEW, decoder=(FEW, FEW), sft=(SftOptions(steps=2, batch_size=4),) * 2)

@@ -9,7 +9,7 @@ import torch
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from tests.tiny_models import random_config, random_tokenizer
-from training.vq import (
+from training.tiny.vq import (
     SHARPNESS,
     VqOptions,
     decode_latents,

@@ -16,6 +16,7 @@ from gotr1_eval.core.chain import BEGIN_OF_IMAGE
 from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
 from gotr1_eval.models.autoregressive.choosing import Choice
 from gotr1_eval.models.autoregressive.heads import Head, float32_head
+from gotr1_eval.models.janus.encoding import encode_pictures
 from gotr1_eval.models.janus.loading import Checkpoint, load_checkpoint
 from gotr1_eval.models.janus.sampling import decode_images, sample_chains, sample_images
 from gotr1_eval.models.janus.sequence import encode_prompt
@@ -23,7 +24,6 @@ from gotr1_eval.models.local_model import choose_device
 from gotr1_eval.models.sampled_sequences import Padded, SampledChain, SampledImages
 from training.policies import PictureGrid, Sampling
 from training.policies.scoring import CHUNK, TwoHeadPolicy, flush_left_states
-from training.vq import encode_pictures
 
 
 class JanusPolicy(TwoHeadPolicy):

@@ -2,7 +2,7 @@
 
 Everything follows from one seed; it takes about an hour and a half on one processor core. The model is a true
 `JanusForConditionalGeneration` in small, so that whatever runs on it runs on Janus-Pro. It is taught from a corpus
-that errs at a stated rate (`training.shapes_corpus`): fluent, and clearly imperfect.
+that errs at a stated rate (`training.tiny.shapes_corpus`): fluent, and clearly imperfect.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from transformers import GenerationConfig, JanusConfig, JanusForConditionalGener
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
+from gotr1_eval.models.janus.encoding import encode_pictures
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import BOS, PAD, SpecialIds, encode_prompt
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
 from training.sft import Losses, SftOptions, train_sft
 from training.sft_examples import SftExample
-from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
-from training.tiny_tokenizer import GOT, train_bpe
-from training.vq import VqOptions, encode_pictures, reset_convolutions, train_vq, tune_decoder
+from training.tiny.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
+from training.tiny.tokenizer import GOT, train_bpe
+from training.tiny.vq import VqOptions, reset_convolutions, train_vq, tune_decoder
 
 EOS = "<｜end▁of▁sentence｜>"
 SPECIAL = (
@@ -61,7 +62,7 @@ PREPROCESSING = {
 
 
 def train_tokenizer(corpus: Iterable[Example]) -> PreTrainedTokenizerFast:
-    """The tokenizer of a tiny Janus; see `training.tiny_tokenizer`."""
+    """The tokenizer of a tiny Janus; see `training.tiny.tokenizer`."""
     return train_bpe(corpus, SPECIAL, GOT, bos=BOS, eos=EOS, pad=PAD)
 
 

@@ -32,8 +32,8 @@ from gotr1_eval.models.janus import sequence as janus_sequence
 from gotr1_eval.models.sampled_sequences import left_pad
 from training.policies import Sampling
 from training.policies.janus import JanusPolicy
-from training.shapes_corpus import Example, examples
-from training.tiny_janus import EOS as JANUS_EOS
+from training.tiny.janus import EOS as JANUS_EOS
+from training.tiny.shapes_corpus import Example, examples
 
 SAME = {
     BOS: janus_sequence.BOS, EOS: JANUS_EOS, PAD: janus_sequence.PAD, IMAGE_START: BEGIN_OF_IMAGE,

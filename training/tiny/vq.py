@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
-from training.update import cosine_schedule
+from gotr1_eval.models.janus.encoding import encode_latents, to_pixels
+from training.schedule import cosine_schedule
 
 Progress = Callable[[str], None]
 
@@ -46,12 +47,6 @@ class VqOptions:
     warmup_steps: int = 50
     bfloat16: bool = False
     seed: int = 0
-
-
-def to_pixels(pictures_BHWC: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] in 0..255 -> float32 [B, 3, H, W] in [-1, 1]."""
-    # Here and in `decode_latents`: from a permuted layout every convolution runs at half its speed on the CPU.
-    return pictures_BHWC.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0
 
 
 def patch_codes(pictures_BHWC: Tensor, side: int, codes: int) -> Tensor:
@@ -77,11 +72,6 @@ def patch_codes(pictures_BHWC: Tensor, side: int, codes: int) -> Tensor:
     return torch.from_numpy(rank_S[kind_N].reshape(count, side * side))
 
 
-def nearest_codes(latents_ND: Tensor, codebook_KD: Tensor) -> Tensor:
-    """The id of the code nearest by angle, for every latent; int64 [N]."""
-    return (latents_ND @ functional.normalize(codebook_KD, dim=-1).T).argmax(dim=-1)
-
-
 def recognition_loss(latents_ND: Tensor, codebook_KD: Tensor, ids_N: Tensor) -> Tensor:
     """Mean cross-entropy in nats of telling the right code by cosine: pulls a latent to it and all codes apart."""
     cosines_NK = latents_ND @ functional.normalize(codebook_KD, dim=-1).T
@@ -105,28 +95,12 @@ def tint_loss(pixels_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
     return (error_BCHW - error_BCHW.roll(1, dims=1)).abs().mean()
 
 
-def encode_latents(model: JanusVQVAE, pixels_BCHW: Tensor) -> Tensor:
-    """The encoder's unit latents, [B * T, D], a picture's rows in row-major order."""
-    latents_BDhw = model.quant_conv(model.encoder(pixels_BCHW)).float()
-    return functional.normalize(latents_BDhw.permute(0, 2, 3, 1).flatten(0, 2), dim=-1)
-
-
 def decode_latents(model: JanusVQVAE, latents_ND: Tensor) -> Tensor:
     """Pixels [B, 3, H, W], about [-1, 1], of unit latents [B * T, D]."""
     side = model.quantize.quant_state_dims[0]
     latents_BDhw = latents_ND.view(-1, side, side, latents_ND.shape[1]).permute(0, 3, 1, 2).contiguous()
     pixels_BCHW: Tensor = model.decoder(model.post_quant_conv(latents_BDhw))
     return pixels_BCHW.float()
-
-
-@torch.inference_mode()
-def encode_pictures(model: JanusVQVAE, pictures_BHWC: Tensor, batch_size: int = 16) -> Tensor:
-    """Image tokens of uint8 pictures [B, H, W, 3]; int64 [B, T]."""
-    rows = []
-    for batch in torch.split(pictures_BHWC, batch_size):
-        latents_ND = encode_latents(model, to_pixels(batch))
-        rows.append(nearest_codes(latents_ND, model.quantize.embedding.weight).view(len(batch), -1))
-    return torch.cat(rows).clone()
 
 
 def drawing_loss(model: JanusVQVAE, ids_N: Tensor, pixels_BCHW: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE, BOX_END, BOX_START, OBJ_END, OBJ_START
 from gotr1_eval.models.autoregressive.prompts import prompt_text
-from training.shapes_corpus import Example
+from training.tiny.shapes_corpus import Example
 
 VOCABULARY = 560
 """Bytes and merges; special tokens come on top."""

@@ -5,8 +5,9 @@ the straight-through estimator: the decoder reads codes, and what it wants of th
 its latents. Commitment pulls latents to their codes, as van den Oord et al. (arXiv 1711.00937, equation 3) have it.
 Codes are compared by their distance, as the class does.
 
-Which code a patch has is either given (`training.vq.patch_codes`; the encoder then learns to tell which it sees) or
-found, the nearest of the codebook as it is. Found codes reconstruct as well, and cannot be foretold; see `training.vq`.
+Which code a patch has is either given (`training.tiny.vq.patch_codes`; the encoder then learns to tell which it sees)
+or found, the nearest of the codebook as it is. Found codes reconstruct as well, and cannot be foretold; see
+`training.tiny.vq`.
 
 Batch norms stay in evaluation mode, with the statistics they were made with: the class is meant to run like that, and
 a decoder that learned with a batch's own would draw something else alone.
@@ -24,7 +25,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.emu3.modeling_emu3 import Emu3VQVAE
 
-from training.vq import VqOptions, descend, patch_codes, reconstruction_loss, retire_codes, tint_loss, to_pixels
+from gotr1_eval.models.janus.encoding import to_pixels
+from training.tiny.vq import VqOptions, descend, patch_codes, reconstruction_loss, retire_codes, tint_loss
 
 Progress = Callable[[str], None]
 

@@ -1,8 +1,8 @@
 """The recipe of the tiny Emu3 that ships with the shapes world: the tiny Janus's weights in Emu3's classes, trained on.
 
 Everything follows from one seed and the shipped tiny Janus; it takes about ten minutes of one processor core. What the
-weights begin as is in `training.tiny_emu3_start`. The picture tokenizer then learns with `training.emu3_vq` to use what
-its class has besides, and chain and picture are taught by the corpus that the tiny Janus learned from.
+weights begin as is in `training.tiny.emu3_start`. The picture tokenizer then learns with `training.tiny.emu3_vq` to use
+what its class has besides, and chain and picture are taught by the corpus that the tiny Janus learned from.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from gotr1_eval.models.emu3.sequence import (
     PLACEHOLDER,
 )
 from gotr1_eval.models.janus import loading as janus_loading
-from training.emu3_vq import encode_pictures, train_emu3_vq
 from training.policies import Sampling
 from training.policies.emu3 import Emu3Policy
 from training.sft import Losses, SftOptions, train_sft
 from training.sft_examples import SftExample
-from training.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
-from training.tiny_emu3_start import transplanted, used_codes
-from training.tiny_janus import FIRST
-from training.tiny_tokenizer import GOT, train_bpe
-from training.vq import VqOptions, patch_codes
+from training.tiny.emu3_start import transplanted, used_codes
+from training.tiny.emu3_vq import encode_pictures, train_emu3_vq
+from training.tiny.janus import FIRST
+from training.tiny.shapes_corpus import PICTURE_SIDE, Example, examples, random_pictures
+from training.tiny.tokenizer import GOT, train_bpe
+from training.tiny.vq import VqOptions, patch_codes
 
 Progress = Callable[[str], None]
 SPECIAL = (BOS, EOS, PAD, IMAGE_START, IMAGE_TOKEN, IMAGE_END, END_OF_ROW, END_OF_FRAME, PLACEHOLDER)

@@ -1,4 +1,4 @@
-"""What a step collects before it learns: rollouts, what the judges say of them, and the advantages that follow.
+"""The advantages of a step, from what the judges say of its samples.
 
 Advantages are of all groups of a step, whichever process sampled them, since a spread may be taken over the step and
 since the least spread that counts is a share of the largest reward.
@@ -9,7 +9,6 @@ Shape suffixes: P prompts, G samples of a prompt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,26 +21,11 @@ from gotr1_eval.core.protocols import READS_PICTURE
 from rewards.reward_set import RewardSet
 from training.advantage import decoupled_advantages, group_advantages, punish_long_chains
 from training.credit import Credit, segment_credit, total_credit
-from training.reward_judging import Row
-from training.rollout import Rollout, rewards_of
+from training.rollout import JudgedRollout, rewards_of
 from training.settings import GrpoSettings
 
 REWARD, PICTURE = "reward", "picture"
 """What is learned from, unless GDPO keeps the judges apart: the reward, and its part of the judges of the picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """A process's samples of a step, group by group, and the outcomes of the reward's and the watched judges."""
-
-    rollout: Rollout
-    rows: list[Row]
-    watched: list[Row]
-
-    def with_more(self, more: Collected, pad: int) -> Collected:
-        """These groups and then those."""
-        rollout = Rollout.join([self.rollout, more.rollout], pad)
-        return Collected(rollout, self.rows + more.rows, self.watched + more.watched)
 
 
 def check_gdpo(settings: GrpoSettings, rewards: RewardSet) -> None:
@@ -71,7 +55,7 @@ def check_credit(settings: GrpoSettings, rewards: RewardSet) -> None:
         raise UsageError("credit = 'segment': no judge of the reward looks at the picture, which would learn nothing")
 
 
-def credit_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet, place: int) -> tuple[Credit, slice]:
+def credit_of(judged: JudgedRollout, settings: GrpoSettings, rewards: RewardSet, place: int) -> tuple[Credit, slice]:
     """Of all groups of the step, and which of them are this process's.
 
     Args:
@@ -79,28 +63,26 @@ def credit_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet, 
         place: of this process among the others.
     """
     group = settings.samples_per_prompt
-    mine = {name: _column(outcomes, group) for name, outcomes in _rewards_of(collected, settings, rewards).items()}
-    chains = tuple(
-        torch.tensor(each).view(-1, group) for each in (collected.rollout.tokens, collected.rollout.truncated)
-    )
+    mine = {name: _column(outcomes, group) for name, outcomes in _rewards_of(judged, settings, rewards).items()}
+    chains = tuple(torch.tensor(each).view(-1, group) for each in (judged.rollout.tokens, judged.rollout.truncated))
     everyone: list[tuple[Mapping[str, tuple[Tensor, ...]], tuple[Tensor, ...]]] = gather_object([(mine, chains)])
     columns = {name: _together([columns[name] for columns, _ in everyone]) for name in mine}
     tokens_PG, truncated_PG = _together([each for _, each in everyone])
     found = _credit(columns, tokens_PG, settings)
     if not settings.truncated.learn:
         found = found.without(truncated_PG)
-    count = len(collected.rows) // group
+    count = len(judged.rows) // group
     return found, slice(place * count, (place + 1) * count)
 
 
-def _rewards_of(collected: Collected, settings: GrpoSettings, rewards: RewardSet) -> dict[str, list[Outcome]]:
+def _rewards_of(judged: JudgedRollout, settings: GrpoSettings, rewards: RewardSet) -> dict[str, list[Outcome]]:
     """What is learned from, by name: of GDPO its judges; else `REWARD`, and for credit by segment `PICTURE`."""
     if settings.gdpo is not None:
-        return {name: [row[name] for row in collected.rows] for name in collected.rows[0] if name != rewards.headline}
-    found = {REWARD: [row[rewards.headline] for row in collected.rows]}
+        return {name: [row[name] for row in judged.rows] for name in judged.rows[0] if name != rewards.headline}
+    found = {REWARD: [row[rewards.headline] for row in judged.rows]}
     if settings.credit == "segment":
         of_picture = {name for name in rewards.factors if rewards.judges[name].looks_at in READS_PICTURE}
-        found[PICTURE] = [rewards.combine(row, of_picture) for row in collected.rows]
+        found[PICTURE] = [rewards.combine(row, of_picture) for row in judged.rows]
     return found
 
 

@@ -1,0 +1,1 @@
+"""How the shipped tiny checkpoints of the shapes world are made; no other training imports this."""
