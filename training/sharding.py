@@ -2,7 +2,7 @@
 
 accelerate's configuration says which. Sharding is torch's own `fully_shard`, a group a layer, since accelerate offers
 it on GPUs only and the tests run it on processors. What does not go through the policy's forward pass (sampling,
-decoding pictures, evaluating) needs the weights whole: `gathered` gives them for a while.
+decoding pictures, evaluating) needs the weights whole: `full_weights` gives them for a while.
 """
 
 from __future__ import annotations

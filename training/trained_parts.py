@@ -127,7 +127,7 @@ class Learner:
         return self.frozen or self.policy
 
     def weights(self, kept: bool = True) -> dict[str, torch.Tensor]:
-        """What `save` writes, with its shards put together: all processes call it at once; see `whole`."""
+        """What `save` writes, with its shards put together: all processes call it at once; see `to_full`."""
         if self.adapters is None:
             stored = self.policy.model.state_dict()
         else:

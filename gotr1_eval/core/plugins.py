@@ -72,7 +72,7 @@ class Registry:
             raise UsageError(f"{self.kind} {name!r}: no module named {error.name!r} can be imported") from None
         for needed in ("build", "Settings"):
             if not hasattr(module, needed):
-                raise UsageError(f"{self.kind} {name!r}: the module has no {needed!r}; see CONTRIBUTING.md")
+                raise UsageError(f"{self.kind} {name!r}: the module has no {needed!r}; see docs/extending.md")
         return module
 
     def folders(self) -> Mapping[str, Path]:

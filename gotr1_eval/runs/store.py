@@ -92,7 +92,7 @@ class RunStore:
         """Create the run, or resume it when the folder holds one with the same identity.
 
         Args:
-            grown_from: another identity with which it may be resumed, see `gotr1_eval.runs.growth`.
+            grown_from: another identity with which it may be resumed, see `gotr1_eval.runs.job`.
 
         Raises:
             UsageError: the folder holds another run (one line says what differs), or something else.
