@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from PIL import Image
 
@@ -12,8 +11,8 @@ from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.perception import FileDetector, PictureDetections
 from gotr1_eval.core.protocols import Detector
 from gotr1_eval.core.types import Sample
-from gotr1_eval.files.pictures import PictureError, Transparency, open_picture, picture_name
-from rewards.inputs import require_detections
+from gotr1_eval.files.pictures import Transparency
+from rewards.inputs import picture_files, require_detections, require_picture
 
 Pictures = Sequence[Image.Image | Unscored]
 NAMED = 8
@@ -22,22 +21,7 @@ NAMED = 8
 
 def open_all(samples: Sequence[Sample], transparency: Transparency = "white") -> list[Image.Image | Unscored]:
     """The samples' pictures as RGB, `NO_INPUT` with the reason where there is none that can be read."""
-    opened: list[Image.Image | Unscored] = []
-    for sample in samples:
-        try:
-            opened.append(_no_picture() if sample.image is None else open_picture(sample.image, transparency))
-        except PictureError as error:
-            opened.append(_unreadable(sample.image, error))
-    return opened
-
-
-def _no_picture() -> Unscored:
-    return Unscored(why=Why.NO_INPUT, detail="the sample has no picture")
-
-
-def _unreadable(image: Path | Image.Image | None, error: PictureError) -> Unscored:
-    name = "the picture" if image is None else picture_name(image)
-    return Unscored(why=Why.NO_INPUT, detail=f"{name}: {error}")
+    return [require_picture(sample, transparency) for sample in samples]
 
 
 class DetectionSource:
@@ -66,8 +50,7 @@ class DetectionSource:
         """What is odd about a file of detections, and of which pictures it speaks that no sample has."""
         if not isinstance(self.detector, FileDetector):
             return []
-        files = [sample.image for sample in samples if isinstance(sample.image, Path)]
-        return self.detector.remarks(files if len(files) == len(samples) else [])
+        return self.detector.remarks(picture_files(samples))
 
     def unlabelled(self, names: Mapping[str, int], fits: Callable[[str, str], bool]) -> list[str]:
         """A line about objects that nothing in a file of detections is labelled as; none of live detectors.

@@ -23,7 +23,7 @@ from gotr1_eval.core.types import Box, Detection, Json, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.asking import Answer, ask_all
-from rewards.inputs import IN_MEMORY, require_detections
+from rewards.inputs import IN_MEMORY, picture_files, require_detections
 from rewards.prompt_file import PromptFile
 
 VERSION = 2
@@ -78,8 +78,7 @@ class PrecomputedGrounder:
 
     def remarks(self, samples: Sequence[Sample]) -> list[str]:
         """What is odd about the file, and which rows are of none of the samples' pictures."""
-        files = [sample.image for sample in samples if isinstance(sample.image, Path)]
-        return self.known.remarks(files if len(files) == len(samples) else [])
+        return self.known.remarks(picture_files(samples))
 
     def _look_up(self, sample: Sample, names: Sequence[str]) -> Grounding | Unscored:
         in_picture = require_detections(self.known, sample)

@@ -7,7 +7,8 @@ never given is nobody's verdict: `NO_INPUT`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +19,7 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.perception import FileDetector, PictureDetections
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
-from gotr1_eval.files.pictures import PictureError, open_picture, open_stored, picture_name, picture_size
+from gotr1_eval.files.pictures import PictureError, Transparency, open_picture, open_stored, picture_name, picture_size
 from gotr1_eval.files.remote_pictures import NOT_MADE
 
 NO_BOX = "no readable box in the chain"
@@ -74,9 +75,9 @@ def without_picture(sample: Sample, judge: Judge) -> Unscored | None:
     return never_made(sample)
 
 
-def require_picture(sample: Sample) -> Image.Image | Unscored:
+def require_picture(sample: Sample, transparency: Transparency = "white") -> Image.Image | Unscored:
     """The sample's picture as RGB, or `NO_INPUT` with the reason."""
-    return _opened(sample, open_picture)
+    return _opened(sample, partial(open_picture, transparency=transparency))
 
 
 def require_stored_picture(sample: Sample) -> Image.Image | Unscored:
@@ -91,6 +92,12 @@ def _opened(sample: Sample, opened: Callable[[Path | Image.Image], Image.Image])
         return opened(sample.image)
     except PictureError as error:
         return Unscored(why=Why.NO_INPUT, detail=f"{picture_name(sample.image)}: {error}")
+
+
+def picture_files(samples: Sequence[Sample]) -> list[Path]:
+    """The samples' picture files; none where one of the pictures is no file, so that nothing is called surplus."""
+    files = [sample.image for sample in samples if isinstance(sample.image, Path)]
+    return files if len(files) == len(samples) else []
 
 
 def require_detections(detector: FileDetector, sample: Sample) -> PictureDetections | Unscored:

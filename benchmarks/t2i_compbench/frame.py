@@ -1,28 +1,12 @@
-"""The frame in which T2I-CompBench's detectors answer, and the overlap of boxes in it.
+"""Boxes in the frame in which T2I-CompBench's detectors answer (`gotr1_eval.core.frames`): their middle and overlap.
 
-Its thresholds (150 pixels, one pixel added to a length) are in pixels of the resized picture that UniDet saw: shorter
-side 479, no side above 480.
+Its thresholds (150 pixels, one pixel added to a length) are in pixels of this frame.
 """
 
 from __future__ import annotations
 
 from benchmarks.pixels import PixelBox
 from benchmarks.semantics import UndefinedScoreError
-
-SHORTER_SIDE = 479
-LONGER_SIDE = 480
-
-
-def unidet_frame(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of the resized picture that the official detectors see (model_bank.py; torchvision's `Resize`).
-
-    Sides are cut to whole pixels, the shorter one after the longer one was. A side has at least one pixel.
-    """
-    short, long = sorted((width, height))
-    shorter, longer = SHORTER_SIDE, int(SHORTER_SIDE * long / short)
-    if longer > LONGER_SIDE:
-        shorter, longer = max(1, int(LONGER_SIDE * shorter / longer)), LONGER_SIDE
-    return (shorter, longer) if width <= height else (longer, shorter)
 
 
 def center(box: PixelBox) -> tuple[float, float]:

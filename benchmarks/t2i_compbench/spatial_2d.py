@@ -116,7 +116,7 @@ def score_2d(
     """
     if objects is None:
         return SpatialScore(0.0, None, None, 0.0)
-    first, second = _find_pair(objects, seen) if semantics == "reference" else _find_corrected(objects, seen)
+    first, second = _find_pair(objects, seen) if semantics == "reference" else best_pair(objects, seen)
     relation = 0.0
     if first is not None and second is not None:
         relation = relation_2d(word, first.box, second.box, semantics)
@@ -129,7 +129,7 @@ def _find_pair(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair
     return first, second
 
 
-def _find_corrected(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
+def best_pair(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
     """The best detection of each; of one name twice the two best, each box used once."""
     first = next(iter(find_all(objects[0], seen)), None)
     second = next((found for found in find_all(objects[1], seen) if found is not first), None)

@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.cascade import Stage
-from gotr1_eval.models.detectors.unidet.detector import frame_size, resize, to_batch, to_planes
+from gotr1_eval.models.detectors.unidet.detector import resize, to_batch, to_planes
 from gotr1_eval.models.detectors.unidet.network import UniDet, mean_scores, select
 from tests.conftest import shared_parameters
 
@@ -54,7 +55,7 @@ def opened(answer: Path):
         network(manifest),
         planes,
         to_batch([planes], architecture, torch.device("cpu")),
-        frame_size(picture.size),
+        unidet_frame(*picture.size),
         np.load(answer),
     )
 

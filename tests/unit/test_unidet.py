@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, DataError, LabelError, UsageError
+from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.models.detectors.unidet import Settings, build
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes
 from gotr1_eval.models.detectors.unidet.cascade import Stage
-from gotr1_eval.models.detectors.unidet.detector import frame_size, resize, to_planes
+from gotr1_eval.models.detectors.unidet.detector import resize, to_planes
 from gotr1_eval.models.detectors.unidet.network import select
 from tests.tiny_unidet import LABELS, TINY, write_files
 
@@ -71,7 +72,7 @@ def test_rows_that_are_not_finite_are_dropped():
     ],
 )
 def test_frames(size, frame):
-    assert frame_size(size) == frame
+    assert unidet_frame(*size) == frame
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16", "1"])

@@ -16,10 +16,10 @@ from pydantic import Field
 from benchmarks.detection_source import DetectionSource
 from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, undefined, within
-from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.judges.spatial_2d import object_remarks
 from benchmarks.t2i_compbench.labels import PEOPLE, find_all, fits_in_part, seen_in
 from benchmarks.t2i_compbench.numeracy_prompts import Count, Vocabulary, read_counts, read_vocabulary
+from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored
 from gotr1_eval.core.perception import Phrases, PictureDetections

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from benchmarks.detection_source import DetectionSource
 from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, official_prompt, undefined, within
-from benchmarks.t2i_compbench.frame import unidet_frame
 from benchmarks.t2i_compbench.labels import PEOPLE, fits_exactly, seen_in
 from benchmarks.t2i_compbench.spatial_2d import SpatialScore, score_2d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_2D, Stated, find_word, first_and_last_noun, stated_2d
+from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Score, Unscored, Why
 from gotr1_eval.core.perception import Phrases, PictureDetections, Token

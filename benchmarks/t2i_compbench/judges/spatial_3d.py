@@ -20,7 +20,7 @@ from pydantic import Field
 from benchmarks.detection_source import DetectionSource, Pictures, open_all
 from benchmarks.pixels import PixelBox, PixelDetection
 from benchmarks.semantics import Semantics, UndefinedScoreError, metric_name, undefined, within
-from benchmarks.t2i_compbench.frame import iou, unidet_frame
+from benchmarks.t2i_compbench.frame import iou
 from benchmarks.t2i_compbench.judges.spatial_2d import (
     Objects,
     names_to_find,
@@ -29,9 +29,10 @@ from benchmarks.t2i_compbench.judges.spatial_2d import (
     prompts_and_tokens,
     word_and_objects,
 )
-from benchmarks.t2i_compbench.labels import PEOPLE, find_all, fits_in_part, seen_in
-from benchmarks.t2i_compbench.spatial_2d import Pair, SpatialScore, relation_2d
+from benchmarks.t2i_compbench.labels import PEOPLE, fits_in_part, seen_in
+from benchmarks.t2i_compbench.spatial_2d import Pair, SpatialScore, best_pair, relation_2d
 from benchmarks.t2i_compbench.spatial_prompts import WORDS_3D, stated_3d
+from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
 from gotr1_eval.core.perception import Depth, FileDepth, Phrases, PictureDetections
@@ -40,6 +41,7 @@ from gotr1_eval.core.types import Sample
 from gotr1_eval.files.pictures import PictureError
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
+from rewards.inputs import picture_files
 
 DEPTH_WORDS = {"in front of": 1, "behind": -1, "hidden": -1}
 """Relation word -> sign of the first object's depth value less the second's; "hidden by" is behind."""
@@ -117,7 +119,7 @@ def score_3d(
     Raises:
         UndefinedScoreError: see `relation_3d`.
     """
-    first, second = _find_pair(objects, seen) if semantics == "reference" else _find_corrected(objects, seen)
+    first, second = _find_pair(objects, seen) if semantics == "reference" else best_pair(objects, seen)
     relation = 0.0
     if first is not None and second is not None:
         relation = relation_3d(word, first.box, second.box, depths, semantics)
@@ -139,13 +141,6 @@ def _find_pair(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair
     end = max(matches[0][0], matches[1][0])
     one, other = (max(index for index in found if index <= end) for found in matches)
     return seen[one], seen[other]
-
-
-def _find_corrected(objects: tuple[str, str], seen: Sequence[PixelDetection]) -> Pair:
-    """The best detection of each; of one name twice the two best."""
-    first = next(iter(find_all(objects[0], seen)), None)
-    second = next((found for found in find_all(objects[1], seen) if found is not first), None)
-    return first, second
 
 
 class Settings(StrictSettings):
@@ -189,8 +184,7 @@ class Spatial3dJudge:
         fits = partial(fits_in_part, semantics=self.semantics)
         lines = object_remarks(self.source, CATEGORIES, whole, self._names, fits)
         if isinstance(self.depth, FileDepth):
-            files = [sample.image for sample in whole if isinstance(sample.image, Path)]
-            lines += self.depth.remarks(files if len(files) == len(whole) else [])
+            lines += self.depth.remarks(picture_files(whole))
         return lines
 
     def _names(self, samples: Sequence[Sample]) -> list[list[str]]:

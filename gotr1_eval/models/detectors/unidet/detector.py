@@ -31,6 +31,7 @@ from torch.nn.functional import pad
 
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.errors import DataError, LabelError, UsageError, nearest_name, one_line
+from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.files.pictures import to_rgb
@@ -42,7 +43,6 @@ from gotr1_eval.models.local_model import LocalModel
 
 FILE_NAME = "detection_features.pt"
 Semantics = Literal["reference", "corrected"]
-_SHORTER, _LONGER = 479, 480
 VERSION = 1
 
 
@@ -110,26 +110,14 @@ def _plain(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def frame_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) in pixels at which UniDet sees a picture of (width, height), and in which its boxes are.
-
-    512x512 becomes 479x479, 600x300 becomes 480x240. The shorter side is at least one pixel, where the reference fails.
-    """
-    short, long = sorted(size)
-    shorter, longer = _SHORTER, int(_SHORTER * long / short)
-    if longer > _LONGER:
-        shorter, longer = max(1, int(_LONGER * shorter / longer)), _LONGER
-    return (shorter, longer) if size[0] <= size[1] else (longer, shorter)
-
-
 def resize(picture: Image.Image, semantics: Semantics) -> Image.Image:
-    """RGB at `frame_size`, bilinear with Pillow's antialiasing.
+    """RGB at `unidet_frame`, bilinear with Pillow's antialiasing.
 
     Transparency and 16 bits are only met where a caller has not made the picture RGB: `reference` drops the first and
     clips the second, as Pillow's `convert` does; `corrected` lays over white and scales.
     """
     rgb = picture.convert("RGB") if semantics == "reference" else to_rgb(picture)
-    return rgb.resize(frame_size(rgb.size), Image.Resampling.BILINEAR)
+    return rgb.resize(unidet_frame(*rgb.size), Image.Resampling.BILINEAR)
 
 
 def to_planes(picture: Image.Image, architecture: Architecture, semantics: Semantics) -> torch.Tensor:
@@ -225,7 +213,7 @@ class UniDetDetector(LocalModel[UniDet]):
         For a picture of (width, height). A box of `detect` times this, rounded to float32, is the model's own box to
         the last bit.
         """
-        return frame_size(size)
+        return unidet_frame(*size)
 
     def detect(
         self, images: Sequence[Image.Image], labels: Sequence[Sequence[str]] | None = None
@@ -254,7 +242,7 @@ class UniDetDetector(LocalModel[UniDet]):
         Raises:
             BackendError: see `detect`.
         """
-        return self._by_size(images, lambda image: frame_size(image.size), self._run)
+        return self._by_size(images, lambda image: unidet_frame(*image.size), self._run)
 
     def _run(self, pictures: Sequence[Image.Image]) -> list[Predictions]:
         """What is in each picture; all are seen at one size."""
@@ -262,7 +250,7 @@ class UniDetDetector(LocalModel[UniDet]):
             to_planes(resize(picture, self._semantics), self._architecture, self._semantics) for picture in pictures
         ]
         with torch.autocast(self._device.type, dtype=torch.float16, enabled=self._half):
-            answers = self.loaded(to_batch(planes, self._architecture, self._device), frame_size(pictures[0].size))
+            answers = self.loaded(to_batch(planes, self._architecture, self._device), unidet_frame(*pictures[0].size))
         return [Predictions(one.boxes.cpu(), one.scores.cpu(), one.classes.cpu()) for one in answers]
 
     def _by_class(self, wanted: Sequence[str]) -> dict[int, list[str]]:
@@ -273,7 +261,7 @@ class UniDetDetector(LocalModel[UniDet]):
         return names
 
     def _read(self, found: Predictions, size: tuple[int, int], names: dict[int, list[str]] | None) -> list[Detection]:
-        width, height = frame_size(size)
+        width, height = unidet_frame(*size)
         rows = zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
         return [
             Detection(label, Box(x1 / width, y1 / height, x2 / width, y2 / height), score)
