@@ -32,10 +32,11 @@ from rewards.reward_set import RewardSet, refuse_as_reward
 from rewards.total import TOTAL
 from training.grpo import GrpoTrainer
 from training.metrics import Report
+from training.offloading import Offloading
 from training.policies import Sampling
 from training.policies.reading import read_policy
 from training.prompt_sets import PromptMix
-from training.reward_judging import Offloading, check_applies, prompt_samples
+from training.reward_judging import check_applies, prompt_samples
 from training.settings import GrpoSettings, SftSettings
 from training.settings_tables import EvaluationSettings
 from training.sft_run import SftTrainer

@@ -20,9 +20,10 @@ from gotr1_eval.core.types import Prompt
 from rewards.reward_set import RewardSet
 from training.accelerating import computing, fail_together
 from training.credit import Credit
+from training.early_judges import BegunJudging, EarlyJudges, chains_judged_once
 from training.metrics import Clock
 from training.prompt_sets import PromptMix
-from training.reward_judging import BegunJudging, EarlyJudges, Row, chains_judged_once, judge_patiently
+from training.reward_judging import Row, judge_patiently
 from training.rollout import JudgedRollout, Rollout, generate, group_seeds
 from training.settings import GrpoSettings
 from training.sharding import full_weights
@@ -70,7 +71,7 @@ class Collector:
         settings: with numbers in the place of "auto".
         tile: samples made together.
         watched: judges that are scored and logged, and never trained on.
-        judging: entered while judges are asked; see `training.reward_judging`.
+        judging: entered while judges are asked; see `training.offloading`.
     """
 
     def __init__(

@@ -94,7 +94,7 @@ class GrpoTrainer:
         prompts: of the settings' sources and seed.
         watched: judges that are scored and logged, and never trained on.
         evaluate: asked every `settings.evaluation.every` steps, and before the first.
-        judging: entered while judges are asked; see `training.reward_judging`.
+        judging: entered while judges are asked; see `training.offloading`.
 
     Attributes:
         settings: with numbers in the place of "auto".

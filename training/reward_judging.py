@@ -1,28 +1,17 @@
-"""Rewards during training: judges that cannot be reached are waited for, a judge that is being broken is seen.
-
-Servers may judge while the policy still samples. Judges in this process on the policy's GPU may wait in
-main memory while the policy samples and learns: so the GPU holds the policy and, one after the other, the sampler's
-KV cache, the judges, and the update's activations.
-"""
+"""Rewards during training: judges that cannot be reached are waited for, a judge that is being broken is seen."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
 
-import torch
-
-from gotr1_eval.core.errors import RunError, UsageError, one_line
+from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.core.judging import judge_batch
 from gotr1_eval.core.outcome import Outcome, Unscored, Why
-from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE, HoldsVlm, Judge, Served
 from gotr1_eval.core.types import Prompt, Sample
-from gotr1_eval.models.local_model import with_held_memory
 from rewards.reward_set import RewardSet
+from training.early_judges import chains_judged_once
 
 Row = Mapping[str, Outcome]
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -75,81 +64,6 @@ def _failed(row: Row) -> bool:
     return any(isinstance(outcome, Unscored) and outcome.why is Why.BACKEND for outcome in row.values())
 
 
-class EarlyJudges:
-    """The judges of a reward set that ask a server, asked as soon as what they read is there, while the policy samples.
-
-    Those that read the chain alone begin before its picture, the others while the next tile is sampled. Only servers: a
-    model in this process would compete with the sampler for the device, and its batches, and with them its last bits,
-    would be others.
-
-    Raises:
-        UsageError: the set has no such judge.
-    """
-
-    def __init__(self, rewards: RewardSet) -> None:
-        self._judges = {factor: judge for factor, judge in rewards.judges.items() if _asks_a_server(judge)}
-        if not self._judges:
-            raise UsageError("judge_while_generating: no judge of the reward asks a server")
-        self._pool = ThreadPoolExecutor(len(self._judges))
-
-    def begin(self) -> BegunJudging:
-        """For the samples of one rollout; those of the next may be begun before these are judged."""
-        return BegunJudging(self._judges, self._pool)
-
-
-class BegunJudging:
-    """The questions about one rollout's samples that were asked early."""
-
-    def __init__(self, judges: Mapping[str, Judge], pool: ThreadPoolExecutor) -> None:
-        self._judges, self._pool = judges, pool
-        self._begun: dict[str, list[Future[list[Outcome]]]] = {}
-
-    def chains(self, samples: Sequence[Sample]) -> None:
-        """Ask about chains that are written, in the order of the rollout; returns at once."""
-        self._begin(samples, chains=True)
-
-    def pictures(self, samples: Sequence[Sample]) -> None:
-        """Ask about samples that are complete, in the order of the rollout; returns at once."""
-        self._begin(samples, chains=False)
-
-    def _begin(self, samples: Sequence[Sample], *, chains: bool) -> None:
-        for factor, judge in self._judges.items():
-            if _reads_chains_alone(judge) == chains:
-                self._begun.setdefault(factor, []).append(self._pool.submit(judge_batch, judge, samples))
-
-    def outcomes(self) -> dict[str, list[Outcome]]:
-        """Of every factor that was begun, in the order of the rollout, once all are there."""
-        return {factor: [each for part in parts for each in part.result()] for factor, parts in self._begun.items()}
-
-
-def _asks_a_server(judge: Judge) -> bool:
-    model: object = judge
-    while not isinstance(model, Served) and isinstance(model, HoldsVlm):
-        model = model.vlm  # replies kept on disk stand before the server
-    return isinstance(model, Served)
-
-
-def _reads_chains_alone(judge: Judge) -> bool:
-    return judge.looks_at in READS_CHAIN - READS_PICTURE
-
-
-def chains_judged_once(
-    rewards: RewardSet, samples: Sequence[Sample], per_chain: int, begun: Mapping[str, Sequence[Outcome]]
-) -> dict[str, list[Outcome]]:
-    """What is known before the judges are asked, one outcome a sample: a chain that samples share is judged once.
-
-    Args:
-        per_chain: samples side by side that share a chain.
-        begun: outcomes that are there already; of judges that read the chain alone one a chain.
-    """
-    known = {factor: [*outcomes] for factor, outcomes in begun.items()}
-    for factor, judge in rewards.judges.items() if per_chain > 1 else ():
-        if _reads_chains_alone(judge):
-            of_chains = known.get(factor) or judge_batch(judge, samples[::per_chain])
-            known[factor] = [outcome for outcome in of_chains for _ in range(per_chain)]
-    return known
-
-
 def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:
     """See that the reward has something to say about prompts as training makes them.
 
@@ -158,10 +72,9 @@ def check_applies(rewards: RewardSet, prompts: Sequence[Prompt]) -> None:
     Raises:
         UsageError: no factor of the reward applies to any of the prompts.
     """
-    factors = [rewards.headline] if rewards.total is None else rewards.total.rule.factors
     samples = prompt_samples(prompts)
     detail = ""
-    for judge in (rewards.judges[factor] for factor in factors):
+    for judge in (rewards.judges[factor] for factor in rewards.factors):
         outcomes = judge_batch(judge, samples) if judge.may_not_apply else []
         beside = [each for each in outcomes if isinstance(each, Unscored) and each.why is Why.NOT_APPLICABLE]
         if len(beside) < len(samples) or not samples:
@@ -221,59 +134,3 @@ class UnscoredWatch:
                 f"{share:.0%} of the rewards of the last {len(self._counts)} steps are unscored (limit "
                 f"{self._limit:.0%}): the judge fails, or the policy has learned to break it{told}"
             )
-
-
-@runtime_checkable
-class HoldsNetwork(Protocol):
-    """A model in this process, such as a `gotr1_eval.models.local_model.LocalModel`."""
-
-    @property
-    def loaded_network(self) -> torch.nn.Module | None:
-        """The network where it was read already; asking does not read it."""
-        ...
-
-
-class Offloading:
-    """Moves the judges' models to the policy's device and away again; one on another device stays where it is.
-
-    Args:
-        components: whatever was built so far, of which those that are a `HoldsNetwork` are moved.
-        device: the policy's.
-
-    Raises:
-        UsageError: the policy is in main memory itself.
-    """
-
-    def __init__(self, components: Callable[[], Iterable[object]], device: torch.device) -> None:
-        if device.type == "cpu":
-            raise UsageError("offload_judges: the policy is on the cpu, where there is nothing to make room for")
-        self._components, self._device = components, device
-        self._waiting: list[torch.nn.Module] = []
-
-    @contextmanager
-    def judging(self) -> Iterator[None]:
-        """The judges' models are on the device; those loaded meanwhile leave it with the others.
-
-        Raises:
-            RunError: they do not fit beside the policy.
-        """
-        try:
-            with_held_memory(lambda: [model.to(self._device) for model in self._waiting])
-        except torch.OutOfMemoryError as error:
-            raise RunError(
-                f"the judges do not fit beside the policy on {self._device}, even alone: give them a device of their "
-                f"own in the reward set, or a server (judge_model): {one_line(error, 120)}"
-            ) from None
-        try:
-            yield
-        finally:
-            self._waiting = [model for model in self._networks() if next(model.parameters()).device == self._device]
-            for model in self._waiting:
-                model.to("cpu")
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    def _networks(self) -> Iterator[torch.nn.Module]:
-        for component in self._components():
-            if isinstance(component, HoldsNetwork) and (network := component.loaded_network) is not None:
-                yield network

@@ -53,4 +53,5 @@ def test_any_name_can_be_drawn(name: str):
 
 @pytest.mark.parametrize("box", [Box(0, 0, 0, 0), Box(1, 1, 1, 1), Box(0, 0, 1, 1)])
 def test_degenerate_boxes_are_drawn(box: Box):
-    draw_plan([("x", box)])
+    drawn = draw_plan([("x", box)])
+    assert drawn.tobytes() != draw_plan([]).tobytes(), "something of it is seen"

@@ -19,7 +19,7 @@ from rewards.total import Total, TotalSettings
 from tests.faulty_server import FaultyServer, faulty_server
 from tests.grpo_runs import ChecksumJudge, trainer
 from training import collector
-from training.reward_judging import EarlyJudges
+from training.early_judges import EarlyJudges
 
 pytestmark = pytest.mark.slow
 

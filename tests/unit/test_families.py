@@ -232,6 +232,7 @@ def test_pictures_become_the_tokens_of_the_class(family, read):
 def test_micro_batches_give_the_same_gradients(tmp_path, read, size):
     one = gradients(trainer(tmp_path / "one", read=read, max_grad_norm=1e9))
     other = gradients(trainer(tmp_path / "other", read=read, micro_batch=size, max_grad_norm=1e9))
+    assert one.keys() == other.keys() != set()
     for name, gradient in one.items():
         assert worst(other[name], gradient) <= 1e-5 * max(gradient.abs().max().item(), 1e-8), name
 

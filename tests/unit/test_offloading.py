@@ -11,7 +11,7 @@ import torch
 from gotr1_eval.core.errors import RunError, UsageError
 from gotr1_eval.models.local_model import LocalModel
 from tests.grpo_runs import trainer
-from training.reward_judging import Offloading
+from training.offloading import Offloading
 
 GPU = torch.device("cuda", 0)
 

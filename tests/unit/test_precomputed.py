@@ -66,7 +66,9 @@ def test_float32_pixels_come_back_exactly(tmp_path: Path):
 
 def test_one_row_cannot_mean_two_pictures(tmp_path: Path):
     known = detector(tmp_path, {**ROW, "image": "0.png"})
-    assert known.look_up(tmp_path / "a" / "0.png") == known.look_up(tmp_path / "a" / "0.png")
+    first = known.look_up(tmp_path / "a" / "0.png")
+    assert first is not None
+    assert known.look_up(tmp_path / "a" / "0.png") == first
     with pytest.raises(DataError, match=r"detections.jsonl:1: the row stands for .*name more of the path"):
         known.look_up(tmp_path / "b" / "0.png")
 

@@ -6,7 +6,7 @@ Shape suffixes: B sequences, L text positions (left-padded), T image tokens, N c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,15 +88,14 @@ class Actions:
         """The sequences of several, in order, padded to the longest of all."""
         longest = max(part.text.ids_BL.shape[1] for part in parts)
 
-        def widened(name: str, fill: float) -> Tensor:
-            tensors = [getattr(part if hasattr(part, name) else part.text, name) for part in parts]
+        def joined(tensors: Iterable[Tensor], fill: float) -> Tensor:
             return torch.cat([nn.functional.pad(each, (longest - each.shape[1], 0), value=fill) for each in tensors])
 
         return cls(
-            Padded(widened("ids_BL", pad), widened("mask_BL", 0)),
-            widened("chain_BL", False),
+            Padded(joined((part.text.ids_BL for part in parts), pad), joined((part.text.mask_BL for part in parts), 0)),
+            joined((part.chain_BL for part in parts), False),
             torch.cat([part.image_BT for part in parts]),
-            widened("sampled_text_BL", 0.0),
+            joined((part.sampled_text_BL for part in parts), 0.0),
             torch.cat([part.sampled_image_BT for part in parts]),
         )
 
@@ -111,8 +110,11 @@ class Actions:
     @classmethod
     def unpacked(cls, packed: Mapping[str, Tensor], device: torch.device) -> Actions:
         """What `packed` gave."""
-        ids_BL, mask_BL, *others = (each.to(device) for each in packed.values())
-        return cls(Padded(ids_BL, mask_BL), *others)
+        on_device = {name: each.to(device) for name, each in packed.items()}
+        return cls(
+            Padded(on_device["ids"], on_device["mask"]), on_device["chain"], on_device["image"],
+            on_device["sampled_text"], on_device["sampled_image"],
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.image_BT)
