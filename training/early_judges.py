@@ -1,4 +1,4 @@
-"""Judges that begin before the rollout is whole: servers, while the policy samples; and chains that samples share, once."""
+"""Judges that begin before a rollout is whole: servers, while the policy samples; chains that samples share, once."""
 
 from __future__ import annotations
 

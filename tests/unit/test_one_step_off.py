@@ -41,9 +41,9 @@ def test_samples_are_those_of_the_policy_a_step_ago(tmp_path: Path):
         collect = one.collector.collect
 
         def noted(step, collect=collect):
-            lesson = collect(step)
-            samples.append(lesson.collected.rollout.actions)
-            return lesson
+            batch = collect(step)
+            samples.append(batch.judged.rollout.actions)
+            return batch
 
         one.collector.collect = noted  # type: ignore[method-assign]
         one.step(step)
