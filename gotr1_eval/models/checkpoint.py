@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,35 @@ def weight_faults(info: Mapping[str, Any]) -> str:
         "of another shape than config.json says": [entry[0] for entry in info["mismatched_keys"]],
     }
     return "; ".join(f"{len(keys)} {kind} ({first_names(keys)})" for kind, keys in found.items() if keys)
+
+
+def load_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
+    """What a .pth, .pt or .bin file holds, tensors mapped into memory where it can be; no code in it is run.
+
+    Raises:
+        DataError: it cannot be read, or holds more than tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise DataError(f"not a checkpoint that can be read: {one_line(error)}", path=path) from None
+
+
+def shape_faults(
+    expected: Mapping[str, Sequence[int]], found: Mapping[str, torch.Tensor]
+) -> dict[str, Collection[str]]:
+    """Names of the tensors that are missing, surplus and misshapen, by these words; see `in_words`."""
+    both = expected.keys() & found.keys()
+    return {
+        "missing": expected.keys() - both,
+        "surplus": found.keys() - both,
+        "misshapen": [name for name in both if tuple(found[name].shape) != tuple(expected[name])],
+    }
+
+
+def in_words(faults: Mapping[str, Collection[str]]) -> str:
+    """``2 missing (a, b); 1 misshapen (c)``; empty where there is no fault."""
+    return "; ".join(f"{len(names)} {kind} ({first_names(names)})" for kind, names in faults.items() if names)
 
 
 def first_names(keys: Iterable[str]) -> str:

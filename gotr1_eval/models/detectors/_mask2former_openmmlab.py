@@ -24,7 +24,7 @@ from gotr1_eval.core.coco import NAMES
 from gotr1_eval.core.errors import DataError, UsageError
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.files.official_files import file_sha256, interchangeable, official_file
-from gotr1_eval.models.checkpoint import first_names, quiet
+from gotr1_eval.models.checkpoint import in_words, quiet
 from gotr1_eval.models.detectors._mask2former_folder import IMMATERIAL
 from gotr1_eval.models.encoders._open_clip import read_tensors
 
@@ -124,8 +124,7 @@ def _check_complete(path: Path, model: Any, tensors: dict[str, torch.Tensor], un
         "misshapen": [name for name in wanted.keys() & tensors.keys() if tensors[name].shape != wanted[name].shape],
         "for another order of windows": foreign,
     }
-    told = "; ".join(f"{len(names)} {kind} ({first_names(names)})" for kind, names in faults.items() if names)
-    if told:
+    if told := in_words(faults):
         raise DataError(f"expected the tensors of OpenMMLab's Mask2Former Swin-S for instances: {told}", path=path)
 
 

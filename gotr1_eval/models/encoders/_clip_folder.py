@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import CLIPConfig, CLIPModel
 
 from gotr1_eval.core.errors import DataError, one_line
-from gotr1_eval.models.checkpoint import first_names, quiet
+from gotr1_eval.models.checkpoint import in_words, quiet
 
 
 def load_folder(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers is untyped
@@ -41,10 +41,8 @@ def load_folder(folder: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - tran
 
 def check_complete(path: Path, missing: Any, surplus: Any, misshapen: Any) -> None:  # noqa: ANN401
     """Raises DataError, in one line, when any of the three collections of names has a member."""
-    kinds = (("missing", missing), ("surplus", surplus), ("misshapen", misshapen))
-    faults = [f"{len(keys)} {kind} ({first_names(keys)})" for kind, keys in kinds if keys]
-    if faults:
-        raise DataError(f"the weights do not make a CLIP model: {'; '.join(faults)}", path=path)
+    if faults := in_words({"missing": missing, "surplus": surplus, "misshapen": misshapen}):
+        raise DataError(f"the weights do not make a CLIP model: {faults}", path=path)
 
 
 def _read_config(folder: Path) -> CLIPConfig:

@@ -8,7 +8,6 @@ Every tensor is accounted for: what is missing, surplus or misshapen is named in
 from __future__ import annotations
 
 import math
-import pickle
 import re
 import warnings
 import zipfile
@@ -23,7 +22,7 @@ from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPModel
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import quiet
+from gotr1_eval.models.checkpoint import load_torch, quiet
 from gotr1_eval.models.encoders._clip_folder import check_complete
 
 _TOP = {
@@ -92,9 +91,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         if _is_program(path):
             return _program_tensors(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"not a checkpoint that can be read: {one_line(error)}", path=path) from None
+    content = load_torch(path)
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise DataError("expected tensors by name, or those under 'state_dict'", path=path)

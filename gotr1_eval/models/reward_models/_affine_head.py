@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.models.checkpoint import first_names
+from gotr1_eval.models.checkpoint import in_words, shape_faults
 
 Tensors = Mapping[str, torch.Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -50,12 +50,6 @@ def check_tensors(path: Path, what: str, expected: Shapes, found: Tensors, unrea
     Raises:
         DataError: one is missing, surplus or of another shape; one line.
     """
-    both = expected.keys() & found.keys()
-    kinds = {
-        "missing": expected.keys() - both,
-        "surplus": found.keys() - both - set(unread),
-        "misshapen": [name for name in both if tuple(found[name].shape) != expected[name]],
-    }
-    faults = [f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names]
-    if faults:
-        raise DataError(f"the weights do not make {what}: {'; '.join(faults)}", path=path)
+    read = {name: tensor for name, tensor in found.items() if name in expected or name not in unread}
+    if faults := in_words(shape_faults(expected, read)):
+        raise DataError(f"the weights do not make {what}: {faults}", path=path)

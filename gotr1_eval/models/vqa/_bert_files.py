@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from tokenizers.models import WordPiece
 from transformers import PreTrainedTokenizerFast
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.models.checkpoint import load_torch
 
 Tensors = dict[str, torch.Tensor]
 _FILES = ("tokenizer.json", "vocab.txt")
@@ -29,10 +28,7 @@ def read_tensors(path: Path, under: Sequence[str], authors: str) -> Tensors:
     Raises:
         DataError: the file cannot be read, holds code, or holds something else.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"not a checkpoint that can be read: {one_line(error)}", path=path) from None
+    content = load_torch(path)
     key = next((key for key in under if isinstance(content, dict) and key in content), None)
     tensors = content if key is None else content[key]
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):

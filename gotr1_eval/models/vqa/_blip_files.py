@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from transformers import BlipConfig, BlipForQuestionAnswering
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import first_names, quiet, read_model_type, weight_faults
+from gotr1_eval.models.checkpoint import first_names, in_words, quiet, read_model_type, shape_faults, weight_faults
 from gotr1_eval.models.vqa._bert_files import Tensors, read_pieces, read_tensors
 
 VISION_EPSILON = 1e-6
@@ -128,15 +128,8 @@ def _check_anchors(path: Path, tensors: Tensors) -> None:
 
 def _check(path: Path, expected: dict[str, torch.Size], found: Tensors) -> None:
     """Raises DataError unless the tensors are those of the model, and those that are one in it are equal."""
-    both = expected.keys() & found.keys()
-    kinds = {
-        "missing": expected.keys() - both,
-        "surplus": found.keys() - both,
-        "misshapen": [name for name in both if found[name].shape != expected[name]],
-    }
-    faults = [f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names]
-    if faults:
-        raise DataError(f"the weights do not make a BLIP-VQA model: {'; '.join(faults)}", path=path)
+    if faults := in_words(shape_faults(expected, found)):
+        raise DataError(f"the weights do not make a BLIP-VQA model: {faults}", path=path)
     if not torch.equal(*(found[name] for name in _TIED)):
         raise DataError(f"expected {' and '.join(_TIED)} to be equal, as in training; they differ", path=path)
 

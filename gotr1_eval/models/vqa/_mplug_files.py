@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from gotr1_eval.core.errors import DataError, UsageError, one_line
-from gotr1_eval.models.checkpoint import first_names
+from gotr1_eval.models.checkpoint import first_names, in_words, shape_faults
 from gotr1_eval.models.vqa._bert_files import Tensors, read_pieces, read_tensors, tokenizer_file
 from gotr1_eval.models.vqa._mplug_beams import END, START
 from gotr1_eval.models.vqa._mplug_network import MplugNetwork, Sizes
@@ -131,12 +131,8 @@ def _placed(path: Path, tensors: Tensors, network: MplugNetwork, skipped: int) -
     """The tensors by the network's names, float32."""
     found = {_counted(rename(name), skipped): tensor for name, tensor in tensors.items()}
     expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    missing = expected.keys() - found.keys()
-    misshapen = [name for name in expected.keys() & found.keys() if found[name].shape != expected[name]]
-    kinds = {"missing": missing, "misshapen": misshapen}
-    faults = [f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names]
-    if faults:
-        raise DataError(f"the weights do not make mPLUG's VQA model: {'; '.join(faults)}", path=path)
+    if faults := in_words(shape_faults(expected, {name: found[name] for name in expected.keys() & found.keys()})):
+        raise DataError(f"the weights do not make mPLUG's VQA model: {faults}", path=path)
     if _TABLE in tensors and not torch.equal(tensors[_TABLE], tensors[_WORDS]):
         raise DataError(f"expected {_TABLE} and {_WORDS} to be equal, as in training; they differ", path=path)
     return {name: found[name].float() for name in expected}

@@ -16,8 +16,6 @@ under "labels"; 677 of them differ). UniDet's own repository has another list, w
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +33,7 @@ from gotr1_eval.core.frames import unidet_frame
 from gotr1_eval.core.perception import TensorCount
 from gotr1_eval.core.types import Box, Detection
 from gotr1_eval.files.pictures import to_rgb
-from gotr1_eval.models.checkpoint import files_digest
+from gotr1_eval.models.checkpoint import files_digest, load_torch
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, Architecture
 from gotr1_eval.models.detectors.unidet.backbone import MULTIPLE
 from gotr1_eval.models.detectors.unidet.network import Predictions, UniDet, drop_ignored, load_unidet, read_tensors
@@ -73,10 +71,7 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _read_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"not a file of labels that can be read: {one_line(error, 160)}", path=path) from None
+    content = load_torch(path)
     return content.get("labels") if isinstance(content, dict) else None
 
 

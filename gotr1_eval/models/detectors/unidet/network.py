@@ -12,9 +12,7 @@ and shapes are those of the network itself.
 from __future__ import annotations
 
 import math
-import pickle
 import re
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +21,8 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from gotr1_eval.core.errors import BackendError, DataError, one_line
-from gotr1_eval.models.checkpoint import first_names
+from gotr1_eval.core.errors import BackendError, DataError
+from gotr1_eval.models.checkpoint import in_words, load_torch, shape_faults
 from gotr1_eval.models.detectors.unidet.architecture import ARCHITECTURES, STRIDES, Architecture
 from gotr1_eval.models.detectors.unidet.backbone import Pyramid
 from gotr1_eval.models.detectors.unidet.boxes import clip_boxes, has_area, move_boxes, suppress
@@ -222,7 +220,8 @@ def load_unidet(path: Path, architecture: Architecture) -> UniDet:
         network = UniDet(architecture)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     tensors = drop_ignored(tensors, expected)
-    if faults := _faults(tensors, expected):
+    whole = [name for name in expected.keys() & tensors.keys() if not tensors[name].is_floating_point()]
+    if faults := in_words({**shape_faults(expected, tensors), "not of floating-point numbers": whole}):
         raise DataError(
             f"expected the weights of UniDet {architecture.name}: {faults}{_other_size(tensors)}", path=path
         )
@@ -237,12 +236,7 @@ def read_tensors(path: Path) -> Tensors:
     Raises:
         DataError: the file cannot be read, holds code, or holds something else.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise DataError(f"not a checkpoint of tensors alone: {one_line(error, 160)}", path=path) from None
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise DataError(f"not a checkpoint that can be read: {one_line(error, 160)}", path=path) from None
+    content = load_torch(path)
     tensors = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise DataError("expected tensors by name, or those under 'model'", path=path)
@@ -253,18 +247,6 @@ def drop_ignored(tensors: Mapping[str, torch.Tensor], expected: Iterable[str]) -
     """Without the constants and without training's counters of the normalisations that exist."""
     counters = {name.removesuffix(".running_var") + _COUNTER for name in expected if name.endswith(".running_var")}
     return {name: tensor for name, tensor in tensors.items() if name not in counters and not _CONSTANTS.fullmatch(name)}
-
-
-def _faults(tensors: Tensors, expected: Mapping[str, tuple[int, ...]]) -> str:
-    """What is wrong with the tensors, in words; empty when nothing is."""
-    both = expected.keys() & tensors.keys()
-    kinds = {
-        "missing": expected.keys() - both,
-        "surplus": tensors.keys() - both,
-        "misshapen": [name for name in both if tuple(tensors[name].shape) != expected[name]],
-        "not of floating-point numbers": [name for name in both if not tensors[name].is_floating_point()],
-    }
-    return "; ".join(f"{len(names)} {kind} ({first_names(names)})" for kind, names in kinds.items() if names)
 
 
 def _other_size(tensors: Tensors) -> str:
