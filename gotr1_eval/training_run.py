@@ -14,7 +14,7 @@ from typing import Any
 
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.judging import check_facts
+from gotr1_eval.core.facts import check_facts
 from gotr1_eval.core.protocols import Generator, Remarking
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from gotr1_eval.core.errors import extras as packages_of_extras
+from gotr1_eval.core.extras import extras as packages_of_extras
 from gotr1_eval.files.official_files import file_fault, find_file, how_to_get, interchangeable, known_files
 from gotr1_eval.files.public_data import known_data
 

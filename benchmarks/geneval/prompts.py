@@ -10,7 +10,7 @@ from typing import Any
 from gotr1_eval.core.coco import NAMES as CLASSES
 from gotr1_eval.core.coco import full_name
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.judging import object_fact
+from gotr1_eval.core.facts import object_fact
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import read_rows
 

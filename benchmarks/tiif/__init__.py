@@ -11,7 +11,7 @@ from benchmarks.tiif.prompts import Item, read_items
 from benchmarks.tiif.texts import read_text_results
 from benchmarks.tiif.totals import GROUPS, read_model, tabulate
 from gotr1_eval.core.checklist import questions_of, write_questions
-from gotr1_eval.core.judging import object_fact
+from gotr1_eval.core.facts import object_fact
 from gotr1_eval.core.outcome import Outcome
 from gotr1_eval.core.protocols import OfficialMetric, OfficialSummary, Workshop
 from gotr1_eval.core.types import Json, Sample

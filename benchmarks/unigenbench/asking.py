@@ -19,7 +19,7 @@ from benchmarks.unigenbench.reading import official_verdicts, read_verdicts
 from benchmarks.unigenbench.results import FEW_PROMPTS
 from benchmarks.unigenbench.wording import Wording, read_wording
 from gotr1_eval.core.checklist import ChecklistError, Question
-from gotr1_eval.core.judging import object_fact
+from gotr1_eval.core.facts import object_fact
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.core.reading import UnreadableReply

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.wise.protocols import Protocol
 from gotr1_eval.core.errors import DataError
-from gotr1_eval.core.judging import object_fact
+from gotr1_eval.core.facts import object_fact
 from gotr1_eval.core.types import Json, Sample
 
 

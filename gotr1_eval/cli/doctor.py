@@ -13,7 +13,8 @@ from rich.text import Text
 from gotr1_eval.cli.app import ALIASES
 from gotr1_eval.cli.options import AsJson
 from gotr1_eval.cli.terminal import out, print_json
-from gotr1_eval.core.errors import RunError, UsageError, install_hint, nearest_name
+from gotr1_eval.core.errors import RunError, UsageError, nearest_name
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.core.types import Json
 from gotr1_eval.settings import read_component
 

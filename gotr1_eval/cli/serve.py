@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gotr1_eval.cli.options import JudgeModel, judge_model_spec
-from gotr1_eval.core.errors import UsageError, install_hint
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.web.addresses import TOKEN, address, is_loopback, listening, token_of_environment
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gotr1_eval.cli.options import split_names
-from gotr1_eval.core.errors import RunError, UsageError, install_hint, one_line
+from gotr1_eval.core.errors import RunError, UsageError, one_line
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.core.secrets import show
 from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 

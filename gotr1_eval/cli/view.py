@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gotr1_eval.core.errors import UsageError, install_hint
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.web.addresses import address, is_loopback, listening, token_of_environment
 
 

@@ -18,10 +18,8 @@ The command line prints one line for each of these and no traceback; anything el
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 from gotr1_eval.core.secrets import redact
@@ -109,32 +107,11 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-_OF_EXTRA = re.compile(r"([\w.-]+)(\[[\w,]+\])?.*\bextra == ['\"](\w+)['\"]")
-
-
-def extras() -> dict[str, dict[str, str]]:
-    """Extra -> its packages -> each as pip takes it, from the project's own metadata; without the developers' one."""
-    found: dict[str, dict[str, str]] = {}
-    try:
-        requirements = metadata.requires("gotr1-eval") or []
-    except metadata.PackageNotFoundError:  # run from a folder of its sources
-        requirements = []
-    for requirement in requirements:
-        if (match := _OF_EXTRA.match(requirement)) and match[3] != "dev":
-            found.setdefault(match[3], {})[match[1]] = f"'{match[1]}{match[2]}'" if match[2] else match[1]
-    return found
-
-
-def install_hint(extra: str) -> str:
-    """The command that brings an extra: by its packages, since nothing says where the project was installed from."""
-    return f"pip install {' '.join(extras().get(extra, {extra: extra}).values())}"
-
-
 def one_line(text: object, limit: int = 300) -> str:
-    """The text on one line, shortened in the middle of nothing: for messages that quote foreign input.
+    """The text on one line of at most `limit` characters, for messages that quote foreign input.
 
     Secrets are redacted before it is shortened, since half of one is no longer known as such; what a terminal would
-    act on instead of showing it, and halves of characters, become question marks.
+    act on instead of showing it, and halves of characters, become U+FFFD, the replacement character.
     """
     flat = " ".join(redact(str(text)).split())
     flat = flat if flat.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in flat)

@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from gotr1_eval.build import Builder
-from gotr1_eval.core.errors import GotR1Error, RunError, UsageError, install_hint, one_line
+from gotr1_eval.core.errors import GotR1Error, RunError, UsageError, one_line
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.engines.worker_recipe import Recipe
 from gotr1_eval.runs.parquet_parts import PartFolder

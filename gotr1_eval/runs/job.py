@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gotr1_eval.core.judging import check_facts
+from gotr1_eval.core.facts import check_facts
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample

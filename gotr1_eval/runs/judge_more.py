@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.judging import check_facts, facts_of
+from gotr1_eval.core.facts import check_facts, facts_of
 from gotr1_eval.core.protocols import Judge
 from gotr1_eval.core.types import Sample
 from gotr1_eval.runs.description import judge_facts

@@ -16,7 +16,7 @@ from typing import cast
 from PIL import Image
 
 from gotr1_eval.core.errors import BackendError, UsageError, one_line
-from gotr1_eval.core.judging import facts_of, missing_facts
+from gotr1_eval.core.facts import facts_of, missing_facts
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.protocols import READS_CHAIN, READS_PICTURE
 from gotr1_eval.core.types import Sample

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gotr1_eval.build import Builder
 from gotr1_eval.core.errors import UsageError
-from gotr1_eval.core.judging import check_facts
+from gotr1_eval.core.facts import check_facts
 from gotr1_eval.core.outcome import Outcome, Score
 from gotr1_eval.core.types import Box, Prompt, Sample
 from gotr1_eval.runs.samples import list_samples

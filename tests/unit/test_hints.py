@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gotr1_eval.cli.app import run
-from gotr1_eval.core.errors import UsageError, install_hint
+from gotr1_eval.core.errors import UsageError
+from gotr1_eval.core.extras import install_hint
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,7 +19,8 @@ from PIL import Image
 from pydantic import Field
 from transformers import PreTrainedTokenizerBase
 
-from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError, install_hint, one_line
+from gotr1_eval.core.errors import DataError, MissingWeightsError, UsageError, one_line
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.core.outcome import Unscored, Why
 from gotr1_eval.core.protocols import UNREAD, Generated, TokenBudget, Workshop
 from gotr1_eval.files.downloading import may_download

@@ -18,7 +18,8 @@ from PIL import Image
 from pydantic import Field
 
 from gotr1_eval.core import identifiers
-from gotr1_eval.core.errors import MissingWeightsError, UsageError, install_hint
+from gotr1_eval.core.errors import MissingWeightsError, UsageError
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.core.outcome import Unscored
 from gotr1_eval.core.perception import TextLine, Transcript
 from gotr1_eval.core.protocols import Workshop

@@ -20,7 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from gotr1_eval.core.errors import DataError, UsageError, install_hint, one_line
+from gotr1_eval.core.errors import DataError, UsageError, one_line
+from gotr1_eval.core.extras import install_hint
 from gotr1_eval.core.identifiers import fingerprint
 from gotr1_eval.core.perception import Parse, Token
 from gotr1_eval.core.protocols import Workshop

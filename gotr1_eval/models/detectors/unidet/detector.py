@@ -39,7 +39,6 @@ from gotr1_eval.models.detectors.unidet.backbone import MULTIPLE
 from gotr1_eval.models.detectors.unidet.network import Predictions, UniDet, drop_ignored, load_unidet, read_tensors
 from gotr1_eval.models.local_model import LocalModel
 
-FILE_NAME = "detection_features.pt"
 Semantics = Literal["reference", "corrected"]
 VERSION = 1
 
