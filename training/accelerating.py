@@ -41,6 +41,12 @@ def computing(autocast: bool, device: torch.device) -> AbstractContextManager[An
     return torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext()
 
 
+def stop_together(asked: bool) -> bool:
+    """Whether any process was asked to stop: a signal reaches them at different moments, and they stop after the same
+    step, or would wait for each other for ever."""
+    return any(gather_object([asked]))
+
+
 @contextmanager
 def fail_together() -> Iterator[None]:
     """What happens inside fails on every process when it fails on one: none waits for another.

@@ -48,7 +48,7 @@ from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
-from training.accelerating import fail_together, start_accelerator
+from training.accelerating import fail_together, start_accelerator, stop_together
 from training.collector import Collector
 from training.fitting import fitted, least
 from training.metrics import (
@@ -195,8 +195,7 @@ class GrpoTrainer:
         profiler.export_chrome_trace(str(self.folder / "profile.json"))
 
     def _stop_asked(self) -> bool:
-        """A signal reaches the processes at different moments: they stop after the same step, or wait for ever."""
-        return any(gather_object([self.stopping]))
+        return stop_together(self.stopping)
 
     def close(self) -> None:
         """End trackers and the process group, after whatever holds on to it: its threads must not outlive Python."""

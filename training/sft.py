@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from gotr1_eval.models.sampled_sequences import Padded, left_pad, unconditional
 from training.policies import Policy
 from training.prefetch import one_ahead
 from training.schedule import cosine_factor
+from training.settings import SftSettings
 from training.sft_examples import ExampleShards, SftExample
 from training.sharding import norm_value
 
@@ -53,6 +54,12 @@ class SftOptions:
     image_weight: float = 1.0
     bfloat16: bool = False
     seed: int = 0
+
+    @classmethod
+    def of(cls, settings: SftSettings) -> SftOptions:
+        """As a run's settings ask for."""
+        same = {each.name: getattr(settings, each.name) for each in fields(cls) if each.name != "bfloat16"}
+        return cls(**same, bfloat16=settings.autocast)
 
 
 @dataclass(frozen=True, slots=True)

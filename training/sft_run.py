@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accelerate.utils import gather_object
-
 from gotr1_eval.core.errors import GotR1Error
 from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.models.local_model import ieee_float32
 from training import run_checkpoints as checkpoints
-from training.accelerating import fail_together, start_accelerator
+from training.accelerating import fail_together, start_accelerator, stop_together
 from training.metrics import Report
 from training.policies import Policy
 from training.run_log import forget_after
@@ -50,19 +48,7 @@ class SftTrainer:
             seed=settings.seed,
             gradient_checkpointing=settings.gradient_checkpointing,
         )
-        self.options = SftOptions(
-            steps=settings.steps,
-            batch_size=settings.batch_size,
-            micro_batch=settings.micro_batch,
-            learning_rate=settings.learning_rate,
-            warmup_steps=settings.warmup_steps,
-            weight_decay=settings.weight_decay,
-            prompt_dropout=settings.prompt_dropout,
-            text_weight=settings.text_weight,
-            image_weight=settings.image_weight,
-            bfloat16=settings.autocast,
-            seed=settings.seed,
-        )
+        self.options = SftOptions.of(settings)
         self.model = SftModel(policy)
         if sharded:
             shard_layers(self.model, policy, self.accelerator, bfloat16=settings.autocast)
@@ -107,8 +93,7 @@ class SftTrainer:
             append_rows(self.folder / "metrics.jsonl", [metrics])
             self.accelerator.log(metrics, step=done)
             self.report(metrics)
-        # A signal reaches the processes at different moments: they stop after the same step.
-        stopping = any(gather_object([self.stopping]))
+        stopping = stop_together(self.stopping)
         if done % self.settings.save_every == 0 or done == self.settings.steps or stopping:
             self._save()
         return not stopping
