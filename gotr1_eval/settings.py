@@ -100,8 +100,11 @@ def read_settings(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
             hint = nearest_name(str(first["loc"][-1]), fields)
             known = ", ".join(fields) or "none"
             raise UsageError(f"{where}: unknown setting {key!r}{hint} (known: {known})") from None
+        told = first["msg"].removeprefix("Value error, ")
+        if not key:  # settings that do not fit together, and name themselves
+            raise UsageError(f"{where}: {told}") from None
         came = "" if first["type"] == "missing" else f", got {one_line(repr(first['input']), 80)}"
-        raise UsageError(f"{where}: setting {key!r}: {first['msg']}{came}") from None
+        raise UsageError(f"{where}: setting {key!r}: {told}{came}") from None
 
 
 def _settings_at(kind: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel]:

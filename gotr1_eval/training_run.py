@@ -12,6 +12,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from accelerate import Accelerator
+
 from gotr1_eval.build import Builder, read_judge_model
 from gotr1_eval.core.errors import UsageError
 from gotr1_eval.core.facts import check_facts
@@ -30,6 +32,7 @@ from reports.run_summary import ALL, summarise_run
 from reports.score_export import write_scores
 from rewards.reward_set import RewardSet, refuse_as_reward
 from rewards.total import TOTAL
+from training.accelerating import fail_together
 from training.grpo import GrpoTrainer
 from training.metrics import Report
 from training.offloading import Offloading
@@ -47,9 +50,10 @@ _ASKED = 32
 """Steps whose prompts the reward is asked about before anything is sampled."""
 _FREE = {
     "steps", "save_every", "keep", "trackers", "sample_table", "device", "judge_patience", "judge_while_generating",
-    "offload_judges",
+    "offload_judges", "max_unscored", "window", "micro_batch", "gradient_checkpointing",
 }  # fmt: skip
-"""Settings that may change from one start to the next: none of them changes what a step does."""
+"""Settings that may change from one start to the next. What a step does stays what it was, but for the learning rate,
+whose course `steps` sets, and for last digits, where `micro_batch` changes what is added together."""
 
 
 class HeldOutEvaluation:
@@ -158,7 +162,7 @@ def prepare_grpo(
     trainer = GrpoTrainer(
         settings, folder, policy, rewards, mix, watched=watched, evaluate=evaluate, judging=judging, report=report
     )
-    _claim(folder, trainer.settings)
+    _claim(folder, trainer.settings, trainer.accelerator)
     if trainer.accelerator.is_main_process:
         if trainer.settings != settings and policy.model.device.type == "cuda":
             note(
@@ -176,7 +180,7 @@ def prepare_sft(settings: SftSettings, folder: Path, report: Report = lambda met
     _check_claim(folder, settings)
     policy = read_policy(settings.ckpt, settings.device, settings.dtype, Sampling(guidance=1.0))
     trainer = SftTrainer(settings, folder, policy, report)
-    _claim(folder, settings)
+    _claim(folder, settings, trainer.accelerator)
     return trainer
 
 
@@ -204,11 +208,16 @@ def _check_claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
     path = folder / "training.json"
     theirs = _as_now(json.loads(path.read_text(encoding="utf-8")), type(settings)) if path.exists() else {}
     for key, value in redacted_json(json.loads(settings.model_dump_json())).items():
-        if theirs and key not in _FREE and theirs.get(key) != value:
+        if theirs and key not in _FREE and _deciding(key, theirs.get(key)) != _deciding(key, value):
             raise UsageError(
                 f"{folder} holds a run with {key} = {theirs.get(key)!r}, now {value!r}; choose another --out, "
                 "or give the same settings to go on"
             )
+
+
+def _deciding(key: str, value: Any) -> Any:  # noqa: ANN401 - any setting's
+    """What of a setting must stay: a judge's model, not the address at which a server happens to offer it."""
+    return value.rpartition("#")[2] if key == "judge_model" and isinstance(value, str) and "#" in value else value
 
 
 def _as_begun(folder: Path, settings: GrpoSettings) -> GrpoSettings:
@@ -233,7 +242,10 @@ def _as_now(theirs: dict[str, Any], kind: type[GrpoSettings] | type[SftSettings]
     return read
 
 
-def _claim(folder: Path, settings: GrpoSettings | SftSettings) -> None:
-    """Write the settings into the folder, once everything they name was found."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "training.json", json.dumps(json.loads(settings.model_dump_json()), indent=2) + "\n")
+def _claim(folder: Path, settings: GrpoSettings | SftSettings, accelerator: Accelerator) -> None:
+    """Write the settings into the folder, once everything they name was found; the first process does."""
+    with fail_together():
+        if accelerator.is_main_process:
+            folder.mkdir(parents=True, exist_ok=True)
+            told = json.dumps(json.loads(settings.model_dump_json()), indent=2)
+            write_atomically(folder / "training.json", f"{told}\n")

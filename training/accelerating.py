@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -13,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, gather_object
 
 from gotr1_eval.core.errors import BudgetError, GotR1Error, RunError, UsageError, one_line
+from gotr1_eval.files.writing import lock_folder
 
 PATIENCE = timedelta(hours=6)
 """How long processes wait for one of them that is behind, or whose judge is down; torch's ten minutes are too short."""
@@ -39,6 +41,18 @@ def start_accelerator(device: str, trackers: Sequence[str], folder: Path) -> Acc
 def computing(autocast: bool, device: torch.device) -> AbstractContextManager[Any]:
     """Products in bfloat16 over float32 weights, if so; see `TrainSettings.compute`."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext()
+
+
+@contextmanager
+def alone_in(folder: Path, accelerator: Accelerator) -> Iterator[None]:
+    """No other run writes into the folder meanwhile; raises RunError on every process where one does already."""
+    with fail_together():
+        lock = lock_folder(folder) if accelerator.is_main_process else None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def stop_together(asked: bool) -> bool:

@@ -82,7 +82,8 @@ class Collector:
         self.rewards, self.watched, self.judging = rewards, watched, judging
         self._device = accelerator.device
         self._place, self._processes = accelerator.process_index, accelerator.num_processes
-        self._early = EarlyJudges(rewards) if settings.judge_while_generating else None
+        sets = [rewards] if watched is None else [rewards, watched]
+        self._early = EarlyJudges(*sets) if settings.judge_while_generating else None
         self._waiting: dict[int, SampledRollout] = {}
 
     def collect(self, step: int) -> StepBatch:
@@ -144,19 +145,25 @@ class Collector:
         samples, per_chain, clock = sampled.rollout.samples, self.settings.pictures_per_chain, sampled.clock
         with fail_together(), self.judging():
             with clock("judge"):
-                known = sampled.begun.outcomes() if sampled.begun else {}
+                known = sampled.begun.outcomes(self.rewards) if sampled.begun else {}
                 patience = self.settings.judge_patience
                 rows = judge_patiently(self.rewards, samples, patience, known=known, per_chain=per_chain)
             with clock("watch"):
                 watched: list[Row] = [{} for _ in rows]
                 if self.watched:
-                    known = chains_judged_once(self.watched, samples, per_chain, {})
+                    known = sampled.begun.outcomes(self.watched) if sampled.begun else {}
+                    known = chains_judged_once(self.watched, samples, per_chain, known)
                     watched = list(self.watched.judge(samples, known))
         return JudgedRollout(sampled.rollout, rows, watched)
 
     def credit(self, judged: JudgedRollout) -> tuple[Credit, slice]:
         """The advantages of all processes' groups, and which of them are this process's."""
         return credit_of(judged, self.settings, self.rewards, self._place)
+
+    def close(self) -> None:
+        """Ask no judge any more."""
+        if self._early:
+            self._early.close()
 
     def waiting(self, step: int) -> list[dict[str, Any]] | None:
         """The samples that wait for step `step`, all processes' together, group by group; None where none do."""
@@ -169,9 +176,9 @@ class Collector:
     def load_waiting(self, step: int, groups: list[dict[str, Any]]) -> None:
         """Put back what `waiting` told, whatever the number of processes, and ask the judges about it."""
         indices, prompts = self._share(step)
-        policy, device = self.learner.policy, self._device
+        policy = self.learner.policy
         first, mine = indices[0] * self.settings.samples_per_prompt, [groups[index] for index in indices]
-        rollout = Rollout.unpacked(mine, prompts, policy.pad, device, first)
+        rollout = Rollout.unpacked(mine, prompts, policy.pad, policy.model.device, first)
         begun = self._early.begin() if self._early else None
         if begun:
             begun.chains(rollout.samples[:: self.settings.pictures_per_chain])

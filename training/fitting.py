@@ -71,7 +71,8 @@ def fitted(settings: GrpoSettings, policy: Policy, processes: int = 1, free: int
         free = free_bytes(policy.model.device)
     tile, micro_batch = settings.sampling.tile, settings.micro_batch
     if free is None:
-        return TILE if tile == "auto" else tile, MICRO_BATCH if micro_batch == "auto" else micro_batch
+        whole_chains = max(TILE, settings.pictures_per_chain)
+        return whole_chains if tile == "auto" else tile, MICRO_BATCH if micro_batch == "auto" else micro_batch
     sizes = Sizes.of(policy)
     return (
         fitting_tile(settings, sizes, free) if tile == "auto" else tile,

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import gc
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -48,7 +49,7 @@ from gotr1_eval.core.errors import GotR1Error, RunError, UsageError
 from gotr1_eval.models.local_model import ieee_float32
 from rewards.reward_set import RewardSet
 from training import run_checkpoints as checkpoints
-from training.accelerating import fail_together, start_accelerator, stop_together
+from training.accelerating import alone_in, fail_together, start_accelerator, stop_together
 from training.collector import Collector
 from training.fitting import fitted, least
 from training.metrics import (
@@ -101,9 +102,10 @@ class GrpoTrainer:
         tile, micro_batch: these numbers; the second falls where memory does not suffice.
         stopping: set it to end after the step under way, saved.
         profile: set it to have one step traced.
+        half_done: an update has moved the weights, and others of the same rollout are to come.
 
     Raises:
-        UsageError: the prompts of a step cannot be divided over the processes.
+        UsageError: the prompts of a step cannot be divided over the processes, or settings and judges do not fit.
     """
 
     def __init__(
@@ -146,6 +148,7 @@ class GrpoTrainer:
         self.stopping = False
         self.profile = False
         self.saved = self.first = 0
+        self.half_done = False
         self.whole_micro_batch = self.micro_batch
         self.spreads: list[float] = []
 
@@ -154,12 +157,13 @@ class GrpoTrainer:
         """Run until the last step or until `stopping` is set; returns the number of steps done.
 
         Raises:
-            GotR1Error: on every process, when one of them cannot go on; what was learned is saved.
+            GotR1Error: on every process, when one of them cannot go on; the steps that are done are saved.
         """
-        resumed = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
-        done = self.saved = self.first = resumed.step
-        if resumed.waiting is not None and self.settings.one_step_off:
-            self.collector.load_waiting(done, resumed.waiting)
+        with alone_in(self.folder, self.accelerator):
+            return self._train()
+
+    def _train(self) -> int:
+        done = self.saved = self.first = self._resume()
         self.log.go_on_from(done)
         try:
             if done not in self.log.evaluated():
@@ -168,7 +172,8 @@ class GrpoTrainer:
                 with self._profiled(done):
                     metrics = self.step(done)
                 done += 1
-                self.log.step(done, metrics, self.spreads)
+                with fail_together():
+                    self.log.step(done, metrics, self.spreads)
                 self.watch.check()
                 if self._stop_asked() or done % self.settings.save_every == 0 or done == self.settings.steps:
                     self._save(done)
@@ -181,6 +186,13 @@ class GrpoTrainer:
         finally:
             self.close()
         return done
+
+    def _resume(self) -> int:
+        """The number of steps that are done, everything of the last checkpoint in its place."""
+        resumed = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer)
+        if resumed.waiting is not None and self.settings.one_step_off:
+            self.collector.load_waiting(resumed.step, resumed.waiting)
+        return resumed.step
 
     @contextmanager
     def _profiled(self, step: int) -> Iterator[None]:
@@ -199,12 +211,14 @@ class GrpoTrainer:
 
     def close(self) -> None:
         """End trackers and the process group, after whatever holds on to it: its threads must not outlive Python."""
+        self.collector.close()
         self.policy = self.learner.policy
         gc.collect()
         self.accelerator.end_training()
 
     def step(self, step: int) -> Metrics:
         """One rollout and its updates; what is worth watching comes back."""
+        start = time.perf_counter()
         settings, batch = self.settings, self.collector.collect(step)
         rollout, clock, headline = batch.judged.rollout, batch.clock, self.rewards.headline
         with clock("update"):
@@ -216,12 +230,14 @@ class GrpoTrainer:
         self.watch.see([sample.row[headline] for sample in judged])
         within = group_rewards(judged, headline, settings.samples_per_prompt)
         self.spreads = group_spreads(within)
-        self.log.samples(step + 1, batch.judged)
+        with fail_together():
+            self.log.samples(step + 1, batch.judged)
         metrics = rollout_metrics(judged, group_counts(batch.credit), within)
         metrics |= group_diversity(judged, settings.samples_per_prompt, settings.pictures_per_chain)
         if settings.refill:
             metrics["groups/refilled"] = batch.refilled
-        speed = speed_metrics(judged, rollout, clock, settings.pictures_per_chain)
+        whole = time.perf_counter() - start
+        speed = speed_metrics(judged, rollout, clock, whole, settings.pictures_per_chain)
         return {**metrics, **updated, **speed}
 
     @staticmethod
@@ -234,18 +250,17 @@ class GrpoTrainer:
 
     def _update(self, step: int, rollout: Rollout, values_2B: Tensor, learned_2B: Tensor) -> Metrics:
         """The optimizer steps of one rollout; none where no group of any process teaches anything."""
-        settings, device = self.settings, rollout.actions.image_BT.device
+        device = rollout.actions.image_BT.device
         values_2B, learned_2B = values_2B.to(device), learned_2B.to(device)
         while True:
             try:
                 return self._learn(step, rollout, values_2B, learned_2B)
             except torch.OutOfMemoryError:
                 self.optimizer.zero_grad()
-                if self.micro_batch == 1 or self.accelerator.num_processes > 1 or settings.updates > 1:
-                    self.saved = step  # half a step is not kept
+                if self.micro_batch == 1 or self.accelerator.num_processes > 1 or self.half_done:
                     raise RunError(
-                        f"out of memory in the update of step {step + 1} with micro_batch = {self.micro_batch}: go on "
-                        "from the last checkpoint with fewer, or with gradient_checkpointing"
+                        f"out of memory in the update of step {step + 1} with micro_batch = {self.micro_batch}: the "
+                        "same command goes on with fewer (--set micro_batch=...), or gradient_checkpointing = true"
                     ) from None
             # Outside the handler: the exception holds every tensor of the failed pass.
             self.micro_batch = (self.micro_batch + 1) // 2
@@ -267,12 +282,13 @@ class GrpoTrainer:
             sums = accumulate(self.policy, work, settings, self.learner, self.accelerator.num_processes / weight)
             norms.append(norm_value(torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm)))
             if not math.isfinite(norms[-1]):
-                self.saved = step  # half a step is not kept
                 raise RunError(
-                    f"the gradient of step {step + 1} is {norms[-1]}, and was not followed: go on from the last "
-                    "checkpoint with a lower learning_rate"
+                    f"the gradient of step {step + 1} is {norms[-1]}, and was not followed: begin another --out with "
+                    "ckpt = the last checkpoint and a lower learning_rate"
                 )
+            self.half_done = True
             self.optimizer.step()
+        self.half_done = False
         halved = {"micro_batch": self.micro_batch} if self.micro_batch < self.whole_micro_batch else {}
         return {**update_metrics(self._sum(sums), norms, rate), **halved}
 
@@ -297,13 +313,14 @@ class GrpoTrainer:
                 self.log.evaluation(done, evaluation.measure(done, count))
 
     def _save(self, done: int) -> None:
-        """A checkpoint, unless there is one of this step."""
-        if done == self.saved:
+        """A checkpoint, unless there is one of this step, or the weights are between two."""
+        if done == self.saved or self.half_done:
             return
         writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
-        checkpoints.save(
-            folder, done, self.learner, self.optimizer, self.settings.keep,
-            writes=writes, follows=self.settings.reference is not None, waiting=self.collector.waiting(done),
-        )  # fmt: skip
-        self.accelerator.wait_for_everyone()
+        waiting = self.collector.waiting(done)
+        with fail_together():
+            checkpoints.save(
+                folder, done, self.learner, self.optimizer, self.settings.keep,
+                writes=writes, follows=self.settings.reference is not None, waiting=waiting,
+            )  # fmt: skip
         self.saved = done

@@ -205,22 +205,25 @@ def _plans(chains: Sequence[str]) -> Metrics:
     return counts | ({"plan/area": statistics.fmean(areas)} if areas else {})
 
 
-def speed_metrics(judged: Sequence[Judged], rollout: Rollout, clock: Clock, per_chain: int = 1) -> Metrics:
+def speed_metrics(
+    judged: Sequence[Judged], rollout: Rollout, clock: Clock, whole: float, per_chain: int = 1
+) -> Metrics:
     """Where the seconds and the memory of a step went, and what was made in a second: samples, and tokens.
 
-    Tokens of chains and pictures, over the whole step and over the seconds in which they were sampled.
+    Tokens of chains and pictures, over the whole step and over the seconds in which this process sampled.
 
     Args:
+        clock: of this process; what it waited for others is in no part, and in the whole.
+        whole: seconds from the beginning of the step to its end.
         per_chain: pictures of a chain, whose tokens count once.
     """
     seconds = clock.seconds
     tokens = sum(sample.tokens for sample in judged[::per_chain]) + len(judged) * rollout.actions.image_BT.shape[1]
-    whole = sum(seconds.values())
     made = {"speed/samples": len(judged) / whole, "speed/tokens": tokens / whole}
-    if sampling := seconds["chain"] + seconds["image"]:
+    if sampling := sum(seconds.get(part, 0.0) for part in ("chain", "image")):
         made["speed/sampled_tokens"] = tokens / sampling
     made |= {f"memory/{name}": value for name, value in clock.memory.items()}
-    return {f"seconds/{name}": value for name, value in seconds.items()} | made
+    return {**{f"seconds/{name}": value for name, value in seconds.items()}, "seconds/step": whole, **made}
 
 
 def update_metrics(sums: Counter[str], norms: Sequence[float], learning_rate: float) -> Metrics:

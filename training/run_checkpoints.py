@@ -18,9 +18,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch.optim import Optimizer
 
-from gotr1_eval.core.errors import DataError, one_line
+from gotr1_eval.core.errors import DataError, one_line, writing
 from training.sharding import to_full, to_shard, to_shards
 from training.trained_parts import Learner
 
@@ -37,6 +38,9 @@ def save(
     Args:
         follows: the reference moves, and is kept with the rest; else it is where training started.
         waiting: samples that were made for the next step before this one was learned from.
+
+    Raises:
+        RunError: the disk is full, or the folder cannot be written.
     """
     state = {
         "step": step,
@@ -51,12 +55,16 @@ def save(
     final = folder / f"step-{step:06}"
     partial = final.with_name(final.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    learner.save(partial, weights)
-    torch.save(state, partial / STATE)
-    _to_disk(partial)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
+    with writing(final):
+        partial.mkdir(parents=True)
+        try:
+            learner.save(partial, weights)
+            torch.save(state, partial / STATE)
+        except (SafetensorError, RuntimeError) as error:  # what they make of a full disk
+            raise OSError(one_line(error)) from None
+        _to_disk(partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
     for old in _complete(folder)[:-keep]:
         shutil.rmtree(old)
 
@@ -85,7 +93,7 @@ def resume(folder: Path, learner: Learner, optimizer: Optimizer) -> Resumed:
         return Resumed()
     path = found[-1] / STATE
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise DataError(f"the checkpoint cannot be read: {one_line(error)}", path=path) from None
     learned = dict(_parameters(learner))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from gotr1_eval.settings import Component, Settings
 from training.advantage import Scale
@@ -233,9 +233,7 @@ class GrpoSettings(TrainSettings):
     rewards: str
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     judge_model: str | None = None
-    judge_while_generating: bool = Field(
-        False, validation_alias=AliasChoices("judge_while_generating", "overlap", "judge_while_painting")
-    )
+    judge_while_generating: bool = False
     one_step_off: bool = False
     offload_judges: bool = False
     watch: str | dict[str, Component] = Field(default_factory=dict)
@@ -280,6 +278,15 @@ class GrpoSettings(TrainSettings):
     max_unscored: Share = 0.5
     window: PositiveInt = 10
     seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, values: Any) -> Any:  # noqa: ANN401 (pydantic hands over whatever it was given)
+        """`overlap`, and the name of older versions; of several the one that was said last counts."""
+        if not isinstance(values, Mapping):
+            return values
+        names = {"judge_while_generating", "overlap", "judge_while_painting"}
+        return {"judge_while_generating" if name in names else name: value for name, value in values.items()}
 
     @model_validator(mode="after")
     def _fit_together(self) -> GrpoSettings:
@@ -353,12 +360,22 @@ class GrpoSettings(TrainSettings):
 
     @property
     def idle(self) -> list[str]:
-        """Settings that were chosen and do nothing, since with one update every ratio is 1."""
-        if self.updates > 1:
-            return []
-        bounded = self.text_clip.two_sided is not None or self.image_clip.two_sided is not None
-        chosen = {f"objective = {self.objective!r}": self.objective != "ppo", "two_sided": bounded}
-        return [name for name, given in chosen.items() if given]
+        """A line for every setting that was chosen and does nothing beside the others."""
+        usual = ClipSettings()
+        once = {
+            f"objective = {self.objective!r}": self.objective != "ppo",
+            "text_clip": self.text_clip != usual,
+            "image_clip": self.image_clip != usual,
+        }
+        found = [f"{name} does nothing with updates = 1: every ratio is 1" for name, chosen in once.items() if chosen]
+        found = found if self.updates == 1 else []
+        if self.beta == 0 and self.kl != "sampled":
+            found.append(f"kl = {self.kl!r} does nothing with beta = 0")
+        if self.importance_form == "none" and self.importance.cap != ImportanceSettings().cap:
+            found.append("importance.cap does nothing: there are no weights (importance.form)")
+        if not self.truncated.soft and self.truncated.penalty != TruncationSettings().penalty:
+            found.append("truncated.penalty does nothing with truncated.soft = 0")
+        return found
 
     @property
     def policy_sampling(self) -> Sampling:

@@ -8,7 +8,7 @@ from gotr1_eval.core.errors import GotR1Error
 from gotr1_eval.files.jsonl import append_rows
 from gotr1_eval.models.local_model import ieee_float32
 from training import run_checkpoints as checkpoints
-from training.accelerating import fail_together, start_accelerator, stop_together
+from training.accelerating import alone_in, fail_together, start_accelerator, stop_together
 from training.metrics import Report
 from training.policies import Policy
 from training.run_log import forget_after
@@ -63,6 +63,10 @@ class SftTrainer:
         Raises:
             GotR1Error: it cannot go on; what was learned is saved.
         """
+        with alone_in(self.folder, self.accelerator):
+            return self._train()
+
+    def _train(self) -> int:
         self.done = self.saved = checkpoints.resume(self.folder / "checkpoints", self.learner, self.optimizer).step
         if self.accelerator.is_main_process:
             forget_after(self.folder, self.done)
@@ -89,10 +93,11 @@ class SftTrainer:
             "grad_norm": losses.grad_norm,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
-        if self.accelerator.is_main_process:
-            append_rows(self.folder / "metrics.jsonl", [metrics])
-            self.accelerator.log(metrics, step=done)
-            self.report(metrics)
+        with fail_together():
+            if self.accelerator.is_main_process:
+                append_rows(self.folder / "metrics.jsonl", [metrics])
+                self.accelerator.log(metrics, step=done)
+                self.report(metrics)
         stopping = stop_together(self.stopping)
         if done % self.settings.save_every == 0 or done == self.settings.steps or stopping:
             self._save()
@@ -102,6 +107,6 @@ class SftTrainer:
         """A checkpoint, unless there is one of this step."""
         if self.done != self.saved:
             writes, folder = self.accelerator.is_main_process, self.folder / "checkpoints"
-            checkpoints.save(folder, self.done, self.learner, self.optimizer, self.settings.keep, writes=writes)
-            self.accelerator.wait_for_everyone()
+            with fail_together():
+                checkpoints.save(folder, self.done, self.learner, self.optimizer, self.settings.keep, writes=writes)
             self.saved = self.done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def grpo(config: Config, out: Out, changes: Set = None, profile: Profile = False
     )
     trainer.profile = profile
     for idle in settings.idle:
-        err.print(f"note: {idle} does nothing with updates = 1: every ratio is 1", markup=False, soft_wrap=True)
+        err.print(f"note: {idle}", markup=False, soft_wrap=True)
     _stop_politely(trainer)
     with hushed(quiet):
         _tell_end(trainer.train(), settings.steps, "policy", out)
@@ -109,12 +110,24 @@ def _tell_end(done: int, steps: int, name: str, out: Path) -> None:
     err.print(told, markup=False, soft_wrap=True)
 
 
+TOGETHER = 2.0
+"""Seconds within which further stop signals are taken for the first one."""
+
+
 def _stop_politely(trainer: GrpoTrainer | SftTrainer) -> None:
-    """On the first stop signal finish the step and save; a second one ends at once."""
+    """On the first stop signal finish the step and save; a second one ends at once.
+
+    One that comes together with the first is the same: a launcher passes on what the terminal has sent already.
+    """
+    asked_at = 0.0
 
     def stop(number: int, frame: object) -> None:
-        trainer.stopping = True
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        nonlocal asked_at
+        if trainer.stopping and time.monotonic() - asked_at >= TOGETHER:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            signal.raise_signal(number)
+        elif not trainer.stopping:
+            trainer.stopping, asked_at = True, time.monotonic()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -165,7 +178,8 @@ def _line(metrics: dict[str, float]) -> str:
     ]
     warned += [
         f"warning: {share:.1%} of the {segment} tokens' probabilities differ by more than a fifth between sampler and "
-        "trainer: what is learned from is not what was sampled (docs/training.md, Precision)"
+        "trainer: what is learned from is not what was sampled (docs/training.md, Precision; with one_step_off a step "
+        "moves the policy too far: learn more slowly)"
         for segment, share in drifting(metrics).items()
     ]
     warned += [

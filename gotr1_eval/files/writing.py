@@ -7,16 +7,22 @@ SIGABRT after all work is done (apache/arrow#34314).
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gotr1_eval.core.errors import UsageError, writing
+from gotr1_eval.core.errors import RunError, UsageError, writing
 from gotr1_eval.core.secrets import redact
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LOCK = ".lock"
+"""The file of a run's folder that a writing process holds."""
 
 
 def make_out_folder(folder: Path, what: str = "folder") -> None:
@@ -25,6 +31,24 @@ def make_out_folder(folder: Path, what: str = "folder") -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: cannot make the {what}: {error.strerror}") from None
+
+
+def lock_folder(folder: Path) -> int:
+    """Take a run's folder for this process, until the descriptor that comes back is closed, or the process ends.
+
+    Raises:
+        RunError: another process has it, or the folder cannot be written.
+    """
+    with writing(folder / LOCK):
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise RunError(
+            f"{folder}: another process is writing to this run; wait for it or choose another --out"
+        ) from None
+    return lock
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -12,7 +12,6 @@ same samples and judgments as one that was never interrupted, at the cost of at 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -24,12 +23,12 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from gotr1_eval.core.errors import DataError, RunError, UsageError, one_line, writing
+from gotr1_eval.core.errors import DataError, UsageError, one_line, writing
 from gotr1_eval.core.identifiers import safe_name
 from gotr1_eval.core.secrets import redacted_json
 from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.files.jsonl import append_rows, cut_torn_line, read_rows
-from gotr1_eval.files.writing import make_out_folder, write_atomically
+from gotr1_eval.files.writing import LOCK, lock_folder, make_out_folder, write_atomically
 from gotr1_eval.runs.judgments import Judgment, judgment_row, read_judgment, read_sample, sample_row
 
 FORMAT = 1
@@ -100,15 +99,7 @@ class RunStore:
         """
         folder = folder.absolute()
         _make_folder(folder)
-        with writing(folder / ".lock"):
-            lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise RunError(
-                f"{folder}: another process is writing to this run; wait for it or choose another --out"
-            ) from None
+        lock = lock_folder(folder)
         try:
             if (folder / "run.json").exists():
                 there = read_info(folder)
@@ -251,7 +242,7 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
 
 def _make_folder(folder: Path) -> None:
     make_out_folder(folder, "run folder")
-    others = [path.name for path in folder.iterdir() if path.name not in (".lock", "run.json", ".run.json.partial")]
+    others = [path.name for path in folder.iterdir() if path.name not in (LOCK, "run.json", ".run.json.partial")]
     if others and not (folder / "run.json").exists():
         raise UsageError(f"--out {folder}: the folder is not empty and holds no run ({others[0]}, ...); choose another")
 

@@ -121,9 +121,9 @@ def test_only_servers_begin_early():
         for part in (samples[:3], samples[3:]):
             begun.chains(part)
             begun.pictures(part)
-        known = begun.outcomes()
+        known = begun.outcomes(judges)
         assert sorted(known) == ["prompt_image", "semantic"]
         assert judges.judge(samples, known) == judges.judge(samples)
-        assert other.outcomes() == {}
+        assert other.outcomes(judges) == {}
     with pytest.raises(UsageError, match="no judge of the reward asks a server"):
         EarlyJudges(RewardSet({"checksum": ChecksumJudge()}))
