@@ -20,13 +20,12 @@ from benchmarks.checklist.judge import ChecklistJudge, Procedure
 from benchmarks.checklist.reading import (
     lenient_json,
     lenient_lines,
-    lenient_word,
     strict_json,
     strict_lines,
     strict_tagged_list,
-    strict_word,
 )
 from benchmarks.checklist.results import checked_pictures
+from benchmarks.checklist.words import lenient_word, strict_word
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.checklist import Question, macro
 from gotr1_eval.core.errors import UsageError
