@@ -17,12 +17,29 @@ from typing import Any
 from gotr1_eval.core.checklist import Question, Verdict
 from gotr1_eval.core.outcome import Reply, Why
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import answer_part
+from gotr1_eval.core.reading.reply import answer_part, declines
 
 YES_NO = {"yes": 1.0, "no": 0.0}
 _ORNAMENT = " \t\r\n*_`\"'.!"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.):])\s*")
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.S)
+
+
+def given_answer(text: str, finish: str | None) -> str:
+    """The answer behind the last thought.
+
+    Raises:
+        UnreadableReply: there is none, or it declines to answer: a verdict beside that is about no picture.
+    """
+    answer = answer_part(text, finish=finish)
+    refuse_declined(answer)
+    return answer
+
+
+def refuse_declined(text: str) -> None:
+    """Refuse a text that declines to answer; raises `UnreadableReply`."""
+    if declines(text):
+        raise UnreadableReply("The answer declines to answer.", why=Why.REFUSED)
 
 
 def strict_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
@@ -42,7 +59,7 @@ def lenient_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
     Raises:
         UnreadableReply: nothing of the kind, or an entry that is no verdict.
     """
-    found = _json_of(_only_json(answer_part(reply.text, finish=reply.finish), reply), reply)
+    found = _json_of(_only_json(given_answer(reply.text, reply.finish), reply), reply)
     if isinstance(found, list):
         return _in_order(found, questions)
     return _by_id(found, questions, whole=False)
@@ -63,7 +80,7 @@ def lenient_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
     Raises:
         UnreadableReply: another number of lines, or another line.
     """
-    lines = answer_part(reply.text, finish=reply.finish).splitlines()
+    lines = given_answer(reply.text, reply.finish).splitlines()
     bare = [_BULLET.sub("", line).strip(_ORNAMENT) for line in lines if line.strip()]
     return _in_order(bare, questions)
 

@@ -14,11 +14,10 @@ from typing import Protocol
 
 from benchmarks.checklist.counts import Count, value_of
 from benchmarks.checklist.open_words import OpenWords
-from benchmarks.checklist.reading import YES_NO, shown
+from benchmarks.checklist.reading import YES_NO, given_answer, refuse_declined, shown
 from gotr1_eval.core.checklist import Question
 from gotr1_eval.core.outcome import Reply
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import answer_part
 
 _ORNAMENT = " \t\r\n*_`\"'.!"
 _FIRST_WORD = re.compile(r"[\W_]*([\w-]+)[*_\"'”’)\]]*")
@@ -107,10 +106,10 @@ def lenient_word(reply: Reply, question: Question) -> float:
     The answer may be labelled ("Answer: yes", "So the answer is no."), tagged, boxed, or in an object under "answer".
 
     Raises:
-        UnreadableReply: nothing there is a verdict, there are different ones, or other words take it back or leave it
-            open; "yes or no", "no cat is there", "three or four" and "red or blue" are none.
+        UnreadableReply: nothing there is a verdict, there are different ones, or other words take it back, leave it
+            open or decline to answer; "yes or no", "no cat is there", "three or four" and "red or blue" are none.
     """
-    text = _BOX_TOKENS.sub("", answer_part(reply.text, finish=reply.finish)).strip()
+    text = _BOX_TOKENS.sub("", given_answer(reply.text, reply.finish)).strip()
     kind = _kind_of(question)
     before, answer = _declared(text)
     found = {said[0] for part in (before, answer) if (said := kind.leading(part)) is not None}
@@ -157,7 +156,11 @@ def _declared(text: str) -> tuple[str, str]:
 
 
 def _of_object(text: str) -> str | None:
-    """The answer of an object that is the whole text, fenced or not; None where there is none, or several."""
+    """The answer of an object that is the whole text, fenced or not; None where there is none, or several.
+
+    Raises:
+        UnreadableReply: a text of the object declines to answer.
+    """
     fenced = _FENCED.fullmatch(text)
     try:
         found = json.loads(fenced[1] if fenced else text)
@@ -165,6 +168,8 @@ def _of_object(text: str) -> str | None:
         return None
     if not isinstance(found, Mapping):
         return None
+    for value in found.values():
+        refuse_declined(value if isinstance(value, str) else "")
     said = [value for key, value in found.items() if key.lower().replace(" ", "_") in _DECLARED_KEYS]
     if len(said) != 1 or not isinstance(said[0], str | int):
         return None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from benchmarks.checklist.reading import given_answer
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import answer_part
 
 _LINE = re.compile(r"(yes|no)\b", re.I)
 _DRESSED = re.compile(r"[\s>*_`\"'(-]*(?:\d{1,3}[.):]\s*)?[\s*_`\"']*(yes|no)\b(?!\.?\d|\s*(?:/|or\b))", re.I)
@@ -36,9 +36,10 @@ def read_certainly(text: str, questions: int, finish: str | None = None) -> list
     The first line must be a verdict; another line without one is the reason for the verdict above it.
 
     Raises:
-        UnreadableReply: it begins with something else ("No.1 is red", "yes or no"), or has not one verdict a question.
+        UnreadableReply: it begins with something else ("No.1 is red", "yes or no"), has not one verdict a question, or
+            declines to answer.
     """
-    lines = [line for line in answer_part(text, finish=finish).splitlines() if line.strip()]
+    lines = [line for line in given_answer(text, finish).splitlines() if line.strip()]
     found = [match[1].lower() if (match := _DRESSED.match(line)) else "" for line in lines]
     verdicts = list(filter(None, found))
     if len(verdicts) != questions or not found[0]:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.checklist.words import lenient_word, strict_word
 from gotr1_eval.core.checklist import Question
-from gotr1_eval.core.outcome import Reply
+from gotr1_eval.core.outcome import Reply, Why
 from gotr1_eval.core.reading import UnreadableReply
 
 UNREAD = None
@@ -203,3 +203,20 @@ def test_open_words(text: str, expected: str, verdict: float | None):
 def test_what_a_strict_reader_takes_is_the_same_to_the_lenient_one(text: str, answers: tuple[str, ...]):
     strict = read(text, *answers, strict=True)
     assert strict is None or read(text, *answers) == strict
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No, I cannot see the image.",
+        "Yes, I can help you with that. Please upload the picture.",
+        "No image was provided.\nno",
+        '{"reasoning": "I am unable to view images.", "answer": "no"}',
+        "3. I cannot see the image.",
+    ],
+)
+@pytest.mark.parametrize("expected", ["yes", "three"])
+def test_a_declined_answer_is_no_verdict(text: str, expected: str):
+    with pytest.raises(UnreadableReply) as caught:
+        lenient_word(Reply(text=text, model="m", finish="stop"), Question(id="1", text="?", answers=(expected,)))
+    assert caught.value.why is Why.REFUSED

@@ -69,6 +69,8 @@ def test_a_reply_with_other_lines_is_asked_for_ten_times_and_makes_no_number(
         ("yes  \nIt is in front.\n\nno\nNothing like it.", ["yes", "no"]),
         ("yes\nno\nno dog", None),
         ("<think>yes\nno", None),
+        ("No, I cannot see the image.\nNo, I cannot see the image.", None),
+        ("yes\nno\nPlease upload the picture.", None),
     ],
 )
 def test_the_certain_reader_begins_with_a_verdict_and_counts_them(text: str, verdicts: list[str] | None):
