@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.checklist.context import is_example, takes_back
 from gotr1_eval.core.checklist import Question, Verdict
 from gotr1_eval.core.outcome import Reply, Why
 from gotr1_eval.core.reading import UnreadableReply
@@ -21,7 +22,9 @@ from gotr1_eval.core.reading.reply import answer_part, declines
 
 YES_NO = {"yes": 1.0, "no": 0.0}
 _ORNAMENT = " \t\r\n*_`\"'.!"
-_BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.):])\s*")
+_BULLET = re.compile(
+    r"[\s>*_`\"'•-]*+(?:(?:\((?=\d)|(?:question|answer|q|a|#)[ \t]?)?(?P<number>\d{1,3})[*_]*[.):][*_]*\s*)?", re.I
+)
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.S)
 
 
@@ -57,7 +60,8 @@ def lenient_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
     A question that the object leaves out is unanswered.
 
     Raises:
-        UnreadableReply: nothing of the kind, or an entry that is no verdict.
+        UnreadableReply: nothing of the kind, an entry that is no verdict, or words that make it an example or take it
+            back.
     """
     found = _json_of(_only_json(given_answer(reply.text, reply.finish), reply), reply)
     if isinstance(found, list):
@@ -75,14 +79,40 @@ def strict_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
 
 
 def lenient_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
-    """The same with blank lines, numbers, bullets and marks of bold type.
+    """The same with blank lines, bullets, marks of bold type, and numbers, which are the questions'.
 
     Raises:
-        UnreadableReply: another number of lines, or another line.
+        UnreadableReply: another number of lines, another line, or numbers other than 1 to that number.
     """
-    lines = given_answer(reply.text, reply.finish).splitlines()
-    bare = [_BULLET.sub("", line).strip(_ORNAMENT) for line in lines if line.strip()]
-    return _in_order(bare, questions)
+    lines = [line for line in given_answer(reply.text, reply.finish).splitlines() if line.strip()]
+    numbered = [unnumbered(line) for line in lines]
+    return _in_order([line.strip(_ORNAMENT) for line in by_number(numbered)], questions)
+
+
+Numbered = tuple[int | None, str]
+"""The number that a line bears, and the rest of the line."""
+
+
+def unnumbered(line: str) -> Numbered:
+    """A line without its bullet, and its number: "2. yes", "(2) yes", "**2.** yes", "Q2: yes"."""
+    bullet = _BULLET.match(line)
+    if bullet is None:
+        return None, line
+    return int(bullet["number"]) if bullet["number"] else None, line[bullet.end() :]
+
+
+def by_number(lines: Sequence[Numbered]) -> list[str]:
+    """The lines in the order of their numbers, or as they stand where none has one.
+
+    Raises:
+        UnreadableReply: some have none, or they are not 1, 2, ... once each.
+    """
+    numbers = [number for number, _ in lines if number is not None]
+    if not numbers:
+        return [line for _, line in lines]
+    if sorted(numbers) != [*range(1, len(lines) + 1)]:
+        raise UnreadableReply("The lines must be numbered from 1 on, each number once, or not at all.")
+    return [line for _, line in sorted(lines, key=lambda numbered: numbered[0] or 0)]
 
 
 def tagged_list(text: str, tag: str) -> list[Any]:
@@ -145,13 +175,15 @@ def _only_json(text: str, reply: Reply) -> str:
     """The one JSON value of a text with other words.
 
     Raises:
-        UnreadableReply: there are several different ones; where there is none, the text itself is returned.
+        UnreadableReply: there are several different ones, or it is not meant; where there is none, the text itself is
+            returned.
     """
-    fenced = {part.strip() for part in _FENCE.findall(text)}
-    if len(fenced) > 1:
+    fenced = list(_FENCE.finditer(text))
+    if len({block[1].strip() for block in fenced}) > 1:
         raise UnreadableReply("The answer holds several different blocks of code.")
     if fenced:
-        return str(fenced.pop())
+        _refuse_unmeant(text, fenced[0].start(), fenced[-1].end())
+        return fenced[0][1].strip()
     start = min((place for place in map(text.find, "{[") if place >= 0), default=0)
     try:
         _, end = json.JSONDecoder().raw_decode(text, start)
@@ -159,7 +191,14 @@ def _only_json(text: str, reply: Reply) -> str:
         return text
     if re.search(r"[{\[]", text[end:]):
         raise UnreadableReply("The answer holds more than one JSON value.")
+    _refuse_unmeant(text, start, end)
     return text[start:end]
+
+
+def _refuse_unmeant(text: str, start: int, end: int) -> None:
+    """Refuse a value at [start, end) that is an example, or that is taken back; raises `UnreadableReply`."""
+    if is_example(text[:start]) or takes_back(text, end):
+        raise UnreadableReply("The answer gives its verdicts as an example, or takes them back.")
 
 
 def _by_id(found: Any, questions: Sequence[Question], *, whole: bool = True) -> list[Verdict]:  # noqa: ANN401

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from benchmarks.checklist.context import is_quoted, takes_back
 from benchmarks.checklist.counts import Count, value_of
 from benchmarks.checklist.open_words import OpenWords
 from benchmarks.checklist.reading import YES_NO, given_answer, refuse_declined, shown
@@ -35,24 +36,6 @@ _CONDITION = re.compile(
     re.I,
 )
 """In the verdict's own sentence, what makes it conditional or unsure."""
-_RETRACTION = re.compile(
-    r"\b(?:hmm+|scratch that|hold on|on (?:second thoughts?|reflection)|upon reflection|in hindsight|my mistake|oops"
-    r"|i (?:take (?:that|it) back|was (?:wrong|mistaken)|stand corrected)|disregard (?:that|this)"
-    r"|let me (?:re\w+|correct|look again))\b"
-    r"|\b(?:wait|correction)\s*[,.!:;…—–-]"
-    r"|(?:[.,;:!?…—–-]|\b(?:but|well|and))\s*actually\b"
-    r"|[.!?…]\s*(?:sorry|on (?:a )?closer|looking (?:again|closer))\b",
-    re.I,
-)
-"""Behind a verdict, what takes it back."""
-_QUOTING = re.compile(
-    r"\b(?:says?|said|saying|reads?|reading|written|writes?|printed|painted|shows?|label(?:led|ed)?|caption(?:ed)?|text"
-    r"|words?|letters|example|e\.g|instance|if|suppose|would|asked|asks|question|options?|format)\b[^.!?]{0,80}:\W*\Z"
-    r"|\b(?:says?|reads?|shows?)\W*\Z",
-    re.I,
-)
-"""At the end of the line above an answer that is then somebody else's, or an example."""
-
 _LABEL = re.compile(
     r"[\s*_#>]*(?:(?:so|therefore|thus|hence|in conclusion),? )?(?:(?:the|my) )?(?:(?:final|short|correct) )?"
     r"(?:answer|verdict)(?:[*_]*\s?[:=][*_]*|[*_]* is:?)\s*",
@@ -120,16 +103,31 @@ def lenient_word(reply: Reply, question: Question) -> float:
     return verdict
 
 
+def leading_verdict(line: str) -> str:
+    """``yes`` or ``no`` where a line begins with this verdict; empty where it begins with another word.
+
+    Raises:
+        UnreadableReply: it begins with one of them that is no verdict ("no cat is there", "yes, if ...").
+    """
+    first = _FIRST_WORD.match(line)
+    word = first[1].lower() if first else ""
+    if word not in YES_NO:
+        return ""
+    if _YesNo(frozenset(YES_NO)).leading(line) is None:
+        raise UnreadableReply(f"Expected yes or no, and got {shown(line)}.")
+    return word
+
+
 def _is_taken_back(kind: _Kind, answer: str) -> bool:
     """Whether words behind the answer retract it."""
     said = kind.leading(answer)
-    return said is not None and _RETRACTION.search(answer, said[1]) is not None
+    return said is not None and takes_back(answer, said[1])
 
 
 def _last_line(text: str) -> str:
     """The last line, bare and in lower case; empty where the line above says that somebody else says it."""
     above, _, last = text.rpartition("\n")
-    return "" if _QUOTING.search(above[-200:].rstrip()) else last.strip(_ORNAMENT).lower()
+    return "" if is_quoted(above) else last.strip(_ORNAMENT).lower()
 
 
 def _declared(text: str) -> tuple[str, str]:
@@ -150,7 +148,7 @@ def _declared(text: str) -> tuple[str, str]:
     start = text.rfind("\n") + 1
     start = max([start, *(found.end() for found in _LAST_SENTENCE.finditer(text, start))])
     label = _LABEL.match(text, start)
-    if label is None or _QUOTING.search(text[:start][-200:].rstrip()):
+    if label is None or is_quoted(text[:start]):
         return "", text
     return text[:start], text[label.end() :]
 

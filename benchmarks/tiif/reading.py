@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.checklist.reading import given_answer
+from benchmarks.checklist.context import takes_back
+from benchmarks.checklist.reading import by_number, given_answer, unnumbered
+from benchmarks.checklist.words import leading_verdict
 from gotr1_eval.core.reading import UnreadableReply
 
 _LINE = re.compile(r"(yes|no)\b", re.I)
-_DRESSED = re.compile(r"[\s>*_`\"'(-]*(?:\d{1,3}[.):]\s*)?[\s*_`\"']*(yes|no)\b(?!\.?\d|\s*(?:/|or\b))", re.I)
 
 
 def read_lines(text: str, questions: int) -> list[str]:
@@ -33,16 +34,19 @@ def read_lines(text: str, questions: int) -> list[str]:
 def read_certainly(text: str, questions: int, finish: str | None = None) -> list[str]:
     """The same of the answer behind the last thought; verdicts may be numbered, bulleted or bold.
 
-    The first line must be a verdict; another line without one is the reason for the verdict above it.
+    The first line must be a verdict; another line without one is the reason for the verdict above it. Numbers are the
+    questions', in whatever order.
 
     Raises:
-        UnreadableReply: it begins with something else ("No.1 is red", "yes or no"), has not one verdict a question, or
-            declines to answer.
+        UnreadableReply: it begins with something else, has not one verdict a question, numbers other than theirs, a
+            line that is no clear verdict ("No.1 is red", "yes or no"), or words that decline to answer or take a
+            verdict back.
     """
-    lines = [line for line in given_answer(text, finish).splitlines() if line.strip()]
-    found = [match[1].lower() if (match := _DRESSED.match(line)) else "" for line in lines]
-    verdicts = list(filter(None, found))
-    if len(verdicts) != questions or not found[0]:
+    answer = given_answer(text, finish)
+    lines = [unnumbered(line) for line in answer.splitlines() if line.strip()]
+    said = [(number, leading_verdict(line)) for number, line in lines]
+    verdicts = by_number([(number, verdict) for number, verdict in said if verdict])
+    if len(verdicts) != questions or not said[0][1] or takes_back(answer, 0):
         raise UnreadableReply(
             f"{questions} lines were asked for, each beginning with yes or no, and the first with one."
         )
