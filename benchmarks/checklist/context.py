@@ -9,7 +9,7 @@ _RETRACTION = re.compile(
     r"|i (?:take (?:that|it) back|was (?:wrong|mistaken)|stand corrected)|disregard (?:that|this)"
     r"|let me (?:re\w+|correct|look again))\b"
     r"|\b(?:wait|correction)\s{0,4}[,.!:;…—–-]"
-    r"|(?:[.,;:!?…}\]\n—–-]|\b(?:but|well|and))\s{0,4}actually\b"
+    r"|(?:[.!?…}\]\n—–-]|\b(?:but|well))\s{0,4}actually\b"
     r"|[.!?…]\s{0,4}(?:sorry|on (?:a )?closer|looking (?:again|closer))\b",
     re.I,
 )

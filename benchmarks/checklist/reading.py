@@ -23,7 +23,7 @@ from gotr1_eval.core.reading.reply import answer_part, declines
 YES_NO = {"yes": 1.0, "no": 0.0}
 _ORNAMENT = " \t\r\n*_`\"'.!"
 _BULLET = re.compile(
-    r"[\s>*_`\"'•-]*+(?:(?:\((?=\d)|(?:question|answer|q|a|#)[ \t]?)?(?P<number>\d{1,3})[*_]*[.):][*_]*\s*)?", re.I
+    r"[\s>*_`\"'•-]*+(?:(?:\((?=\d)|(?:question|answer|q|a|#)[ \t]?)?(?P<number>\d{1,3})[*_]*[.):][\s*_`\"']*+)?", re.I
 )
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.S)
 

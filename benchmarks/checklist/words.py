@@ -24,15 +24,22 @@ _ORNAMENT = " \t\r\n*_`\"'.!"
 _FIRST_WORD = re.compile(r"[\W_]*([\w-]+)[*_\"'”’)\]]*")
 _GOES_ON = {
     "yes": re.compile(r"\s*(?:/|\?|or\b)|[ \t]+(?:would|could|might|may|should|is|was|were)\b", re.I),
-    "no": re.compile(r"\s*(?:/|\?|or\b)|\.?\s?[#\d]|[ \t]+(?!(?:it|there|they|he|she)\b)\w", re.I),
+    "no": re.compile(
+        r"\s*(?:/|\?|or\b)|\.?\s?[#\d]"
+        r"|[ \t]+(?!(?:it|there|they|he|she|this|that|these|those|the|an?|its|his|her|their|since|as|because)\b)\w",
+        re.I,
+    ),
 }
-"""After a first word that is then no verdict: "yes or no", "yes would be", "No.1 is red", "no cat is to be seen"."""
+"""After a first word that is then no verdict: "yes or no", "yes would be", "No.1 is red", "no cat is to be seen".
+
+"no The cat is grey" is one, as "yes The cat is red" is.
+"""
 _OTHER = {"yes": re.compile(r"\bno\b(?![ \t]+\w)", re.I), "no": re.compile(r"\byes\b", re.I)}
 """What takes a verdict back when it stands anywhere in the answer; the "no" of "no dog" does not."""
 _CONDITION = re.compile(
     r"[\s,(*–—-]*(?:maybe|perhaps|possibly)\b"
-    r"|[^.!?\n]{0,300}?(?<!\bas )\b(?:if|unless|provided that|assuming|supposing|depend(?:s|ing)|not (?:sure|certain)"
-    r"|unsure|uncertain|hard to (?:say|tell)|can(?:not|'t| not) (?:tell|say|be sure))\b",
+    r"|[^.!?\n]{0,300}?(?<!\bas )(?<!\beven )\b(?:if|unless|provided that|assuming|supposing|depend(?:s|ing)"
+    r"|not (?:sure|certain)|unsure|uncertain|hard to (?:say|tell)|can(?:not|'t| not) (?:tell|say|be sure))\b",
     re.I,
 )
 """In the verdict's own sentence, what makes it conditional or unsure."""
@@ -101,21 +108,6 @@ def lenient_word(reply: Reply, question: Question) -> float:
     if len(found) != 1 or kind.contradicts(answer, verdict := found.pop()) or _is_taken_back(kind, answer):
         raise _no_answer(text, kind)
     return verdict
-
-
-def leading_verdict(line: str) -> str:
-    """``yes`` or ``no`` where a line begins with this verdict; empty where it begins with another word.
-
-    Raises:
-        UnreadableReply: it begins with one of them that is no verdict ("no cat is there", "yes, if ...").
-    """
-    first = _FIRST_WORD.match(line)
-    word = first[1].lower() if first else ""
-    if word not in YES_NO:
-        return ""
-    if _YesNo(frozenset(YES_NO)).leading(line) is None:
-        raise UnreadableReply(f"Expected yes or no, and got {shown(line)}.")
-    return word
 
 
 def _is_taken_back(kind: _Kind, answer: str) -> bool:

@@ -41,10 +41,13 @@ def read(text: str, *answers: str, strict: bool = False, asked: str = "?") -> fl
         # words beside it that take nothing back
         ("No it is not.", 0.0),
         ("No there is none", 0.0),
+        ("no The cup is not red.", 0.0),
+        ("yes The cup is red.", 1.0),
         ("No, it is actually a cat.", 0.0),
         ("No, I cannot see a dog.", 0.0),
         ("Yes, I would say so.", 1.0),
         ("Yes, it looks as if it were red.", 1.0),
+        ("Yes, even if it is small.", 1.0),
         ("The dog is not visible\nNo", 0.0),
         # taken back
         ("Yes... hmm, actually the dog is missing.", UNREAD),
@@ -220,3 +223,25 @@ def test_a_declined_answer_is_no_verdict(text: str, expected: str):
     with pytest.raises(UnreadableReply) as caught:
         lenient_word(Reply(text=text, model="m", finish="stop"), Question(id="1", text="?", answers=(expected,)))
     assert caught.value.why is Why.REFUSED
+
+
+@pytest.mark.parametrize("expected", ["yes", "three", "red"])
+def test_time_grows_with_the_length(expected: str):
+    for unit in (
+        "*",
+        " ",
+        "\n",
+        "1",
+        "yes ",
+        "no ",
+        "three ",
+        "red ",
+        "a-",
+        "wait ",
+        "if ",
+        "Answer: ",
+        "\\boxed{",
+        "<answer>",
+    ):
+        read("yes\n" + unit * (20_000 // len(unit)), expected)
+        read(unit * (20_000 // len(unit)), expected)

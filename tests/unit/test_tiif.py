@@ -72,6 +72,7 @@ def test_a_reply_with_other_lines_is_asked_for_ten_times_and_makes_no_number(
         ("<think>yes\nno", None),
         ("No, I cannot see the image.\nNo, I cannot see the image.", None),
         ("yes\nno\nPlease upload the picture.", None),
+        ("yes A ball is there.\nno There is no picture, so it cannot be red.", ["yes", "no"]),
         ("2. yes\n1. no", ["no", "yes"]),
         ("**2.** yes, a dog\n**1.** no", ["no", "yes"]),
         ("1. yes\nThere are 2.\n2. no", ["yes", "no"]),
@@ -79,8 +80,8 @@ def test_a_reply_with_other_lines_is_asked_for_ten_times_and_makes_no_number(
         ("1. yes\n1. no", None),
         ("1. yes\nno", None),
         ("1. yes\n2. perhaps\n3. no", None),
-        ("yes\nNo reason is needed here.", None),
-        ("yes, if the shadow is one\nno", None),
+        ("yes The cup is there.\nno The dog is not in the image.", ["yes", "no"]),
+        ("yes?\nno", None),
         ("yes\nno\nWait, the dog is there.", None),
     ],
 )
