@@ -14,95 +14,35 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gotr1_eval.core.checklist import NUMBERS, Question, Verdict
+from benchmarks.checklist.context import is_example, takes_back
+from gotr1_eval.core.checklist import Question, Verdict
 from gotr1_eval.core.outcome import Reply, Why
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import answer_part
+from gotr1_eval.core.reading.reply import answer_part, declines
 
-_YES_NO = {"yes": 1.0, "no": 0.0}
-_NUMBER_OF = {**NUMBERS, "zero": "0", "none": "0"}
-_ONE_WORD = re.compile(r"[\w-]+")
-_FIRST_WORD = re.compile(r"[\W_]*([\w-]+)")
-_GOES_ON = {"yes": re.compile(r"\s*(?:/|or\b)", re.I), "no": re.compile(r"\s*(?:/|or\b)|\.?\d|[ \t]+\w", re.I)}
-"""After a first word that is then no verdict: "yes or no", "No.1 is red", "no cat is to be seen"."""
-_OTHER = {"yes": re.compile(r"\bno\b(?![ \t]+\w)", re.I), "no": re.compile(r"\byes\b", re.I)}
-"""What takes a verdict back when it stands anywhere in the answer; the "no" of "no dog" does not."""
-_UNSURE = frozenset(
-    {"unsure", "unknown", "unclear", "uncertain", "undetermined", "maybe", "perhaps", "possibly", "sorry", "cannot"}
-)
+YES_NO = {"yes": 1.0, "no": 0.0}
 _ORNAMENT = " \t\r\n*_`\"'.!"
-_BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.):])\s*")
+_BULLET = re.compile(
+    r"[\s>*_`\"'•-]*+(?:(?:\((?=\d)|(?:question|answer|q|a|#)[ \t]?)?(?P<number>\d{1,3})[*_]*[.):][\s*_`\"']*+)?", re.I
+)
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.S)
 
 
-def strict_word(reply: Reply, question: Question) -> float:
-    """1 where the whole reply is one of the expected answers, 0 where it is another answer; any case, final full stop.
-
-    Another answer to a question that expects yes or no is yes or no, to one that expects a number a number.
+def given_answer(text: str, finish: str | None) -> str:
+    """The answer behind the last thought.
 
     Raises:
-        UnreadableReply: it is anything else.
+        UnreadableReply: there is none, or it declines to answer: a verdict beside that is about no picture.
     """
-    said = reply.text.strip().removesuffix(".").lower()
-    if not _is_answer(said, _expected(question)):
-        raise _no_answer(reply.text, question)
-    return float(said in _expected(question))
+    answer = answer_part(text, finish=finish)
+    refuse_declined(answer)
+    return answer
 
 
-def lenient_word(reply: Reply, question: Question) -> float:
-    """The same for the first word of the answer, or a last line that holds one word alone.
-
-    Raises:
-        UnreadableReply: neither is a verdict, they are different ones, or other words take it back; "yes or no", "no
-            cat is there" and "three or four" are none.
-    """
-    text = answer_part(reply.text, finish=reply.finish).strip()
-    said = {text.rpartition("\n")[2].strip(_ORNAMENT).lower()}
-    if (first := _FIRST_WORD.match(text)) and not _goes_on(first[1].lower(), text, first.end()):
-        said.add(first[1].lower())
-    expected = _expected(question)
-    answers = {word for word in said if _is_answer(word, expected)}
-    verdicts = {word in expected for word in answers}
-    if len(verdicts) != 1 or any(_is_taken_back(word, text) for word in answers):
-        raise _no_answer(text, question)
-    return float(verdicts.pop())
-
-
-def _goes_on(word: str, text: str, end: int) -> bool:
-    return word in _GOES_ON and _GOES_ON[word].match(text, end) is not None
-
-
-def _is_taken_back(word: str, text: str) -> bool:
-    """Whether the text holds another answer beside the word."""
-    if word in _YES_NO:
-        return _OTHER[word].search(text) is not None
-    numbers = {_number(one) for one in _ONE_WORD.findall(text.lower()) if _is_number(one)}
-    return _is_number(word) and numbers != {_number(word)}
-
-
-def _is_answer(said: str, expected: frozenset[str]) -> bool:
-    """Whether a word answers the question at all, rightly or wrongly."""
-    if said in expected:
-        return True
-    if expected & set(_YES_NO):
-        return said in _YES_NO
-    if any(map(_is_number, expected)):
-        return _is_number(said)
-    return _ONE_WORD.fullmatch(said) is not None and said not in _UNSURE and said not in _YES_NO
-
-
-def _is_number(word: str) -> bool:
-    return word in _NUMBER_OF or word.isdecimal()
-
-
-def _number(word: str) -> str:
-    return _NUMBER_OF.get(word, word)
-
-
-def _no_answer(text: str, question: Question) -> UnreadableReply:
-    expected = sorted(_expected(question))
-    wanted = "yes or no" if set(expected) & set(_YES_NO) else f"{' or '.join(expected)}, or another such word"
-    return UnreadableReply(f"Expected {wanted}, and got {_shown(text)}.")
+def refuse_declined(text: str) -> None:
+    """Refuse a text that declines to answer; raises `UnreadableReply`."""
+    if declines(text):
+        raise UnreadableReply("The answer declines to answer.", why=Why.REFUSED)
 
 
 def strict_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
@@ -120,9 +60,10 @@ def lenient_json(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
     A question that the object leaves out is unanswered.
 
     Raises:
-        UnreadableReply: nothing of the kind, or an entry that is no verdict.
+        UnreadableReply: nothing of the kind, an entry that is no verdict, or words that make it an example or take it
+            back.
     """
-    found = _json_of(_only_json(answer_part(reply.text, finish=reply.finish), reply), reply)
+    found = _json_of(_only_json(given_answer(reply.text, reply.finish), reply), reply)
     if isinstance(found, list):
         return _in_order(found, questions)
     return _by_id(found, questions, whole=False)
@@ -138,14 +79,40 @@ def strict_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
 
 
 def lenient_lines(reply: Reply, questions: Sequence[Question]) -> list[Verdict]:
-    """The same with blank lines, numbers, bullets and marks of bold type.
+    """The same with blank lines, bullets, marks of bold type, and numbers, which are the questions'.
 
     Raises:
-        UnreadableReply: another number of lines, or another line.
+        UnreadableReply: another number of lines, another line, or numbers other than 1 to that number.
     """
-    lines = answer_part(reply.text, finish=reply.finish).splitlines()
-    bare = [_BULLET.sub("", line).strip(_ORNAMENT) for line in lines if line.strip()]
-    return _in_order(bare, questions)
+    lines = [line for line in given_answer(reply.text, reply.finish).splitlines() if line.strip()]
+    numbered = [unnumbered(line) for line in lines]
+    return _in_order([line.strip(_ORNAMENT) for line in by_number(numbered)], questions)
+
+
+Numbered = tuple[int | None, str]
+"""The number that a line bears, and the rest of the line."""
+
+
+def unnumbered(line: str) -> Numbered:
+    """A line without its bullet, and its number: "2. yes", "(2) yes", "**2.** yes", "Q2: yes"."""
+    bullet = _BULLET.match(line)
+    if bullet is None:
+        return None, line
+    return int(bullet["number"]) if bullet["number"] else None, line[bullet.end() :]
+
+
+def by_number(lines: Sequence[Numbered]) -> list[str]:
+    """The lines in the order of their numbers, or as they stand where none has one.
+
+    Raises:
+        UnreadableReply: some have none, or they are not 1, 2, ... once each.
+    """
+    numbers = [number for number, _ in lines if number is not None]
+    if not numbers:
+        return [line for _, line in lines]
+    if sorted(numbers) != [*range(1, len(lines) + 1)]:
+        raise UnreadableReply("The lines must be numbered from 1 on, each number once, or not at all.")
+    return [line for _, line in sorted(lines, key=lambda numbered: numbered[0] or 0)]
 
 
 def tagged_list(text: str, tag: str) -> list[Any]:
@@ -160,7 +127,7 @@ def tagged_list(text: str, tag: str) -> list[Any]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         value = None
     if not isinstance(value, list):
-        raise UnreadableReply(f"Expected a list between <{tag}> and </{tag}>, and got {_shown(text)}.")
+        raise UnreadableReply(f"Expected a list between <{tag}> and </{tag}>, and got {shown(text)}.")
     return value
 
 
@@ -185,13 +152,9 @@ def verdict_of(value: object) -> Verdict:
         return float(value)
     if isinstance(value, int | float) and 0 <= value <= 1:
         return float(value)
-    if isinstance(value, str) and (word := value.strip().removesuffix(".").lower()) in _YES_NO:
-        return _YES_NO[word]
-    raise ValueError(f"{_shown(value)} is no verdict")
-
-
-def _expected(question: Question) -> frozenset[str]:
-    return frozenset(answer.strip().lower() for answer in question.answers)
+    if isinstance(value, str) and (word := value.strip().removesuffix(".").lower()) in YES_NO:
+        return YES_NO[word]
+    raise ValueError(f"{shown(value)} is no verdict")
 
 
 def _json_of(text: str, reply: Reply) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -199,7 +162,7 @@ def _json_of(text: str, reply: Reply) -> Any:  # noqa: ANN401 - JSON of any shap
         return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         why = Why.TRUNCATED if reply.finish == "length" else Why.UNREADABLE
-        raise UnreadableReply(f"Expected JSON with a verdict a question, and got {_shown(text)}.", why=why) from None
+        raise UnreadableReply(f"Expected JSON with a verdict a question, and got {shown(text)}.", why=why) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -212,13 +175,15 @@ def _only_json(text: str, reply: Reply) -> str:
     """The one JSON value of a text with other words.
 
     Raises:
-        UnreadableReply: there are several different ones; where there is none, the text itself is returned.
+        UnreadableReply: there are several different ones, or it is not meant; where there is none, the text itself is
+            returned.
     """
-    fenced = {part.strip() for part in _FENCE.findall(text)}
-    if len(fenced) > 1:
+    fenced = list(_FENCE.finditer(text))
+    if len({block[1].strip() for block in fenced}) > 1:
         raise UnreadableReply("The answer holds several different blocks of code.")
     if fenced:
-        return str(fenced.pop())
+        _refuse_unmeant(text, fenced[0].start(), fenced[-1].end())
+        return fenced[0][1].strip()
     start = min((place for place in map(text.find, "{[") if place >= 0), default=0)
     try:
         _, end = json.JSONDecoder().raw_decode(text, start)
@@ -226,13 +191,20 @@ def _only_json(text: str, reply: Reply) -> str:
         return text
     if re.search(r"[{\[]", text[end:]):
         raise UnreadableReply("The answer holds more than one JSON value.")
+    _refuse_unmeant(text, start, end)
     return text[start:end]
+
+
+def _refuse_unmeant(text: str, start: int, end: int) -> None:
+    """Refuse a value at [start, end) that is an example, or that is taken back; raises `UnreadableReply`."""
+    if is_example(text[:start]) or takes_back(text, end):
+        raise UnreadableReply("The answer gives its verdicts as an example, or takes them back.")
 
 
 def _by_id(found: Any, questions: Sequence[Question], *, whole: bool = True) -> list[Verdict]:  # noqa: ANN401
     ids = [question.id for question in questions]
     if not isinstance(found, Mapping) or set(found) - set(ids) or (whole and len(found) != len(ids)) or not found:
-        raise UnreadableReply(f"Expected an object with the keys {', '.join(ids[:20])}, and got {_shown(found)}.")
+        raise UnreadableReply(f"Expected an object with the keys {', '.join(ids[:20])}, and got {shown(found)}.")
     return _checked([found.get(name) for name in ids])
 
 
@@ -249,6 +221,7 @@ def _checked(found: Sequence[object]) -> list[Verdict]:
         raise UnreadableReply(f"Expected a verdict a question: {fault}.") from None
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value in a message: on one line, at most 80 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:79]}…"

@@ -5,37 +5,19 @@ The objects are those of the benchmark's own vocabulary, ``new_objects.txt``: a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.semantics import Semantics, UndefinedScoreError
+from benchmarks.t2i_compbench.number_words import ARTICLES, is_vague, number_at, number_tokens, open_number
 from gotr1_eval.core.errors import DataError
 
 NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 ONE = ("a", "an", "one")
-ARTICLES = ("a", "an")
 REACH = 3
 """`corrected`: words after a number among which its object is looked for ("three small dogs")."""
-_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-_NUMBERS = {
-    **NUMBERS,
-    **_TENS,
-    **{word: number for number, word in enumerate(("nine", "ten", "eleven", "twelve", "thirteen", "fourteen"), 9)},
-    **{word: number for number, word in enumerate(("fifteen", "sixteen", "seventeen", "eighteen", "nineteen"), 15)},
-}
-_GROUPS = {"dozen": 12, "hundred": 100, "couple": 2, "pair": 2, "pairs": 2}
-_PAIRED = frozenset(("scissors", "glasses", "sunglasses", "pants", "trousers", "jeans", "shorts", "headphones"))
-"""One thing that is called a pair."""
-_MOST_DIGITS = 4
-_OPEN = frozenset(
-    ("least", "most", "than", "nearly", "almost", "approximately", "roughly", "not", "without", "maybe", "no")
-)
-"""`corrected`: words before a number that leave open how many there are."""
 _ONE_QUANTITY = frozenset(("or", "to", "of", "the", "-", "–"))
-_PARTS = re.compile(r"[^\W_]+|[-–]")
-_HYPHENS = re.compile(r"(?<=half) ?- ?(?=dozen)|(?<=ty) ?- ?(?=[a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +100,46 @@ def _corrected(words: Sequence[str], vocabulary: Vocabulary) -> list[Count]:
     plural is due ("two cat"). Several quantities of one object are added up ("one red apple and two green apples").
 
     Raises:
-        UndefinedScoreError: the prompt leaves a number open ("two or three dogs", "at least two").
+        UndefinedScoreError: the prompt leaves a number open ("two or three dogs", "at least two", "a few dogs").
     """
-    folded = _PARTS.findall(_HYPHENS.sub(" ", " ".join(words).lower()))
+    folded = number_tokens(words)
     counts: dict[str, int] = {}
     place, waiting = 0, 0
     while place < len(folded):
-        read = _number_at(folded, place)
+        if is_vague(folded, place) and _object_after(folded, place + 1, vocabulary)[0] is not None:
+            raise open_number(folded[place : place + 3])
+        read = number_at(folded, place)
         if read is None:
             place += 1
             continue
         number, end = read
-        if place and folded[place - 1] in _OPEN:
-            raise UndefinedScoreError(f"the prompt leaves a number open: {' '.join(folded[place - 1 : end + 1])!r}")
+        if adjective := _is_adjective(folded, place, end, vocabulary):
+            # "a four door car": the article counts, and what follows the number belongs to the adjective.
+            number, end = 1, end + 1
         noun, after = _object_after(folded, end, vocabulary)
-        if noun is not None:
+        if noun is not None and not _is_content(folded, place, end, noun, vocabulary):
             in_plurals = noun in vocabulary.plurals
             name = vocabulary.singulars[vocabulary.plurals.index(noun)] if in_plurals else noun
             counts[name] = counts.get(name, 0) + number + waiting
             waiting = 0
-        elif folded[place] not in ARTICLES:
+        elif folded[place] not in ARTICLES and not adjective:
             waiting = _elliptical(folded, end, after, number + waiting)
         place = end
     return [Count(name, number) for name, number in counts.items()]
+
+
+def _is_adjective(words: Sequence[str], place: int, end: int, vocabulary: Vocabulary) -> bool:
+    """Whether the number behind an article belongs to an adjective, as of "a four door car"."""
+    follows = place > 0 and words[place - 1] in ARTICLES and number_at(words, place - 1) == (1, place)
+    return follows and " ".join(words[end : end + 1]) not in vocabulary.plurals
+
+
+def _is_content(words: Sequence[str], place: int, end: int, noun: str, vocabulary: Vocabulary) -> bool:
+    """Whether an article belongs to what holds the objects, whose number is not said: "a basket of apples"."""
+    article = words[place] in ARTICLES and end == place + 1
+    return (
+        article and noun in vocabulary.plurals and noun not in vocabulary.singulars and "of" in words[end : end + REACH]
+    )
 
 
 def _elliptical(words: Sequence[str], end: int, after: int, number: int) -> int:
@@ -157,42 +156,15 @@ def _elliptical(words: Sequence[str], end: int, after: int, number: int) -> int:
     if after > end and between[-1] == "and":
         return number
     if after > end and set(between) <= _ONE_QUANTITY:
-        raise UndefinedScoreError(f"the prompt leaves a number open: {' '.join(words[end - 1 : after + 1])!r}")
+        raise open_number(words[end - 1 : after + 1])
     return 0
-
-
-def _number_at(words: Sequence[str], place: int) -> tuple[int, int] | None:
-    """The number that begins at a word, and where it ends; None where none does."""
-    word = words[place]
-    following = words[place + 1] if place + 1 < len(words) else ""
-    if word == "half" and (after := place + 1 + (following in ARTICLES)) < len(words) and words[after] == "dozen":
-        return 6, after + 1
-    if word in _TENS and 0 < _NUMBERS.get(following, 0) < 10 and following not in ARTICLES:
-        number, end = _TENS[word] + _NUMBERS[following], place + 2
-    elif word.isdecimal() and len(word) <= _MOST_DIGITS:
-        number, end = int(word), place + 1
-    else:
-        number, end = _NUMBERS.get(word, 0), place + 1
-    if not number and word in _GROUPS:
-        number, end = 1, place
-    group = words[end] if end < len(words) else ""
-    if not number or group not in _GROUPS:
-        return (number, end) if number else None
-    of = words[end + 1 : end + 2] == ["of"]
-    thing = words[end + 1 + of] if end + 1 + of < len(words) else ""
-    if group in ("pair", "pairs") and thing in _PAIRED:
-        return number, end + 1 + of
-    if group in ("couple", "pair", "pairs") and not of:
-        # "a couple walking a dog" is no number.
-        return None
-    return number * _GROUPS[group], end + 1 + of
 
 
 def _object_after(words: Sequence[str], place: int, vocabulary: Vocabulary) -> tuple[str | None, int]:
     """The nearest object behind a number that ends at a word, before the next number; a name of two words before its
     last word alone. And where the next number begins that was met instead; `place` where none was."""
     for start in range(place, min(place + REACH, len(words))):
-        if _number_at(words, start) is not None:
+        if number_at(words, start) is not None:
             return None, start
         for name in (" ".join(words[start : start + 2]), words[start]):
             if _known(name, vocabulary):

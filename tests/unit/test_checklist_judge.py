@@ -20,13 +20,12 @@ from benchmarks.checklist.judge import ChecklistJudge, Procedure
 from benchmarks.checklist.reading import (
     lenient_json,
     lenient_lines,
-    lenient_word,
     strict_json,
     strict_lines,
     strict_tagged_list,
-    strict_word,
 )
 from benchmarks.checklist.results import checked_pictures
+from benchmarks.checklist.words import lenient_word, strict_word
 from gotr1_eval.cli.app import run
 from gotr1_eval.core.checklist import Question, macro
 from gotr1_eval.core.errors import UsageError
@@ -340,13 +339,31 @@ TWO = (Question(id="a", text="?"), Question(id="b", text="?"))
         (lenient_json, 'Sure: {"a": 1, "b": null} - done', [1.0, None]),
         (lenient_json, '```json\n["yes", "no"]\n```', [1.0, 0.0]),
         (lenient_json, '{"a": 1}', [1.0, None]),
+        (lenient_json, 'In the requested JSON format:\n```json\n{"a": 1, "b": 0}\n```\nThe cup is red.', [1.0, 0.0]),
+        (lenient_json, 'For example, a cup is there.\n\n{"a": 1, "b": 0}', [1.0, 0.0]),
+        (lenient_json, 'For example {"a": "yes", "b": "no"}', UNREADABLE),
+        (lenient_json, 'Example:\n```json\n{"a": "yes", "b": "no"}\n```', UNREADABLE),
+        (lenient_json, 'If all was right it would be {"a": 1, "b": 1}', UNREADABLE),
+        (lenient_json, '{"a": "yes", "b": "no"}\nWait, b is yes.', UNREADABLE),
+        (lenient_json, '{"a": "yes", "b": "no"}\n\nActually, b is yes.', UNREADABLE),
         (lenient_json, '{"a": 1} or {"a": 0}', UNREADABLE),
         (lenient_json, '{"c": 1}', UNREADABLE),
+        (lenient_json, 'I cannot see the image. {"a": "no", "b": "no"}', UNREADABLE),
         (strict_lines, "yes\nno", [1.0, 0.0]),
         (strict_lines, "1. yes\n2. no", UNREADABLE),
         (lenient_lines, "1. **Yes**\n\n2) no", [1.0, 0.0]),
         (lenient_lines, "- yes\n- perhaps", UNREADABLE),
+        (lenient_lines, "2. yes\n1. no", [0.0, 1.0]),
+        (lenient_lines, "(2) yes\n(1) no", [0.0, 1.0]),
+        (lenient_lines, "**2.** yes\n**1.** no", [0.0, 1.0]),
+        (lenient_lines, "- 2. yes\n- 1. no", [0.0, 1.0]),
+        (lenient_lines, "Answer 2: yes\nAnswer 1: no", [0.0, 1.0]),
+        (lenient_lines, "1. yes\n1. no", UNREADABLE),
+        (lenient_lines, "0. yes\n1. no", UNREADABLE),
+        (lenient_lines, "2. yes\n3. no", UNREADABLE),
+        (lenient_lines, "1. yes\nno", UNREADABLE),
         (lenient_lines, "yes", UNREADABLE),
+        (lenient_lines, "There is no image attached.\nno\nno", UNREADABLE),
         (strict_tagged_list, "<analysis>['it''s']</analysis><score>[1, 0]</score>", [1.0, 0.0]),
         (strict_tagged_list, "<score>1</score>", UNREADABLE),
         (strict_tagged_list, "<score>[1, 0, 1]</score>", UNREADABLE),

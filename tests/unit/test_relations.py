@@ -131,6 +131,24 @@ def test_nothing_raises(text: str, names: list[str]):
         ("small, brown dog left of bird", "small, brown dog", Relation.LEFT_OF, "bird"),
         ("cat, dog left of bird", "dog", Relation.LEFT_OF, "bird"),
         ("no people, a cat left of a dog", "a cat", Relation.LEFT_OF, "a dog"),
+        # what has "with" stands in no relation itself
+        ("a picture with a cat left of a dog", "a cat", Relation.LEFT_OF, "a dog"),
+        ("There is a kitchen with a cat left of a dog", "a cat", Relation.LEFT_OF, "a dog"),
+        ("a picture with a cat on the left and a dog on the right", "a cat", Relation.LEFT_OF, "a dog"),
+        # quoted names, a quoted prompt, other quotation marks and emphasis
+        ('a "cat" left of a "dog"', 'a "cat"', Relation.LEFT_OF, 'a "dog"'),
+        ('"a cat left of a dog"', "a cat", Relation.LEFT_OF, "a dog"),
+        ('a 5" cat left of a 6" dog', 'a 5" cat', Relation.LEFT_OF, 'a 6" dog'),
+        ("the dogs' bowl left of the cats' bowl", "the dogs' bowl", Relation.LEFT_OF, "the cats' bowl"),
+        ('a sign with "Mind the gap. Do not run" left of a door', 'a sign with ""', Relation.LEFT_OF, "a door"),
+        ("a cat ABOVE a dog", "a cat", Relation.ABOVE, "a dog"),
+        ("A CAT LEFT OF A DOG", "A CAT", Relation.LEFT_OF, "A DOG"),
+        ("Two things:\nAbove a dog, a cat", "a cat", Relation.ABOVE, "a dog"),
+        # pictures and parts that are things
+        ("a cat left of a picture of a dog", "a cat", Relation.LEFT_OF, "a picture of a dog"),
+        ("a cat left of the picture frame", "a cat", Relation.LEFT_OF, "the picture frame"),
+        ("a cat near the edge of a table", "a cat", Relation.NEAR, "the edge of a table"),
+        ("a cat above the top shelf", "a cat", Relation.ABOVE, "the top shelf"),
     ],
 )
 def test_one_relation_in_other_words(prompt: str, subject: str, relation: Relation, other: str):
@@ -156,7 +174,25 @@ def test_one_relation_in_other_words(prompt: str, subject: str, relation: Relati
         "a chair and a table with their lamp, and a book on top of it",
         "a girl near her",
         "a table with a lamp above",
+        "a shelf and a lamp above and a rug",
         "The dog on the left of the cat is a poodle",
+        # of two nouns that "with" joins either may be meant
+        "a cat with a red collar left of a dog with a blue collar",
+        "a man with a hat on the left of a woman",
+        "a man, with a hat, left of a woman",
+        "a man with a hat to the dog's left",
+        "a vase with a flower to the right of which stands a cup",
+        "a girl with an umbrella under a tree",
+        # two directions at once
+        "a cat to the upper left of a dog",
+        "a cat to the bottom-right of a dog",
+        "a cat top left of a dog",
+        "a cat diagonally above a dog",
+        # titles, and what may be a thing or a place
+        "a book called Under the Dome on a desk",
+        "a sign reading KEEP LEFT OF THE LINE",
+        "a lamp above the picture",
+        "a cat left of the center of the table",
     ],
 )
 def test_what_is_not_certain_is_named_and_not_claimed(prompt: str):
@@ -179,6 +215,22 @@ def test_what_is_not_certain_is_named_and_not_claimed(prompt: str):
         "a cat next to nothing",
         "a cat between a dog and a horse",
         "it rains over and over",
+        # places in the picture
+        "a cat in the top left of the picture",
+        "a cat in the bottom-left corner of the picture",
+        "a cat in the upper left of the image and a dog in the lower right of the image",
+        "a cat left of the center",
+        "a cat left of the middle of the frame",
+        "a cat near the center of the image",
+        "a cat near the top and a dog near the bottom",
+        "the left of the image shows a cat, the right shows a dog",
+        # quotations
+        'a book titled "Under the Dome" on a desk',
+        'a sign reading "KEEP LEFT OF THE LINE"',
+        "a poster with the words “Above the clouds” on a wall",
+        "a sign that says 'cat above dog'",
+        # of the two sides of the picture, "with" leaves open what is there
+        "a man with a hat on the left and a woman with a bag on the right",
     ],
 )
 def test_words_that_only_look_like_a_relation(prompt: str):
@@ -194,6 +246,7 @@ def test_several_relations_of_one_sentence():
         ("a cat", "above", "a horse"),
     ]
     assert read("a cat above and to the left of a dog") == [("a cat", "above", "a dog"), ("a cat", "left of", "a dog")]
+    assert read("a vase near the left of a dog") == []
     assert read("a cat left of a dog above a horse") == [("a cat", "left of", "a dog")]
 
 
@@ -204,5 +257,18 @@ def test_time_and_memory_are_linear():
     tracemalloc.stop()
     assert len(claims) == 2000
     assert peak < 20_000_000
-    for unit in ("to the ", "over it. ", "on the left and ", "the a ", " ", "("):
+    for unit in (
+        "to the ",
+        "over it. ",
+        "on the left and ",
+        "the a ",
+        " ",
+        "(",
+        '"',
+        "“",
+        "'",
+        "a cat with ",
+        "a cat with a dog left of ",
+        '"over a" ',
+    ):
         read_relations(unit * (20_000 // len(unit)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ def test_a_reply_with_other_lines_is_asked_for_ten_times_and_makes_no_number(
         ("yes  \nIt is in front.\n\nno\nNothing like it.", ["yes", "no"]),
         ("yes\nno\nno dog", None),
         ("<think>yes\nno", None),
+        ("No, I cannot see the image.\nNo, I cannot see the image.", None),
+        ("yes\nno\nPlease upload the picture.", None),
+        ("yes A ball is there.\nno There is no picture, so it cannot be red.", ["yes", "no"]),
+        ("2. yes\n1. no", ["no", "yes"]),
+        ("**2.** yes, a dog\n**1.** no", ["no", "yes"]),
+        ("1. yes\nThere are 2.\n2. no", ["yes", "no"]),
+        ("yes\n1. a reason\nno", ["yes", "no"]),
+        ("1. yes\n1. no", None),
+        ("1. yes\nno", None),
+        ("1. yes\n2. perhaps\n3. no", None),
+        ("yes The cup is there.\nno The dog is not in the image.", ["yes", "no"]),
+        ("yes?\nno", None),
+        ("yes\nno\nWait, the dog is there.", None),
     ],
 )
 def test_the_certain_reader_begins_with_a_verdict_and_counts_them(text: str, verdicts: list[str] | None):
@@ -77,6 +91,13 @@ def test_the_certain_reader_begins_with_a_verdict_and_counts_them(text: str, ver
             read_certainly(text, 2)
     else:
         assert read_certainly(text, 2) == verdicts
+
+
+def test_the_certain_readers_time_grows_with_the_length():
+    for mark in " *_'`\"->(1.\n\t":
+        for begin in ("", "yes\n", "1. yes\n2. "):
+            with suppress(UnreadableReply):
+                read_certainly(begin + mark * 20_000, 1, "stop")
 
 
 def test_a_run_from_pictures_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

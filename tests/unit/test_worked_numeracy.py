@@ -6,6 +6,7 @@ Each of n counted objects weighs 1 / n: half of it for being there, half for the
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -180,3 +181,77 @@ def test_numeracy(name: str):
 def test_from_what_overlap_on_boxes_are_one_object(other: PixelBox, same: bool):
     assert same_object(BOX, other) is same
     assert same_object(other, BOX) is same
+
+
+@pytest.mark.parametrize(
+    ("prompt", "counts"),
+    [
+        # numbers of any size
+        ("one hundred five dogs", {"dog": 105}),
+        ("one hundred and five dogs", {"dog": 105}),
+        ("one-hundred dogs", {"dog": 100}),
+        ("a thousand dogs", {"dog": 1000}),
+        ("1,000 dogs", {"dog": 1000}),
+        ("two hundred dogs and five cats", {"dog": 200, "cat": 5}),
+        ("a trio of dogs", {"dog": 3}),
+        # numbers of adjectives, measures and labels count nothing
+        ("a three-legged dog", {"dog": 1}),
+        ("a three - legged dog and two cats", {"dog": 1, "cat": 2}),
+        ("a two-year-old dog", {"dog": 1}),
+        ("a two year old dog", {"dog": 1}),
+        ("a 4 masted ship", {"ship": 1}),
+        ("a five seat boat and three ships", {"ship": 3}),
+        ("two five-pointed pens", {"pen": 2}),
+        ("a 10 inch pen", {"pen": 1}),
+        ("a dog wearing number 7 and a cat", {"dog": 1, "cat": 1}),
+        ("a dog aged 7 and a cat", {"dog": 1, "cat": 1}),
+        ("1.5 pens and a dog", {"dog": 1}),
+        # what holds objects says nothing of their number
+        ("a basket of pens and a dog", {"dog": 1}),
+        ("a basket of two pens", {"pen": 2}),
+        ("a pair of dogs", {"dog": 2}),
+        # prepositions are no estimates
+        ("two dogs around three cats", {"dog": 2, "cat": 3}),
+        ("a cow over two cats", {"cow": 1, "cat": 2}),
+        ("a dog between two cats and three cows", {"dog": 1, "cat": 2, "cow": 3}),
+    ],
+)
+def test_what_a_number_counts(prompt: str, counts: dict[str, int]):
+    found = read_counts(prompt.split(), VOCABULARY, "corrected")
+    assert {count.name: count.number for count in found} == counts
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a few dogs",
+        "two cats and quite a few dogs",
+        "several small dogs",
+        "dozens of dogs",
+        "a number of dogs",
+        "between five and six dogs",
+        "up to five dogs",
+        "about five dogs",
+        "there are over five dogs",
+        "a cat and around five dogs",
+        "~ five dogs",
+        "five or more dogs",
+        "five dogs or more",
+        "five dogs or six",
+        "five plus dogs",
+        "5+ dogs",
+        "a dozen or so dogs",
+        "two and a half dogs",
+        "half of the five dogs",
+        "five dogs without a cat",
+    ],
+)
+def test_an_open_number_has_no_count(prompt: str):
+    with pytest.raises(UndefinedScoreError, match="leaves a number open"):
+        read_counts(prompt.split(), VOCABULARY, "corrected")
+
+
+def test_a_long_prompt_is_read_in_a_time_that_grows_with_its_length():
+    for unit in ("two ", "a ", "two - ", "1,000 ", "a few ", "hundred thousand ", "one hundred and ", "half of ", "# "):
+        with suppress(UndefinedScoreError):
+            read_counts((unit * (20_000 // len(unit))).split(), VOCABULARY, "corrected")

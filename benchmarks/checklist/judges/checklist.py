@@ -12,7 +12,8 @@ from benchmarks.checklist.asking import AllAtOnce, Asking, Case, OneByOne
 from benchmarks.checklist.encoding import AsItIs, Jpeg
 from benchmarks.checklist.first_tokens import FirstTokens, forms_of, spelled_words
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
-from benchmarks.checklist.reading import lenient_json, lenient_word, strict_json, strict_word
+from benchmarks.checklist.reading import lenient_json, strict_json
+from benchmarks.checklist.words import lenient_word, strict_word
 from gotr1_eval.core.checklist import QUESTIONS, Dependency, Question, Within
 from gotr1_eval.core.protocols import Request, Workshop
 from gotr1_eval.settings import Component

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from benchmarks.checklist.asking import OneByOne
 from benchmarks.checklist.judge import ChecklistJudge, model_label
-from benchmarks.checklist.reading import lenient_word
+from benchmarks.checklist.words import lenient_word
 from benchmarks.dpg_bench.asking import procedure
 from benchmarks.dpg_bench.crops import CELLS
 from benchmarks.semantics import Semantics

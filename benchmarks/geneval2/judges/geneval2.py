@@ -9,7 +9,7 @@ from typing import Literal
 from benchmarks.checklist.asking import Asking, Case, OneByOne
 from benchmarks.checklist.first_tokens import FirstTokens, spelled_words
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
-from benchmarks.checklist.reading import lenient_word
+from benchmarks.checklist.words import lenient_word
 from benchmarks.geneval2.prompts import (
     FACTS,
     Wording,

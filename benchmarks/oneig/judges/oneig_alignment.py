@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.checklist.asking import OneByOne
 from benchmarks.checklist.judge import ChecklistJudge, Procedure, model_label
-from benchmarks.checklist.reading import lenient_word
+from benchmarks.checklist.words import lenient_word
 from benchmarks.oneig.grids import encoding, read_size
 from benchmarks.oneig.prompts import ALIGNMENT, questions_of
 from benchmarks.semantics import Semantics
