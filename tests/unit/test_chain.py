@@ -158,6 +158,71 @@ CAT_AND_DOG = [("cat", (0, 400, 200, 600)), ("dog", (800, 400, 1000, 600))]
 @pytest.mark.parametrize(
     "text",
     [
+        "[0,400,200,600]: cat\n[800,400,1000,600]: dog",
+        "[0,400,200,600] cat\n[800,400,1000,600] dog",
+        "The picture has two animals:\n[0,400,200,600]: cat, sitting\n[800,400,1000,600]: dog",
+        "Objects:\n1. (0,400),(200,600) - a cat\n2. (800,400),(1000,600) - a dog",
+        "- [0,400,200,600] -> cat\n- [800,400,1000,600] -> dog",
+        "Box 1: [0,400,200,600] = cat\nBox 2: [800,400,1000,600] = dog",
+        "| Box | Object |\n|---|---|\n| [0,400,200,600] | cat |\n| [800,400,1000,600] | dog |",
+        "[0,400,200,600] is a cat.\n[800,400,1000,600] is a dog.",
+        "(0,400),(200,600) - cat; (800,400),(1000,600) - dog",
+        "At [0,400,200,600] there is a cat and at [800,400,1000,600] a dog.",
+        "<box>(0,400),(200,600)</box><ref>cat</ref>, <box>(800,400),(1000,600)</box><ref>dog</ref>",
+        "<box>(0,400),(200,600)</box><ref>cat</ref><box>(800,400),(1000,600)</box><ref>dog</ref>",
+        "The objects in the picture are <box>(0,400),(200,600)</box><ref>cat</ref>, "
+        "<box>(800,400),(1000,600)</box><ref>dog</ref>",
+        "<box>(0,400),(200,600)</box> cat <box>(800,400),(1000,600)</box> dog",
+        # Names before boxes all the same, with remarks behind them.
+        "cat:\n[0,400,200,600] (on the left)\ndog:\n[800,400,1000,600] (on the right)",
+        "**cat**\n[0,400,200,600] - fluffy cat\n**dog**\n[800,400,1000,600] - big dog",
+        "| cat | [0,400,200,600] | brown |\n| dog | [800,400,1000,600] | white |",
+        "1. cat\n[0,400,200,600] - on the left\n2. dog\n[800,400,1000,600] - on the right",
+        "<ref>cat</ref><box>(0,400),(200,600)</box>\n<ref>dog</ref><box>(800,400),(1000,600)</box>",
+    ],
+)
+def test_boxes_stand_before_or_behind_their_names(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG
+    assert parse_chain(text).defects == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[0,400,200,600] cat\n[800,400,1000,600] dog\n[1,2,3,4]",
+        "Objects:\n[0,400,200,600]: cat\n[800,400,1000,600]: dog\n[1,2,300,400]",
+        "Two animals:\n[0,400,200,600]: cat\n[800,400,1000,600]",
+        "(0,400),(200,600) a cat (800,400),(1000,600) a dog (1,2),(3,4)",
+        "<box>(0,400),(200,600)</box><ref>cat</ref><box>(800,400),(1000,600)</box>",
+        "A lamp <box>(0,400),(200,600)</box><ref>cat</ref> <box>(800,400),(1000,600)</box><ref>dog</ref>",
+    ],
+)
+def test_boxes_between_names_are_nobodys(text: str):
+    chain = parse_chain(text)
+    assert chain.boxed == ()
+    assert Defect.UNNAMED_BOX in chain.defects
+
+
+def test_a_first_box_without_a_name_leaves_the_others_theirs():
+    """Where markers put every other box right behind its name, and apart from the box before."""
+    text = f"{BOX_START}(1,2),(3,4){BOX_END} A {marked('cat', '(0,400),(200,600)')}, a {marked('dog', '(1,2),(3,4)')}"
+    chain = parse_chain(text)
+    assert names_and_boxes(text) == [("cat", (0, 400, 200, 600)), ("dog", (1, 2, 3, 4))]
+    assert chain.defects == (Defect.UNNAMED_BOX,)
+
+
+def test_a_name_behind_its_box_keeps_a_place_in_the_text():
+    """The span of an object takes in both."""
+    chain = parse_chain("[0,400,200,600]: cat\n[800,400,1000,600]: dog")
+    assert [chain.text[slice(*planned.span)] for planned in chain.objects] == [
+        "[0,400,200,600]: cat",
+        "[800,400,1000,600]: dog",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         '[{"bbox_2d": [0, 400, 200, 600], "label": "cat"}, {"bbox_2d": [800, 400, 1000, 600], "label": "dog"}]',
         '```json\n[{"box": [0, 400, 200, 600], "name": "cat"},\n{"box": [800, 400, 1000, 600], "name": "dog"}]\n```',
         '{"objects": [{"name": "cat", "bbox": [0, 400, 200, 600]}, {"name": "dog", "bbox": [800, 400, 1000, 600]}]}',
