@@ -48,8 +48,8 @@ def objects_of(plan: Structure, text: str, before: Sequence[WrittenObject]) -> t
             name = " ".join((raw.label or "").split())
             if not name:
                 defects.append(Defect.UNNAMED_BOX)
-            elif (spelling(name), raw.numbers) not in known:
-                objects.append(WrittenObject(name, WrittenBox(raw.numbers, (), decimal, of_paper=False), span))
+            elif (spelling(name), raw.corners()) not in known:
+                objects.append(WrittenObject(name, WrittenBox(raw.corners(), (), decimal, of_paper=False), span))
     if plan.state is State.CUT and not any(Defect.CUT_OFF in one.box.faults for one in (*before, *objects)):
         defects.append(Defect.CUT_OFF)
     return objects, list(dict.fromkeys(defects))

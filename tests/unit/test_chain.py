@@ -287,6 +287,27 @@ def test_the_scale_is_told_and_not_guessed(text: str, boxes: list[tuple[int, ...
     assert faults == [box is None for box in boxes]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"x": 0, "y": 400, "width": 200, "height": 200',
+        '"x": 0, "y": 400, "w": 200, "h": 200',
+        '"left": 0, "top": 400, "width": 200, "height": 200',
+        '"x1": 0, "y1": 400, "width": 200, "height": 200',
+        '"bbox": {"xmin": 0, "ymin": 400, "width": 200, "height": 200}',
+        '"bbox": {"x1": 0, "y1": 400, "x2": 200, "y2": 600}',
+        '"left": 0, "top": 400, "right": 200, "bottom": 600',
+        '"y": 0.4, "x": 0.0, "h": 0.2, "w": 0.2',
+    ],
+)
+def test_sides_and_corners_are_told_by_their_keys(fields: str):
+    text = f'[{{"label": "cat", {fields}}}]'
+    assert names_and_boxes(text) == CAT_AND_DOG[:1]
+    # What prose has said already is no second object.
+    said = "a cat (0.0,0.4),(0.2,0.6), " if "0.4" in fields else "a cat (0,400),(200,600), "
+    assert len(parse_chain(said + text).objects) == 1
+
+
 def test_broken_json_keeps_what_is_whole():
     three = '[{"bbox_2d": [0, 400, 200], "label": "cat"}, {"label": "bird"}, {"bbox_2d": [1, 2, 3, 4], "label": "dog"}'
     chain = parse_chain("The plan: " + three + ', {"bbox_2d": [800, 400,')

@@ -115,8 +115,9 @@ def test_corners_by_name(names: tuple[str, ...]):
 
 @pytest.mark.parametrize(
     "names",
-    [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("x1", "y1", "w", "h"), ("left", "top", "width", "height"),
-     ("xmin", "ymin", "width", "height"), ("x_min", "y_min", "width", "height")],
+    [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("x1", "y1", "w", "h"), ("x1", "y1", "width", "height"),
+     ("left", "top", "w", "h"), ("left", "top", "width", "height"), ("xmin", "ymin", "w", "h"),
+     ("xmin", "ymin", "width", "height"), ("x_min", "y_min", "w", "h"), ("x_min", "y_min", "width", "height")],
 )  # fmt: skip
 def test_sides_by_name(names: tuple[str, ...]):
     fields = dict(zip(reversed(names), (200, 200, 200, 100), strict=True))

@@ -39,8 +39,12 @@ _SIDES = (
     ("x", "y", "w", "h"),
     ("x", "y", "width", "height"),
     ("x1", "y1", "w", "h"),
+    ("x1", "y1", "width", "height"),
+    ("left", "top", "w", "h"),
     ("left", "top", "width", "height"),
+    ("xmin", "ymin", "w", "h"),
     ("xmin", "ymin", "width", "height"),
+    ("x_min", "y_min", "w", "h"),
     ("x_min", "y_min", "width", "height"),
 )
 _SILENT = {
@@ -95,6 +99,21 @@ class RawBox:
     label: str | None
     numbers: tuple[float, float, float, float]
     order: BoxOrder | None = None
+
+    def corners(self, order: BoxOrder = "xyxy") -> tuple[float, float, float, float]:
+        """The numbers as x1, y1, x2, y2.
+
+        Args:
+            order: what the numbers are where their keys do not say it.
+        """
+        first, second, third, fourth = self.numbers
+        match self.order or order:
+            case "yxyx":
+                return (second, first, fourth, third)
+            case "xywh":
+                # As a person adds them: 0.4 and 0.2 are 0.6, whatever binary fractions say.
+                return (first, second, round(first + third, 9), round(second + fourth, 9))
+        return self.numbers
 
 
 def boxes_in(value: Value, label: str | None = None, *, y_first: bool = False) -> list[RawBox] | None:

@@ -280,12 +280,7 @@ def _to_box(raw: RawBox, frame: tuple[float, float], order: BoxOrder, tolerance:
     Raises:
         UnreadableReply: the numbers are no box in this frame.
     """
-    x1, y1, x2, y2 = raw.numbers
-    order = raw.order or order
-    if order == "yxyx":
-        x1, y1, x2, y2 = y1, x1, y2, x2
-    elif order == "xywh":
-        x2, y2 = x1 + x2, y1 + y2
+    x1, y1, x2, y2 = raw.corners(order)
     written = [f"{number:g}" for number in raw.numbers]
     if not (math.isfinite(x2) and math.isfinite(y2)) or x1 > x2 or y1 > y2:
         raise UnreadableReply(f"The corners of the box {written} are swapped.")
