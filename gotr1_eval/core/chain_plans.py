@@ -13,7 +13,7 @@ from gotr1_eval.core.reading.literals import Items, Pairs, State, Structure, Val
 from gotr1_eval.core.reading.reply import UnreadableReply
 
 _JSON = re.compile(r"\[\s*\{|\{")
-_DECIMAL = re.compile(r"[0-9]\.[0-9]")
+_DECIMAL = re.compile(r"[0-9]\.|\.[0-9]")
 
 
 def json_plans(text: str) -> list[Structure]:

@@ -8,6 +8,7 @@ neighbour's name is worse than one without a name.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,7 @@ from gotr1_eval.core.chain_types import (
     Chain,
     Defect,
 )
+from gotr1_eval.core.reading.box_values import is_divided, written_numbers
 from gotr1_eval.core.reading.literals import Structure
 from gotr1_eval.core.reading.nouns import begins_noun, is_lead, noun_before, noun_behind
 
@@ -37,7 +39,7 @@ def _any(markers: Iterable[str]) -> str:
 
 
 # A bare box needs all four numbers in one of these very shapes; prose holds too many other numbers in brackets.
-_NUMBER = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_NUMBER = r"-?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
 _PAIR = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
 _SQUARE_PAIR = rf"\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]"
 _FOUR = rf"{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}"
@@ -48,8 +50,8 @@ _TOKEN = re.compile(
 )
 ANY_MARKER = re.compile(_any((*_OBJ_STARTS, *_OBJ_ENDS, *_BOX_STARTS, *_BOX_ENDS)))
 _OF_PAPER = re.compile(rf"{re.escape(BOX_START)}|\([^()]*\)\s*,?\s*\(")
-_DECIMAL = re.compile(r"[0-9]\.[0-9]")
-_NUMBERS = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_FOREIGN = str.maketrans("：，、（）［］【】｛｝／．＝；＋－−＜＞。！？\u00a0\u3000", ":,,()[][]{}/.=;+--<>.!?  ")
+_FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 _GLUE = re.compile(r"[\s,;&]*+(?:and[\s,;&]*+)?", re.I)
 _TIGHT = re.compile(r"[\s:=>*_|-]*+")
 """Between a name and the box that it surely has."""
@@ -65,11 +67,19 @@ def parse_chain(text: str) -> Chain:
         The chain's objects, prose and defects. Never raises.
     """
     body, ended, _ = text.partition(BEGIN_OF_IMAGE)
-    tokens = list(_tokens(body))
-    pairing = _Pairing(body, tokens, _order(body, tokens))
+    plain = _plain(body)
+    tokens = list(_tokens(body, plain))
+    pairing = _Pairing(plain, tokens, _order(plain, tokens))
     pairing.run()
     prose = _prose(body, pairing.removed)
     return Chain(body, placed(pairing.objects), prose, tuple(pairing.defects), bool(ended))
+
+
+def _plain(text: str) -> str:
+    """The text with foreign digits and punctuation as ASCII, every character in its place."""
+    if text.isascii():
+        return text
+    return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text.translate(_FOREIGN))
 
 
 class _Kind(Enum):
@@ -101,11 +111,12 @@ class _Token:
     plan: Structure | None = None
 
 
-def _tokens(body: str) -> Iterator[_Token]:
+def _tokens(body: str, plain: str) -> Iterator[_Token]:
+    """The tokens of a chain, looked for in its plain form; names are taken as they are written."""
     position = 0
-    plans = iter(json_plans(body))
+    plans = iter(json_plans(plain))
     plan = next(plans, None)
-    while (match := _TOKEN.search(body, position)) or plan:
+    while (match := _TOKEN.search(plain, position)) or plan:
         if plan and (match is None or plan.start < match.start()):
             if plan.start >= position:
                 yield _Token(_Kind.PLAN, plan.start, plan.end, plan=plan)
@@ -113,12 +124,12 @@ def _tokens(body: str) -> Iterator[_Token]:
             plan = next(plans, None)
             continue
         assert match is not None
-        token = _token(body, match)
+        token = _token(body, plain, match)
         yield token
         position = token.end
 
 
-def _token(body: str, match: re.Match[str]) -> _Token:
+def _token(body: str, plain: str, match: re.Match[str]) -> _Token:
     start, end = match.span()
     if match["stray"]:
         return _Token(_Kind.STRAY, start, end)
@@ -126,10 +137,10 @@ def _token(body: str, match: re.Match[str]) -> _Token:
         of_paper = _OF_PAPER.match(match.group()) is not None
         return _Token(_Kind.BOX, start, end, match.group(), of_paper=of_paper)
     # Between markers: up to the end marker, the next marker, or the end of the chain.
-    following = ANY_MARKER.search(body, end)
-    inner = body[end : following.start() if following else len(body)]
+    following = ANY_MARKER.search(plain, end)
+    inner = slice(end, following.start() if following else len(body))
     if match["name"]:
-        name = " ".join(inner.split())
+        name = " ".join(body[inner].split())
         closed = following is not None and following.group() in _OBJ_ENDS
         stop = (following.end() if closed else following.start()) if following else len(body)
         kind = _Kind.NAME if name else _Kind.STRAY
@@ -137,7 +148,7 @@ def _token(body: str, match: re.Match[str]) -> _Token:
     closed = following is not None and following.group() in _BOX_ENDS
     stop = (following.end() if closed else following.start()) if following else len(body)
     cut = stop == len(body) and not closed
-    return _Token(_Kind.BOX, start, stop, inner, marked=True, cut=cut, of_paper=match.group() == BOX_START)
+    return _Token(_Kind.BOX, start, stop, plain[inner], marked=True, cut=cut, of_paper=match.group() == BOX_START)
 
 
 class _Order(Enum):
@@ -340,14 +351,23 @@ class _Pairing:
 
 
 def _read_box(token: _Token) -> WrittenBox:
-    """The numbers of a box."""
-    numbers = tuple(float(number) for number in _NUMBERS.findall(token.text))
-    if len(numbers) != 4:
-        if len(numbers) > 4:
-            return WrittenBox((), (Defect.EXTRA_NUMBER,))
-        return WrittenBox((), (Defect.CUT_OFF if token.cut else Defect.MISSING_NUMBER,))
+    """The numbers of a box.
+
+    Whatever else stands in it may be part of a number, as in "10%", so that it has none; and the last number of a box
+    that was cut off may go on, unless a bracket closes it.
+    """
+    text = token.text.strip()
+    numbers = written_numbers(text)
+    if token.cut and not (numbers and len(numbers) == 4 and text.endswith((")", "]"))):
+        return WrittenBox((), (Defect.CUT_OFF,))
+    if numbers is None:
+        return WrittenBox((), (Defect.UNREADABLE_NUMBER,))
+    if len(numbers) > 4:
+        return WrittenBox((), (Defect.EXTRA_NUMBER,))
+    if len(numbers) < 4 or not is_divided(text):
+        return WrittenBox((), (Defect.MISSING_NUMBER,))
     faults = (Defect.CUT_OFF,) if token.cut else ()
-    return WrittenBox(numbers, faults, _DECIMAL.search(token.text) is not None, token.of_paper)
+    return WrittenBox(tuple(numbers), faults, "." in text, token.of_paper)
 
 
 def _prose(body: str, removed: Iterable[tuple[int, int, str]]) -> str:

@@ -20,6 +20,7 @@ class Defect(StrEnum):
     MISSING_BOX = "missing box"
     MISSING_NUMBER = "missing number"
     EXTRA_NUMBER = "extra number"
+    UNREADABLE_NUMBER = "unreadable number"
     SWAPPED_CORNERS = "swapped corners"
     OUT_OF_RANGE = "out of range"
     ZERO_AREA = "zero area"

@@ -67,6 +67,19 @@ def test_repeated_names_and_several_boxes_of_one_name():
         ("", None, (Defect.MISSING_NUMBER,)),
         ("(1,2),(3,4),(5,6)", None, (Defect.EXTRA_NUMBER,)),
         ("[1, 2, 3, 4]", (1, 2, 3, 4), ()),
+        ("(100,−200),(300,400)", (100, 0, 300, 400), (Defect.OUT_OF_RANGE,)),
+        ("（１００，200），（300，400）", (100, 200, 300, 400), ()),
+        ("(.1,.2),(.3,.4)", (100, 200, 300, 400), ()),
+        ("(0.,.2),(1.,.4)", (0, 200, 1000, 400), ()),
+        ("(100,200) to (300,400)", (100, 200, 300, 400), ()),
+        ("(100,200)-(300,400)", (100, 200, 300, 400), ()),
+        ("[[100, 200], [300, 400]]", (100, 200, 300, 400), ()),
+        ("100 200 300 400", (100, 200, 300, 400), ()),
+        ("(10%,20%),(30%,40%)", None, (Defect.UNREADABLE_NUMBER,)),
+        ("100px,200px,300px,400px", None, (Defect.UNREADABLE_NUMBER,)),
+        ("(1-2),(3-4)", None, (Defect.UNREADABLE_NUMBER,)),
+        ("(1.2.3,4),(5,6)", None, (Defect.UNREADABLE_NUMBER,)),
+        ("(1,2,3),(4)", None, (Defect.MISSING_NUMBER,)),
         ("(" + "9" * 5000 + ",1),(2,3)", (2, 1, 1000, 3), (Defect.SWAPPED_CORNERS, Defect.OUT_OF_RANGE)),
     ],
 )
@@ -85,6 +98,10 @@ def test_missing_box_and_cut_off_ends():
     ]
     assert parse_chain(f"{OBJ_START}cat{OBJ_END} {BOX_START}(1,2),(3").objects[0].defects == (Defect.CUT_OFF,)
     assert parse_chain(f"x {OBJ_START}").defects == (Defect.CUT_OFF,)
+    # 90 may have been 900; behind a bracket nothing is missing but the marker.
+    assert names_and_boxes(f"{OBJ_START}cat{OBJ_END} {BOX_START}(100,200),(300,90") == [("cat", None)]
+    (whole,) = parse_chain(f"{OBJ_START}cat{OBJ_END} {BOX_START}(100,200),(300,900)").objects
+    assert (whole.box, whole.defects) == (Box(0.1, 0.2, 0.3, 0.9), (Defect.CUT_OFF,))
     assert not chain.ended
 
 
@@ -238,6 +255,8 @@ def test_a_name_behind_its_box_keeps_a_place_in_the_text():
         "<ref>cat</ref><box>(0,400),(200,600)</box><ref>dog</ref><box>(800,400),(1000,600)</box>",
         "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(0,400),(200,600)<|box_end|> and "
         "<|ref|>dog<|/ref|><|det|>[[800, 400, 1000, 600]]<|/det|>",
+        "cat [0., .4, .2, .6] and dog (.8,.4),(1.,.6)",
+        "a cat（0，400），（200，600） and a dog【800, 400, 1000, 600】。",
         "A cat <bbox>0,400,200,600</bbox> beside a dog <|box_start|>(800,400),(1000,600)<|box_end|>",
         'A cat (0,400),(200,600) sits. {"label": "cat", "bbox": [0, 400, 200, 600]} '
         '{"label": "dog", "bbox": [800, 400, 1000, 600]}',

@@ -8,8 +8,8 @@ from typing import Literal
 
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading.context import name_of
-from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value, find_structures
-from gotr1_eval.core.reading.numbers import NUMBER, is_placeholder
+from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value
+from gotr1_eval.core.reading.numbers import is_placeholder
 from gotr1_eval.core.reading.reply import UnreadableReply
 
 BOX_KEYS = {"bbox_2d", "bbox2d", "bbox", "box", "bounding_box", "bounding_box_2d", "boundingbox"}
@@ -84,8 +84,13 @@ _DENYING_LABEL = re.compile(
     r"|no [^\W\d]+|未.*|没有.*",
     re.I,
 )
-_NUMBER = re.compile(NUMBER)
-_COORDINATES = re.compile(r"[\s0-9.,;()\[\]eE+-]*")
+_COORDINATE = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]{1,3})?"
+"""Also as programs print it: ``.5``, ``200.``."""
+_NUMBER = re.compile(_COORDINATE)
+_BETWEEN = r"(?:[\s,;()\[\]]|(?:to|and)(?=[\s(\[])|[-–—](?=\s*+[(\[]))*+"
+_COORDINATES = re.compile(rf"{_BETWEEN}(?:{_COORDINATE}(?![\w.+%–-]|-(?!\s*[(\[])){_BETWEEN})*+")
+_GROUP = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
+_NO_BOX = re.compile(r"\s*\[[\s\[\]]*\]\s*")
 
 
 BoxOrder = Literal["xyxy", "yxyx", "xywh"]
@@ -143,14 +148,30 @@ def boxes_in_text(text: str, label: str | None) -> list[RawBox]:
     Raises:
         UnreadableReply: anything else stands there, or the numbers are not four a box.
     """
-    if not _COORDINATES.fullmatch(text):
+    if _NO_BOX.fullmatch(text):
+        return []
+    numbers = written_numbers(text)
+    if numbers is None:
         raise UnreadableReply(f"{text[:60]!r} is no box [x1, y1, x2, y2].")
-    if "[" in text:
-        return [box for one in find_structures(text) for box in boxes_in(one.value, label) or ()]
-    numbers = [float(number) for number in _NUMBER.findall(text)]
-    if not numbers or len(numbers) % 4:
+    if not numbers or len(numbers) % 4 or not is_divided(text):
         raise UnreadableReply(f"A box has four numbers, not {len(numbers)}.")
     return [_raw(label, numbers[start : start + 4]) for start in range(0, len(numbers), 4)]
+
+
+def written_numbers(text: str) -> list[float] | None:
+    """The numbers of what holds nothing but numbers, brackets and commas; None where anything else stands there.
+
+    A percent sign, a letter or a foreign minus would make another number of what is left when it is passed over.
+    """
+    if not _COORDINATES.fullmatch(text):
+        return None
+    return [float(number) for number in _NUMBER.findall(text)]
+
+
+def is_divided(text: str) -> bool:
+    """Whether its brackets divide the numbers of a text into boxes or corners: all hold four, or all hold two."""
+    counts = {len(_NUMBER.findall(group[1])) for group in _GROUP.finditer(text)}
+    return counts in (set(), {2}, {4})
 
 
 def _raw(label: str | None, numbers: list[float], order: BoxOrder | None = None) -> RawBox:

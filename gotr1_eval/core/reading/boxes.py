@@ -21,7 +21,7 @@ _MARKER = re.compile(
     r"|(?P<box><(?:b?box|\|det\||\|box_start\||\|box\|)>)"
     r"|(?P<boxed></b?box>|<\|/det\|>|<\|box_end\|>|<\|/box\|>)"
 )
-_COORDINATE = r"\s{0,3}-?[0-9]{1,9}(?:\.[0-9]{1,9})?\s{0,3}"
+_COORDINATE = r"\s{0,3}-?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s{0,3}"
 _POINT = rf"\({_COORDINATE},{_COORDINATE}\)"
 _POINTS = re.compile(rf"{_POINT}\s{{0,3}},?\s{{0,3}}{_POINT}|\({_COORDINATE}(?:,{_COORDINATE}){{3}}\)")
 _NOTHING = r"(?:\w[\w'’-]*\s+){1,5}?"

@@ -12,6 +12,7 @@ _CLAUSE_END = re.compile(r"[.,;:!?()\n]")
 _DETERMINERS = r"(?:an?|the|one|two|three|four|five|six|seven|eight|another|some|its|his|her|their)"
 _DETERMINER = re.compile(rf"\b{_DETERMINERS}\b", re.I)
 _LEADING_WORD = re.compile(r"^(?:and|or|with|of|on|in|at|by|is|are|next to|near|to|from|behind|beside)(?:\s+|$)", re.I)
+_LEADING_SIGN = re.compile(r"^(?:和|与|以及|还有)(?=[一两三四五六七八九十])")
 _LINK_MARKS = " \t\r\n:=|>*_\"'`“”[({~–—-"
 _LINK_WORDS = word_set(
     "is are was sits stands lies located placed positioned at in from bbox bounding coordinates position"
@@ -78,6 +79,7 @@ def noun_before(text: str) -> str:
     phrase = phrase.strip()
     while lead := _LEADING_WORD.match(phrase):
         phrase = phrase[lead.end() :]
+    phrase = _LEADING_SIGN.sub("", phrase)
     words = [word.strip(_MARKUP) for word in phrase.split() if re.search(r"\w", word)]
     # Without a determiner the whole clause came along; a name of more than a few words is a sentence.
     name = " ".join(words if determiners else words[-4:])
