@@ -9,10 +9,11 @@ from gotr1_eval.core.chain_scale import WrittenBox, WrittenObject
 from gotr1_eval.core.chain_types import Defect
 from gotr1_eval.core.names import spelling
 from gotr1_eval.core.reading.box_values import RawBox, boxes_in, label_of
-from gotr1_eval.core.reading.literals import Items, Pairs, State, Structure, Value, find_structures
+from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, State, Structure, Value, find_structures
 from gotr1_eval.core.reading.reply import UnreadableReply
 
-_JSON = re.compile(r"\[\s*\{|\{")
+_JSON = re.compile(r"\[\s*\{|\{|\[\s*[\[(]\s*[\"']")
+"""Where the first plan may begin: an object, a list of objects, or a list of pairs ``[("cat", [...]), ...]``."""
 _DECIMAL = re.compile(r"[0-9]\.|\.[0-9]")
 
 
@@ -39,8 +40,7 @@ def objects_of(plan: Structure, text: str, before: Sequence[WrittenObject]) -> t
     for entry in _entries(plan.value):
         found = _boxes_or_fault(entry)
         if isinstance(found, Defect):
-            name = " ".join((label_of(entry) or "").split())
-            if name:
+            if name := _label(entry):
                 objects.append(WrittenObject(name, WrittenBox((), (found,)), span))
             else:
                 defects.append(found)
@@ -55,9 +55,11 @@ def objects_of(plan: Structure, text: str, before: Sequence[WrittenObject]) -> t
     return objects, list(dict.fromkeys(defects))
 
 
-def _entries(value: Value) -> list[Pairs]:
-    """The objects of a list, or under a wrapping key; else the object itself."""
+def _entries(value: Value) -> list[Pairs | Items]:
+    """The objects of a list, or under a wrapping key; else the object itself. A name with a list is an object, too."""
     if isinstance(value, Items):
+        if _is_named_list(value):
+            return [value]
         return [entry for inner in value.values for entry in _entries(inner)]
     if not isinstance(value, Pairs):
         return []
@@ -65,7 +67,23 @@ def _entries(value: Value) -> list[Pairs]:
     return wrapped or [value]
 
 
-def _boxes_or_fault(entry: Pairs) -> list[RawBox] | Defect | None:
+def _is_named_list(value: Items) -> bool:
+    """Whether a list is a pair such as ``("cat", [0, 400, 200, 600])``."""
+    match value.values:
+        case [Leaf(quoted=True), Items()]:
+            return True
+    return False
+
+
+def _label(entry: Pairs | Items) -> str:
+    """The name of an entry, white space folded; empty where it has none."""
+    if isinstance(entry, Items):
+        name = entry.values[0]
+        return " ".join(name.text.split()) if isinstance(name, Leaf) else ""
+    return " ".join((label_of(entry) or "").split())
+
+
+def _boxes_or_fault(entry: Pairs | Items) -> list[RawBox] | Defect | None:
     """The boxes of an entry; what is wrong with it; None where it is no object of a plan."""
     try:
         found = boxes_in(entry)
@@ -73,6 +91,6 @@ def _boxes_or_fault(entry: Pairs) -> list[RawBox] | Defect | None:
         return Defect.MISSING_NUMBER if entry.closed else Defect.CUT_OFF
     if found:
         return found
-    if label_of(entry) is None:
+    if isinstance(entry, Items) or label_of(entry) is None:
         return None
     return Defect.MISSING_BOX if entry.closed else Defect.CUT_OFF

@@ -43,10 +43,14 @@ _NUMBER = r"-?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
 _PAIR = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
 _SQUARE_PAIR = rf"\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]"
 _FOUR = rf"{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}"
+_FOUR_NUMBERS = (
+    rf"{_PAIR}\s*(?:(?:,|-|–|to\b)\s*)?{_PAIR}|{_SQUARE_PAIR}\s*(?:,\s*)?{_SQUARE_PAIR}"
+    rf"|\(\s*{_FOUR}\s*\)|\[\s*{_FOUR}\s*\]"
+)
+_BARE = re.compile(rf"\s*(?:{_FOUR_NUMBERS})(?!\s*,?\s*[\[(])")
 _TOKEN = re.compile(
     rf"(?P<name>{_any(_OBJ_STARTS)})|(?P<box>{_any(_BOX_STARTS)})"
-    rf"|(?P<bare>{_PAIR}\s*(?:(?:,|-|–|to\b)\s*)?{_PAIR}|{_SQUARE_PAIR}\s*(?:,\s*)?{_SQUARE_PAIR}"
-    rf"|\(\s*{_FOUR}\s*\)|\[\s*{_FOUR}\s*\])|(?P<stray>{_any((*_OBJ_ENDS, *_BOX_ENDS))})"
+    rf"|(?P<bare>{_FOUR_NUMBERS})|(?P<stray>{_any((*_OBJ_ENDS, *_BOX_ENDS))})"
 )
 ANY_MARKER = re.compile(_any((*_OBJ_STARTS, *_OBJ_ENDS, *_BOX_STARTS, *_BOX_ENDS)))
 _OF_PAPER = re.compile(rf"{re.escape(BOX_START)}|\([^()]*\)\s*,?\s*\(")
@@ -145,10 +149,22 @@ def _token(body: str, plain: str, match: re.Match[str]) -> _Token:
         stop = (following.end() if closed else following.start()) if following else len(body)
         kind = _Kind.NAME if name else _Kind.STRAY
         return _Token(kind, start, stop, name, cut=following is None if name else stop == len(body))
-    closed = following is not None and following.group() in _BOX_ENDS
-    stop = (following.end() if closed else following.start()) if following else len(body)
-    cut = stop == len(body) and not closed
-    return _Token(_Kind.BOX, start, stop, plain[inner], marked=True, cut=cut, of_paper=match.group() == BOX_START)
+    if following is not None and following.group() in _BOX_ENDS:
+        return _Token(_Kind.BOX, start, following.end(), plain[inner], marked=True, of_paper=match.group() == BOX_START)
+    return _unclosed(plain, match, inner)
+
+
+def _unclosed(plain: str, match: re.Match[str], inner: slice) -> _Token:
+    """A box without its end marker: its numbers, where all four stand there between brackets, else all up to `inner`.
+
+    Where words follow such numbers, only the marker was forgotten; where nothing does, the chain was cut off.
+    """
+    whole = _BARE.match(plain, inner.start)
+    stop = whole.end() if whole else inner.stop
+    text = plain[inner.start : stop]
+    cut = inner.stop == len(plain) and re.match(r"\s*[^\s<]", plain[stop:]) is None
+    end = inner.stop if cut else stop
+    return _Token(_Kind.BOX, match.start(), end, text, marked=True, cut=cut, of_paper=match.group() == BOX_START)
 
 
 class _Order(Enum):
@@ -358,12 +374,12 @@ def _read_box(token: _Token) -> WrittenBox:
     """
     text = token.text.strip()
     numbers = written_numbers(text)
+    if numbers is not None and len(numbers) > 4:
+        return WrittenBox((), (Defect.EXTRA_NUMBER,))
     if token.cut and not (numbers and len(numbers) == 4 and text.endswith((")", "]"))):
         return WrittenBox((), (Defect.CUT_OFF,))
     if numbers is None:
         return WrittenBox((), (Defect.UNREADABLE_NUMBER,))
-    if len(numbers) > 4:
-        return WrittenBox((), (Defect.EXTRA_NUMBER,))
     if len(numbers) < 4 or not is_divided(text):
         return WrittenBox((), (Defect.MISSING_NUMBER,))
     faults = (Defect.CUT_OFF,) if token.cut else ()

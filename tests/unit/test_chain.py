@@ -105,6 +105,14 @@ def test_missing_box_and_cut_off_ends():
     assert not chain.ended
 
 
+def test_a_box_without_its_end_marker_ends_with_its_numbers():
+    chain = parse_chain(f"A {OBJ_START}cat{OBJ_END} {BOX_START}(1,2),(3,4) sits on a {marked('mat', '(5,6),(7,8)')}.")
+    assert [(planned.name, planned.defects) for planned in chain.objects] == [("cat", ()), ("mat", ())]
+    assert chain.prose == "A cat sits on a mat."
+    cut = parse_chain(f"A {OBJ_START}cat{OBJ_END} {BOX_START}(1,2),(3,4)<|box_e")
+    assert (cut.objects[0].defects, cut.prose) == ((Defect.CUT_OFF,), "A cat")
+
+
 def test_boxes_without_a_name_and_stray_markers():
     assert parse_chain(f"{BOX_START}(1,2),(3,4){BOX_END}").defects == (Defect.UNNAMED_BOX,)
     assert parse_chain("(1,2),(3,4)").objects == ()
@@ -265,6 +273,54 @@ def test_a_name_behind_its_box_keeps_a_place_in_the_text():
 def test_common_notations(text: str):
     assert names_and_boxes(text) == CAT_AND_DOG
     assert all(planned.defects == () for planned in parse_chain(text).objects)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a cat on the left (0,400),(200,600) and a dog on the right (800,400),(1000,600)",
+        "A cat is in the top left corner of the image at [0,400,200,600]. A dog is placed on the right side at "
+        "[800,400,1000,600].",
+        "**1. cat**\n- Bounding box: [0,400,200,600]\n**2. dog**\n- Bounding box: [800,400,1000,600]",
+        "### cat\nPosition: (0,400),(200,600)\n### dog\nPosition: (800,400),(1000,600)",
+        "### cat\nBox: (0,400),(200,600)\n### dog\nBox: (800,400),(1000,600)",
+        "1. cat\n   - Color: black\n   - Box: [0,400,200,600]\n2. dog\n   - Color: white\n   - Box: [800,400,1000,600]",
+        "- Name: cat\n  Box: [0,400,200,600]\n- Name: dog\n  Box: [800,400,1000,600]",
+        "Object 1: cat\nBounding box: [0,400,200,600]\nObject 2: dog\nBounding box: [800,400,1000,600]",
+        "The cat is in the bounding box [0,400,200,600] and the dog is in the bounding box [800,400,1000,600].",
+        "The cat's bounding box is [0,400,200,600]. The dog's bounding box is [800,400,1000,600].",
+        "Bounding box of the cat: [0,400,200,600]\nBounding box for dog: [800,400,1000,600]",
+        "cat (bounding box: [0,400,200,600]), dog - bbox: [800,400,1000,600]",
+        "cat (left): [0,400,200,600]\ndog (on the right): [800,400,1000,600]",
+        "The cat occupies [0,400,200,600], the dog spans from (800,400) to (1000,600).",
+        "a cat, which is at [0,400,200,600] and a dog that is located at [800,400,1000,600]",
+        "| # | Object | Side | Box |\n|---|---|---|---|\n| 1 | cat | left | [0,400,200,600] |\n"
+        "| 2 | dog | right | [800,400,1000,600] |",
+        "Objects: [('cat', [0, 400, 200, 600]), ('dog', [800, 400, 1000, 600])]",
+        '[["cat", [0, 400, 200, 600]], ["dog", [800, 400, 1000, 600]]]',
+        '{"layout": {"cat": [0, 400, 200, 600], "dog": [800, 400, 1000, 600]}}',
+    ],
+)
+def test_places_and_words_for_boxes_are_no_names(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG
+    assert parse_chain(text).defects == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("On the left: (0,400),(200,600), on the right: (800,400),(1000,600)", []),
+        ("There is a cat and a dog. It is at [0,400,200,600].", []),
+        ("Bounding box: [0,400,200,600]", []),
+        ("cat [0,400,200,600], box [800,400,1000,600]", ["cat", "box"]),
+        ("a cat in a box (0,400),(200,600)", ["box"]),
+        ("a left shoe (0,400),(200,600)", ["left shoe"]),
+        ("the background (0,400),(200,600)", ["background"]),
+        ("一只猫（0，400），（200，600）和一只狗（800，400），（1000，600）", ["一只猫", "一只狗"]),
+    ],
+)
+def test_what_is_a_name_and_what_is_none(text: str, names: list[str]):
+    assert [name for name, _ in names_and_boxes(text)] == names
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ _SILENT = {
 _WRAPPERS = re.compile(
     r"(?:detect(?:ed|ion)s?|found|objects?|instances?|(?:bound(?:ing)?_)?b?box(?:es)?|bboxes_2d|bbox_2ds|results?"
     r"|answers?"
-    r"|output|predictions?|annotations?|items|data|response|locations?|coordinates|grounding)(?:_objects|_boxes)?"
+    r"|output|predictions?|annotations?|items|data|response|locations?|coordinates|grounding"
+    r"|layout|plan|elements|entities|positions|regions|placements)(?:_objects|_boxes)?"
 )
 _PRESENCE = {"found", "present", "exists", "visible", "detected"}
 _FALSE, _NULL = {"false", "no"}, {"null", "none", "nil"}
