@@ -45,7 +45,7 @@ def objects_of(plan: Structure, text: str, before: Sequence[WrittenObject]) -> t
             else:
                 defects.append(found)
         for raw in found if isinstance(found, list) else ():
-            name = " ".join((raw.label or "").split())
+            name = " ".join((raw.label or (raw.hints[0] if len(raw.hints) == 1 else "")).split())
             if not name:
                 defects.append(Defect.UNNAMED_BOX)
             elif (spelling(name), raw.corners()) not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gotr1_eval.core.outcome import Why
@@ -58,6 +58,28 @@ _SILENT = {
     "image_size",
     "resolution",
     "score",
+    "confidence",
+    "certainty",
+    "probability",
+    "visibility",
+    "position",
+    "status",
+    "note",
+    "notes",
+    "comment",
+    "comments",
+    "remark",
+    "remarks",
+    "thought",
+    "thoughts",
+    "thinking",
+    "rationale",
+    "unit",
+    "units",
+    "format",
+    "bbox_format",
+    "box_format",
+    "order",
 }
 _WRAPPERS = re.compile(
     r"(?:detect(?:ed|ion)s?|found|objects?|instances?|(?:bound(?:ing)?_)?b?box(?:es)?|bboxes_2d|bbox_2ds|results?"
@@ -100,11 +122,19 @@ BoxOrder = Literal["xyxy", "yxyx", "xywh"]
 
 @dataclass(frozen=True, slots=True)
 class RawBox:
-    """Four numbers as written, the name that stands with them, and their order where each number has its own key."""
+    """A box as it is written.
+
+    Attributes:
+        label: the name that stands with it.
+        numbers: its four numbers, in the answer's own order and frame.
+        order: their order, where each number has its own key.
+        hints: where there is no label, words beside the box that may be its name.
+    """
 
     label: str | None
     numbers: tuple[float, float, float, float]
     order: BoxOrder | None = None
+    hints: tuple[str, ...] = field(default=(), compare=False)
 
     def corners(self, order: BoxOrder = "xyxy") -> tuple[float, float, float, float]:
         """The numbers as x1, y1, x2, y2.
@@ -242,7 +272,20 @@ def _in_object(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")
     if denied and found:
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")
-    return [] if denied else found
+    if denied:
+        return []
+    hints = _hints(fields, keys) if label is None and found else ()
+    return [box if box.label or box.hints else replace(box, hints=hints) for box in found] if hints and found else found
+
+
+def _hints(fields: list[tuple[str, Value]], box_keys: set[str]) -> tuple[str, ...]:
+    """Texts beside a box under keys that are not known for labels, such as "description" or "entity"."""
+    idle = _SILENT | _PRESENCE | box_keys
+    return tuple(
+        value.text
+        for key, value in fields
+        if key not in idle and isinstance(value, Leaf) and value.quoted and re.search(r"[^\W\d_]", value.text)
+    )
 
 
 def label_of(pairs: Pairs) -> str | None:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.reading.box_names import hints_around, named
 from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in, boxes_in_text, says_absent
 from gotr1_eval.core.reading.context import Standing, announces_correction, blanked, is_cut, is_supposed, standing
 from gotr1_eval.core.reading.literals import State, Structure, find_structures
+from gotr1_eval.core.reading.nouns import noun_before
 from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
 from gotr1_eval.core.types import Box
 
@@ -38,11 +40,19 @@ _NOT_THERE = re.compile(
 _OTHER_NEGATION = re.compile(
     r"\b(?:way|doubt|images?\s+(?:is|are|was|were)|answer|information|idea|clear\w*|certain\w*|sure|but)\b", re.I
 )
+_MORE = r"(?!\s+(?:(?:any|an|the|of)\s+)*(?:other|others|more|further|additional|another)\b)"
 _DENIAL = re.compile(
-    r"\bthere(?:\s+is|\s+are|['’]s)\s+no\b(?!\s+(?:other|more|further|additional))"
-    r"|\b(?:is|are)\s+not\s+(?:visible|present|in\s+the)\b|\bnot\s+found\b|\bdoes\s+not\s+(?:contain|show)\b",
+    rf"\b(?:there(?:\s+is|\s+are|['’]s)|(?:i\s+)?(?:see|saw|find|found|detect|detected))\s+no\b{_MORE}"
+    rf"|\b(?:(?:could|can|did|do|does)(?:\s+not|n['’]t)|can['’]t|cannot|can\s+not|unable\s+to|failed\s+to|was\s+not\s+able\s+to)"
+    rf"\s+(?:\w+ly\s+)?(?:find|see|locate|detect|identify|spot|recogni[sz]e|contain|show|appear|exist)\b{_MORE}"
+    rf"|\b(?:is|are|was|were)(?:\s+not|n['’]t)\s+(?:\w+ly\s+)?"
+    rf"(?:visible|present|there|found|detected|shown|any|an?\b|in\s+(?:the|this))\b{_MORE}"
+    rf"|\bno\s+(?!other|more|further|additional|doubt|text|other)(?:\w[\w'’-]*\s+){{1,4}}(?:is|are|was|were)?\s*"
+    rf"(?:visible|present|found|detected|shown)\b"
+    rf"|\bnot\s+found\b|\b(?:is|are)\s+(?:absent|missing)\b|\bnone\s+of\b",
     re.I,
 )
+"""Words that deny the asked object beside a box, and do not only say that there are no others."""
 _SEPARATOR = re.compile(r"(?:[\s,;&•*-]|\band\b|\b[0-9]{1,2}[.)]\s)*+", re.I)
 _ROLE = r"(?:[xy]_?(?:min|max|[0-9]|c(?:enter)?)?|c_?[xy]|[xy]_?center|left|top|right|bottom|w(?:idth)?|h(?:eight)?)"
 _NAMED_ORDER = re.compile(rf"(?<![\w.]){_ROLE}(?:[\"'`\s]{{0,2}},[\"'`\s]{{0,2}}{_ROLE}){{3}}(?![\w])", re.I)
@@ -58,6 +68,7 @@ _ORDERS: dict[str, BoxOrder] = {
     "coco format": "xywh",
 }
 _SIZE = re.compile(r"(?<![\w.])([0-9]{2,5})\s?[x×]\s?([0-9]{2,5})(?!\w|\.\d)")
+_MOST_WORDS = 300
 _LETTERS = {"left": "x", "right": "x", "top": "y", "bottom": "y"}
 
 
@@ -89,20 +100,64 @@ def marked_boxes(answer: str) -> Form | None:
 
 
 def _between(answer: str, marks: list[re.Match[str]]) -> list[RawBox]:
-    label: str | None = None
+    """The boxes between the markers, each with the name between markers before it, or the noun that stands there.
+
+    Where every box has its marked name behind it, and the first none before it, that one is its own.
+
+    Raises:
+        UnreadableReply: a box cannot be read, or it is not clear whether names stand before or behind their boxes.
+    """
+    parts = _parts(answer, marks)
+    kinds = [part.named for part in parts]
+    if kinds.count(True) and not kinds[0]:
+        if kinds != [False, True] * (len(kinds) // 2):
+            raise UnreadableReply("It is not clear whether the names stand before their boxes or behind them.")
+        return [box for part, name in zip(parts[::2], parts[1::2], strict=True) for box in part.boxes(name.text)]
     boxes: list[RawBox] = []
+    label: str | None = None
+    hints: tuple[str, ...] = ()
+    end, after_name = 0, False
+    for part in parts:
+        words = answer[max(end, part.start - _MOST_WORDS) : part.start]
+        if part.named:
+            label, hints = part.text or None, ()
+        else:
+            if not after_name and not (boxes and _SEPARATOR.fullmatch(words)) and (noun := noun_before(words)):
+                label, hints = None, (noun,)
+            boxes += [replace(box, hints=hints) for box in part.boxes(label)]
+        end, after_name = part.end, part.named
+    return boxes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What stands between a pair of markers: a name or boxes."""
+
+    named: bool
+    text: str
+    start: int
+    end: int
+
+    def boxes(self, label: str | None) -> list[RawBox]:
+        return boxes_in_text(self.text, label)
+
+
+def _parts(answer: str, marks: list[re.Match[str]]) -> list[_Part]:
+    parts = []
     for place, mark in enumerate(marks):
         following = marks[place + 1] if place + 1 < len(marks) else None
         inner = answer[mark.end() : following.start() if following else len(answer)]
         if mark["name"]:
-            label = " ".join(inner.split()) if following else None
+            name = " ".join(inner.split()) if following else ""
+            closed = following is not None and following["named"]
+            parts.append(_Part(True, name, mark.start(), following.end() if following and closed else mark.end()))
         elif mark["box"]:
             if following is None:
                 raise UnreadableReply("The box was cut off.", why=Why.TRUNCATED)
             if not following["boxed"]:
                 raise UnreadableReply("A box was not closed.")
-            boxes += boxes_in_text(inner, label)
-    return boxes
+            parts.append(_Part(False, inner, mark.start(), following.end()))
+    return parts
 
 
 def bare_points(answer: str) -> list[Form]:
@@ -135,6 +190,7 @@ def read_boxes(
     order: BoxOrder = "xyxy",
     tolerance: float = 0.01,
     finish: str | None = None,
+    asked: str | None = None,
 ) -> list[tuple[str | None, Box]]:
     """The boxes that an answer declares, with their names where they have any.
 
@@ -149,6 +205,8 @@ def read_boxes(
         order: what the four numbers are. The key ``box_2d`` is read under "yxyx" only, as the models that use it write.
         tolerance: how far, in parts of the frame's side, a coordinate may overshoot and is clipped.
         finish: why the model stopped, where known.
+        asked: the one name that was asked for, where it was one: words around a box that name something else then
+            leave open what it is of.
 
     Returns:
         (name or None, box) in the order written. Empty when the answer says that there is nothing: an empty list, null,
@@ -167,7 +225,7 @@ def read_boxes(
     structures = find_structures(rest, ended=finish == "stop")
     prose = blanked(rest, structures)
     forms = [form for one in structures if (form := _form(prose, one, y_first=order == "yxyx")) is not None]
-    forms = _meant(prose, forms + bare_points(prose)) + ([marked] if marked else [])
+    forms = _hinted(prose, answer, _meant(prose, forms + bare_points(prose))) + ([marked] if marked else [])
     if not forms:
         if finish != "length" and is_not_there(answer):
             return []
@@ -180,7 +238,7 @@ def read_boxes(
     refuse_refusal(prose, max(form.start for form in forms))
     if boxes and denies(prose):
         raise UnreadableReply("The answer says that something is not there, and gives a box.")
-    return [(box.label, _to_box(box, frame, order, tolerance)) for box in boxes]
+    return [(box.label, _to_box(box, frame, order, tolerance)) for box in named(boxes, asked)]
 
 
 def _without(answer: str, form: Form) -> str:
@@ -217,6 +275,22 @@ def _meant(prose: str, forms: Sequence[Form]) -> list[Form]:
         if declared and not is_supposed(prose, form.end):
             kept.append(form)
     return kept
+
+
+def _hinted(prose: str, answer: str, forms: Sequence[Form]) -> list[Form]:
+    """The forms with the names that the words around them seem to give to boxes without a label.
+
+    Forms that follow each other directly share the words around the first.
+    """
+    found: list[Form] = []
+    hints: tuple[str, ...] = ()
+    for form in forms:
+        if not found or not _SEPARATOR.fullmatch(prose, found[-1].end, form.start):
+            sentence = "{" not in answer[form.start : form.start + 3]
+            hints = hints_around(prose, form.start, form.end, sentence=sentence)
+        boxes = [box if box.label is not None or box.hints else replace(box, hints=hints) for box in form.boxes]
+        found.append(replace(form, boxes=boxes))
+    return found
 
 
 def _refuse_other_order(answer: str, order: BoxOrder) -> None:

@@ -18,7 +18,7 @@ _LINK_WORDS = word_set(
     "is are was were be being sits stands lies sitting standing lying located placed positioned situated at in from "
     "of with within inside around has have which that who whose where also appears appearing found seen shown drawn "
     "occupies occupying spans spanning covers covering fills filling extends extending ranges ranging runs goes "
-    "stretches takes up"
+    "stretches takes up approximately approx roughly about exactly now"
 )
 """Between a name and its box: "cat: [...]", "**cat** = (...)", "a cat, which is at (...)", "the cat occupies [...]"."""
 _BOX_WORDS = re.compile(
@@ -43,6 +43,20 @@ _PLACE = re.compile(
     re.I,
 )
 """Where in the picture a thing stands, at the end of the words before its box."""
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|sits|stands|lies|has|have|appears|occupies|spans|covers|fills|extends|ranges|runs|goes"
+    r"|stretches|takes)\b",
+    re.I,
+)
+_AT = re.compile(r"\b(?:at|from)\b", re.I)
+_RELATIVE = re.compile(r"\b(?:which|that|who|whose)\b", re.I)
+_SUBJECT = re.compile(
+    rf"(?:\A|[.,;:!?()\n])\s*(?:(?:and|but|while|then)\s+)?(?P<noun>{_DETERMINERS}\s+(?:[\w'’-]+\s+){{1,4}}?)"
+    r"(?P<verb>(?:is|are|was|were|sits|stands|lies)\s+)?(?:beside|besides|next\s+to|near|behind|under|underneath|beneath|below|above|over|by|with|on|inside|holding|of"
+    rf"|(?:to\s+the\s+)?(?:left|right)\s+of|in(?:\s+front\s+of)?)\s+{_DETERMINERS}\s[^.,;:!?()\n]*\Z",
+    re.I,
+)
+"""The subject of "the cat beside the dog is at [...]", where the noun next to the box is another one."""
 _OF_BOX = re.compile(
     r"\A\s*(?:(?:the|an?)\s+)?(?:bounding[\s_-]?box(?:es)?|b?box|coordinates|position|location)\s+(?:of|for)\s+", re.I
 )
@@ -70,7 +84,7 @@ _PLAN_WORDS = word_set(
     "plan layout object objects element elements item items box boxes bounding bbox bboxes coordinate coordinates "
     "position positions location locations list table name names label labels following result results answer output "
     "here this these it they which that who whom where json sure ok okay instance instances detection detections "
-    "i my your be as follows final"
+    "i my your be as follows final found see located detected identified have can we"
 )
 """Words that head a list of boxes or lead to one, and name nothing."""
 _SIDES = word_set("left right top bottom upper lower center centre middle side corner half leftmost rightmost")
@@ -121,6 +135,10 @@ def noun_before(text: str) -> str:
     if core.rstrip() != text.rstrip(_LINK_MARKS) and "\n" in text[len(core) :].rstrip(_LINK_MARKS):
         # The words on the box's own line were links alone: a list of properties under a heading.
         return _noun_above(lines)
+    links = text[len(core) :]
+    subject = None if _RELATIVE.search(links) else _SUBJECT.search(core)
+    if subject and (_FINITE.search(links) or (subject["verb"] and _AT.search(links))):
+        return _noun_in(subject["noun"]) or _noun_in(core)
     return _noun_in(core)
 
 
@@ -157,7 +175,7 @@ def _noun_in(text: str) -> str:
     name = " ".join(words if determiners else words[-4:])
     # "cat [...], box [...]" lists a box; a table's column of that name does not.
     determined = bool(determiners) or "|" not in text
-    return "" if _names_nothing(name, determined=determined) else name
+    return "" if names_nothing(name, determined=determined) else name
 
 
 def _without_cells(row: str) -> str:
@@ -165,11 +183,11 @@ def _without_cells(row: str) -> str:
     if "|" not in row:
         return row
     cells = [cell.strip() for cell in row.split("|")]
-    named = [cell for cell in cells if not _names_nothing(cell, determined=False) and cell.lower() not in ADJECTIVES]
+    named = [cell for cell in cells if not names_nothing(cell, determined=False) and cell.lower() not in ADJECTIVES]
     return " ".join(named or cells)
 
 
-def _names_nothing(name: str, *, determined: bool) -> bool:
+def names_nothing(name: str, *, determined: bool) -> bool:
     """Whether the words are a heading or a place; "box" or "table" alone is an object, "Box 1" or "Objects" is none."""
     every = re.findall(r"\w+", name.lower())
     words = [word for word in every if not _NUMBER_WORD.fullmatch(word)]
@@ -257,7 +275,7 @@ def noun_behind(line: str, *, alone: bool) -> NounBehind:
     phrase = rest[: stop.start() if stop else len(rest)]
     noun = re.sub(rf"\A(?:{_DETERMINERS}\s+)+", "", phrase.strip(f" \t\r{_MARKUP}"), flags=re.I).strip()
     words = noun.split()
-    if not words or len(words) > _MOST_WORDS or _OPENS_NO_NOUN.match(noun) or _names_nothing(noun, determined=False):
+    if not words or len(words) > _MOST_WORDS or _OPENS_NO_NOUN.match(noun) or names_nothing(noun, determined=False):
         return NounBehind()
     end = link.end() + len(phrase.rstrip())
     return NounBehind(noun, end, link["mark"] is not None or link["verb"] is not None, alone or is_lead(line[end:]))

@@ -1,0 +1,128 @@
+"""Boxes in answers about one name: whose they are, by labels and by the words around them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gotr1_eval.core.reading import UnreadableReply, read_boxes
+
+GRID = (1000.0, 1000.0)
+BOX = (0.1, 0.2, 0.3, 0.4)
+TEXT = "[100, 200, 300, 400]"
+
+
+def read(text: str, asked: str | None = "dog", **options) -> list[tuple[str | None, tuple[float, ...]]] | None:
+    try:
+        found = read_boxes(text, frame=GRID, finish="stop", asked=asked, **options)
+    except UnreadableReply:
+        return None
+    return [(label, box.corners) for label, box in found]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat: @",
+        "cat (100,200),(300,400)",
+        "cat<box>(100,200),(300,400)</box>",
+        "<p>cat</p><box>(100,200),(300,400)</box>",
+        "I can only find a cat at @.",
+        "A puppy is at @.",
+        "The cat beside the dog is at @.",
+        "The cat is next to the dog at @.",
+        "The dog's tail: @",
+        "The head of the dog is at @.",
+        "**Cat**\n@",
+        "### Cat\nBounding box: @",
+        'Cat:\n```json\n[{"bbox_2d": @}]\n```',
+        'cat: [{"bbox_2d": @}]',
+        "Here are the cats: [@]",
+        "@: cat",
+        "@ is a cat.",
+        "@ (cat)",
+        # The dog is denied, whatever has the box.
+        "I couldn't find a dog. The most similar object is @.",
+        "I did not see a dog. Closest: @",
+        "I cannot locate the dog. @",
+        "I see no dog. @",
+        "There isn't a dog. @",
+        "The dog is missing. @",
+        "No dog is visible, but something is at @.",
+        # Nobody knows whose the second box is.
+        "<box>(100,200),(300,400)</box> <ref>dog</ref><box>(500,500),(700,800)</box>",
+    ],
+)
+def test_a_box_of_something_else_is_not_the_asked_object(text: str):
+    assert read(text.replace("@", TEXT)) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["description", "type", "title", "caption", "phrase", "entity", "item", "id", "anything"]
+)
+def test_a_text_beside_a_box_is_a_name_or_makes_it_unclear(key: str):
+    assert read(json.dumps([{"bbox_2d": [100, 200, 300, 400], key: "cat"}])) is None
+    assert read(json.dumps([{"bbox_2d": [100, 200, 300, 400], key: "a brown dog on a mat"}])) == [
+        ("a brown dog on a mat", BOX)
+    ]
+    assert read(json.dumps([{"bbox_2d": [100, 200, 300, 400], key: "object"}])) == [(None, BOX)]
+    assert read(json.dumps([{"bbox_2d": [100, 200, 300, 400], key: "cat"}]), asked=None) == [("cat", BOX)]
+    assert read(json.dumps([{"bbox_2d": [100, 200, 300, 400], key: "cat", "label": "dog"}])) == [("dog", BOX)]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"confidence": "high"}, {"position": "left"}, {"id": "1"}, {"note": "partly hidden"}]
+)
+def test_other_texts_beside_a_box_are_no_names(fields: dict[str, str]):
+    assert read(json.dumps([{"bbox_2d": [100, 200, 300, 400], **fields}])) == [(None, BOX)]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("@", None),
+        ("Bounding box: @", None),
+        ("bbox_2d: @", None),
+        ("Final answer: @", None),
+        ("Here is the bounding box: @", None),
+        ("The coordinates are @.", None),
+        ("The requested object is located at @.", None),
+        ("I found it at @.", None),
+        ("It is in the lower left corner: @", None),
+        ("Detected region: @", None),
+        ("I cannot find any other dogs. @", None),
+        ("Looking at the image, I can see one dog. Its bounding box is @.", None),
+        ('Here is the JSON:\n```json\n[{"bbox_2d": @}]\n```', None),
+        ('I have found the dog. [{"bbox_2d": @}]', None),
+        ("dog: @", "dog"),
+        ("The dog is at @.", "dog"),
+        ("The dog next to the cat is at @.", "dog"),
+        ("The dog in the foreground is located at approximately @.", "dog"),
+        ("The dog is located in the center of the image at @.", "dog"),
+        ("The bounding box of the dog is @.", "dog"),
+        ("The bounding box coordinates for the dog are: @", "dog"),
+        ("There are no other dogs. The dog is at @.", "dog"),
+        ("The dog <box>(100,200),(300,400)</box>", "dog"),
+        ("<box>(100,200),(300,400)</box><ref>dog</ref>", "dog"),
+        ("@ is the dog.", "dog"),
+        ("@ (dog)", "dog"),
+        ("### Dog\nBounding box: @", "Dog"),
+    ],
+)
+def test_a_box_of_the_asked_object_is_read(text: str, label: str | None):
+    assert read(text.replace("@", TEXT)) == [(label, BOX)]
+
+
+def test_each_box_between_markers_has_its_own_name():
+    other = (0.5, 0.5, 0.7, 0.8)
+    for text in (
+        "<ref>dog</ref><box>(100,200),(300,400)</box> and a cat <box>(500,500),(700,800)</box>",
+        "a dog <box>(100,200),(300,400)</box> and a cat <box>(500,500),(700,800)</box>",
+        "<box>(100,200),(300,400)</box><ref>dog</ref>, <box>(500,500),(700,800)</box><ref>cat</ref>",
+    ):
+        assert read(text) == [("dog", BOX), ("cat", other)]
+    assert read("<ref>dog</ref><box>(100,200),(300,400)</box> and <box>(500,500),(700,800)</box>") == [
+        ("dog", BOX),
+        ("dog", other),
+    ]
