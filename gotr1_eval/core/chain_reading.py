@@ -25,6 +25,7 @@ from gotr1_eval.core.chain_types import (
     Defect,
 )
 from gotr1_eval.core.reading.box_values import is_divided, written_numbers
+from gotr1_eval.core.reading.frames import stated
 from gotr1_eval.core.reading.literals import Structure
 from gotr1_eval.core.reading.nouns import begins_noun, is_lead, noun_before, noun_behind
 
@@ -76,7 +77,8 @@ def parse_chain(text: str) -> Chain:
     pairing = _Pairing(plain, tokens, _order(plain, tokens))
     pairing.run()
     prose = _prose(body, pairing.removed)
-    return Chain(body, placed(pairing.objects), prose, tuple(pairing.defects), bool(ended))
+    said = stated(plain, [token.plan.value for token in tokens if token.plan], loose=False)
+    return Chain(body, placed(pairing.objects, said), prose, tuple(pairing.defects), bool(ended))
 
 
 def _plain(text: str) -> str:
@@ -383,7 +385,8 @@ def _read_box(token: _Token) -> WrittenBox:
     if len(numbers) < 4 or not is_divided(text):
         return WrittenBox((), (Defect.MISSING_NUMBER,))
     faults = (Defect.CUT_OFF,) if token.cut else ()
-    return WrittenBox(tuple(numbers), faults, "." in text, token.of_paper)
+    on_grid = token.marked and token.of_paper
+    return WrittenBox(tuple(numbers), faults, "." in text, token.of_paper, on_grid)
 
 
 def _prose(body: str, removed: Iterable[tuple[int, int, str]]) -> str:

@@ -383,6 +383,45 @@ def test_sides_and_corners_are_told_by_their_keys(fields: str):
     assert len(parse_chain(said + text).objects) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The coordinates are in [x, y, w, h] format. cat [0,400,200,200]",
+        "[ymin, xmin, ymax, xmax]: cat [0,400,200,600]",
+        '[{"label": "cat", "bbox": [0, 400, 200, 200], "format": "xywh"}]',
+        "Coordinates are percentages. cat [0,40,20,60]",
+        "Boxes (in pixels): cat [0,400,200,600]",
+        "Coordinates range from 0 to 1. cat [0,400,200,600]",
+        "canvas 512x512. cat [0,400,200,600]",
+        "The picture is 1024 by 768. a cat (0,400),(200,600)",
+        '{"canvas": [512, 512], "objects": [{"label": "cat", "bbox": [0, 400, 200, 600]}]}',
+        '{"width": 512, "height": 512, "objects": [{"label": "cat", "bbox": [0, 400, 200, 600]}]}',
+    ],
+)
+def test_numbers_of_another_order_or_frame_have_no_place(text: str):
+    (planned,) = parse_chain(text).objects
+    assert (planned.name, planned.box, planned.defects) == ("cat", None, (Defect.UNKNOWN_SCALE,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On a 1000x1000 grid: cat [0,400,200,600]",
+        "Coordinates are normalized from 0 to 1000. cat [0,400,200,600]",
+        "Coordinates are normalized from 0 to 1: cat (.0,.4),(.2,.6)",
+        "The canvas is 512x512. cat [0.0,0.4,0.2,0.6]",
+        "The boxes are [left, top, right, bottom]. cat [0,400,200,600]",
+        "cat [x1, y1, x2, y2] = [0,400,200,600]",
+        # The paper's own markers count thousandths of any picture.
+        f"An image of 1024x1024 pixels with a {marked('cat', '(0,400),(200,600)')}",
+        # Sizes and shares of other things
+        "A 24x36 inch sheet. a cat (0,400),(200,600) covers 50 percent of it",
+    ],
+)
+def test_what_is_ours_may_be_said(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG[:1]
+
+
 def test_broken_json_keeps_what_is_whole():
     three = '[{"bbox_2d": [0, 400, 200], "label": "cat"}, {"label": "bird"}, {"bbox_2d": [1, 2, 3, 4], "label": "dog"}'
     chain = parse_chain("The plan: " + three + ', {"bbox_2d": [800, 400,')

@@ -126,3 +126,63 @@ def test_each_box_between_markers_has_its_own_name():
         ("dog", BOX),
         ("dog", other),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"image_width": 512, "image_height": 512, "bbox_2d": @}',
+        '{"width": 512, "height": 512, "objects": [{"bbox_2d": @}]}',
+        '{"resolution": "1024x768", "bbox": @}',
+        '{"image_size": [512, 512], "boxes": [{"bbox": @}]}',
+        '{"canvas": {"width": 512, "height": 512}, "bbox": @}',
+        '{"bbox": [10, 20, 30, 40], "unit": "percent"}',
+        '{"bbox": @, "format": "coco"}',
+        "Image size: 512 by 512. @",
+        "Image dimensions: 640*480. @",
+        "The image is 640 pixels wide and 480 pixels high. @",
+        "@ in a 512x512 image",
+        "[10, 20, 30, 40] (in percent)",
+        "[10, 20, 30, 40] (%)",
+        "The coordinates are percentages: [10, 20, 30, 40]",
+        "Normalized to 0-1: [1, 2, 3, 4]",
+        "Coordinates range from 0 to 100: [10, 20, 30, 40]",
+    ],
+)
+def test_numbers_of_another_frame_or_unit_are_not_read(text: str):
+    assert read(text.replace("@", TEXT)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@ is wrong.",
+        "@ isn't right.",
+        "@ was a mistake",
+        "@\nNo, that is the cat.",
+        "@\nSorry, I made an error.",
+        "@. Ignore that.",
+        "@\nWait, the dog is further left.",
+        "@\nThat is not the dog.",
+    ],
+)
+def test_boxes_that_are_taken_back_are_not_read(text: str):
+    assert read(text.replace("@", TEXT)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@ (normalized to 0-1000)",
+        "Coordinates from 0 to 999: @",
+        "On the 1000x1000 grid: @",
+        '{"image_size": "1000x1000", "bbox": @}',
+        '{"bbox": @, "format": "xyxy"}',
+        '{"bbox": @, "width": 200, "height": 200}',
+        "@\nNo other dogs are visible.",
+        "@\nThere are no further instances.",
+        "@\nI hope this helps!",
+    ],
+)
+def test_the_frame_that_was_asked_for_may_be_named(text: str):
+    assert read(text.replace("@", TEXT)) == [(None, BOX)]

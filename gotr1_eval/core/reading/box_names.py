@@ -14,12 +14,14 @@ from gotr1_eval.core.reading.reply import UnreadableReply
 _NOTHING = word_set(
     "object objects item items target thing region area instance entity element subject detection rectangle frame "
     "output analysis solution response prediction reasoning explanation format code grounding pixels thousandths "
-    "correction better wait actually update yes no true false high medium low image picture photo"
+    "grid scale range percent correction better wait actually update yes no true false high medium low image "
+    "picture photo"
 )
 """Words beside a box that name no object; a frame or a picture was hardly asked for."""
 _NEUTRAL = word_set(
     "requested target described specified mentioned queried given detected located main single said corresponding "
-    "desired asked found bounding box bbox visible corrected revised updated new final"
+    "desired asked found bounding box bbox visible corrected revised updated new final from to "
+    "normalized normalised"
 )
 _ADVERB = re.compile(r"\w+(?:ly|ed)|approx\w*|about|est|px|in|of|for")
 _HERE = re.compile(r"\A(?:here(?:['’]s|\s+is|\s+are)|i\s+(?:see|found|find|detect(?:ed)?)|there\s+(?:is|are))\s+", re.I)
@@ -78,8 +80,8 @@ def is_no_object(name: str) -> bool:
     words = re.findall(r"\w+", name.lower())
     if says_nothing(name) or names_nothing(name, determined=False) or all(word in ADJECTIVES for word in words):
         return True
-    *before, last = (word for word in words if not word.isdigit()) if words else ("",)
-    return last in _NOTHING and all(word in _NEUTRAL or word in _NOTHING for word in before)
+    known = [word for word in words if not re.fullmatch(r"[0-9x]+", word)]
+    return all(word in _NEUTRAL or word in _NOTHING for word in known)
 
 
 def named(boxes: Sequence[RawBox], asked: str | None) -> list[RawBox]:

@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading.box_names import hints_around, named
 from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in, boxes_in_text, says_absent
-from gotr1_eval.core.reading.context import Standing, announces_correction, blanked, is_cut, is_supposed, standing
+from gotr1_eval.core.reading.context import (
+    Standing,
+    announces_correction,
+    blanked,
+    is_cut,
+    is_supposed,
+    refuse_revision,
+    standing,
+)
+from gotr1_eval.core.reading.frames import Stated, stated
 from gotr1_eval.core.reading.literals import State, Structure, find_structures
 from gotr1_eval.core.reading.nouns import noun_before
 from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
@@ -54,22 +63,16 @@ _DENIAL = re.compile(
 )
 """Words that deny the asked object beside a box, and do not only say that there are no others."""
 _SEPARATOR = re.compile(r"(?:[\s,;&•*-]|\band\b|\b[0-9]{1,2}[.)]\s)*+", re.I)
-_ROLE = r"(?:[xy]_?(?:min|max|[0-9]|c(?:enter)?)?|c_?[xy]|[xy]_?center|left|top|right|bottom|w(?:idth)?|h(?:eight)?)"
-_NAMED_ORDER = re.compile(rf"(?<![\w.]){_ROLE}(?:[\"'`\s]{{0,2}},[\"'`\s]{{0,2}}{_ROLE}){{3}}(?![\w])", re.I)
-_WORD_ORDER = re.compile(
-    r"\b(xyxy|ltrb|yxyx|tlbr|xywh|ltwh|tlwh|cxcywh|xcycwh|yolo format|coco format|center[- ]format)\b", re.I
+_WITHDRAWN = re.compile(
+    r"\A[^\w\n]{0,12}(?:is|are|was|were)(?:n['’]t\b|\s+(?:\w+ly\s+)?(?:wrong|incorrect|inaccurate|mistaken|invalid|false|off"
+    r"|not|a\s+mistake)\b)"
+    r"|(?:\A|[.!?\n])[\s*_\"'`]*(?:no|nope|wrong|sorry|oops|hmm|ignore|disregard|forget)\b"
+    r"(?!\s+(?:other|others|more|further|additional)\b)"
+    r"|\b(?:that|this|it)(?:['’]s|\s+is|\s+was)\s+(?:not|wrong|incorrect|actually)\b",
+    re.I,
 )
-_ORDERS: dict[str, BoxOrder] = {
-    "xyxy": "xyxy",
-    "ltrb": "xyxy",
-    "yxyx": "yxyx",
-    "xywh": "xywh",
-    "ltwh": "xywh",
-    "coco format": "xywh",
-}
-_SIZE = re.compile(r"(?<![\w.])([0-9]{2,5})\s?[x×]\s?([0-9]{2,5})(?!\w|\.\d)")
+"""Words behind a box that take it back."""
 _MOST_WORDS = 300
-_LETTERS = {"left": "x", "right": "x", "top": "y", "bottom": "y"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +233,13 @@ def read_boxes(
         if finish != "length" and is_not_there(answer):
             return []
         raise nothing_found(answer, "box", finish=finish, cut=is_cut(structures))
-    _refuse_other_order(answer, order)
-    _refuse_other_frame(prose, frame)
+    said = stated(answer, [one.value for one in structures], loose=True)
+    _refuse_other_frame(said, order, frame)
     if is_cut(structures) and max(form.end for form in forms) < structures[-1].end:
         raise UnreadableReply("The answer was cut off inside its last box.", why=Why.TRUNCATED)
     boxes = _last_group(prose, sorted(forms, key=lambda form: form.start))
     refuse_refusal(prose, max(form.start for form in forms))
+    _refuse_withdrawal(prose, max(form.end for form in forms))
     if boxes and denies(prose):
         raise UnreadableReply("The answer says that something is not there, and gives a box.")
     return [(box.label, _to_box(box, frame, order, tolerance)) for box in named(boxes, asked)]
@@ -293,36 +297,31 @@ def _hinted(prose: str, answer: str, forms: Sequence[Form]) -> list[Form]:
     return found
 
 
-def _refuse_other_order(answer: str, order: BoxOrder) -> None:
-    """Refuse an answer that says of its own numbers that they stand in another order ("[ymin, xmin, ymax, xmax]").
+def _refuse_other_frame(said: Stated, order: BoxOrder, frame: tuple[float, float]) -> None:
+    """Refuse an answer that says of its own numbers that they stand in another order, or count in another frame.
 
     Raises:
         UnreadableReply: it does.
     """
-    stated = [_ORDERS.get(word.lower()) for word in _WORD_ORDER.findall(answer)]
-    stated += [_order_of(found.group()) for found in _NAMED_ORDER.finditer(answer)]
-    if any(one != order for one in stated):
+    if said.orders - {order}:
         raise UnreadableReply(f"The order {order} was asked for, the answer names another.")
+    for width, height in said.sizes - {frame}:
+        raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's {width:g} by {height:g}.")
+    for top in said.tops:
+        # Thousandths may be said to end at 999.
+        if top not in (max(frame), max(frame) - 1):
+            raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's scale ends at {top:g}.")
 
 
-def _refuse_other_frame(prose: str, frame: tuple[float, float]) -> None:
-    """Refuse an answer that speaks of a picture of another size ("in the 512x512 image").
+def _refuse_withdrawal(prose: str, end: int) -> None:
+    """Refuse boxes that the words behind them take back ("... is wrong.", "No, that is the cat.").
 
     Raises:
-        UnreadableReply: it does.
+        UnreadableReply: they do.
     """
-    for width, height in _SIZE.findall(prose):
-        if (float(width), float(height)) != frame:
-            raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's {width} by {height}.")
-
-
-def _order_of(names: str) -> BoxOrder | None:
-    """The order that four names of coordinates tell; None for another, such as a centre with width and height."""
-    words = [word.strip(" \"'`\n").lower() for word in names.split(",")]
-    if any("c" in word for word in words):
-        return None
-    letters = "".join(_LETTERS.get(word, word[0]) for word in words)
-    return {"xyxy": "xyxy", "yxyx": "yxyx", "xywh": "xywh"}.get(letters)  # type: ignore[return-value]
+    refuse_revision(prose, end, {})
+    if _WITHDRAWN.search(prose[end:]):
+        raise UnreadableReply("The answer takes its boxes back.")
 
 
 def _last_group(prose: str, forms: Sequence[Form]) -> list[RawBox]:

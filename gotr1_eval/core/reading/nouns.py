@@ -29,6 +29,8 @@ _BOX_WORDS = re.compile(
     re.I,
 )
 """The words for a box, which never are its name."""
+_TEMPLATE = re.compile(r"[(\[]\s*(?:x|y|left|top)\w{0,5}\s*,[\w\s,]{1,40}[)\]]\s*\Z", re.I)
+"""The names of the numbers before them: "cat [x1, y1, x2, y2] = [...]"."""
 _ONLY_BOX = re.compile(r"(?:\A|[\n,;(|–—-])[\s*_#>•\"'`-]*(?:box|region|area)[\s:=*_\"'`]*\Z", re.I)
 """A line that only says that a box follows; where a heading stands above it, that has the name."""
 _WHERE = (
@@ -227,7 +229,7 @@ def _shorter(text: str) -> str:
         if _ONLY_BOX.search(link.group()) and not re.search(r"\w", owner[-_TAIL:]):
             return text
         return owner[:-2] if owner.endswith(("'s", "’s")) else owner
-    if place := _PLACE.search(tail):
+    if place := _PLACE.search(tail) or _TEMPLATE.search(tail):
         return text[: cut + place.start()].rstrip(_LINK_MARKS + ",")
     if (remark := _REMARK.search(tail)) and _only_describes(remark[1]):
         return text[: cut + remark.start()].rstrip(_LINK_MARKS)
