@@ -169,7 +169,7 @@ class VlmGrounder:
 
         def read(index: int, reply: Reply) -> list[Detection]:
             image, name = questions[index]
-            return _of_name(self._boxes(requests[index], reply, image, asked=name), name)
+            return _of_name(self._boxes(requests[index], reply, image, [name]), name)
 
         answers = iter(ask_all(self.vlm, requests, read))
         return [_joined([next(answers) for _ in wanted]) for wanted in names]
@@ -184,7 +184,7 @@ class VlmGrounder:
         ]
 
         def read(index: int, reply: Reply) -> list[Detection]:
-            return _labelled(self._boxes(requests[index], reply, images[index]), names[index])
+            return _labelled(self._boxes(requests[index], reply, images[index], names[index]), names[index])
 
         return [_joined([answer]) for answer in ask_all(self.vlm, requests, read)]
 
@@ -194,7 +194,7 @@ class VlmGrounder:
         return Request(prompt=prompt, images=(image,), form=form)
 
     def _boxes(
-        self, request: Request, reply: Reply, image: Image.Image, *, asked: str | None = None
+        self, request: Request, reply: Reply, image: Image.Image, asked: Sequence[str]
     ) -> list[tuple[str | None, Box]]:
         """The boxes of an answer under their labels; of one held to a form only the numbers are left to read."""
         frame = self.vlm.box_frame(image.size)

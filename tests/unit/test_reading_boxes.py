@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
+from gotr1_eval.core.chain import parse_chain
 from gotr1_eval.core.reading import UnreadableReply, read_boxes
 
 GRID = (1000.0, 1000.0)
@@ -15,7 +17,7 @@ TEXT = "[100, 200, 300, 400]"
 
 def read(text: str, asked: str | None = "dog", **options) -> list[tuple[str | None, tuple[float, ...]]] | None:
     try:
-        found = read_boxes(text, frame=GRID, finish="stop", asked=asked, **options)
+        found = read_boxes(text, frame=GRID, finish="stop", asked=() if asked is None else (asked,), **options)
     except UnreadableReply:
         return None
     return [(label, box.corners) for label, box in found]
@@ -186,3 +188,82 @@ def test_boxes_that_are_taken_back_are_not_read(text: str):
 )
 def test_the_frame_that_was_asked_for_may_be_named(text: str):
     assert read(text.replace("@", TEXT)) == [(None, BOX)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The dog's tail is not visible.",
+        "Half of the dog is not visible.",
+        "The rest of the dog is not visible.",
+        "The bottom half is not visible.",
+        "The image does not show only a dog.",
+        "The image does not show a whole dog.",
+        "The image does not show the dog clearly.",
+        "No other dog is visible.",
+        "No second dog is present.",
+        "No more dogs are visible.",
+        "The dog is not fully visible.",
+        # The picture itself
+        "No image found.",
+        "No image is present.",
+        "The photo is not present.",
+        "The attachment is not visible.",
+    ],
+)
+@pytest.mark.parametrize("asked", ["dog", None])
+def test_a_part_of_it_that_is_missing_is_not_it(text: str, asked: str | None):
+    assert read(text, asked) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "absent"),
+    [
+        ("There is no dog in the image.", "dog", True),
+        ("No dogs are visible.", "dog", True),
+        ("The dog isn't visible.", "dog", True),
+        ("The image does not contain any dogs.", "dog", True),
+        ("There is no dog.", "dog", True),
+        ("I see no dog.", "dog", True),
+        ("I cannot find a dog in the image.", "dog", True),
+        ("I couldn't find the dog.", "dog", True),
+        ("It is not visible.", "dog", True),
+        ("There is no such object in the image.", "dog", True),
+        ("No dog is visible.", "brown dog", True),
+        ("No person is visible.", "person in a blue jacket", True),
+        ("The whole pizza is not visible.", "whole pizza", True),
+        ("No red object is visible.", "red dog", True),
+        ("The cat is not visible.", "dog", False),
+        ("The dog tail is not visible.", "dog", False),
+        ("No brown dog is visible.", "dog", False),
+        ("The image does not show a dog running.", "dog", False),
+        ("The jacket is not visible.", "person in a blue jacket", False),
+        ("No dog is visible.", "hot dog", False),
+        ("No blue object is visible.", "red dog", False),
+        ("I cannot find the image.", "dog", False),
+    ],
+)
+def test_only_a_sentence_about_the_asked_name_says_that_it_is_not_there(text: str, asked: str, absent: bool):
+    assert read(text, asked) == ([] if absent else None)
+
+
+def test_of_several_names_all_must_be_denied():
+    for text, absent in (("The cat is not visible.", False), ("No objects are visible.", True), ("[]", True)):
+        try:
+            found = read_boxes(text, frame=GRID, finish="stop", asked=("cat", "dog"))
+        except UnreadableReply:
+            found = None
+        assert found == ([] if absent else None)
+
+
+@pytest.mark.parametrize(
+    "run", ["\n", " ", "-", "*", "'", ".", "0", "a", "a cat ", "on the left ", "the cat beside the "]
+)
+@pytest.mark.parametrize("around", ["#[1, 2, 300, 400]", "(1,2),(3,400)#cat", "no dog# (1,2),(3,400)", "<box>#1</box>"])
+def test_long_runs_take_linear_time(run: str, around: str):
+    text = around.replace("#", run * 10_000)
+    begun = time.perf_counter()
+    parse_chain(text)
+    read(text)
+    # Quadratic time would be a minute.
+    assert time.perf_counter() - begun < 8

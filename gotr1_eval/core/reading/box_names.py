@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gotr1_eval.core.names import ADJECTIVES, Match, match_names, says_nothing, take_apart, word_set
+from gotr1_eval.core.names import ADJECTIVES, Match, match_names, says_nothing, word_set
 from gotr1_eval.core.reading.box_values import RawBox
 from gotr1_eval.core.reading.nouns import names_nothing, noun_before, noun_behind
 from gotr1_eval.core.reading.reply import UnreadableReply
@@ -19,7 +19,7 @@ _NOTHING = word_set(
 )
 """Words beside a box that name no object; a frame or a picture was hardly asked for."""
 _NEUTRAL = word_set(
-    "requested target described specified mentioned queried given detected located main single said corresponding "
+    "such requested target described specified mentioned queried given detected located main single said corresponding "
     "desired asked found bounding box bbox visible corrected revised updated new final from to "
     "normalized normalised"
 )
@@ -84,17 +84,18 @@ def is_no_object(name: str) -> bool:
     return all(word in _NEUTRAL or word in _NOTHING for word in known)
 
 
-def named(boxes: Sequence[RawBox], asked: str | None) -> list[RawBox]:
+def named(boxes: Sequence[RawBox], names: Sequence[str]) -> list[RawBox]:
     """The boxes with a label each, where their own or the words around them give one.
 
     Args:
         boxes: as they were read.
-        asked: the name that was asked for, where there was one.
+        names: what was asked for; where it is one name, the words around a box are held against it.
 
     Raises:
         UnreadableReply: the words around a box name another object than the one that was asked for, and no box is
             under its name: they may as well be a synonym, or no name at all.
     """
+    asked = names[0] if len(names) == 1 else None
     found = [replace(box, label=_label(box, asked)) for box in boxes]
     if asked is None or any(box.label is not None and is_asked(asked, box.label) for box in found):
         return found
@@ -107,13 +108,6 @@ def named(boxes: Sequence[RawBox], asked: str | None) -> list[RawBox]:
 def is_asked(asked: str, said: str) -> bool:
     """Whether a name is the one that was asked for, or has the same noun."""
     return match_names(asked, said) in (Match.SAME_WORDS, Match.SAME_OBJECT)
-
-
-def is_covered(asked: str, said: str) -> bool:
-    """Whether none of what is said is none of what was asked for: "dog" for "brown dog", and not the reverse."""
-    if match_names(asked, said) is Match.SAME_WORDS or is_no_object(said):
-        return True
-    return is_asked(asked, said) and take_apart(said).attributes <= take_apart(asked).attributes
 
 
 def _label(box: RawBox, asked: str | None) -> str | None:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gotr1_eval.core.outcome import Why
+from gotr1_eval.core.reading.absence import denies, is_not_there
 from gotr1_eval.core.reading.box_names import hints_around, named
-from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in, boxes_in_text, says_absent
+from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in, boxes_in_text
 from gotr1_eval.core.reading.context import (
     Standing,
     announces_correction,
@@ -35,38 +36,11 @@ _MARKER = re.compile(
 _COORDINATE = r"\s{0,3}-?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s{0,3}"
 _POINT = rf"\({_COORDINATE},{_COORDINATE}\)"
 _POINTS = re.compile(rf"{_POINT}\s{{0,3}},?\s{{0,3}}{_POINT}|\({_COORDINATE}(?:,{_COORDINATE}){{3}}\)")
-_NOTHING = r"(?:\w[\w'’-]*\s+){1,5}?"
-_PLACE = r"(?:in|within|from)\s+(?:the|this)\s+(?:given\s+|provided\s+)?(?:image|picture|photo|scene)"
-_NOT_THERE = re.compile(
-    rf"(?:there\s+(?:is|are|was|were)\s+no|no)\s+{_NOTHING}(?:(?:is|are|was|were)\s+)?"
-    rf"(?:(?:visible|present|found|detected|shown)(?:\s+{_PLACE})?|{_PLACE})"
-    rf"|(?:the\s+|an?\s+)?{_NOTHING}(?:is|are|was|were)\s+not\s+(?:(?:visible|present|found|detected"
-    rf"|shown)(?:\s+{_PLACE})?|{_PLACE})"
-    rf"|(?:the\s+)?(?:image|picture|photo|scene)\s+(?:does\s+not|doesn['’]t)\s+(?:contain|show|have)\s+"
-    r"(?:an?\s+|any\s+)?\w[\w'’-]*(?:\s+\w[\w'’-]*){0,5}",
-    re.I,
-)
-_OTHER_NEGATION = re.compile(
-    r"\b(?:way|doubt|images?\s+(?:is|are|was|were)|answer|information|idea|clear\w*|certain\w*|sure|but)\b", re.I
-)
-_MORE = r"(?!\s+(?:(?:any|an|the|of)\s+)*(?:other|others|more|further|additional|another)\b)"
-_DENIAL = re.compile(
-    rf"\b(?:there(?:\s+is|\s+are|['’]s)|(?:i\s+)?(?:see|saw|find|found|detect|detected))\s+no\b{_MORE}"
-    rf"|\b(?:(?:could|can|did|do|does)(?:\s+not|n['’]t)|can['’]t|cannot|can\s+not|unable\s+to|failed\s+to|was\s+not\s+able\s+to)"
-    rf"\s+(?:\w+ly\s+)?(?:find|see|locate|detect|identify|spot|recogni[sz]e|contain|show|appear|exist)\b{_MORE}"
-    rf"|\b(?:is|are|was|were)(?:\s+not|n['’]t)\s+(?:\w+ly\s+)?"
-    rf"(?:visible|present|there|found|detected|shown|any|an?\b|in\s+(?:the|this))\b{_MORE}"
-    rf"|\bno\s+(?!other|more|further|additional|doubt|text|other)(?:\w[\w'’-]*\s+){{1,4}}(?:is|are|was|were)?\s*"
-    rf"(?:visible|present|found|detected|shown)\b"
-    rf"|\bnot\s+found\b|\b(?:is|are)\s+(?:absent|missing)\b|\bnone\s+of\b",
-    re.I,
-)
-"""Words that deny the asked object beside a box, and do not only say that there are no others."""
 _SEPARATOR = re.compile(r"(?:[\s,;&•*-]|\band\b|\b[0-9]{1,2}[.)]\s)*+", re.I)
 _WITHDRAWN = re.compile(
     r"\A[^\w\n]{0,12}(?:is|are|was|were)(?:n['’]t\b|\s+(?:\w+ly\s+)?(?:wrong|incorrect|inaccurate|mistaken|invalid|false|off"
     r"|not|a\s+mistake)\b)"
-    r"|(?:\A|[.!?\n])[\s*_\"'`]*(?:no|nope|wrong|sorry|oops|hmm|ignore|disregard|forget)\b"
+    r"|(?:\A|[.!?\n])[ \t*_\"'`]*+(?:no|nope|wrong|sorry|oops|hmm|ignore|disregard|forget)\b"
     r"(?!\s+(?:other|others|more|further|additional)\b)"
     r"|\b(?:that|this|it)(?:['’]s|\s+is|\s+was)\s+(?:not|wrong|incorrect|actually)\b",
     re.I,
@@ -173,19 +147,6 @@ def bare_points(answer: str) -> list[Form]:
     return [Form(match.start(), match.end(), boxes_in_text(match.group(), None), fault) for match in matches]
 
 
-def denies(prose: str) -> bool:
-    """Whether the words around a box say that what was asked for is not there, so that the box is of something else."""
-    return _DENIAL.search(prose) is not None
-
-
-def is_not_there(answer: str) -> bool:
-    """Whether the whole answer says that the thing is not in the picture: a word or two, or one plain sentence."""
-    words = re.sub(r"```\w*|[*_`]", " ", answer[:400]).strip(" \n\t.!\"'")
-    if len(answer) > 300:
-        return False
-    return says_absent(words) or (_NOT_THERE.fullmatch(words) is not None and not _OTHER_NEGATION.search(words))
-
-
 def read_boxes(
     text: str,
     *,
@@ -193,7 +154,7 @@ def read_boxes(
     order: BoxOrder = "xyxy",
     tolerance: float = 0.01,
     finish: str | None = None,
-    asked: str | None = None,
+    asked: Sequence[str] = (),
 ) -> list[tuple[str | None, Box]]:
     """The boxes that an answer declares, with their names where they have any.
 
@@ -208,8 +169,8 @@ def read_boxes(
         order: what the four numbers are. The key ``box_2d`` is read under "yxyx" only, as the models that use it write.
         tolerance: how far, in parts of the frame's side, a coordinate may overshoot and is clipped.
         finish: why the model stopped, where known.
-        asked: the one name that was asked for, where it was one: words around a box that name something else then
-            leave open what it is of.
+        asked: the names that were asked for, where they are known. A sentence that something is not there must be
+            about them all; where it is one name, words around a box that name something else leave open what it is of.
 
     Returns:
         (name or None, box) in the order written. Empty when the answer says that there is nothing: an empty list, null,
@@ -230,7 +191,7 @@ def read_boxes(
     forms = [form for one in structures if (form := _form(prose, one, y_first=order == "yxyx")) is not None]
     forms = _hinted(prose, answer, _meant(prose, forms + bare_points(prose))) + ([marked] if marked else [])
     if not forms:
-        if finish != "length" and is_not_there(answer):
+        if finish != "length" and is_not_there(answer, asked):
             return []
         raise nothing_found(answer, "box", finish=finish, cut=is_cut(structures))
     said = stated(answer, [one.value for one in structures], loose=True)

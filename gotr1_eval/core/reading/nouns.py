@@ -53,9 +53,9 @@ _FINITE = re.compile(
 _AT = re.compile(r"\b(?:at|from)\b", re.I)
 _RELATIVE = re.compile(r"\b(?:which|that|who|whose)\b", re.I)
 _SUBJECT = re.compile(
-    rf"(?:\A|[.,;:!?()\n])\s*(?:(?:and|but|while|then)\s+)?(?P<noun>{_DETERMINERS}\s+(?:[\w'’-]+\s+){{1,4}}?)"
-    r"(?P<verb>(?:is|are|was|were|sits|stands|lies)\s+)?(?:beside|besides|next\s+to|near|behind|under|underneath|beneath|below|above|over|by|with|on|inside|holding|of"
-    rf"|(?:to\s+the\s+)?(?:left|right)\s+of|in(?:\s+front\s+of)?)\s+{_DETERMINERS}\s[^.,;:!?()\n]*\Z",
+    rf"(?:\A|[.,;:!?()\n])[ \t]*+(?:(?:and|but|while|then)\s+)?(?P<noun>{_DETERMINERS}\s+(?:[\w'’-]+\s+){{1,4}}?)"
+    r"(?P<verb>(?:is|are|was|were|sits|stands|lies)\s+)?(?:besides?|next\s+to|near|behind|under(?:neath)?|beneath|below"
+    rf"|above|over|by|with|on|inside|holding|of|(?:to\s+the\s+)?(?:left|right)\s+of|in(?:\s+front\s+of)?)\s+{_DETERMINERS}\s[^.,;:!?()\n]*\Z",
     re.I,
 )
 """The subject of "the cat beside the dog is at [...]", where the noun next to the box is another one."""
@@ -65,6 +65,7 @@ _OF_BOX = re.compile(
 _REMARK = re.compile(r"(?<=\w)[*_]*\s*\(([^()\n]{1,60})\)[*_]*\Z")
 """What stands in brackets between a name and its box."""
 _TAIL = 160
+_MOST_CHARACTERS = 400
 _MOST_LINKS = 16
 _KEY = re.compile(r"[\s*_#>•\"'`-]*(?:[\w-]+[ \t]?){1,3}[*_\"'`]*\s*[:=]\s*[*_]*\s*\S")
 _NAME_KEY = re.compile(
@@ -138,7 +139,7 @@ def noun_before(text: str) -> str:
         # The words on the box's own line were links alone: a list of properties under a heading.
         return _noun_above(lines)
     links = text[len(core) :]
-    subject = None if _RELATIVE.search(links) else _SUBJECT.search(core)
+    subject = None if _RELATIVE.search(links) else _SUBJECT.search(core[-_MOST_CHARACTERS:])
     if subject and (_FINITE.search(links) or (subject["verb"] and _AT.search(links))):
         return _noun_in(subject["noun"]) or _noun_in(core)
     return _noun_in(core)
