@@ -168,7 +168,7 @@ class VlmGrounder:
 
         def read(index: int, reply: Reply) -> list[Detection]:
             image, name = questions[index]
-            return _of_name(self._boxes(requests[index], reply, image), name)
+            return _of_name(self._boxes(requests[index], reply, image, [name]), name)
 
         answers = iter(ask_all(self.vlm, requests, read))
         return [_joined([next(answers) for _ in wanted]) for wanted in names]
@@ -183,7 +183,7 @@ class VlmGrounder:
         ]
 
         def read(index: int, reply: Reply) -> list[Detection]:
-            return _labelled(self._boxes(requests[index], reply, images[index]), names[index])
+            return _labelled(self._boxes(requests[index], reply, images[index], names[index]), names[index])
 
         return [_joined([answer]) for answer in ask_all(self.vlm, requests, read)]
 
@@ -192,11 +192,13 @@ class VlmGrounder:
         form = boxes_form(self.vlm.box_frame(image.size), labels) if self.answers == "constrained" else None
         return Request(prompt=prompt, images=(image,), form=form)
 
-    def _boxes(self, request: Request, reply: Reply, image: Image.Image) -> list[tuple[str | None, Box]]:
+    def _boxes(
+        self, request: Request, reply: Reply, image: Image.Image, asked: Sequence[str]
+    ) -> list[tuple[str | None, Box]]:
         """The boxes of an answer under their labels; of one held to a form only the numbers are left to read."""
         frame = self.vlm.box_frame(image.size)
         if request.form is None:
-            return read_boxes(reply.text, frame=frame, finish=reply.finish)
+            return read_boxes(reply.text, frame=frame, finish=reply.finish, asked=asked)
         given = read_form(reply.text, request.form, finish=reply.finish)["boxes"]
         found = read_boxes(json.dumps([entry["bbox_2d"] for entry in given]), frame=frame, finish="stop")
         return [(entry.get("label"), box) for entry, (_, box) in zip(given, found, strict=True)]

@@ -67,6 +67,19 @@ def test_repeated_names_and_several_boxes_of_one_name():
         ("", None, (Defect.MISSING_NUMBER,)),
         ("(1,2),(3,4),(5,6)", None, (Defect.EXTRA_NUMBER,)),
         ("[1, 2, 3, 4]", (1, 2, 3, 4), ()),
+        ("(100,−200),(300,400)", (100, 0, 300, 400), (Defect.OUT_OF_RANGE,)),
+        ("（１００，200），（300，400）", (100, 200, 300, 400), ()),
+        ("(.1,.2),(.3,.4)", (100, 200, 300, 400), ()),
+        ("(0.,.2),(1.,.4)", (0, 200, 1000, 400), ()),
+        ("(100,200) to (300,400)", (100, 200, 300, 400), ()),
+        ("(100,200)-(300,400)", (100, 200, 300, 400), ()),
+        ("[[100, 200], [300, 400]]", (100, 200, 300, 400), ()),
+        ("100 200 300 400", (100, 200, 300, 400), ()),
+        ("(10%,20%),(30%,40%)", None, (Defect.UNREADABLE_NUMBER,)),
+        ("100px,200px,300px,400px", None, (Defect.UNREADABLE_NUMBER,)),
+        ("(1-2),(3-4)", None, (Defect.UNREADABLE_NUMBER,)),
+        ("(1.2.3,4),(5,6)", None, (Defect.UNREADABLE_NUMBER,)),
+        ("(1,2,3),(4)", None, (Defect.MISSING_NUMBER,)),
         ("(" + "9" * 5000 + ",1),(2,3)", (2, 1, 1000, 3), (Defect.SWAPPED_CORNERS, Defect.OUT_OF_RANGE)),
     ],
 )
@@ -85,7 +98,19 @@ def test_missing_box_and_cut_off_ends():
     ]
     assert parse_chain(f"{OBJ_START}cat{OBJ_END} {BOX_START}(1,2),(3").objects[0].defects == (Defect.CUT_OFF,)
     assert parse_chain(f"x {OBJ_START}").defects == (Defect.CUT_OFF,)
+    # 90 may have been 900; behind a bracket nothing is missing but the marker.
+    assert names_and_boxes(f"{OBJ_START}cat{OBJ_END} {BOX_START}(100,200),(300,90") == [("cat", None)]
+    (whole,) = parse_chain(f"{OBJ_START}cat{OBJ_END} {BOX_START}(100,200),(300,900)").objects
+    assert (whole.box, whole.defects) == (Box(0.1, 0.2, 0.3, 0.9), (Defect.CUT_OFF,))
     assert not chain.ended
+
+
+def test_a_box_without_its_end_marker_ends_with_its_numbers():
+    chain = parse_chain(f"A {OBJ_START}cat{OBJ_END} {BOX_START}(1,2),(3,4) sits on a {marked('mat', '(5,6),(7,8)')}.")
+    assert [(planned.name, planned.defects) for planned in chain.objects] == [("cat", ()), ("mat", ())]
+    assert chain.prose == "A cat sits on a mat."
+    cut = parse_chain(f"A {OBJ_START}cat{OBJ_END} {BOX_START}(1,2),(3,4)<|box_e")
+    assert (cut.objects[0].defects, cut.prose) == ((Defect.CUT_OFF,), "A cat")
 
 
 def test_boxes_without_a_name_and_stray_markers():
@@ -158,6 +183,71 @@ CAT_AND_DOG = [("cat", (0, 400, 200, 600)), ("dog", (800, 400, 1000, 600))]
 @pytest.mark.parametrize(
     "text",
     [
+        "[0,400,200,600]: cat\n[800,400,1000,600]: dog",
+        "[0,400,200,600] cat\n[800,400,1000,600] dog",
+        "The picture has two animals:\n[0,400,200,600]: cat, sitting\n[800,400,1000,600]: dog",
+        "Objects:\n1. (0,400),(200,600) - a cat\n2. (800,400),(1000,600) - a dog",
+        "- [0,400,200,600] -> cat\n- [800,400,1000,600] -> dog",
+        "Box 1: [0,400,200,600] = cat\nBox 2: [800,400,1000,600] = dog",
+        "| Box | Object |\n|---|---|\n| [0,400,200,600] | cat |\n| [800,400,1000,600] | dog |",
+        "[0,400,200,600] is a cat.\n[800,400,1000,600] is a dog.",
+        "(0,400),(200,600) - cat; (800,400),(1000,600) - dog",
+        "At [0,400,200,600] there is a cat and at [800,400,1000,600] a dog.",
+        "<box>(0,400),(200,600)</box><ref>cat</ref>, <box>(800,400),(1000,600)</box><ref>dog</ref>",
+        "<box>(0,400),(200,600)</box><ref>cat</ref><box>(800,400),(1000,600)</box><ref>dog</ref>",
+        "The objects in the picture are <box>(0,400),(200,600)</box><ref>cat</ref>, "
+        "<box>(800,400),(1000,600)</box><ref>dog</ref>",
+        "<box>(0,400),(200,600)</box> cat <box>(800,400),(1000,600)</box> dog",
+        # Names before boxes all the same, with remarks behind them.
+        "cat:\n[0,400,200,600] (on the left)\ndog:\n[800,400,1000,600] (on the right)",
+        "**cat**\n[0,400,200,600] - fluffy cat\n**dog**\n[800,400,1000,600] - big dog",
+        "| cat | [0,400,200,600] | brown |\n| dog | [800,400,1000,600] | white |",
+        "1. cat\n[0,400,200,600] - on the left\n2. dog\n[800,400,1000,600] - on the right",
+        "<ref>cat</ref><box>(0,400),(200,600)</box>\n<ref>dog</ref><box>(800,400),(1000,600)</box>",
+    ],
+)
+def test_boxes_stand_before_or_behind_their_names(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG
+    assert parse_chain(text).defects == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[0,400,200,600] cat\n[800,400,1000,600] dog\n[1,2,3,4]",
+        "Objects:\n[0,400,200,600]: cat\n[800,400,1000,600]: dog\n[1,2,300,400]",
+        "Two animals:\n[0,400,200,600]: cat\n[800,400,1000,600]",
+        "(0,400),(200,600) a cat (800,400),(1000,600) a dog (1,2),(3,4)",
+        "<box>(0,400),(200,600)</box><ref>cat</ref><box>(800,400),(1000,600)</box>",
+        "A lamp <box>(0,400),(200,600)</box><ref>cat</ref> <box>(800,400),(1000,600)</box><ref>dog</ref>",
+    ],
+)
+def test_boxes_between_names_are_nobodys(text: str):
+    chain = parse_chain(text)
+    assert chain.boxed == ()
+    assert Defect.UNNAMED_BOX in chain.defects
+
+
+def test_a_first_box_without_a_name_leaves_the_others_theirs():
+    """Where markers put every other box right behind its name, and apart from the box before."""
+    text = f"{BOX_START}(1,2),(3,4){BOX_END} A {marked('cat', '(0,400),(200,600)')}, a {marked('dog', '(1,2),(3,4)')}"
+    chain = parse_chain(text)
+    assert names_and_boxes(text) == [("cat", (0, 400, 200, 600)), ("dog", (1, 2, 3, 4))]
+    assert chain.defects == (Defect.UNNAMED_BOX,)
+
+
+def test_a_name_behind_its_box_keeps_a_place_in_the_text():
+    """The span of an object takes in both."""
+    chain = parse_chain("[0,400,200,600]: cat\n[800,400,1000,600]: dog")
+    assert [chain.text[slice(*planned.span)] for planned in chain.objects] == [
+        "[0,400,200,600]: cat",
+        "[800,400,1000,600]: dog",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         '[{"bbox_2d": [0, 400, 200, 600], "label": "cat"}, {"bbox_2d": [800, 400, 1000, 600], "label": "dog"}]',
         '```json\n[{"box": [0, 400, 200, 600], "name": "cat"},\n{"box": [800, 400, 1000, 600], "name": "dog"}]\n```',
         '{"objects": [{"name": "cat", "bbox": [0, 400, 200, 600]}, {"name": "dog", "bbox": [800, 400, 1000, 600]}]}',
@@ -173,6 +263,8 @@ CAT_AND_DOG = [("cat", (0, 400, 200, 600)), ("dog", (800, 400, 1000, 600))]
         "<ref>cat</ref><box>(0,400),(200,600)</box><ref>dog</ref><box>(800,400),(1000,600)</box>",
         "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(0,400),(200,600)<|box_end|> and "
         "<|ref|>dog<|/ref|><|det|>[[800, 400, 1000, 600]]<|/det|>",
+        "cat [0., .4, .2, .6] and dog (.8,.4),(1.,.6)",
+        "a cat（0，400），（200，600） and a dog【800, 400, 1000, 600】。",
         "A cat <bbox>0,400,200,600</bbox> beside a dog <|box_start|>(800,400),(1000,600)<|box_end|>",
         'A cat (0,400),(200,600) sits. {"label": "cat", "bbox": [0, 400, 200, 600]} '
         '{"label": "dog", "bbox": [800, 400, 1000, 600]}',
@@ -181,6 +273,54 @@ CAT_AND_DOG = [("cat", (0, 400, 200, 600)), ("dog", (800, 400, 1000, 600))]
 def test_common_notations(text: str):
     assert names_and_boxes(text) == CAT_AND_DOG
     assert all(planned.defects == () for planned in parse_chain(text).objects)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a cat on the left (0,400),(200,600) and a dog on the right (800,400),(1000,600)",
+        "A cat is in the top left corner of the image at [0,400,200,600]. A dog is placed on the right side at "
+        "[800,400,1000,600].",
+        "**1. cat**\n- Bounding box: [0,400,200,600]\n**2. dog**\n- Bounding box: [800,400,1000,600]",
+        "### cat\nPosition: (0,400),(200,600)\n### dog\nPosition: (800,400),(1000,600)",
+        "### cat\nBox: (0,400),(200,600)\n### dog\nBox: (800,400),(1000,600)",
+        "1. cat\n   - Color: black\n   - Box: [0,400,200,600]\n2. dog\n   - Color: white\n   - Box: [800,400,1000,600]",
+        "- Name: cat\n  Box: [0,400,200,600]\n- Name: dog\n  Box: [800,400,1000,600]",
+        "Object 1: cat\nBounding box: [0,400,200,600]\nObject 2: dog\nBounding box: [800,400,1000,600]",
+        "The cat is in the bounding box [0,400,200,600] and the dog is in the bounding box [800,400,1000,600].",
+        "The cat's bounding box is [0,400,200,600]. The dog's bounding box is [800,400,1000,600].",
+        "Bounding box of the cat: [0,400,200,600]\nBounding box for dog: [800,400,1000,600]",
+        "cat (bounding box: [0,400,200,600]), dog - bbox: [800,400,1000,600]",
+        "cat (left): [0,400,200,600]\ndog (on the right): [800,400,1000,600]",
+        "The cat occupies [0,400,200,600], the dog spans from (800,400) to (1000,600).",
+        "a cat, which is at [0,400,200,600] and a dog that is located at [800,400,1000,600]",
+        "| # | Object | Side | Box |\n|---|---|---|---|\n| 1 | cat | left | [0,400,200,600] |\n"
+        "| 2 | dog | right | [800,400,1000,600] |",
+        "Objects: [('cat', [0, 400, 200, 600]), ('dog', [800, 400, 1000, 600])]",
+        '[["cat", [0, 400, 200, 600]], ["dog", [800, 400, 1000, 600]]]',
+        '{"layout": {"cat": [0, 400, 200, 600], "dog": [800, 400, 1000, 600]}}',
+    ],
+)
+def test_places_and_words_for_boxes_are_no_names(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG
+    assert parse_chain(text).defects == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("On the left: (0,400),(200,600), on the right: (800,400),(1000,600)", []),
+        ("There is a cat and a dog. It is at [0,400,200,600].", []),
+        ("Bounding box: [0,400,200,600]", []),
+        ("cat [0,400,200,600], box [800,400,1000,600]", ["cat", "box"]),
+        ("a cat in a box (0,400),(200,600)", ["box"]),
+        ("a left shoe (0,400),(200,600)", ["left shoe"]),
+        ("the background (0,400),(200,600)", ["background"]),
+        ("一只猫（0，400），（200，600）和一只狗（800，400），（1000，600）", ["一只猫", "一只狗"]),
+    ],
+)
+def test_what_is_a_name_and_what_is_none(text: str, names: list[str]):
+    assert [name for name, _ in names_and_boxes(text)] == names
 
 
 @pytest.mark.parametrize(
@@ -220,6 +360,66 @@ def test_the_scale_is_told_and_not_guessed(text: str, boxes: list[tuple[int, ...
     assert [box for _, box in names_and_boxes(text)] == boxes
     faults = [Defect.UNKNOWN_SCALE in planned.defects for planned in parse_chain(text).objects]
     assert faults == [box is None for box in boxes]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"x": 0, "y": 400, "width": 200, "height": 200',
+        '"x": 0, "y": 400, "w": 200, "h": 200',
+        '"left": 0, "top": 400, "width": 200, "height": 200',
+        '"x1": 0, "y1": 400, "width": 200, "height": 200',
+        '"bbox": {"xmin": 0, "ymin": 400, "width": 200, "height": 200}',
+        '"bbox": {"x1": 0, "y1": 400, "x2": 200, "y2": 600}',
+        '"left": 0, "top": 400, "right": 200, "bottom": 600',
+        '"y": 0.4, "x": 0.0, "h": 0.2, "w": 0.2',
+    ],
+)
+def test_sides_and_corners_are_told_by_their_keys(fields: str):
+    text = f'[{{"label": "cat", {fields}}}]'
+    assert names_and_boxes(text) == CAT_AND_DOG[:1]
+    # What prose has said already is no second object.
+    said = "a cat (0.0,0.4),(0.2,0.6), " if "0.4" in fields else "a cat (0,400),(200,600), "
+    assert len(parse_chain(said + text).objects) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The coordinates are in [x, y, w, h] format. cat [0,400,200,200]",
+        "[ymin, xmin, ymax, xmax]: cat [0,400,200,600]",
+        '[{"label": "cat", "bbox": [0, 400, 200, 200], "format": "xywh"}]',
+        "Coordinates are percentages. cat [0,40,20,60]",
+        "Boxes (in pixels): cat [0,400,200,600]",
+        "Coordinates range from 0 to 1. cat [0,400,200,600]",
+        "canvas 512x512. cat [0,400,200,600]",
+        "The picture is 1024 by 768. a cat (0,400),(200,600)",
+        '{"canvas": [512, 512], "objects": [{"label": "cat", "bbox": [0, 400, 200, 600]}]}',
+        '{"width": 512, "height": 512, "objects": [{"label": "cat", "bbox": [0, 400, 200, 600]}]}',
+    ],
+)
+def test_numbers_of_another_order_or_frame_have_no_place(text: str):
+    (planned,) = parse_chain(text).objects
+    assert (planned.name, planned.box, planned.defects) == ("cat", None, (Defect.UNKNOWN_SCALE,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On a 1000x1000 grid: cat [0,400,200,600]",
+        "Coordinates are normalized from 0 to 1000. cat [0,400,200,600]",
+        "Coordinates are normalized from 0 to 1: cat (.0,.4),(.2,.6)",
+        "The canvas is 512x512. cat [0.0,0.4,0.2,0.6]",
+        "The boxes are [left, top, right, bottom]. cat [0,400,200,600]",
+        "cat [x1, y1, x2, y2] = [0,400,200,600]",
+        # The paper's own markers count thousandths of any picture.
+        f"An image of 1024x1024 pixels with a {marked('cat', '(0,400),(200,600)')}",
+        # Sizes and shares of other things
+        "A 24x36 inch sheet. a cat (0,400),(200,600) covers 50 percent of it",
+    ],
+)
+def test_what_is_ours_may_be_said(text: str):
+    assert names_and_boxes(text) == CAT_AND_DOG[:1]
 
 
 def test_broken_json_keeps_what_is_whole():

@@ -115,8 +115,9 @@ def test_corners_by_name(names: tuple[str, ...]):
 
 @pytest.mark.parametrize(
     "names",
-    [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("x1", "y1", "w", "h"), ("left", "top", "width", "height"),
-     ("xmin", "ymin", "width", "height"), ("x_min", "y_min", "width", "height")],
+    [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("x1", "y1", "w", "h"), ("x1", "y1", "width", "height"),
+     ("left", "top", "w", "h"), ("left", "top", "width", "height"), ("xmin", "ymin", "w", "h"),
+     ("xmin", "ymin", "width", "height"), ("x_min", "y_min", "w", "h"), ("x_min", "y_min", "width", "height")],
 )  # fmt: skip
 def test_sides_by_name(names: tuple[str, ...]):
     fields = dict(zip(reversed(names), (200, 200, 200, 100), strict=True))
@@ -192,10 +193,27 @@ def test_long_answers_are_no_word_of_absence():
         "<ref>cat</ref><box>(100,200),(300,400)",
         "<ref>cat</ref><box>(100,200),(300,400)<box>(1,2),(3,4)</box>",
         "<box>(100,200)</box>",
+        "<box>(10%,20%),(30%,40%)</box>",
+        "<box>(100px,200px),(300px,400px)</box>",
+        "<box>(100,200,300),(400)</box>",
+        "<box>(1-2),(3-4)</box>",
+        '{"bbox": "10%, 20%, 30%, 40%"}',
     ],
 )
 def test_broken_marks_are_unreadable(reply: str):
     assert boxes(reply) is None
+
+
+@pytest.mark.parametrize("text", ["(.1,.2),(.3,.4)", "[.1, .2, .3, .4]", "[[.1, .2], [.3, .4]]", ".1 .2 .3 .4"])
+def test_fractions_may_lack_their_zero(text: str):
+    assert boxes(f"<box>{text}</box>", frame=(1.0, 1.0)) == [(None, TO_CORNERS)]
+    assert boxes({"bbox": text}, frame=(1.0, 1.0)) == [(None, TO_CORNERS)]
+    assert boxes(f"<box>{text}</box>") is None
+
+
+def test_two_corners_between_square_brackets_are_a_box():
+    assert boxes("<box>[100,200],[300,400]</box>") == [(None, TO_CORNERS)]
+    assert boxes("<box>[]</box>") == []
 
 
 def test_marked_boxes_stand_beside_nothing_else():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.reading.context import name_of
-from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value, find_structures
-from gotr1_eval.core.reading.numbers import NUMBER, is_placeholder
+from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value
+from gotr1_eval.core.reading.numbers import is_placeholder
 from gotr1_eval.core.reading.reply import UnreadableReply
 
 BOX_KEYS = {"bbox_2d", "bbox2d", "bbox", "box", "bounding_box", "bounding_box_2d", "boundingbox"}
@@ -39,8 +39,12 @@ _SIDES = (
     ("x", "y", "w", "h"),
     ("x", "y", "width", "height"),
     ("x1", "y1", "w", "h"),
+    ("x1", "y1", "width", "height"),
+    ("left", "top", "w", "h"),
     ("left", "top", "width", "height"),
+    ("xmin", "ymin", "w", "h"),
     ("xmin", "ymin", "width", "height"),
+    ("x_min", "y_min", "w", "h"),
     ("x_min", "y_min", "width", "height"),
 )
 _SILENT = {
@@ -54,11 +58,34 @@ _SILENT = {
     "image_size",
     "resolution",
     "score",
+    "confidence",
+    "certainty",
+    "probability",
+    "visibility",
+    "position",
+    "status",
+    "note",
+    "notes",
+    "comment",
+    "comments",
+    "remark",
+    "remarks",
+    "thought",
+    "thoughts",
+    "thinking",
+    "rationale",
+    "unit",
+    "units",
+    "format",
+    "bbox_format",
+    "box_format",
+    "order",
 }
 _WRAPPERS = re.compile(
     r"(?:detect(?:ed|ion)s?|found|objects?|instances?|(?:bound(?:ing)?_)?b?box(?:es)?|bboxes_2d|bbox_2ds|results?"
     r"|answers?"
-    r"|output|predictions?|annotations?|items|data|response|locations?|coordinates|grounding)(?:_objects|_boxes)?"
+    r"|output|predictions?|annotations?|items|data|response|locations?|coordinates|grounding"
+    r"|layout|plan|elements|entities|positions|regions|placements)(?:_objects|_boxes)?"
 )
 _PRESENCE = {"found", "present", "exists", "visible", "detected"}
 _FALSE, _NULL = {"false", "no"}, {"null", "none", "nil"}
@@ -80,8 +107,13 @@ _DENYING_LABEL = re.compile(
     r"|no [^\W\d]+|未.*|没有.*",
     re.I,
 )
-_NUMBER = re.compile(NUMBER)
-_COORDINATES = re.compile(r"[\s0-9.,;()\[\]eE+-]*")
+_COORDINATE = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]{1,3})?"
+"""Also as programs print it: ``.5``, ``200.``."""
+_NUMBER = re.compile(_COORDINATE)
+_BETWEEN = r"(?:[\s,;()\[\]]|(?:to|and)(?=[\s(\[])|[-–—](?=\s*+[(\[]))*+"
+_COORDINATES = re.compile(rf"{_BETWEEN}(?:{_COORDINATE}(?![\w.+%–-]|-(?!\s*[(\[])){_BETWEEN})*+")
+_GROUP = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
+_NO_BOX = re.compile(r"\s*\[[\s\[\]]*\]\s*")
 
 
 BoxOrder = Literal["xyxy", "yxyx", "xywh"]
@@ -90,11 +122,34 @@ BoxOrder = Literal["xyxy", "yxyx", "xywh"]
 
 @dataclass(frozen=True, slots=True)
 class RawBox:
-    """Four numbers as written, the name that stands with them, and their order where each number has its own key."""
+    """A box as it is written.
+
+    Attributes:
+        label: the name that stands with it.
+        numbers: its four numbers, in the answer's own order and frame.
+        order: their order, where each number has its own key.
+        hints: where there is no label, words beside the box that may be its name.
+    """
 
     label: str | None
     numbers: tuple[float, float, float, float]
     order: BoxOrder | None = None
+    hints: tuple[str, ...] = field(default=(), compare=False)
+
+    def corners(self, order: BoxOrder = "xyxy") -> tuple[float, float, float, float]:
+        """The numbers as x1, y1, x2, y2.
+
+        Args:
+            order: what the numbers are where their keys do not say it.
+        """
+        first, second, third, fourth = self.numbers
+        match self.order or order:
+            case "yxyx":
+                return (second, first, fourth, third)
+            case "xywh":
+                # As a person adds them: 0.4 and 0.2 are 0.6, whatever binary fractions say.
+                return (first, second, round(first + third, 9), round(second + fourth, 9))
+        return self.numbers
 
 
 def boxes_in(value: Value, label: str | None = None, *, y_first: bool = False) -> list[RawBox] | None:
@@ -124,14 +179,30 @@ def boxes_in_text(text: str, label: str | None) -> list[RawBox]:
     Raises:
         UnreadableReply: anything else stands there, or the numbers are not four a box.
     """
-    if not _COORDINATES.fullmatch(text):
+    if _NO_BOX.fullmatch(text):
+        return []
+    numbers = written_numbers(text)
+    if numbers is None:
         raise UnreadableReply(f"{text[:60]!r} is no box [x1, y1, x2, y2].")
-    if "[" in text:
-        return [box for one in find_structures(text) for box in boxes_in(one.value, label) or ()]
-    numbers = [float(number) for number in _NUMBER.findall(text)]
-    if not numbers or len(numbers) % 4:
+    if not numbers or len(numbers) % 4 or not is_divided(text):
         raise UnreadableReply(f"A box has four numbers, not {len(numbers)}.")
     return [_raw(label, numbers[start : start + 4]) for start in range(0, len(numbers), 4)]
+
+
+def written_numbers(text: str) -> list[float] | None:
+    """The numbers of what holds nothing but numbers, brackets and commas; None where anything else stands there.
+
+    A percent sign, a letter or a foreign minus would make another number of what is left when it is passed over.
+    """
+    if not _COORDINATES.fullmatch(text):
+        return None
+    return [float(number) for number in _NUMBER.findall(text)]
+
+
+def is_divided(text: str) -> bool:
+    """Whether its brackets divide the numbers of a text into boxes or corners: all hold four, or all hold two."""
+    counts = {len(_NUMBER.findall(group[1])) for group in _GROUP.finditer(text)}
+    return counts in (set(), {2}, {4})
 
 
 def _raw(label: str | None, numbers: list[float], order: BoxOrder | None = None) -> RawBox:
@@ -201,7 +272,20 @@ def _in_object(pairs: Pairs, label: str | None, *, y_first: bool) -> list[RawBox
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")
     if denied and found:
         raise UnreadableReply("The answer says that the object is not there, and gives a box.")
-    return [] if denied else found
+    if denied:
+        return []
+    hints = _hints(fields, keys) if label is None and found else ()
+    return [box if box.label or box.hints else replace(box, hints=hints) for box in found] if hints and found else found
+
+
+def _hints(fields: list[tuple[str, Value]], box_keys: set[str]) -> tuple[str, ...]:
+    """Texts beside a box under keys that are not known for labels, such as "description" or "entity"."""
+    idle = _SILENT | _PRESENCE | box_keys
+    return tuple(
+        value.text
+        for key, value in fields
+        if key not in idle and isinstance(value, Leaf) and value.quoted and re.search(r"[^\W\d_]", value.text)
+    )
 
 
 def label_of(pairs: Pairs) -> str | None:

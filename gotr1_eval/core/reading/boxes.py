@@ -6,12 +6,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in, boxes_in_text, says_absent
-from gotr1_eval.core.reading.context import Standing, announces_correction, blanked, is_cut, is_supposed, standing
+from gotr1_eval.core.reading.absence import denies, is_not_there
+from gotr1_eval.core.reading.box_names import hints_around, named
+from gotr1_eval.core.reading.box_values import BoxOrder, RawBox, boxes_in, boxes_in_text
+from gotr1_eval.core.reading.context import (
+    Standing,
+    announces_correction,
+    blanked,
+    is_cut,
+    is_supposed,
+    refuse_revision,
+    standing,
+)
+from gotr1_eval.core.reading.frames import Stated, stated
 from gotr1_eval.core.reading.literals import State, Structure, find_structures
+from gotr1_eval.core.reading.nouns import noun_before
 from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
 from gotr1_eval.core.types import Box
 
@@ -21,44 +33,20 @@ _MARKER = re.compile(
     r"|(?P<box><(?:b?box|\|det\||\|box_start\||\|box\|)>)"
     r"|(?P<boxed></b?box>|<\|/det\|>|<\|box_end\|>|<\|/box\|>)"
 )
-_COORDINATE = r"\s{0,3}-?[0-9]{1,9}(?:\.[0-9]{1,9})?\s{0,3}"
+_COORDINATE = r"\s{0,3}-?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s{0,3}"
 _POINT = rf"\({_COORDINATE},{_COORDINATE}\)"
 _POINTS = re.compile(rf"{_POINT}\s{{0,3}},?\s{{0,3}}{_POINT}|\({_COORDINATE}(?:,{_COORDINATE}){{3}}\)")
-_NOTHING = r"(?:\w[\w'’-]*\s+){1,5}?"
-_PLACE = r"(?:in|within|from)\s+(?:the|this)\s+(?:given\s+|provided\s+)?(?:image|picture|photo|scene)"
-_NOT_THERE = re.compile(
-    rf"(?:there\s+(?:is|are|was|were)\s+no|no)\s+{_NOTHING}(?:(?:is|are|was|were)\s+)?"
-    rf"(?:(?:visible|present|found|detected|shown)(?:\s+{_PLACE})?|{_PLACE})"
-    rf"|(?:the\s+|an?\s+)?{_NOTHING}(?:is|are|was|were)\s+not\s+(?:(?:visible|present|found|detected"
-    rf"|shown)(?:\s+{_PLACE})?|{_PLACE})"
-    rf"|(?:the\s+)?(?:image|picture|photo|scene)\s+(?:does\s+not|doesn['’]t)\s+(?:contain|show|have)\s+"
-    r"(?:an?\s+|any\s+)?\w[\w'’-]*(?:\s+\w[\w'’-]*){0,5}",
-    re.I,
-)
-_OTHER_NEGATION = re.compile(
-    r"\b(?:way|doubt|images?\s+(?:is|are|was|were)|answer|information|idea|clear\w*|certain\w*|sure|but)\b", re.I
-)
-_DENIAL = re.compile(
-    r"\bthere(?:\s+is|\s+are|['’]s)\s+no\b(?!\s+(?:other|more|further|additional))"
-    r"|\b(?:is|are)\s+not\s+(?:visible|present|in\s+the)\b|\bnot\s+found\b|\bdoes\s+not\s+(?:contain|show)\b",
-    re.I,
-)
 _SEPARATOR = re.compile(r"(?:[\s,;&•*-]|\band\b|\b[0-9]{1,2}[.)]\s)*+", re.I)
-_ROLE = r"(?:[xy]_?(?:min|max|[0-9]|c(?:enter)?)?|c_?[xy]|[xy]_?center|left|top|right|bottom|w(?:idth)?|h(?:eight)?)"
-_NAMED_ORDER = re.compile(rf"(?<![\w.]){_ROLE}(?:[\"'`\s]{{0,2}},[\"'`\s]{{0,2}}{_ROLE}){{3}}(?![\w])", re.I)
-_WORD_ORDER = re.compile(
-    r"\b(xyxy|ltrb|yxyx|tlbr|xywh|ltwh|tlwh|cxcywh|xcycwh|yolo format|coco format|center[- ]format)\b", re.I
+_WITHDRAWN = re.compile(
+    r"\A[^\w\n]{0,12}(?:is|are|was|were)(?:n['’]t\b|\s+(?:\w+ly\s+)?(?:wrong|incorrect|inaccurate|mistaken|invalid|false|off"
+    r"|not|a\s+mistake)\b)"
+    r"|(?:\A|[.!?\n])[ \t*_\"'`]*+(?:no|nope|wrong|sorry|oops|hmm|ignore|disregard|forget)\b"
+    r"(?!\s+(?:other|others|more|further|additional)\b)"
+    r"|\b(?:that|this|it)(?:['’]s|\s+is|\s+was)\s+(?:not|wrong|incorrect|actually)\b",
+    re.I,
 )
-_ORDERS: dict[str, BoxOrder] = {
-    "xyxy": "xyxy",
-    "ltrb": "xyxy",
-    "yxyx": "yxyx",
-    "xywh": "xywh",
-    "ltwh": "xywh",
-    "coco format": "xywh",
-}
-_SIZE = re.compile(r"(?<![\w.])([0-9]{2,5})\s?[x×]\s?([0-9]{2,5})(?!\w|\.\d)")
-_LETTERS = {"left": "x", "right": "x", "top": "y", "bottom": "y"}
+"""Words behind a box that take it back."""
+_MOST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +77,64 @@ def marked_boxes(answer: str) -> Form | None:
 
 
 def _between(answer: str, marks: list[re.Match[str]]) -> list[RawBox]:
-    label: str | None = None
+    """The boxes between the markers, each with the name between markers before it, or the noun that stands there.
+
+    Where every box has its marked name behind it, and the first none before it, that one is its own.
+
+    Raises:
+        UnreadableReply: a box cannot be read, or it is not clear whether names stand before or behind their boxes.
+    """
+    parts = _parts(answer, marks)
+    kinds = [part.named for part in parts]
+    if kinds.count(True) and not kinds[0]:
+        if kinds != [False, True] * (len(kinds) // 2):
+            raise UnreadableReply("It is not clear whether the names stand before their boxes or behind them.")
+        return [box for part, name in zip(parts[::2], parts[1::2], strict=True) for box in part.boxes(name.text)]
     boxes: list[RawBox] = []
+    label: str | None = None
+    hints: tuple[str, ...] = ()
+    end, after_name = 0, False
+    for part in parts:
+        words = answer[max(end, part.start - _MOST_WORDS) : part.start]
+        if part.named:
+            label, hints = part.text or None, ()
+        else:
+            if not after_name and not (boxes and _SEPARATOR.fullmatch(words)) and (noun := noun_before(words)):
+                label, hints = None, (noun,)
+            boxes += [replace(box, hints=hints) for box in part.boxes(label)]
+        end, after_name = part.end, part.named
+    return boxes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What stands between a pair of markers: a name or boxes."""
+
+    named: bool
+    text: str
+    start: int
+    end: int
+
+    def boxes(self, label: str | None) -> list[RawBox]:
+        return boxes_in_text(self.text, label)
+
+
+def _parts(answer: str, marks: list[re.Match[str]]) -> list[_Part]:
+    parts = []
     for place, mark in enumerate(marks):
         following = marks[place + 1] if place + 1 < len(marks) else None
         inner = answer[mark.end() : following.start() if following else len(answer)]
         if mark["name"]:
-            label = " ".join(inner.split()) if following else None
+            name = " ".join(inner.split()) if following else ""
+            closed = following is not None and following["named"]
+            parts.append(_Part(True, name, mark.start(), following.end() if following and closed else mark.end()))
         elif mark["box"]:
             if following is None:
                 raise UnreadableReply("The box was cut off.", why=Why.TRUNCATED)
             if not following["boxed"]:
                 raise UnreadableReply("A box was not closed.")
-            boxes += boxes_in_text(inner, label)
-    return boxes
+            parts.append(_Part(False, inner, mark.start(), following.end()))
+    return parts
 
 
 def bare_points(answer: str) -> list[Form]:
@@ -115,19 +147,6 @@ def bare_points(answer: str) -> list[Form]:
     return [Form(match.start(), match.end(), boxes_in_text(match.group(), None), fault) for match in matches]
 
 
-def denies(prose: str) -> bool:
-    """Whether the words around a box say that what was asked for is not there, so that the box is of something else."""
-    return _DENIAL.search(prose) is not None
-
-
-def is_not_there(answer: str) -> bool:
-    """Whether the whole answer says that the thing is not in the picture: a word or two, or one plain sentence."""
-    words = re.sub(r"```\w*|[*_`]", " ", answer[:400]).strip(" \n\t.!\"'")
-    if len(answer) > 300:
-        return False
-    return says_absent(words) or (_NOT_THERE.fullmatch(words) is not None and not _OTHER_NEGATION.search(words))
-
-
 def read_boxes(
     text: str,
     *,
@@ -135,6 +154,7 @@ def read_boxes(
     order: BoxOrder = "xyxy",
     tolerance: float = 0.01,
     finish: str | None = None,
+    asked: Sequence[str] = (),
 ) -> list[tuple[str | None, Box]]:
     """The boxes that an answer declares, with their names where they have any.
 
@@ -149,6 +169,8 @@ def read_boxes(
         order: what the four numbers are. The key ``box_2d`` is read under "yxyx" only, as the models that use it write.
         tolerance: how far, in parts of the frame's side, a coordinate may overshoot and is clipped.
         finish: why the model stopped, where known.
+        asked: the names that were asked for, where they are known. A sentence that something is not there must be
+            about them all; where it is one name, words around a box that name something else leave open what it is of.
 
     Returns:
         (name or None, box) in the order written. Empty when the answer says that there is nothing: an empty list, null,
@@ -167,20 +189,21 @@ def read_boxes(
     structures = find_structures(rest, ended=finish == "stop")
     prose = blanked(rest, structures)
     forms = [form for one in structures if (form := _form(prose, one, y_first=order == "yxyx")) is not None]
-    forms = _meant(prose, forms + bare_points(prose)) + ([marked] if marked else [])
+    forms = _hinted(prose, answer, _meant(prose, forms + bare_points(prose))) + ([marked] if marked else [])
     if not forms:
-        if finish != "length" and is_not_there(answer):
+        if finish != "length" and is_not_there(answer, asked):
             return []
         raise nothing_found(answer, "box", finish=finish, cut=is_cut(structures))
-    _refuse_other_order(answer, order)
-    _refuse_other_frame(prose, frame)
+    said = stated(answer, [one.value for one in structures], loose=True)
+    _refuse_other_frame(said, order, frame)
     if is_cut(structures) and max(form.end for form in forms) < structures[-1].end:
         raise UnreadableReply("The answer was cut off inside its last box.", why=Why.TRUNCATED)
     boxes = _last_group(prose, sorted(forms, key=lambda form: form.start))
     refuse_refusal(prose, max(form.start for form in forms))
+    _refuse_withdrawal(prose, max(form.end for form in forms))
     if boxes and denies(prose):
         raise UnreadableReply("The answer says that something is not there, and gives a box.")
-    return [(box.label, _to_box(box, frame, order, tolerance)) for box in boxes]
+    return [(box.label, _to_box(box, frame, order, tolerance)) for box in named(boxes, asked)]
 
 
 def _without(answer: str, form: Form) -> str:
@@ -219,36 +242,47 @@ def _meant(prose: str, forms: Sequence[Form]) -> list[Form]:
     return kept
 
 
-def _refuse_other_order(answer: str, order: BoxOrder) -> None:
-    """Refuse an answer that says of its own numbers that they stand in another order ("[ymin, xmin, ymax, xmax]").
+def _hinted(prose: str, answer: str, forms: Sequence[Form]) -> list[Form]:
+    """The forms with the names that the words around them seem to give to boxes without a label.
+
+    Forms that follow each other directly share the words around the first.
+    """
+    found: list[Form] = []
+    hints: tuple[str, ...] = ()
+    for form in forms:
+        if not found or not _SEPARATOR.fullmatch(prose, found[-1].end, form.start):
+            sentence = "{" not in answer[form.start : form.start + 3]
+            hints = hints_around(prose, form.start, form.end, sentence=sentence)
+        boxes = [box if box.label is not None or box.hints else replace(box, hints=hints) for box in form.boxes]
+        found.append(replace(form, boxes=boxes))
+    return found
+
+
+def _refuse_other_frame(said: Stated, order: BoxOrder, frame: tuple[float, float]) -> None:
+    """Refuse an answer that says of its own numbers that they stand in another order, or count in another frame.
 
     Raises:
         UnreadableReply: it does.
     """
-    stated = [_ORDERS.get(word.lower()) for word in _WORD_ORDER.findall(answer)]
-    stated += [_order_of(found.group()) for found in _NAMED_ORDER.finditer(answer)]
-    if any(one != order for one in stated):
+    if said.orders - {order}:
         raise UnreadableReply(f"The order {order} was asked for, the answer names another.")
+    for width, height in said.sizes - {frame}:
+        raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's {width:g} by {height:g}.")
+    for top in said.tops:
+        # Thousandths may be said to end at 999.
+        if top not in (max(frame), max(frame) - 1):
+            raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's scale ends at {top:g}.")
 
 
-def _refuse_other_frame(prose: str, frame: tuple[float, float]) -> None:
-    """Refuse an answer that speaks of a picture of another size ("in the 512x512 image").
+def _refuse_withdrawal(prose: str, end: int) -> None:
+    """Refuse boxes that the words behind them take back ("... is wrong.", "No, that is the cat.").
 
     Raises:
-        UnreadableReply: it does.
+        UnreadableReply: they do.
     """
-    for width, height in _SIZE.findall(prose):
-        if (float(width), float(height)) != frame:
-            raise UnreadableReply(f"The frame is {frame[0]:g} by {frame[1]:g}, the answer's {width} by {height}.")
-
-
-def _order_of(names: str) -> BoxOrder | None:
-    """The order that four names of coordinates tell; None for another, such as a centre with width and height."""
-    words = [word.strip(" \"'`\n").lower() for word in names.split(",")]
-    if any("c" in word for word in words):
-        return None
-    letters = "".join(_LETTERS.get(word, word[0]) for word in words)
-    return {"xyxy": "xyxy", "yxyx": "yxyx", "xywh": "xywh"}.get(letters)  # type: ignore[return-value]
+    refuse_revision(prose, end, {})
+    if _WITHDRAWN.search(prose[end:]):
+        raise UnreadableReply("The answer takes its boxes back.")
 
 
 def _last_group(prose: str, forms: Sequence[Form]) -> list[RawBox]:
@@ -280,12 +314,7 @@ def _to_box(raw: RawBox, frame: tuple[float, float], order: BoxOrder, tolerance:
     Raises:
         UnreadableReply: the numbers are no box in this frame.
     """
-    x1, y1, x2, y2 = raw.numbers
-    order = raw.order or order
-    if order == "yxyx":
-        x1, y1, x2, y2 = y1, x1, y2, x2
-    elif order == "xywh":
-        x2, y2 = x1 + x2, y1 + y2
+    x1, y1, x2, y2 = raw.corners(order)
     written = [f"{number:g}" for number in raw.numbers]
     if not (math.isfinite(x2) and math.isfinite(y2)) or x1 > x2 or y1 > y2:
         raise UnreadableReply(f"The corners of the box {written} are swapped.")
