@@ -53,21 +53,83 @@ _OTHER_SPEAKER = re.compile(
 )
 _ASIDES = re.compile(rf"<({_ASIDE})>(?:(?!</?\1>).)*</\1>", re.I | re.S)
 _ASIDE_OPENING, _ASIDE_CLOSING = re.compile(rf"<{_ASIDE}>", re.I), re.compile(rf"</{_ASIDE}>", re.I)
-_REFUSAL = re.compile(
-    r"\b(?:i(?:['’]m| am) (?:very |really |truly )?(?:sorry|unable|not able)"
-    r"|i (?:can['’]?t|cannot|can not|won['’]?t|will not|am unable to) "
-    r"(?:\w+ ){0,2}?(?:assist|help|provide|evaluate|comply|rate|score|judge|see|view|access|answer|do|analy[sz]e)"
-    r"|as an ai\b|(?:please )?provide (?:me with )?the images?)|无法(?:评|打分|查看|看到|提供)|抱歉",
+_QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|«[^«»\n]*»|「[^「」\n]*」')
+_PICTURE = r"(?:images?|pictures?|photo(?:graph)?s?|files?|attachments?)(?: (?:data|files?|input))?"
+_THAT = (
+    r"(?:(?:any|an?|the|this|that|these|your|such|actual|attached|provided|uploaded|given|input|generated|first|second"
+    r"|both|two|valid|accompanying)\s+){0,4}"
+)
+_ANOTHER = (
+    r"(?!['’]s|[ -](?:frames?|books?|of|on|with|behind|hanging|showing|depicting|inside|within"
+    r"|in (?!this|our|your|the (?:chat|conversation|message|prompt|request|input|link|attachment)))\b)"
+)
+"""Not behind the word: with it "the picture" is one in the picture, such as "the picture on the wall"."""
+_GIVEN = (
+    r"(?:provided|attached|uploaded|supplied|included|received|shared|sent|submitted|given|accessible|loaded|linked)"
+)
+_THERE = rf"(?:{_GIVEN}|(?:found|available|present|visible|there|shown|displayed|detected){_ANOTHER})"
+_CLAUSE = (
+    r"(?:\A|[.!?;:,>\n\0()\[\]*_\"'“—–-])\s{0,4}"
+    r"(?:(?:and|but|so|sorry|apologies|unfortunately|however|since|because|as|note|no|yes|currently)[,:]?\s+){0,3}"
+)
+"""Where a statement may begin whose speaker is not named ("Unable to view the image.")."""
+_CANNOT = (
+    rf"(?:(?:\b(?:i|we)|{_CLAUSE})\s?(?:(?:am|['’]m|are|['’]re|was|were|currently|still)\s+){{0,2}}"
+    r"(?:can['’]?t|can ?not|could(?:n['’]t| not)|won['’]?t|will not|(?:not able|unable) to"
+    r"|(?:do|did)(?:n['’]t| not) have (?:the |any )?(?:ability|capability|capacity|means) to"
+    r"|(?:lack|have no) (?:the |any )?(?:ability|capability|means) to|(?:must |have to )?(?:decline|refuse) to)"
+    r"\s+(?:\w{1,15} ){0,2}?)"
+)
+_MORE = (
+    r"(?!(?:(?!\b(?:so|and|but|because|since|hence|therefore|thus|without)\b)[^.!?;,\n]){0,60}\b(?:higher|lower|more|less|better|worse|full|perfect|highest|top|max\w*|above|below|beyond"
+    r"|than|highly|as (?:good|an?|excellent|perfect)|points?|[0-9]+|ten)\b)"
+)
+"""Not behind "rate": with it only another score is declined ("I won't rate it higher")."""
+_NO_PICTURE = re.compile(
+    rf"\b(?:no|without(?: an?| the| any)?) (?:\w{{1,15}} ){{0,2}}?{_PICTURE} "
+    rf"(?:(?:was|is|were|are|has been|have been|being|that (?:is|was)|seems to be|appears to be) )?{_THERE}\b"
+    rf"|{_CLAUSE}(?:there (?:is|was|are|were)|there['’]s|i (?:see|have|received|got|find|was given)|we have)? ?"
+    rf"no (?:(?:actual|valid|input|visible) )?{_PICTURE}"
+    r"(?=\s*(?:[.,;:!?)\]\n\0<\"'*_—–]|\Z|(?:to|for (?:me|the|this)|here|so|and|but|which|that i)\b"
+    r"|in (?:this|your|our|the (?:chat|conversation|message|prompt|request|input))\b))"
+    rf"|\bwithout (?:access to|seeing|viewing|(?:being )?able to (?:see|view)) {_THAT}{_PICTURE}\b{_ANOTHER}"
+    rf"|{_CLAUSE}without (?:the|an?|any) {_PICTURE},"
+    rf"|\b(?:the|your|this|any|an) (?:\w{{1,15}} )?{_PICTURE} (?:(?:that )?you \w{{1,15}} )?"
+    r"(?:(?:is|was|are|were|has|have|seems?|appears?) (?:to be )?"
+    rf"(?:not (?:been )?{_THERE}|(?:unavailable|inaccessible|missing)(?=\s*(?:[.,;:!?)\]\n\0<\"'*_—–]|\Z|so\b|and\b)))"
+    r"|(?:did(?:n['’]t| not)|does(?:n['’]t| not)|failed to|fails to|can['’]?t|can ?not|could(?:n['’]t| not)) "
+    r"(?:be )?(?:load(?:ed)?|open(?:ed)?|accessed|seen|viewed|come through|rendered|retrieved|upload(?:ed)?))\b"
+    rf"|{_CLAUSE}{_PICTURE} (?:not {_THERE}|unavailable|missing)(?=\s*(?:[.,;:!?)\]\n\0<\"'*_—–]|\Z))"
+    rf"|\b(?:i|we) (?:do|did)(?:n['’]t| not) (?:\w{{1,15}} )?(?:see|have|receive|find|get|view|have access to) "
+    rf"{_THAT}{_PICTURE}\b{_ANOTHER}"
+    r"|(?:没有?|未)(?:能)?(?:看到|看见|提供|收到|找到|上传|附上|附带)?(?:任何|您|你|的|该|这|张|相关)*(?:图片|图像|照片)"
+    r"(?=[\s.,;:!。！，、)]|\Z|可|供|提供|来|所以)"
+    r"|(?:图片|图像|照片)(?:未|没有?|无法|不能)(?:被)?(?:提供|加载|显示|上传|查看|打开|看到|找到)(?=[\s.,;:!。！，、)]|\Z|出来)"
+    r"|(?:看不[到见]|无法(?:查看|看[到见]|访问|打开|加载|读取))(?:到|您|你|任何|该|此|这|张|个|提供|的|所|上传|附)*"
+    r"(?:图片|图像|图|照片)(?!中|里|上|内|片中|像中|片里|片上)",
     re.I,
 )
-_REFUSED = re.compile(
-    r"\b(?:i(?:['’]m| am) (?:\w+ )?(?:unable|not able) to|i (?:can['’]?t|cannot|can not|won['’]?t|will not)) "
-    r"(?:\w+ ){0,2}?(?:assist|help|provide|evaluate|comply|rate|score|judge|answer|analy[sz]e"
-    r"|(?:see|view|access|open|process) (?:(?:any|the|this|an|your|that) )?(?:attached |provided )?"
-    r"(?:images?|pictures?|photos?))\b"
-    r"|\bas an ai\b|\bplease provide (?:me with )?the images?|无法(?:评|打分|查看|看到图|提供)",
+"""There was nothing to look at."""
+_NO_ANSWER = re.compile(
+    rf"{_CANNOT}(?:(?:assist|help(?! but\b)|comply|evaluate|assess|judge|answer|analy[sz]e)\b(?! but\b){_MORE}"
+    rf"|(?:rate|score|grade|provide)\b{_MORE}"
+    r"|(?:give|assign|award|offer|determine|make) (?:you |it |this )?(?:(?:an?|any|the|your) )?"
+    r"(?:(?:accurate|proper|meaningful|reliable|fair|numeric(?:al)?|definit(?:e|ive)|final|valid|specific) )?"
+    rf"(?:scores?|ratings?|answers?|evaluations?|assessments?|verdicts?|judge?ments?|marks?)\b(?! of\b){_MORE}"
+    r"|determine(?: (?:this|that|it))?(?=\s{0,4}(?:[.!\n]|\Z))"
+    r"|(?:see|view|access|open|process|load|read|display|inspect|examine|perceive|look at|find|detect|interpret) "
+    rf"{_THAT}{_PICTURE}\b{_ANOTHER})"
+    r"|\b(?:as|i am|i['’]m) an? (?:ai|(?:\w{1,15}[ -]){0,2}language model|text-(?:only|based) \w{1,15})\b(?!-)"
+    r"[^.!?\n]{0,60}\b(?:i|and) (?:can['’]?t|can ?not|do(?:n['’]t| not)|am (?:not able|unable)|lack\b|have no\b)"
+    r"|(?:please|can you|could you|you (?:can|could|must|need to|have to|may)|if you|once you|until you) "
+    r"(?:\w{1,15} )?(?:re-?)?(?:provide|upload|attach|share|send|supply|submit|include)d? "
+    rf"(?:me |us )?(?:with )?{_THAT}{_PICTURE}\b{_ANOTHER}"
+    r"|无法(?:对[^。\n]{0,12})?(?:评[分价估判]|打分|提供(?:评|分|答))|请(?:您|你)?(?:重新)?(?:提供|上传|发送)[^。\n]{0,6}图",
     re.I,
 )
+"""Nothing will be said."""
+_SUPPOSED = re.compile(r"\b(?:if|when(?:ever)?|unless|in case|whether|even though|not that)\b[^.!?\n]*\Z|如果|若", re.I)
+_APOLOGY = re.compile(r"\bi(?:['’]m| am) (?:very |really |truly )?(?:sorry|unable|not able)\b|抱歉", re.I)
 
 
 class UnreadableReply(ValueError):  # noqa: N818 - what it is, as in `Unscored`
@@ -167,13 +229,29 @@ def _unquoted(answer: str) -> str:
     return answer
 
 
-def refuse_refusal(answer: str, end: int) -> None:
-    """Refuse a value that follows a refusal (a sample answer, or a 0 for what was not seen).
+def declines(text: str) -> bool:
+    """Whether prose, or a text inside an object, says that the picture could not be seen or that no answer is given.
+
+    A value beside such words is a sample, or a 0 for what was not looked at. What is quoted or only supposed ("if no
+    image is provided"), a picture in the picture, and a higher score that is declined say nothing of the kind.
+    """
+    spoken = _QUOTED.sub(" ", text)
+    if _NO_ANSWER.search(spoken):
+        return True
+    return any(not _is_supposed(spoken, found.start()) for found in _NO_PICTURE.finditer(spoken))
+
+
+def _is_supposed(text: str, position: int) -> bool:
+    return _SUPPOSED.search(text[max(0, position - 60) : position]) is not None
+
+
+def refuse_refusal(answer: str, end: int | None = None) -> None:
+    """Refuse a value that stands beside a refusal, or behind it where only the words up to `end` are looked at.
 
     Raises:
-        UnreadableReply: the words before the position decline to answer.
+        UnreadableReply: the words decline to answer.
     """
-    if _REFUSED.search(answer, 0, end):
+    if declines(answer[:end]):
         raise UnreadableReply("The answer declines to answer, and gives a value all the same.", why=Why.REFUSED)
 
 
@@ -188,6 +266,6 @@ def nothing_found(answer: str, asked: str, *, finish: str | None, cut: bool) -> 
     """
     if cut and finish != "stop":
         return UnreadableReply(f"The answer was cut off before its {asked} was complete.", why=Why.TRUNCATED)
-    if _REFUSAL.search(answer):
+    if _APOLOGY.search(answer) or declines(answer):
         return UnreadableReply(f"The answer declined to give a {asked}.", why=Why.REFUSED)
     return UnreadableReply(f"The answer holds no {asked} that can be read.")
