@@ -11,7 +11,8 @@ Whatever cannot be read with certainty raises `UnreadableReply`; no number is ev
    that `prose` lists. Any other number in prose is no answer.
 3. **The words around it** decide whether it is meant (`context`): a lead such as "my score is:" or none at all. What a
    text, sign or person says, an example, a supposition, a denial, a placeholder (``{"score": n}``), a quotation and
-   sample code are passed over; so is whatever follows a refusal.
+   sample code are passed over. Where it is said anywhere, also in a text of the object, that no picture could be seen
+   or that no answer is given, there is none (`reply.declines`).
 4. **One value.** Prose behind an object never changes it. A second, different declaration makes the answer unreadable
    unless the words before it announce a correction ("on reflection:"); so does prose that takes the value back
    ("Wait, that is too generous"). So do two values in one object, a range, a boolean, NaN and a value off the scale.

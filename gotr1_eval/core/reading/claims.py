@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from gotr1_eval.core.reading.context import name_of
-from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Value, find_structures
+from gotr1_eval.core.reading.context import blanked, name_of
+from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Structure, Value, find_structures
 from gotr1_eval.core.reading.numbers import read_number
-from gotr1_eval.core.reading.reply import UnreadableReply
+from gotr1_eval.core.reading.reply import UnreadableReply, refuse_refusal
 
 _EXPLANATIONS = {
     "reason",
@@ -132,6 +132,23 @@ def _check_scale(scale: Value | None, *, high: float) -> None:
     numbers = [float(number) for text in texts_of(scale) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", text[:80])]
     if numbers and max(numbers) != high:
         raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {max(numbers):g}.")
+
+
+def refuse_declined(turn: str, structures: Iterable[Structure] = ()) -> None:
+    """Refuse an answer that says, in prose, in an aside or in a text of its objects, that it is none.
+
+    Args:
+        turn: the answer with its asides.
+        structures: further objects and lists of it, where they do not stand in the turn as they are.
+
+    Raises:
+        UnreadableReply: no picture was seen, or no answer is given.
+    """
+    own = find_structures(turn)
+    refuse_refusal(blanked(turn, own))
+    for structure in (*own, *structures):
+        for text in texts_of(structure.value):
+            refuse_refusal(text)
 
 
 def texts_of(value: Value | None) -> Iterator[str]:

@@ -53,7 +53,9 @@ _OTHER_SPEAKER = re.compile(
 )
 _ASIDES = re.compile(rf"<({_ASIDE})>(?:(?!</?\1>).)*</\1>", re.I | re.S)
 _ASIDE_OPENING, _ASIDE_CLOSING = re.compile(rf"<{_ASIDE}>", re.I), re.compile(rf"</{_ASIDE}>", re.I)
-_QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|«[^«»\n]*»|「[^「」\n]*」')
+_QUOTED = re.compile(
+    r""""[^"\n]*"|(?<!\w)'[^'\n]*'(?!\w)|“[^“”\n]*”|(?<!\w)‘[^‘’\n]*’(?!\w)|«[^«»\n]*»|「[^「」\n]*」"""
+)
 _PICTURE = r"(?:images?|pictures?|photo(?:graph)?s?|files?|attachments?)(?: (?:data|files?|input))?"
 _THAT = (
     r"(?:(?:any|an?|the|this|that|these|your|such|actual|attached|provided|uploaded|given|input|generated|first|second"
@@ -236,6 +238,8 @@ def declines(text: str) -> bool:
     image is provided"), a picture in the picture, and a higher score that is declined say nothing of the kind.
     """
     spoken = _QUOTED.sub(" ", text)
+    if not spoken.strip():  # nothing but a quotation is somebody's own words between marks
+        spoken = text
     if _NO_ANSWER.search(spoken):
         return True
     return any(not _is_supposed(spoken, found.start()) for found in _NO_PICTURE.finditer(spoken))

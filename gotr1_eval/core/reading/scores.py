@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost, texts_of
+from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost, refuse_declined, texts_of
 from gotr1_eval.core.reading.context import (
     Standing,
     announces_correction,
@@ -33,7 +33,7 @@ from gotr1_eval.core.reading.prose import (
     read_table,
     tables_in,
 )
-from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
+from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, own_turn
 
 _COMMENT = re.compile(r"(?:/\*|//)\s*(?:(?:out\s+of|of|max(?:imum)?:?)\s*|/)([0-9]+(?:\.[0-9]+)?)", re.I)
 _SCORE_NAMES = {name_of(name) for name in SYNONYMS}
@@ -108,13 +108,13 @@ def read_scores(
         declared = _declared_objects(answer, keys[names[0]])
     if declared:
         scores = {name: _in_objects(answer, declared, name, keys[name], alone=len(names) == 1) for name in names}
-        start, end = declared[-1].start, declared[-1].end
+        end = declared[-1].end
         _refuse_other_words(answer, declared, scores)
     elif len(names) == 1:
-        scores, start, end = _one_in_prose(answer, names[0])
+        scores, end = _one_in_prose(answer, names[0])
     else:
-        scores, start, end = _several_in_prose(answer, names)
-    refuse_refusal(answer.prose, start)
+        scores, end = _several_in_prose(answer, names)
+    refuse_declined(own_turn(text, finish=finish), answer.structures)
     refuse_revision(answer.prose, end, scores)
     refuse_other_scale(answer.prose, high, scores.values())
     return scores
@@ -146,6 +146,7 @@ def read_score_list(
     lists = [_one_list(one, key, count) for one in declared]
     if any(one != lists[-1] for one in lists):
         raise UnreadableReply("The answer gives several different lists of scores.")
+    refuse_declined(own_turn(text, finish=finish), answer.structures)
     refuse_revision(answer.prose, declared[-1].end, {})
     return [read_number(value, low=low, high=high) for value in lists[-1]]
 
@@ -265,8 +266,8 @@ def _quoted_pairs(answer: str, key: str) -> list[Claim]:
     return [Claim(Leaf(match["value"].strip("\"' \t\r")), True, None) for match in pair.finditer(answer)]
 
 
-def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int, int]:
-    """The score that prose, a table or a broken object gives, with the place where it begins and ends."""
+def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int]:
+    """The score that prose, a table or a broken object gives, with the place where it ends."""
     names = (name, *SYNONYMS) if name_of(name) == "score" else (name,)
     found = declared_in_prose(answer.prose, names)
     values = _in_tables(answer, {name_of(each) for each in names})
@@ -279,7 +280,7 @@ def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int, in
     if len(values) > 1:
         raise UnreadableReply(f"The answer gives several different scores: {sorted(values)[:5]}.")
     last = found[-1] if found else Declared(len(answer.prose), len(answer.prose))
-    return {name: values.pop()}, last.start, last.end
+    return {name: values.pop()}, last.end
 
 
 def _in_tables(answer: _Answer, names: Collection[str]) -> set[float]:
@@ -289,8 +290,8 @@ def _in_tables(answer: _Answer, names: Collection[str]) -> set[float]:
     return {read_number(Leaf(cell), low=answer.low, high=answer.high) for cell in cells}
 
 
-def _several_in_prose(answer: _Answer, names: Sequence[str]) -> tuple[dict[str, float], int, int]:
-    """The scores that labelled lines, a table or lines under headings give, with where the last begins and ends."""
+def _several_in_prose(answer: _Answer, names: Sequence[str]) -> tuple[dict[str, float], int]:
+    """The scores that labelled lines, a table or lines under headings give, with where the last ends."""
     found = {name: declared_in_prose(answer.prose, (name,), verdicts=False) for name in names}
     scores: dict[str, float] = {}
     sections = _sections(answer.prose, names)
@@ -306,11 +307,7 @@ def _several_in_prose(answer: _Answer, names: Sequence[str]) -> tuple[dict[str, 
             raise UnreadableReply(f"The answer gives several different scores for {name}: {sorted(values)[:5]}.")
         scores[name] = values.pop()
     last = [each[-1] for each in found.values() if each]
-    return (
-        scores,
-        min((one.start for one in last), default=0),
-        max((one.end for one in last), default=len(answer.prose)),
-    )
+    return scores, max((one.end for one in last), default=len(answer.prose))
 
 
 def _sections(prose: str, names: Sequence[str]) -> Mapping[str, str]:
