@@ -15,7 +15,8 @@ Whatever cannot be read with certainty raises `UnreadableReply`; no number is ev
    or that no answer is given, there is none (`reply.declines`).
 4. **One value.** Prose behind an object never changes it. A second, different declaration makes the answer unreadable
    unless the words before it announce a correction ("on reflection:"); so does prose that takes the value back
-   ("Wait, that is too generous"). So do two values in one object, a range, a boolean, NaN and a value off the scale.
+   ("Wait, that is too generous", "Final: 6" on a later line, a field ``revised_score``), beginning right behind the
+   number. So do two values in one object, a range, a boolean, NaN and a value off the scale.
 5. **The scale.** Another scale than the one asked for, at the value or stated anywhere (``4/5``, ``"max": 5``, "on a
    scale of 1 to 5", ``85%``), makes it unreadable; a box whose order or frame is said to be another likewise.
 6. **All or none.** Several named scores, and all boxes of an answer, are read together or not at all. A value at the

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gotr1_eval.core.reading.context import blanked, name_of
 from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Structure, Value, find_structures
-from gotr1_eval.core.reading.numbers import read_number
+from gotr1_eval.core.reading.numbers import plain_number, read_number
 from gotr1_eval.core.reading.reply import UnreadableReply, refuse_refusal
 
 _EXPLANATIONS = {
@@ -41,6 +41,8 @@ _WRAPPERS = {
     "result",
     "revised",
 }
+REPLACED = {"final", "corrected", "revised", "updated", "adjusted", "amended"}
+"""Keys that, with a number alone, hold what replaces the score."""
 _SCALES = {
     "max",
     "max_score",
@@ -86,13 +88,18 @@ def claims_in(value: Value, names: Collection[str], *, plain: bool = True) -> It
         yield from (Claim(inner, plain, scale) for name, inner in fields if name in _INNER)
         return
     for name, inner in fields:
-        if name in names and not (name in _WRAPPERS and isinstance(inner, Pairs)):
+        if name in names and not (name in _WRAPPERS and isinstance(inner, Pairs)) and not _is_flag(name, inner):
             yield Claim(inner, plain, scale)
         elif name in _WRAPPERS and isinstance(inner, Leaf) and inner.text.lstrip().startswith("{"):
             for structure in find_structures(inner.text):
                 yield from claims_in(structure.value, names, plain=plain)
         elif name not in _EXPLANATIONS:
             yield from claims_in(inner, names, plain=plain and name in _WRAPPERS)
+
+
+def _is_flag(name: str, value: Value) -> bool:
+    """Whether a value under a word that replaces is no number: ``"final": true`` declares nothing."""
+    return name in REPLACED and plain_number(value) is None
 
 
 def innermost(claim: Claim) -> Iterator[Claim]:
@@ -149,6 +156,23 @@ def refuse_declined(turn: str, structures: Iterable[Structure] = ()) -> None:
     for structure in (*own, *structures):
         for text in texts_of(structure.value):
             refuse_refusal(text)
+
+
+def texts_behind(value: Value, names: Collection[str]) -> list[str]:
+    """The texts of a value that stand in the first field of one of the names, or behind it."""
+    found: list[str] = []
+    seen = False
+    waiting: list[tuple[str, Value]] = [("", value)]
+    while waiting:
+        name, inner = waiting.pop()
+        if isinstance(inner, Leaf):
+            found += [inner.text] if seen or name in names else []
+        elif isinstance(inner, Items):
+            waiting += [("", one) for one in reversed(inner.values)]
+        else:
+            waiting += [(name_of(key), one) for key, one in reversed(inner.pairs)]
+        seen = seen or name in names
+    return found
 
 
 def texts_of(value: Value | None) -> Iterator[str]:

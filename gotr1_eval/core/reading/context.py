@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 
 from gotr1_eval.core.reading.literals import State, Structure
-from gotr1_eval.core.reading.numbers import NUMBER_WORD, number_of
+from gotr1_eval.core.reading.numbers import COUNTS, NUMBER_WORD, number_of
 from gotr1_eval.core.reading.reply import UnreadableReply
 
 _NUMBER = rf"(?:[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD})"
@@ -55,20 +56,46 @@ _HYPOTHETICAL = re.compile(
     r"[^\n.!?]{0,120}?\b(?:if|would|were|for example|e\.g|hypothe\w+|says|reads|written|painted|in the picture)\b", re.I
 )
 
+_CLAUSE = r"(?:^|[.,;:!?(\[\"'*\0—–-]\s{0,3}|\b(?:but|and|oh|no|hmm+|so|then|well) )"
 _TAKEN_BACK = re.compile(
-    r"(?:^|[\s(\"'*])(?:wait\b(?=\s*[,.!:;—–-])|scratch that|on (?:second thoughts?|reflection)|upon reflection"
-    r"|in hindsight"
-    r"|correction\b|my mistake|i take (?:that|it) back|disregard (?:that|this|the above)|too (?:high|low|generous"
-    r"|harsh|strict|lenient)\b"
-    r"|更正|等等|不对|修正)",
-    re.I,
+    rf"{_CLAUSE}(?:wait\b(?=\s*[,.!:;—–-])|scratch that|strike that|never ?mind\b|oops\b|my (?:bad|mistake)\b"
+    r"|on (?:second thoughts?|reflection)\b|upon reflection|in hindsight|correction\s*[:,;—–-]|i was wrong\b"
+    r"|i take (?:that|it) back|disregard (?:that|this|the above)"
+    r"|(?:\w+ )?too (?:generous|harsh|strict|lenient|high|low)\b)"
+    r"|\b(?:that|this|it|which|score|rating)(?:['’]s| (?:is|was|seems|looks|may be|might be))(?: \w+)?"
+    r" too (?:generous|harsh|strict|lenient|high|low)\b"
+    r"|更正|等等|不对|修正",
+    re.I | re.M,
 )
-_REVISION = re.compile(
-    r"\b(?:wait|actually|correction|second thought|reflection|reconsider\w*|instead|revis\w+|i meant"
-    r"|should (?:rather )?be|rather"
-    r"|make (?:it|that)|(?:lower|raise|change|adjust|reduce|increase) (?:it|this|that|my|the score)|better|no,|hmm"
-    r"|(?:final|corrected|revised|updated|adjusted|new|true|real) (?:score|rating|answer|value)s?)\b"
-    rf"[^\n]{{0,80}}?(?<![0-9.])(?P<number>{_NUMBER})",
+_POINTS = rf"(?![0-9.:/]*[0-9])(?!{COUNTS})"
+"""Behind a number that may be a value."""
+_CHANGED = r"(?:reduc|lower|rais|increas|decreas|adjust|correct|chang|downgrad|upgrad|revis|bump|set|drop|fall)\w{0,4}"
+_SAID = (
+    r"(?:final|corrected|revised|updated|adjusted|new|true|real) (?:score|rating|answer|value|mark)s?"
+    r"|(?:score|rating|mark|value|answer|it|that|this) should (?:rather )?be"
+)
+_TRIGGER = (
+    r"wait|actually|correction|correct(?:ed|ing)|second thought|reflection|reconsider\w*|instead|revis\w+|i meant"
+    r"|rather(?! than)|oops|sorry,|my bad|update[ds]?|amend\w*|edit(?:ed)?(?=\s*:)|mistake\w*"
+    rf"|{_CHANGED}(?: (?:it|this|that|my|the score|score|down|up))? to|should rather be"
+    r"|make (?:it|that)|(?:lower|raise|change|adjust|reduce|increase) (?:it|this|that|my|the score)|(?<!be )better"
+    r"|(?:(?<=[\s(\"'*\0])|^)no\s?[,.:;!—–-]|hmm"
+)
+_OTHER = rf"(?:(?<=\W)|\b)[^\n]{{0,80}}?(?<![0-9.])(?<![0-9]/)\b(?P<number>{_NUMBER})\b{_POINTS}"
+_REVISION = re.compile(rf"\b(?:{_TRIGGER}|{_SAID}){_OTHER}", re.I)
+_SAID_ANEW = re.compile(rf"\b(?:{_SAID}){_OTHER}", re.I)
+_REPLACING = (
+    r"(?:final(?:ly)?|updated?|correct(?:ed|ion)|revis(?:ed|ion)|adjust(?:ed|ment)|amended|edit|new|now|actual)"
+)
+_ALONE = re.compile(
+    rf"^[ \t*_`>#-]{{0,8}}(?:(?:my )?{_REPLACING}(?:[ _]\w{{1,20}}){{0,2}}[*_`]{{0,3}}[ \t]?[:=][ \t*_`]{{0,6}})?"
+    rf"(?P<number>{_NUMBER})(?:[ \t]?(?:/|out of)[ \t]?[0-9.]{{1,6}})?[ \t*_`.!]{{0,8}}$",
+    re.I | re.M,
+)
+"""A line that is only a number, or a number under a label that replaces ("Final: 6")."""
+_DEDUCTED = re.compile(
+    rf"\b(?:minus|deduct\w*|subtract\w*|t[ao]+k(?:e|en|ing)? (?:off|away))\b[^\n.0-9]{{0,20}}?"
+    rf"\b(?P<number>{_NUMBER})\b{_POINTS}",
     re.I,
 )
 _ANNOUNCES = re.compile(
@@ -212,32 +239,73 @@ def announces_correction(between: str) -> bool:
     return _ANNOUNCES.search(between) is not None and not quoting
 
 
-def refuse_revision(prose: str, end: int, values: Mapping[str, float]) -> None:
+def refuse_revision(prose: str, end: int, values: Mapping[str, float], *, high: float = math.inf) -> None:
     """Refuse an answer that takes its declaration back afterwards ("Wait, ...", "But then the score is 5").
 
     Args:
+        end: the end of the declared number, so that the words right behind it are searched, too.
         values: what was declared, by name; naming the same number again takes nothing back.
+        high: the best that there is; taking points off explains a value only if both together do not exceed it.
 
     Raises:
         UnreadableReply: what follows the position speaks of another value, or against the declared one.
     """
-    others = [found for found in _REVISION.finditer(prose, end) if number_of(found["number"]) not in values.values()]
-    for name, value in values.items():
-        others += [found for found in _mention(name).finditer(prose, end) if number_of(found["number"]) != value]
-    if others or _TAKEN_BACK.search(prose, end):
+    if is_revised(prose[end:], values, high=high):
         raise UnreadableReply("The answer revises its value after declaring it.")
 
 
+def is_revised(words: str, values: Mapping[str, float], *, high: float = math.inf, reasons: bool = False) -> bool:
+    """Whether the words behind declared values take one of them back; see `refuse_revision`.
+
+    Args:
+        reasons: the words explain the values, so that they also speak of numbers of things ("there should be 5"): only
+            a score that is named counts.
+    """
+    if _TAKEN_BACK.search(words):
+        return True
+    anew = list((_SAID_ANEW if reasons else _REVISION).finditer(words))
+    for found in (*anew, *(() if reasons else _ALONE.finditer(words))):
+        if number_of(found["number"]) != _meant_value(words, found.start("number"), values):
+            return True
+    for name, value in values.items():
+        named = [*_mention(name, reasons=reasons).finditer(words)]
+        for found in anew if len(values) > 1 else ():
+            named += _beside(name).finditer(words, found.start(), found.end() + 100)
+        if any(number_of(found["number"]) != value for found in named):
+            return True
+    for found in _DEDUCTED.finditer(words):
+        meant = _meant_value(words, found.start("number"), values)
+        if meant is not None and meant + number_of(found["number"]) > high:
+            return True
+    return False
+
+
+def _meant_value(words: str, position: int, values: Mapping[str, float]) -> float | None:
+    """The value of which a line speaks at a position: that of the last name before it, or the only one there is."""
+    if len(values) == 1:
+        return next(iter(values.values()))
+    line = name_of(words[max(words.rfind("\n", 0, position) + 1, position - 200) : position])
+    places = {line.rfind(name_of(name)): value for name, value in values.items()}
+    last = max(places, default=-1)
+    return places[last] if last >= 0 else None
+
+
 @lru_cache(maxsize=256)
-def _mention(name: str) -> re.Pattern[str]:
-    """ "... the score is 5", of a named score."""
+def _mention(name: str, *, reasons: bool = False) -> re.Pattern[str]:
+    """ "... the score is 5", of a named score; reasons also say what "a score of 10" would take."""
     named = re.escape(name).replace("_", "[ _]")
+    says = rf"is(?: now)?|becomes|should be|drops to|falls to|(?:is |was )?{_CHANGED} to"
+    article, says = ("the|my|its", says) if reasons else ("the|my|its|an?|then|and|but|so", f"{says}|of|to|would be")
     return re.compile(
-        rf"\b(?:the|my|its|an?) (?:\w+ )?{named}[*_\"']{{0,3}} (?:is|of|to|becomes|(?:would|should) be|drops to"
-        rf"|falls to)"
-        rf" [*_]{{0,3}}(?P<number>{_NUMBER})",
-        re.I,
+        rf"\b(?:{article}) (?:\w+ )?{named}[*_\"']{{0,3}} (?:{says}) [*_]{{0,3}}(?P<number>{_NUMBER})", re.I
     )
+
+
+@lru_cache(maxsize=256)
+def _beside(name: str) -> re.Pattern[str]:
+    """A name and the number behind it."""
+    named = re.escape(name).replace("_", "[ _]")
+    return re.compile(rf"\b{named}\b[^\n0-9]{{0,20}}?\b(?P<number>{_NUMBER})\b", re.I)
 
 
 def refuse_other_scale(prose: str, high: float, values: Collection[float]) -> None:

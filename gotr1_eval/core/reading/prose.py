@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gotr1_eval.core.reading.context import Standing, announces_correction, name_of, standing
+from gotr1_eval.core.reading.context import Standing, announces_correction, is_revised, name_of, standing
 from gotr1_eval.core.reading.literals import Structure
 from gotr1_eval.core.reading.numbers import NUMBER, SCALED, checked, is_remark
 from gotr1_eval.core.reading.reply import UnreadableReply
@@ -84,6 +84,7 @@ class Declared:
     """A number declared in prose, at [start, end); without a number it cannot be read.
 
     Attributes:
+        end: of the number with its scale, before any remark.
         final: its own label says that it replaces an earlier one.
     """
 
@@ -169,9 +170,12 @@ def _declaration(
     remark = "" if match is None else next((match[name] for name in ("paren", "dash", "open") if match[name]), "")
     if match is None or not clear or not is_remark(remark):
         return Declared(start, position)
+    end = match.end("scale") if match["scale"] else match.end("number")
+    if is_revised(text[end : text.find("\n", end) % (len(text) + 1)], {"score": float(match["number"])}):
+        return Declared(start, position)
     top = label["top"].strip(".") if label and label["top"] else None
     final = label is not None and bool(_FINAL & set((label["which"] or "").lower().split()))
-    return Declared(start, match.end(), match["number"], match["scale"] or top, final)
+    return Declared(start, end, match["number"], match["scale"] or top, final)
 
 
 def _verdicts(text: str, key: str) -> Iterator[Declared | None]:
