@@ -30,6 +30,8 @@ _ASIDE = (
 )
 _BOX_TOKEN = r"/?(?:ref|det|box|grounding)|(?:object_ref|obj|box|quad|point)_(?:start|end)|(?:begin|end)_of_box"
 _ROLE = r"(?:user|human|assistant|system|developer|ipython|observation|tool|model|ai|bot)"
+"""Who speaks in a chat's marks. As a plain word most of them may be a thing in the picture ("Tool: a hammer")."""
+_HEADING = re.compile(r"^#{1,6}[ \t]*\w", re.M)
 _INK = re.compile(r"\S")
 _MARK = re.compile(
     rf"(?P<closing>[<◁]/{_PREFIX}{_THOUGHT}[>▷]|\[/(?:begin_)?think(?:ing)?\]|\[end_think(?:ing)?\]"
@@ -43,7 +45,7 @@ _MARK = re.compile(
     rf"|<(?:start_of_turn|turn\|)>(?P<turn>{_ROLE})?|<\|turn>(?P<gemma>{_ROLE})?"
     rf"|</?(?:end_of_turn|end_of_utterance|s|eos|bos|pad|eot|eo[ah]|unused[0-9]+|tool_response|{_ROLE})>"
     rf"|\[/?(?:inst|system_prompt|eos|end final response|tool_response|{_ROLE})\]|<</?sys>>)"
-    rf"|^[ \t>*_(#]*+(?P<role>{_ROLE})\b[*_)]*[ \t]*(?::[*_]*|\n|\Z)"
+    r"|^[ \t>*_(#]*+(?P<role>(?:user|assistant|system)\b[*_)]*[ \t]*(?::[*_]*|\n|\Z)|human[*_]*:[*_]*[ \t]*(?:\n|\Z))"
     r"|^#{1,6}[ \t]*(?P<heading>instructions?|input|response|question|task|prompt)\b[ \t]*:?[ \t]*$"
     r"|^(?P<next>question|q|query|instruction|next (?:image|picture|task|question))[ \t]*[0-9]{0,2}[ \t]*[:.]",
     re.I | re.M,
@@ -194,9 +196,11 @@ def _spoken(text: str, *, finish: str | None) -> str:
             end = mark.start()
             break
         elif not mark["next"]:
-            if _OTHER_SPEAKER.search(mark.group()):
+            # An echo of the question as a section, with the answer in another.
+            section = _HEADING.search(text, mark.end()) if mark["heading"] else None
+            if section is None and _OTHER_SPEAKER.search(mark.group()):
                 return ""
-            start = mark.end()
+            start = section.start() if section else mark.end()
     if opening:
         raise _inside_thoughts(finish)
     return text[start:end]
