@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gotr1_eval.core.reading.context import blanked, name_of
 from gotr1_eval.core.reading.literals import Items, Leaf, Pairs, Structure, Value, find_structures
-from gotr1_eval.core.reading.numbers import plain_number, read_number
+from gotr1_eval.core.reading.numbers import NUMBER_WORD, number_of, plain_number, read_number
 from gotr1_eval.core.reading.reply import UnreadableReply, refuse_refusal
 
 _EXPLANATIONS = {
@@ -43,20 +43,14 @@ _WRAPPERS = {
 }
 REPLACED = {"final", "corrected", "revised", "updated", "adjusted", "amended"}
 """Keys that, with a number alone, hold what replaces the score."""
-_SCALES = {
-    "max",
-    "max_score",
-    "max_value",
-    "maximum",
-    "maximum_score",
-    "maxscore",
-    "out_of",
-    "outof",
-    "range",
-    "scale",
-    "score_range",
-}
-_SCALES |= {"rating_scale", "scale_max", "score_max", "score_scale", "max_points", "max_rating", "total"}
+_TOP = {"max", "maximum", "maximal", "best", "highest", "top", "full", "perfect"}
+_SCALE = {"scale", "range", "denominator", "likert", "outof"}
+_OF_SCORES = {"score", "scores", "rating", "ratings", "mark", "marks", "point", "points", "grade", "value", "possible"}
+_OF_SCORES |= {"total", "overall", "per", "criterion", "min", "minimum"}
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_JOINED = re.compile(r"(max|best|top|scale|range)(score|rating|value|mark|points)|(score|rating)(max|scale|range)")
+_STATED = re.compile(rf"[0-9]+(?:\.[0-9]+)?|\b{NUMBER_WORD}\b|[五十百]", re.I)
+_UNIT = re.compile(r"\s*(?:%|per ?cents?|percentages?|stars?|★|⭐)\s*", re.I)
 _INNER = {"score", "value", "rating"}
 _DIMENSIONS = {"dimension", "criterion", "aspect", "metric", "category", "name"}
 
@@ -67,12 +61,10 @@ class Claim:
 
     Attributes:
         plain: the key stands in the outermost object, or under names that say nothing ("result").
-        scale: the sibling that states the scale, where there is one.
     """
 
     value: Value
     plain: bool
-    scale: Value | None
 
 
 def claims_in(value: Value, names: Collection[str], *, plain: bool = True) -> Iterator[Claim]:
@@ -83,13 +75,12 @@ def claims_in(value: Value, names: Collection[str], *, plain: bool = True) -> It
     if not isinstance(value, Pairs):
         return
     fields = [(name_of(key), inner) for key, inner in value.pairs]
-    scale = next((inner for name, inner in fields if name in _SCALES), None)
     if any(name in _DIMENSIONS and isinstance(inner, Leaf) and name_of(inner.text) in names for name, inner in fields):
-        yield from (Claim(inner, plain, scale) for name, inner in fields if name in _INNER)
+        yield from (Claim(inner, plain) for name, inner in fields if name in _INNER)
         return
     for name, inner in fields:
         if name in names and not (name in _WRAPPERS and isinstance(inner, Pairs)) and not _is_flag(name, inner):
-            yield Claim(inner, plain, scale)
+            yield Claim(inner, plain)
         elif name in _WRAPPERS and isinstance(inner, Leaf) and inner.text.lstrip().startswith("{"):
             for structure in find_structures(inner.text):
                 yield from claims_in(structure.value, names, plain=plain)
@@ -103,9 +94,9 @@ def _is_flag(name: str, value: Value) -> bool:
 
 
 def innermost(claim: Claim) -> Iterator[Claim]:
-    """The claim itself, or those of the object it holds (``{"value": 8, "max": 10}``)."""
+    """The claim itself, or those of the object it holds (``{"value": 8}``)."""
     if isinstance(claim.value, Pairs):
-        yield from (Claim(inner.value, claim.plain, inner.scale) for inner in claims_in(claim.value, _INNER))
+        yield from (Claim(inner.value, claim.plain) for inner in claims_in(claim.value, _INNER))
     else:
         yield claim
 
@@ -124,8 +115,6 @@ def agreed(claims: Iterable[Claim], *, low: float, high: float, alone: bool) -> 
     if alone and not plain:
         raise UnreadableReply("The score stands only under other names, not in the answer's own object.")
     counted = [inner for claim in plain or known for inner in innermost(claim)]
-    for claim in counted:
-        _check_scale(claim.scale, high=high)
     values = {read_number(claim.value, low=low, high=high) for claim in counted}
     if not values:
         raise UnreadableReply(f"A single number from {low:g} to {high:g} was asked for, not an object.")
@@ -134,11 +123,46 @@ def agreed(claims: Iterable[Claim], *, low: float, high: float, alone: bool) -> 
     return values.pop()
 
 
-def _check_scale(scale: Value | None, *, high: float) -> None:
-    """A sibling such as ``"out_of": 100`` or ``"range": [1, 5]`` must state the scale that was asked for."""
-    numbers = [float(number) for text in texts_of(scale) for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", text[:80])]
-    if numbers and max(numbers) != high:
-        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {max(numbers):g}.")
+def names_scale(key: str) -> bool:
+    """Whether a key, or the heading of a column, is one of a scale: ``max_score``, ``bestRating``, ``out of``."""
+    name = name_of(_CAMEL.sub("_", key[:200]))
+    words = _JOINED.sub(r"\1\3 \2\4", name).replace("_", " ").replace("out of", "outof").split()
+    ends = _SCALE & set(words) or (_TOP & set(words) and words not in (["best"], ["top"], ["full"], ["perfect"]))
+    return words in (["unit"], ["units"]) or (bool(ends) and not set(words) - _TOP - _SCALE - _OF_SCORES)
+
+
+def refuse_stated_scales(value: Value, *, high: float, alone: bool) -> None:
+    """Refuse an object that says anywhere, outside explanations, that its scale is another (``"out_of": 100``).
+
+    Args:
+        alone: one score was asked for; beside several the key "total" holds their sum.
+
+    Raises:
+        UnreadableReply: it does.
+    """
+    if isinstance(value, Items):
+        for item in value.values:
+            refuse_stated_scales(item, high=high, alone=alone)
+    if isinstance(value, Pairs):
+        for key, inner in value.pairs:
+            name = name_of(key)
+            if names_scale(key) or (alone and name == "total"):
+                refuse_scale_texts(texts_of(inner), high=high)
+            elif name not in _EXPLANATIONS:
+                refuse_stated_scales(inner, high=high, alone=alone)
+
+
+def refuse_scale_texts(texts: Iterable[str], *, high: float) -> None:
+    """Refuse texts that state another scale: the greatest of their numbers is its end.
+
+    Raises:
+        UnreadableReply: they do.
+    """
+    known = [text[:80] for text in texts]
+    numbers = [number_of(number) for text in known for number in _STATED.findall(text)]
+    if (numbers and max(numbers) != high) or any(map(_UNIT.fullmatch, known)):
+        stated = f"{max(numbers):g}" if numbers else "elsewhere"
+        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {stated}.")
 
 
 def refuse_declined(turn: str, structures: Iterable[Structure] = ()) -> None:

@@ -12,7 +12,7 @@ from gotr1_eval.core.reading.literals import State, Structure
 from gotr1_eval.core.reading.numbers import COUNTS, NUMBER_WORD, number_of
 from gotr1_eval.core.reading.reply import UnreadableReply
 
-_NUMBER = rf"(?:[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD})"
+_NUMBER = rf"(?:(?<![0-9])[0-9]{{1,6}}(?![0-9])(?:\.[0-9]{{1,6}})?|{NUMBER_WORD})"
 
 _ANSWER = re.compile(
     r"\b(?:answers?|scor(?:e|es|ing)|rat(?:e|es|ed|ing|ings)|results?|output|verdict|evaluation|assessment|judge?ments?"
@@ -105,9 +105,24 @@ _ANNOUNCES = re.compile(
     r"|should (?:rather )?be)\b|更正|修正|最终",
     re.I,
 )
-_TO = rf"(?:{_NUMBER})\s*(?:\([^()\n]{{0,20}}\)\s*|\w+\s+)?(?:-|–|—|to|through|\.\.+|~|至|到)\s*"
+_THINGS = (
+    r"\s(?!(?:stars|points|marks|scores|ratings|percents|is|was|as|this|its|has|thus|perhaps|always|plus|minus)\b)"
+    r"(?:(?!(?:as|is|with|for|on|in|by|because|since|due|and|but|the|a|an|i|it|this)\b)[^\W\d_]+[ \t]){0,2}?"
+    r"(?:(?!(?:stars|points|marks|scores|ratings|percents|is|was|as|this|its|has|thus|perhaps|always|plus|minus)\b)"
+    r"[^\W\d_]{2,30}s|people|children|men|women|sheep|fish|of (?:the|them))\b"
+)
+"""Behind "2 out of 3": it counts things."""
+_TO = (
+    rf"(?:{_NUMBER})\s{{0,4}}(?:\([^()\n]{{0,20}}\)\s{{0,4}}|\w{{1,20}}\s{{1,4}})?"
+    r"(?:-|–|—|to|through|\.\.\.?|~|至|到)\s{0,4}"
+)
 _SCALES = re.compile(
-    rf"\b(?:scale|range)\b[^\n0-9]{{0,20}}?{_TO}(?P<scale>{_NUMBER})\b|\bscale of (?P<of>{_NUMBER})\b"
+    rf"(?P<size>at (?:a|the) )?(?:\bscale\b[^\n0-9]{{0,20}}?{_TO}(?P<scale>{_NUMBER})|\bscale of (?P<of>{_NUMBER}))\b"
+    rf"|\brange\b[^\n0-9]{{0,20}}?{_TO}(?P<to>{_NUMBER})\b(?!{_THINGS})"
+    rf"|\b(?:rat|scor|grad)\w{{1,4}}\b[^\n.0-9]{{0,30}}?\b(?:from|between)\s(?:0|1|zero|one)"
+    rf"\s(?:to|and|through)\s(?P<between>{_NUMBER})\b(?!{_THINGS})"
+    r"|\b(?:escala|scala|skala|échelle|шкал\w{1,3})\b[^\n0-9]{0,20}?[0-9]{1,3}\s?(?:a|à|al|bis|до|e|-|–)"
+    r"\s?(?P<escala>[0-9]{1,4})\b"
     rf"|\b{_TO}(?P<range>{_NUMBER})[- ](?:point[- ])?scale|\b(?P<points>{_NUMBER})[- ](?:point"
     rf"|star)s?[- ](?:likert )?scale"
     rf"|\b(?:scores?|ratings?|marks?|points"
@@ -117,9 +132,14 @@ _SCALES = re.compile(
     rf"(?:[\s_]+(?:possible|total|score|points?|marks?|rating|value|is|of"
     rf"|being)){{0,4}}[\"'*]{{0,3}}\s*[:=(]?\s*(?P<top>{_NUMBER})\b"
     rf"|\b(?P<best>{_NUMBER})\s*(?:=|being|is|means)\s*(?:the\s+)?(?:best|perfect|highest|excellent|top)\b"
-    r"|满分\s*(?:为|是|:)?\s*(?P<full>[0-9]+)|(?P<system>[0-9]+)\s*分制",
+    r"|满分\s{0,4}(?:为|是|:)?\s{0,4}(?P<full>[0-9]{1,6}|一?[五十百])"
+    r"|(?<![0-9])(?P<system>[0-9]{1,6}|一?[五十百])\s{0,4}分制"
+    r"|(?<![0-9])(?P<manjeom>[0-9]{1,6})\s?(?:점|点|点数)?\s?(?:만점|満点)|(?:만점|満点)[^\n0-9]{0,4}(?P<full2>[0-9]{1,6})"
+    r"|(?<![0-9])(?P<steps>[0-9]{1,3})段階",
     re.I,
 )
+_OF_SCORES = re.compile(r"\b(?:rat(?:e|ing)|scor|mark|grad|judg|give|assess|evaluat)", re.I)
+"""Beside "at a scale of 1 to 24": that scale is one of scores, and no model's size."""
 _OTHER_UNIT = re.compile(r"[\s`*_)\]}\"']{0,8}(?:%|percent|stars?\b|★|⭐)", re.I)
 
 
@@ -320,12 +340,16 @@ def refuse_other_scale(prose: str, high: float, values: Collection[float]) -> No
         UnreadableReply: another scale is stated outside quotations.
     """
     for found in _SCALES.finditer(prose):
-        top = next(stated for stated in found.groupdict().values() if stated)
+        top = next(stated for name, stated in found.groupdict().items() if stated and name != "size")
+        around = prose[max(0, found.start() - 80) : found.end() + 80]
+        if found["size"] and not _OF_SCORES.search(around):
+            continue
         if number_of(top) != high and not _in_quotation(prose, found.start()):
             raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {top[:20]}.")
     for value in set(values):
         same = re.compile(
-            rf"(?<![0-9./]){re.escape(f'{value:g}')}\s{{0,2}}\)?(?:/|out\s+of)\s{{0,2}}({_NUMBER})\b", re.I
+            rf"(?<![0-9./]){re.escape(f'{value:g}')}\s{{0,2}}\)?(?:/|out\s+of)\s{{0,2}}({_NUMBER})\b(?!{_THINGS})",
+            re.I,
         )
         for found in same.finditer(prose):
             if number_of(found[1]) != high and not _in_quotation(prose, found.start()):

@@ -9,11 +9,15 @@ from gotr1_eval.core.reading.reply import UnreadableReply
 
 NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
 NUMBER_WORD = r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)"
-_OUT_OF = rf"\s{{0,3}}\(?(?:/|out\s+of)\s{{0,3}}[*_`]{{0,3}}(?P<scale>[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD}\b)"
+_OUT_OF = (
+    r"\s{0,3}\(?(?:/|out\s+of|von|sobre|sur?|de|из)\s{0,3}[*_`]{0,3}"
+    rf"(?P<scale>[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD}\b)"
+)
 SCALED = rf"(?P<number>{NUMBER})[*_`]{{0,3}}(?:{_OUT_OF})?"
 """A number, and the top of its scale where it is written: ``8``, ``8/10``, ``8 out of 10``."""
 
 _VALUE_OF_WORD = dict(zip(NUMBER_WORD[3:-1].split("|"), (*range(11), 20, 100), strict=True))
+_VALUE_OF_SIGN = {"五": 5, "十": 10, "百": 100, "一百": 100}
 _NUMBER = re.compile(NUMBER)
 _WRITTEN = re.compile(
     rf"{SCALED}\)?\.?(?:\s*(?:points?|分))?(?P<tail>\s+[-–—]\s+[^0-9]*|\s*[,:;(][^0-9]*|\.\s+[^0-9]*)?", re.I
@@ -37,7 +41,7 @@ COUNTS = (
 """Behind a number that counts things: "3 dogs", "3 of 4 dogs", "the 3rd"."""
 _EXPLAINED = re.compile(
     rf"\b[0-9]{{1,6}}[ \t]?(?:/|(?:out )?of )[ \t]?(?:the )?[0-9]{{1,6}}[ \t](?!(?:{_NO_THING})\b)(?=[^\W\d_])"
-    r"|满分\s?(?:为|是|:)?\s?[0-9]{1,6}\s?分?|扣\w?[0-9.]{1,6}\s?分"
+    r"|[0-9]{1,6}\s?[点점]?\s?(?:満点|만점)|[0-9]{1,3}段階|满分\s?(?:为|是|:)?\s?[0-9]{1,6}\s?分?|扣\w?[0-9.]{1,6}\s?分"
 )
 """Numbers that stand for themselves: a share of things, the full marks, marks taken off."""
 _LONE = re.compile(rf"(?<![0-9.])[0-9]{{1,6}}(?:\.[0-9]{{1,6}})?(?![0-9.]*[0-9])(?!{COUNTS})")
@@ -52,7 +56,7 @@ _PLACEHOLDER = re.compile(
 
 def number_of(word: str) -> float:
     """The number that digits or a word stand for."""
-    known = _VALUE_OF_WORD.get(word.lower())
+    known = _VALUE_OF_WORD.get(word.lower(), _VALUE_OF_SIGN.get(word))
     return float(word) if known is None else float(known)
 
 

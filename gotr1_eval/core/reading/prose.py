@@ -15,7 +15,7 @@ not passed over in favour of another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -260,6 +260,14 @@ def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: 
         scored = [cell for title, cell in zip(header[1:], row[1:], strict=True) if title in columns]
         cells += scored or [cell for cell in row[1:] if re.match(NUMBER, cell)]
     return cells
+
+
+def cells_under(table: Sequence[Sequence[str]], names_it: Callable[[str], bool]) -> list[str]:
+    """The numbers of a table in the columns and rows of such headings."""
+    places = [place for place, title in enumerate(table[0]) if names_it(_heading(title))]
+    cells = [row[place] for row in table[1:] for place in places if place < len(row)]
+    cells += [cell for row in table[1:] if names_it(_heading(row[0])) for cell in row[1:]]
+    return [cell for cell in cells if re.match(NUMBER, cell)]
 
 
 def _heading(cell: str) -> str:

@@ -14,7 +14,10 @@ from gotr1_eval.core.reading.claims import (
     agreed,
     claims_in,
     innermost,
+    names_scale,
     refuse_declined,
+    refuse_scale_texts,
+    refuse_stated_scales,
     texts_behind,
     texts_of,
 )
@@ -37,6 +40,7 @@ from gotr1_eval.core.reading.prose import (
     MOST_DECLARATIONS,
     SYNONYMS,
     agreed_in_prose,
+    cells_under,
     declared_in_prose,
     in_code,
     read_table,
@@ -156,6 +160,8 @@ def read_score_list(
     lists = [_one_list(one, key, count) for one in declared]
     if any(one != lists[-1] for one in lists):
         raise UnreadableReply("The answer gives several different lists of scores.")
+    for one in declared:
+        refuse_stated_scales(one.value, high=high, alone=count == 1)
     refuse_declined(own_turn(text, finish=finish), answer.structures)
     refuse_revision(answer.prose, declared[-1].end, {})
     return [read_number(value, low=low, high=high) for value in lists[-1]]
@@ -233,6 +239,7 @@ def _refuse_other_words(
         UnreadableReply: they do.
     """
     for structure in declared:
+        refuse_stated_scales(structure.value, high=answer.high, alone=len(scores) == 1)
         for text in texts_of(structure.value):
             refuse_other_scale(text, answer.high, scores.values())
         behind = texts_behind(structure.value, keys)
@@ -284,7 +291,7 @@ def _quoted_pairs(answer: str, key: str) -> list[Claim]:
         rf"|\"\w{{1,40}}\"\s{{0,4}}:)",
         re.I,
     )
-    return [Claim(Leaf(match["value"].strip("\"' \t\r")), True, None) for match in pair.finditer(answer)]
+    return [Claim(Leaf(match["value"].strip("\"' \t\r")), True) for match in pair.finditer(answer)]
 
 
 def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int]:
@@ -311,6 +318,8 @@ def _end_of_last(answer: _Answer) -> int:
 def _in_tables(answer: _Answer, names: Collection[str]) -> set[float]:
     """The values that tables give a score of the names."""
     columns = _SCORE_NAMES | {"score", "mark", "value", "points"}
+    for table in tables_in(answer.prose):
+        refuse_scale_texts(cells_under(table, names_scale), high=answer.high)
     cells = [cell for table in tables_in(answer.prose) for cell in read_table(table, names, columns)]
     return {read_number(Leaf(cell), low=answer.low, high=answer.high) for cell in cells}
 
