@@ -41,6 +41,17 @@ _WRAPPERS = {
     "result",
     "revised",
 }
+_TOGETHER = re.compile(
+    r"(?:(?:sub|single|individual|detailed|final|all|my|category|criteri(?:a|on)|dimension|aspect|quality|component)_)?"
+    r"(?:scores?|ratings?|marks?|grades?)|evaluations?|assessments?|judge?ments?|results?|criteria|dimensions?"
+    r"|aspects?|metrics?|breakdown"
+)
+"""Names under which several scores may stand."""
+_OF_OTHERS = re.compile(
+    r"(?:\w+_)?(?:weight(?:s|ing)?|examples?|samples?|previous|prior|old|expected|target|ideal|initial|original|drafts?|baseline|reference"
+    r"|templates?|format|schema)(?:_\w+)?"
+)
+"""Under such a name, and under that of a scale, nothing is claimed."""
 REPLACED = {"final", "corrected", "revised", "updated", "adjusted", "amended"}
 """Keys that, with a number alone, hold what replaces the score."""
 _TOP = {"max", "maximum", "maximal", "best", "highest", "top", "full", "perfect"}
@@ -61,31 +72,40 @@ class Claim:
 
     Attributes:
         plain: the key stands in the outermost object, or under names that say nothing ("result").
+        known: it stands at most under names that say that scores follow ("scores").
     """
 
     value: Value
     plain: bool
+    known: bool = True
 
 
-def claims_in(value: Value, names: Collection[str], *, plain: bool = True) -> Iterator[Claim]:
-    """Whatever stands under one of the names, at any depth but inside explanations."""
+def claims_in(value: Value, names: Collection[str], *, plain: bool = True, known: bool = True) -> Iterator[Claim]:
+    """Whatever stands under one of the names, at any depth but inside explanations, weights, examples and the like."""
     if isinstance(value, Items):
         for item in value.values:
-            yield from claims_in(item, names, plain=plain)
+            yield from claims_in(item, names, plain=plain, known=known)
     if not isinstance(value, Pairs):
         return
     fields = [(name_of(key), inner) for key, inner in value.pairs]
     if any(name in _DIMENSIONS and isinstance(inner, Leaf) and name_of(inner.text) in names for name, inner in fields):
-        yield from (Claim(inner, plain) for name, inner in fields if name in _INNER)
+        yield from (Claim(inner, plain, known) for name, inner in fields if name in _INNER)
         return
     for name, inner in fields:
         if name in names and not (name in _WRAPPERS and isinstance(inner, Pairs)) and not _is_flag(name, inner):
-            yield Claim(inner, plain)
+            yield Claim(inner, plain, known)
         elif name in _WRAPPERS and isinstance(inner, Leaf) and inner.text.lstrip().startswith("{"):
             for structure in find_structures(inner.text):
-                yield from claims_in(structure.value, names, plain=plain)
-        elif name not in _EXPLANATIONS:
-            yield from claims_in(inner, names, plain=plain and name in _WRAPPERS)
+                yield from claims_in(structure.value, names, plain=plain, known=known)
+        elif name not in _EXPLANATIONS and not is_of_others(name):
+            says_nothing = name in _WRAPPERS
+            scores = says_nothing or _TOGETHER.fullmatch(name) is not None
+            yield from claims_in(inner, names, plain=plain and says_nothing, known=known and scores)
+
+
+def is_of_others(name: str) -> bool:
+    """Whether a key or heading tells that the numbers under it are weights, examples or a scale, and no scores."""
+    return _OF_OTHERS.fullmatch(name) is not None or names_scale(name)
 
 
 def _is_flag(name: str, value: Value) -> bool:
@@ -96,7 +116,7 @@ def _is_flag(name: str, value: Value) -> bool:
 def innermost(claim: Claim) -> Iterator[Claim]:
     """The claim itself, or those of the object it holds (``{"value": 8}``)."""
     if isinstance(claim.value, Pairs):
-        yield from (Claim(inner.value, claim.plain) for inner in claims_in(claim.value, _INNER))
+        yield from (Claim(inner.value, claim.plain, claim.known) for inner in claims_in(claim.value, _INNER))
     else:
         yield claim
 
@@ -105,16 +125,17 @@ def agreed(claims: Iterable[Claim], *, low: float, high: float, alone: bool) -> 
     """The one number on which all claims of an object agree; those in the answer's own object go before deeper ones.
 
     Args:
-        alone: one score was asked for, so that it must stand in the answer's own object.
+        alone: one score was asked for, so that it must stand in the answer's own object; several may also stand under
+            a name that says that scores follow.
 
     Raises:
         UnreadableReply: they differ, one cannot be read, or none of them stands where it was asked for.
     """
-    known = list(claims)
-    plain = [claim for claim in known if claim.plain]
-    if alone and not plain:
+    every = list(claims)
+    plain = [claim for claim in every if claim.plain]
+    if not plain and (alone or not all(claim.known for claim in every)):
         raise UnreadableReply("The score stands only under other names, not in the answer's own object.")
-    counted = [inner for claim in plain or known for inner in innermost(claim)]
+    counted = [inner for claim in plain or every for inner in innermost(claim)]
     values = {read_number(claim.value, low=low, high=high) for claim in counted}
     if not values:
         raise UnreadableReply(f"A single number from {low:g} to {high:g} was asked for, not an object.")

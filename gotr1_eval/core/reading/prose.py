@@ -240,12 +240,15 @@ def tables_in(text: str) -> list[list[list[str]]]:
     return tables
 
 
-def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: Collection[str]) -> list[str]:
-    """The cells of a table that give the score of a name: its row's only number, or its column's in the only row.
+def read_table(
+    table: Sequence[Sequence[str]], names: Collection[str], columns: Collection[str], others: Callable[[str], bool]
+) -> list[str]:
+    """The cells of a table that give the score of a name: its row's under a score, or its column's in the only row.
 
     Args:
         names: the score's names, as `name_of` writes them.
-        columns: of what other columns hold scores, where several stand in a row.
+        columns: of what other columns hold scores; one without a heading does.
+        others: whether a row's heading tells that its numbers are no scores.
     """
     header, rows = [_heading(cell) for cell in table[0]], table[1:]
     if {"meaning", "description", "definition", "label"} & set(header):
@@ -254,12 +257,20 @@ def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: 
         return []  # without the odd row another would seem to be the only one
     named = [row for row in rows if _heading(row[0]) in names]
     if not named and len(rows) == 1:
+        if header[0] not in names and others(_heading(rows[0][0])):
+            return []
         return [cell for title, cell in zip(header, rows[0], strict=True) if title in names]
     cells: list[str] = []
     for row in named or [row for row in rows if _heading(row[0]) in {"overall", "total", "final", "final_score"}]:
-        scored = [cell for title, cell in zip(header[1:], row[1:], strict=True) if title in columns]
-        cells += scored or [cell for cell in row[1:] if re.match(NUMBER, cell)]
+        titled = list(zip(header[1:], row[1:], strict=True))
+        scored = [cell for title, cell in titled if title in columns]
+        judged = [cell for title, cell in titled if title in _JUDGED and re.match(NUMBER, cell)]
+        cells += scored or judged
     return cells
+
+
+_JUDGED = {"", "verdict", "result", "evaluation", "assessment", "judgement", "judgment", "answer", "final", "overall"}
+"""Headings of columns that may hold a score, where none is called so."""
 
 
 def cells_under(table: Sequence[Sequence[str]], names_it: Callable[[str], bool]) -> list[str]:

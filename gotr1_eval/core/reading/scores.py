@@ -14,6 +14,7 @@ from gotr1_eval.core.reading.claims import (
     agreed,
     claims_in,
     innermost,
+    is_of_others,
     names_scale,
     refuse_declined,
     refuse_scale_texts,
@@ -320,7 +321,7 @@ def _in_tables(answer: _Answer, names: Collection[str]) -> set[float]:
     columns = _SCORE_NAMES | {"score", "mark", "value", "points"}
     for table in tables_in(answer.prose):
         refuse_scale_texts(cells_under(table, names_scale), high=answer.high)
-    cells = [cell for table in tables_in(answer.prose) for cell in read_table(table, names, columns)]
+    cells = [cell for table in tables_in(answer.prose) for cell in read_table(table, names, columns, is_of_others)]
     return {read_number(Leaf(cell), low=answer.low, high=answer.high) for cell in cells}
 
 
