@@ -97,7 +97,13 @@ def read_score(text: str, *, low: float, high: float, key: str = "score", finish
 
 
 def read_scores(
-    text: str, *, names: Sequence[str], low: float, high: float, finish: str | None = None
+    text: str,
+    *,
+    names: Sequence[str],
+    low: float,
+    high: float,
+    finish: str | None = None,
+    labelled: bool | None = None,
 ) -> dict[str, float]:
     """Several named scores from one answer, all or none.
 
@@ -108,6 +114,8 @@ def read_scores(
         low: lowest score that was asked for.
         high: highest.
         finish: why the model stopped, where known.
+        labelled: a score counts only under its own name, and not as the only number, a verdict or an "answer"; by
+            default where several were asked for.
 
     Returns:
         The names in the order given, each with a number in [low, high].
@@ -116,7 +124,8 @@ def read_scores(
         UnreadableReply: one of them cannot be read with certainty.
     """
     answer = _searched(text, low=low, high=high, finish=finish)
-    keys = _keys(names)
+    labelled = len(names) > 1 if labelled is None else labelled
+    keys = _keys(names, labelled=labelled)
     declared = _declared_objects(answer, set().union(*keys.values()))
     if not declared and name_of(names[0]) == "score" and len(names) == 1:
         keys = {names[0]: _SCORE_NAMES | {f"{which}_rating" for which in ("final", "overall")}}
@@ -125,7 +134,7 @@ def read_scores(
         scores = {name: _in_objects(answer, declared, name, keys[name], alone=len(names) == 1) for name in names}
         end = declared[-1].end
         _refuse_other_words(answer, declared, scores, set().union(*keys.values()))
-    elif len(names) == 1:
+    elif not labelled:
         scores, end = _one_in_prose(answer, names[0])
     else:
         scores, end = _several_in_prose(answer, names)
@@ -184,10 +193,10 @@ def _searched(text: str, *, low: float, high: float, finish: str | None) -> _Ans
     return _Answer(answer, blanked(answer, structures), structures, finish, low, high)
 
 
-def _keys(names: Sequence[str]) -> dict[str, set[str]]:
+def _keys(names: Sequence[str], *, labelled: bool) -> dict[str, set[str]]:
     """The keys under which each name is looked for; one that says "revised" is another declaration of the same."""
     keys = {name: {f"{which}{name_of(name)}" for which in ("", *_REPLACING)} for name in names}
-    if len(names) == 1:
+    if not labelled:
         (own,), (name,) = keys.values(), keys
         own |= {f"overall_{name_of(name)}", *(f"{name_of(name)}_{which}".strip("_") for which in _REPLACING)}
         if name_of(name) == "score":
