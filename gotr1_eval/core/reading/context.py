@@ -46,11 +46,24 @@ _NOUN = re.compile(
     r"\b(?:prompt|user|rubric|scale|criteri\w+|plan|chain|form|first|perfect|ideal|image|picture)\b", re.I
 )
 _QUOTING_END = re.compile(r"\b(?:shows?|contains?|displays?|states?|claims?)\W*\Z", re.I)
+_LABELLED = re.compile(r"(?P<label>[^\n:]{1,40}):[*_]{0,3}[ \t]+[^\s:*_]")
+_OWN_FIELD = re.compile(
+    r"(?:the )?(?:captions?|descriptions?|reason(?:s|ing)?|rationale|explanation|justification|analysis|comments?"
+    r"|observations?|notes?|summary)",
+    re.I,
+)
+_SAYS_NEXT = re.compile(
+    r"\b(?:shows?|contains?|displays?|states?|claims?|says?|said|reads?|writes?|written|lists?|has|text|words?)\W*\Z",
+    re.I,
+)
+_DENIED = re.compile(
+    r"(?:\b(?:is|are|was|were|does|do|did|has|have|can|could) ?(?:not|never)|\bcannot|n['’]t)\b(?=\W+\w)", re.I
+)
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\0")
-_MARKUP = " \t\r\n`*_#-•|"
+_MARKUP = " \t\r\n`*_#-•|✅⭐★→➡▶👉📊🏆\ufe0f"
 _GOES_ON = re.compile(
     r"[ \t]*(?:\Z|\n|```|[.,;:!?(—–-]|[A-Z\0]|because\b|since\b|as (?:the|it|there)\b|due\b|based\b|and\b|but\b"
-    r"|overall\b|in total\b|</?[a-z])"
+    r"|overall\b|in total\b|</?[a-z]|<\|)"
 )
 _HYPOTHETICAL = re.compile(
     r"[^\n.!?]{0,120}?\b(?:if|would|were|for example|e\.g|hypothe\w+|says|reads|written|painted|in the picture)\b", re.I
@@ -143,6 +156,9 @@ _OF_SCORES = re.compile(r"\b(?:rat(?:e|ing)|scor|mark|grad|judg|give|assess|eval
 _OTHER_UNIT = re.compile(r"[\s`*_)\]}\"']{0,8}(?:%|percent|stars?\b|★|⭐)", re.I)
 
 
+_RANGE = re.compile(r"\[[0-9]{1,3} ?(?:-|–|to) ?[0-9]{1,3}\]")
+
+
 def name_of(key: str) -> str:
     """A key as it is compared: lower case, words joined by an underscore, quotes and markup off."""
     return "_".join(re.findall(r"[^\s_\-\"'“”‘’`*:]+", key[:200].casefold()))
@@ -156,11 +172,11 @@ def is_cut(structures: Sequence[Structure]) -> bool:
 def blanked(answer: str, structures: Sequence[Structure]) -> str:
     """The answer with every structure overwritten, so that positions stay and nothing in them counts as prose.
 
-    TeX's ``\\boxed{8}`` only looks like one and is left.
+    TeX's ``\\boxed{8}`` and the range of a scale (``[0-10]``) only look like one and are left.
     """
     pieces, position = [], 0
     for structure in structures:
-        if answer.endswith("\\boxed", 0, structure.start):
+        if answer.endswith("\\boxed", 0, structure.start) or _RANGE.fullmatch(answer, structure.start, structure.end):
             continue
         pieces += [answer[position : structure.start], "\0" * (structure.end - structure.start)]
         position = structure.end
@@ -182,8 +198,9 @@ def standing(prose: str, start: int, *, strict: bool = True) -> Standing:
     """How what begins at `start` is meant, by the words that lead to it.
 
     The lead is the rest of its sentence before it, or, at a line's beginning, the line above that ends in a colon or
-    goes straight on. Words that quote, suppose, deny or give an example disqualify it; a lead in the same sentence
-    must besides speak of an answer ("my score is", "here is the JSON:").
+    goes straight on, unless that is a statement of its own ("Dog: not visible"). Words that quote, suppose, deny or
+    give an example disqualify it; a lead in the same sentence must besides speak of an answer ("my score is", "here is
+    the JSON:").
 
     Args:
         prose: the answer with its structures blanked out.
@@ -191,7 +208,7 @@ def standing(prose: str, start: int, *, strict: bool = True) -> Standing:
     """
     if _in_quotation(prose, start):
         return Standing.QUOTED
-    lead, straight = _lead(prose, start)
+    lead, straight = _lead(prose, start, statements=strict)
     if not lead:
         return Standing.MEANT
     if _NEVER.search(lead):
@@ -204,8 +221,12 @@ def standing(prose: str, start: int, *, strict: bool = True) -> Standing:
     return Standing.MEANT if answers or not straight else Standing.UNCLEAR
 
 
-def _lead(prose: str, start: int) -> tuple[str, bool]:
-    """The words that lead to a position, and whether they lead straight to it (the same line, or a colon)."""
+def _lead(prose: str, start: int, *, statements: bool) -> tuple[str, bool]:
+    """The words that lead to a position, and whether they lead straight to it (the same line, or a colon).
+
+    Args:
+        statements: a line above that is a statement of its own leads to nothing.
+    """
     begin = prose.rfind("\n", 0, start) + 1
     line = prose[max(begin, start - 200) : start]
     if ">" in line[:3]:
@@ -215,7 +236,8 @@ def _lead(prose: str, start: int) -> tuple[str, bool]:
         return here, True
     above = prose[max(0, begin - 400) : begin]
     lines = [one for one in above.split("\n") if one.strip(_MARKUP) and not one.lstrip().startswith("```")]
-    if not lines or line.strip(_MARKUP + "\"'“([{$0123456789.,;)"):
+    own = bool(lines) and statements and _is_statement(lines[-1].rstrip(_MARKUP + ">"))
+    if not lines or own or line.strip(_MARKUP + "\"'“([{$0123456789.,;)"):
         return "", False
     last = lines[-1].rstrip(_MARKUP + ">")
     if last.endswith(":"):
@@ -224,6 +246,24 @@ def _lead(prose: str, start: int) -> tuple[str, bool]:
     if touches and not last.endswith((".", "!", "?", ")", "]", "}", '"', "\0", "…")):
         return _last_sentence(last), False
     return "", False
+
+
+def _is_statement(line: str) -> bool:
+    """Whether a line says something by itself: a field with its label, or that something is not so.
+
+    A label that speaks of what others say ("Text: ..."), or of an example, begins no statement, nor does a line that
+    ends in a verb of saying or denies the answer itself.
+    """
+    if _SAYS_NEXT.search(line):
+        return False
+    label = _LABELLED.match(line)
+    if label is not None:
+        return _OWN_FIELD.fullmatch(label["label"].strip(_MARKUP)) is not None or not (
+            _NEVER.search(label["label"]) or _SOURCE.search(label["label"])
+        )
+    denied = _DENIED.search(line)
+    others = denied and _DENIED.sub(" ", line)
+    return others is not None and not (_NEVER.search(others) or _SOURCE.search(others) or _ANSWER.search(others))
 
 
 def _last_sentence(words: str) -> str:

@@ -209,13 +209,17 @@ def _label(names: tuple[str, ...], boxed: bool) -> re.Pattern[str]:
     named = "(?:" + "|".join(_words(name) for name in names) + ")"
     return re.compile(
         r"(?P<before>(?:^|(?<=[.!?;]\s)|(?<=<answer>)"
-        r"|(?<=<output>))[ \t*#_`\"'{(•|-]{0,12}(?:[0-9]{1,2}[.)][ \t]+[*_`]{0,3})?"
+        r"|(?<=<output>))[ \t*#_`\"'{(•|✅⭐★→➡▶👉📊🏆\ufe0f-]{0,12}(?:[0-9]{1,2}[.)][ \t]+[*_`]{0,3})?"
         r"(?:(?:so|thus|therefore|hence|overall|in conclusion|answer)[,:]?[ \t]+)?)"
-        r"(?P<which>(?:(?:my|the|your|final|overall|total|corrected|revised|updated|adjusted|new|最终)[ \t]*){0,3})"
+        r"(?P<which>(?:(?:my|the|your|final|overall|total|corrected|revised|updated|adjusted|new|最终|综合|总体)"
+        r"[ \t]*){0,3})"
         rf"{named}(?:[ _]score)?[*_`\"')]{{0,4}}[ \t]{{0,3}}"
         r"(?:[(\[][^()\n0-9]{0,20}(?:[0-9.]{1,5}[^()\n0-9]{1,6})?(?P<top>[0-9.]{1,6})[)\]][*_`]{0,3}[ \t]{0,3})?"
-        r"(?::|\bis\b|是|为)\s{0,4}[*_`\"'(]{0,4}[ \t]{0,3}"
-        rf"|(?P<tag><(?:parameter=)?(?:{named}|rating|result|final|output|response"
+        r"(?::|=|\bis\b|是|为)\s{0,4}[*_`\"'(]{0,4}[ \t]{0,3}"
+        r"|^[ \t]{0,3}(?:#{1,6}[ \t]{0,3}|\*\*|__)[*_]{0,3}(?:(?:final|overall|total|my)[ \t])?"
+        rf"{named}(?:[ _]score)?"
+        r"[*_]{0,3}[ \t]{0,3}\n{1,2}[ \t*_]{0,4}(?=[0-9])"
+        rf"|(?P<tag><(?:parameter=)?(?:(?:(?:final|overall)[ _-])?{named}|rating|result|final|output|response"
         rf"|conclusion)>)\s{{0,4}}(?=[^<>\n]{{1,20}}</)"
         r"|(?P<boxed>" + (r"\\boxed\{|<\|begin_of_box\|>\s{0,4}" if boxed else "(?!)") + ")",
         re.I | re.M,

@@ -29,6 +29,8 @@ _ASIDE = (
     r"|evidence|summary|caption|description|plan|draft)"
 )
 _BOX_TOKEN = r"/?(?:ref|det|box|grounding)|(?:object_ref|obj|box|quad|point)_(?:start|end)|(?:begin|end)_of_box"
+_BOX_OF_ANSWER = re.compile(r"<\|begin_of_box\|>(?=\s{0,9}[^\s0-9])")
+"""Around more than a number the mark says only that here is the answer."""
 _ROLE = r"(?:user|human|assistant|system|developer|ipython|observation|tool|model|ai|bot)"
 """Who speaks in a chat's marks. As a plain word most of them may be a thing in the picture ("Tool: a hammer")."""
 _HEADING = re.compile(r"^#{1,6}[ \t]*\w", re.M)
@@ -157,7 +159,7 @@ def answer_part(text: str, *, finish: str | None) -> str:
         UnreadableReply: the reply was cut off at the token limit; a thought was never closed; or the text is longer, or
             holds more brackets and commas, than any answer (a runaway repetition, which would take seconds to read).
     """
-    answer = _without_asides(own_turn(text, finish=finish), finish=finish)
+    answer = _BOX_OF_ANSWER.sub("\n", _without_asides(own_turn(text, finish=finish), finish=finish))
     return _unquoted(_FORMATTING.sub("", answer))
 
 
