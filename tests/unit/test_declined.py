@@ -83,6 +83,7 @@ ANSWERED = (
     "I won't rate it higher because the dog is cut off.",
     "I cannot rate the image higher than 6.",
     "I cannot give full marks.",
+    "The dog file is missing.",
     "I cannot give a score of 10.",
     "I cannot help but notice that the dog is missing.",
     "This image serves as an AI-generated artwork.",

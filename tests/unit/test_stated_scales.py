@@ -88,6 +88,8 @@ def test_a_scale_in_words_or_brackets():
     [
         ('{"reasoning": "Only 2 out of 3 objects are present.", "score": 2}', 2),
         ('{"reasoning": "2/3 red hats are there", "score": 2}', 2),
+        ('{"description": "A clock shows 8/12", "score": 8}', 8),
+        ("Score: 8 of 10", 8),
         ("Score: 8\n\n8 out of 9 apples are there.", 8),
         ("Score: 8\n\n8 of 9 people are there.", 8),
         ('{"description": "A model train at a scale of 1 to 24.", "score": 8}', 8),
@@ -111,6 +113,14 @@ def test_counts_are_no_scale(text: str, value: float):
 )  # fmt: skip
 def test_a_share_that_counts_nothing_is_a_scale(reason: str):
     assert score(json.dumps({"score": 4, "reasoning": reason})) is None
+
+
+def test_a_share_of_no_scale_is_read_in_a_description_alone():
+    assert score('{"description": "4/5", "score": 4}') == 4
+    assert score('{"remark": "4/5", "score": 4}') is None
+    assert score('{"description": "on a scale of 1 to 5", "score": 4}') is None
+    for text in ("Score: 4 of 5", "Score: 8 of 10 dogs", "Score: 8 of 9"):
+        assert score(text) is None
 
 
 def test_a_sum_beside_several_scores_is_none():

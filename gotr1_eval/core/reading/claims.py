@@ -182,8 +182,8 @@ def refuse_scale_texts(texts: Iterable[str], *, high: float) -> None:
     known = [text[:80] for text in texts]
     numbers = [number_of(number) for text in known for number in _STATED.findall(text)]
     if (numbers and max(numbers) != high) or any(map(_UNIT.fullmatch, known)):
-        stated = f"{max(numbers):g}" if numbers else "elsewhere"
-        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's at {stated}.")
+        stated = f"at {max(numbers):g}" if numbers else "elsewhere"
+        raise UnreadableReply(f"The scale asked for ends at {high:g}, the answer's {stated}.")
 
 
 def refuse_declined(turn: str, structures: Iterable[Structure] = ()) -> None:
@@ -220,11 +220,11 @@ def texts_behind(value: Value, names: Collection[str]) -> list[str]:
     return found
 
 
-def texts_of(value: Value | None) -> Iterator[str]:
-    """Every leaf of a value."""
+def texts_of(value: Value, *, but: Collection[str] = ()) -> Iterator[str]:
+    """Every leaf of a value, but those under some names."""
     if isinstance(value, Leaf):
         yield value.text
     elif isinstance(value, Items):
-        yield from (text for item in value.values for text in texts_of(item))
-    elif isinstance(value, Pairs):
-        yield from (text for _, inner in value.pairs for text in texts_of(inner))
+        yield from (text for item in value.values for text in texts_of(item, but=but))
+    else:
+        yield from (text for key, inner in value.pairs if name_of(key) not in but for text in texts_of(inner, but=but))

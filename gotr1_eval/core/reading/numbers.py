@@ -10,7 +10,7 @@ from gotr1_eval.core.reading.reply import UnreadableReply
 NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
 NUMBER_WORD = r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)"
 _OUT_OF = (
-    r"\s{0,3}\(?(?:/|out\s+of|von|sobre|sur?|de|из)\s{0,3}[*_`]{0,3}"
+    r"\s{0,3}\(?(?:/|(?:out\s+)?of|von|sobre|sur?|de|из)\s{0,3}[*_`]{0,3}"
     rf"(?P<scale>[0-9]+(?:\.[0-9]+)?|{NUMBER_WORD}\b)"
 )
 SCALED = rf"(?P<number>{NUMBER})[*_`]{{0,3}}(?:{_OUT_OF})?"

@@ -100,7 +100,7 @@ _NO_PICTURE = re.compile(
     r"|in (?:this|your|our|the (?:chat|conversation|message|prompt|request|input))\b))"
     rf"|\bwithout (?:access to|seeing|viewing|(?:being )?able to (?:see|view)) {_THAT}{_PICTURE}\b{_ANOTHER}"
     rf"|{_CLAUSE}without (?:the|an?|any) {_PICTURE},"
-    rf"|\b(?:the|your|this|any|an) (?:\w{{1,15}} )?{_PICTURE} (?:(?:that )?you \w{{1,15}} )?"
+    rf"|\b(?:the|your|this|any|an) {_THAT}{_PICTURE} (?:(?:that )?you \w{{1,15}} )?"
     r"(?:(?:is|was|are|were|has|have|seems?|appears?) (?:to be )?"
     rf"(?:not (?:been )?{_THERE}|(?:unavailable|inaccessible|missing)(?=\s*(?:[.,;:!?)\]\n\0<\"'*_—–]|\Z|so\b|and\b)))"
     r"|(?:did(?:n['’]t| not)|does(?:n['’]t| not)|failed to|fails to|can['’]?t|can ?not|could(?:n['’]t| not)) "

@@ -51,6 +51,8 @@ from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_
 
 _COMMENT = re.compile(r"(?:/\*|//)\s*(?:(?:out\s+of|of|max(?:imum)?:?)\s*|/)([0-9]+(?:\.[0-9]+)?)", re.I)
 _REPLACING = ("final_", "corrected_", "revised_", "updated_", "adjusted_", "amended_", "new_", "true_", "actual_")
+_DESCRIBE = {"caption", "captions", "description", "descriptions", "prompt", "ocr"}
+"""Fields that tell what is to be seen, where 8/12 is a time or a share and no score."""
 _SCORE_NAMES = {name_of(name) for name in SYNONYMS}
 
 
@@ -251,6 +253,8 @@ def _refuse_other_words(
     for structure in declared:
         refuse_stated_scales(structure.value, high=answer.high, alone=len(scores) == 1)
         for text in texts_of(structure.value):
+            refuse_other_scale(text, answer.high, ())
+        for text in texts_of(structure.value, but=_DESCRIBE):
             refuse_other_scale(text, answer.high, scores.values())
         behind = texts_behind(structure.value, keys)
         if any(is_revised(text, scores, high=answer.high, reasons=True) for text in behind):
