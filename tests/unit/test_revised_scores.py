@@ -54,7 +54,10 @@ def test_words_in_the_value(value: str):
         "No, 5.", "Update: 5", "Updated: 5/10", "Corrected: 5", "Correction - 5", "Final: 6", "**Final:** **6**",
         "Final verdict: 6/10", "My final mark = 6", "Oops, the dog is missing, so 5.", "Oops, the dog is missing.",
         "Rather 5.", "5", "5/10", "Sorry, I meant 5.", "The score is now 5.", "I changed it to 5.", "Scratch that.",
-        "On second thought, five.", "It should be 5.", "That is too generous.", "Too generous.",
+        "So: 5", "Hence 5.", "nope, 5", "I will go with 5.", "Let me go with 5 instead.", "P.S. It deserves 5.",
+        "On closer look the dog is missing: 5", "Given the missing dog, 5.", "I now rate it 5/10.", "The rating is 5.",
+        "Answer: 5", "应该是5分", "改为5分。", "On second thought, five.", "It should be 5.",
+        "That is too generous.", "Too generous.",
     ],
 )  # fmt: skip
 def test_words_on_a_later_line(answer: str, behind: str):
@@ -104,6 +107,9 @@ def test_another_field_of_the_object(field: str):
         ('{"score": 6, "reasoning": "There are 3 apples but there should be 5."}', 6),
         ('{"score": 8, "reasoning": "The hat is red; for a score of 10 it should be blue."}', 8),
         ("评分：8分（扣2分）", 8),
+        ('{"score": 8}\n应该是5只狗', 8),
+        ('{"score": 8}\n\nThe picture deserves 3 dogs, hence 2 are missing.', 8),
+        ('{"score": 8}\n\nThe dogs are brown, 3 of them wet, 2 dry.', 8),
     ],
 )
 def test_words_that_take_nothing_back(text: str, value: float):

@@ -77,10 +77,10 @@ _TAKEN_BACK = re.compile(
     r"|(?:\w+ )?too (?:generous|harsh|strict|lenient|high|low)\b)"
     r"|\b(?:that|this|it|which|score|rating)(?:['’]s| (?:is|was|seems|looks|may be|might be))(?: \w+)?"
     r" too (?:generous|harsh|strict|lenient|high|low)\b"
-    r"|更正|等等|不对|修正",
+    r"|更正|等等|不对|修正|(?:应该?[是为]|改[为成]|调整[为到]|降[为到]|升[为到])\s?[0-9.]{1,5}(?:分|[\s。,.;)]|\Z)",
     re.I | re.M,
 )
-_POINTS = rf"(?![0-9.:/]*[0-9])(?!{COUNTS})"
+_POINTS = rf"(?![0-9.:]{0, 9}[0-9])(?!{COUNTS})"
 """Behind a number that may be a value."""
 _CHANGED = r"(?:reduc|lower|rais|increas|decreas|adjust|correct|chang|downgrad|upgrad|revis|bump|set|drop|fall)\w{0,4}"
 _SAID = (
@@ -91,6 +91,8 @@ _TRIGGER = (
     r"wait|actually|correction|correct(?:ed|ing)|second thought|reflection|reconsider\w*|instead|revis\w+|i meant"
     r"|rather(?! than)|oops|sorry,|my bad|update[ds]?|amend\w*|edit(?:ed)?(?=\s*:)|mistake\w*"
     rf"|{_CHANGED}(?: (?:it|this|that|my|the score|score|down|up))? to|should rather be"
+    r"|go(?:ing)? with|settl\w+ (?:on|for)|call it|deserves?|closer (?:look|inspection)|hence|therefore|thus|nope"
+    r"|i (?:now |will )?(?:rate|give|score) (?:it|this)"
     r"|make (?:it|that)|(?:lower|raise|change|adjust|reduce|increase) (?:it|this|that|my|the score)|(?<!be )better"
     r"|(?:(?<=[\s(\"'*\0])|^)no\s?[,.:;!—–-]|hmm"
 )
@@ -101,11 +103,17 @@ _REPLACING = (
     r"(?:final(?:ly)?|updated?|correct(?:ed|ion)|revis(?:ed|ion)|adjust(?:ed|ment)|amended|edit|new|now|actual)"
 )
 _ALONE = re.compile(
-    rf"^[ \t*_`>#-]{{0,8}}(?:(?:my )?{_REPLACING}(?:[ _]\w{{1,20}}){{0,2}}[*_`]{{0,3}}[ \t]?[:=][ \t*_`]{{0,6}})?"
+    rf"^[ \t*_`>#-]{{0,8}}(?:(?:(?:my )?{_REPLACING}(?:[ _]\w{{1,20}}){{0,2}}"
+    r"|so|(?:the )?answer|verdict|conclusion)[*_`]{0,3}[ \t]?[:=][ \t*_`]{0,6})?"
     rf"(?P<number>{_NUMBER})(?:[ \t]?(?:/|out of)[ \t]?[0-9.]{{1,6}})?[ \t*_`.!]{{0,8}}$",
     re.I | re.M,
 )
 """A line that is only a number, or a number under a label that replaces ("Final: 6")."""
+_AT_LAST = re.compile(
+    rf",[ \t](?:so |then |hence )?(?P<number>{_NUMBER})(?:[ \t]?(?:/|out of)[ \t]?[0-9.]{{1,6}})?[.!]?[ \t]*$",
+    re.I | re.M,
+)
+"""A line that ends in a number, said after all else ("Given the missing dog, 5.")."""
 _DEDUCTED = re.compile(
     rf"\b(?:minus|deduct\w*|subtract\w*|t[ao]+k(?:e|en|ing)? (?:off|away))\b[^\n.0-9]{{0,20}}?"
     rf"\b(?P<number>{_NUMBER})\b{_POINTS}",
@@ -324,7 +332,9 @@ def is_revised(words: str, values: Mapping[str, float], *, high: float = math.in
     if _TAKEN_BACK.search(words):
         return True
     anew = list((_SAID_ANEW if reasons else _REVISION).finditer(words))
-    for found in (*anew, *(() if reasons else _ALONE.finditer(words))):
+    if not reasons:
+        anew = [*anew, *_ALONE.finditer(words), *_AT_LAST.finditer(words)]
+    for found in anew:
         if number_of(found["number"]) != _meant_value(words, found.start("number"), values):
             return True
     for name, value in values.items():
@@ -353,7 +363,7 @@ def _meant_value(words: str, position: int, values: Mapping[str, float]) -> floa
 @lru_cache(maxsize=256)
 def _mention(name: str, *, reasons: bool = False) -> re.Pattern[str]:
     """ "... the score is 5", of a named score; reasons also say what "a score of 10" would take."""
-    named = re.escape(name).replace("_", "[ _]")
+    named = "(?:score|rating|mark|grade)" if name == "score" else re.escape(name).replace("_", "[ _]")
     says = rf"is(?: now)?|becomes|should be|drops to|falls to|(?:is |was )?{_CHANGED} to"
     article, says = ("the|my|its", says) if reasons else ("the|my|its|an?|then|and|but|so", f"{says}|of|to|would be")
     return re.compile(
