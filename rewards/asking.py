@@ -2,7 +2,8 @@
 
 An answer that cannot be read is sent back once, together with the reader's complaint: a model that decodes greedily
 would only repeat itself otherwise. What still cannot be read is `Unscored`, with every raw reply kept. An answer that
-was held to a form has nothing left to complain of but that it was cut off, and has no second chance otherwise.
+was held to a form has nothing left to complain of but that it was cut off or declines to answer, and has no second
+chance otherwise.
 """
 
 from __future__ import annotations

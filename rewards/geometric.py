@@ -26,7 +26,7 @@ from gotr1_eval.core.types import Box, Sample
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.inputs import require_plan
 
-VERSION = 2
+VERSION = 3
 ONE_OBJECT_FOUND = 0.25
 """Credit when one of the two objects is planned: below the verdict's threshold, but a step in the right direction."""
 MOST_RELATIONS, MOST_INSTANCES = 200, 50

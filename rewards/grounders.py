@@ -26,7 +26,7 @@ from rewards.asking import Answer, ask_all
 from rewards.inputs import IN_MEMORY, picture_files, require_detections
 from rewards.prompt_file import PromptFile
 
-VERSION = 2
+VERSION = 3
 
 
 class DetectorGrounder:

@@ -33,7 +33,7 @@ from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.inputs import require_picture, require_plan
 
-VERSION = 2
+VERSION = 3
 TYPICAL_OBJECTS = 5
 """Names in a plan, for estimates of cost: as many as in the published chains."""
 Matching = Literal["assigned", "paper"]

@@ -13,7 +13,7 @@ are other numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -23,8 +23,7 @@ from PIL import Image
 from gotr1_eval.core import identifiers
 from gotr1_eval.core.outcome import Outcome, Reply, Score, Unscored
 from gotr1_eval.core.protocols import Answers, LooksAt, Request, Vlm, Workshop
-from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import answer_part, nothing_found, refuse_refusal
+from gotr1_eval.core.reading import READER_VERSION, UnreadableReply, read_scores
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.authors_wording import SourceFile, Template
 from gotr1_eval.files.official_files import official_file, require_file
@@ -36,11 +35,12 @@ from rewards.inputs import require_stored_picture
 VERSION = 1
 AXES = ("alignment", "coherence", "style")
 LOWEST, HIGHEST = 1.0, 5.0
-_MARK = r"\**\s*(?:\(\s*1\s*-\s*5\s*\))?\s*\**\s*:\s*\**\s*(?P<mark>-?\d+(?:\.\d+)?)(?P<rest>[^\s*]*)"
-_NAMED = re.compile(rf"\b(?P<name>{'|'.join(AXES)})(?:\s+score)?{_MARK}", re.I)
-_FINAL = re.compile(rf"\b(?P<name>final)\s+score{_MARK}", re.I)
-_END = re.compile(r"(?:/5(?:\.0)?)?[.;]?")
-"""What may stand right behind a mark: the scale that was asked for, or the end of a sentence."""
+_NEXT_MARK = re.compile(
+    rf"(?<=[0-9*)])[.,;]?[ \t]{{1,9}}(?=\*{{0,3}}(?:{'|'.join(AXES)})(?: score)?[ \t*]{{0,4}}"
+    r"(?:\([^()\n]{1,9}\))?[ \t*]{0,4}:)",
+    re.I,
+)
+"""Before a mark on the line of another."""
 MOST_TOKENS = {"2.0": 4096, "1": 512}
 
 
@@ -90,7 +90,8 @@ class UnifiedRewardJudge:
     def fingerprint(self) -> str:
         """Of the request, the reader and the model."""
         request, vlm = self.request.fill({"prompt": "{}"}), self.vlm.fingerprint
-        return identifiers.fingerprint({"judge": self.name, "version": VERSION, "request": request, "vlm": vlm})
+        reader = {"version": VERSION, "reader": READER_VERSION}
+        return identifiers.fingerprint({"judge": self.name, **reader, "request": request, "vlm": vlm})
 
     def judge(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One outcome a sample, with the marks as parts; raises what the model does."""
@@ -123,39 +124,20 @@ class UnifiedRewardJudge:
 def read_marks(text: str, *, finish: str | None = None) -> dict[str, float]:
     """The three marks of version 2.0, each in 1 to 5.
 
-    Lines such as ``Alignment Score (1-5): 2.69``, in bold, any case and order, with a full-width colon; what was
-    thought before is passed over.
+    Lines such as ``Alignment Score (1-5): 2.69``, in bold, any case and order, with a full-width colon, or all on one
+    line, by the rules of every other score (`gotr1_eval.core.reading`).
 
     Raises:
-        UnreadableReply: a mark is missing, off the scale, given twice and differently, or goes on strangely.
+        UnreadableReply: a mark is missing, off the scale, on another one, given twice and differently, taken back, or
+            goes on strangely.
     """
-    return _read(_NAMED, AXES, text, finish)
+    apart = _NEXT_MARK.sub("\n", text.replace("：", ":"))
+    return read_scores(apart, names=AXES, low=LOWEST, high=HIGHEST, finish=finish, labelled=True)
 
 
 def read_final_score(text: str, *, finish: str | None = None) -> dict[str, float]:
     """The mark of version 1 behind ``Final Score:``, in 1 to 5; raises as `read_marks`."""
-    return _read(_FINAL, ("final",), text, finish)
-
-
-def _read(pattern: re.Pattern[str], names: Sequence[str], text: str, finish: str | None) -> dict[str, float]:
-    answer = answer_part(text, finish=finish)
-    found: dict[str, float] = {}
-    for match in pattern.finditer(answer):
-        refuse_refusal(answer, match.start())
-        name, mark = match["name"].lower(), float(match["mark"])
-        if not _END.fullmatch(match["rest"]):
-            raise UnreadableReply(f"The mark of {name} goes on with {match['rest'][:20]!r}.")
-        if not LOWEST <= mark <= HIGHEST:
-            raise UnreadableReply(f"The mark of {name}, {mark:g}, is not from 1 to 5.")
-        if found.setdefault(name, mark) != mark:
-            raise UnreadableReply(f"The answer gives {name} two marks, {found[name]:g} and {mark:g}.")
-    if missing := [name for name in names if name not in found]:
-        raise nothing_found(answer, f"mark of {' and '.join(missing)}", finish=finish, cut=False)
-    return _in_order(found, names)
-
-
-def _in_order(found: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    return {name: found[name] for name in names}
+    return read_scores(text, names=("final",), low=LOWEST, high=HIGHEST, finish=finish, labelled=True)
 
 
 def build(settings: Settings, workshop: Workshop) -> UnifiedRewardJudge:

@@ -36,7 +36,7 @@ from gotr1_eval.core.reading import READER_VERSION
 from gotr1_eval.core.types import AskedCalls, Json, Sample
 from rewards.inputs import require_picture
 
-VERSION = 2
+VERSION = 3
 WIDEST = 0.01
 """Width of the bounds of a picture's value up to which its lowest value is given."""
 Unanswered = Literal["left out", "no", "unscored"]

@@ -28,7 +28,7 @@ FACT = "tiif_questions"
 """The fact of a prompt that holds its questions; `PLACE` is the one that says where its picture lies."""
 PLACE = "tiif"
 SOURCE = "eval_with_vlm.py"
-VERSION = 1
+VERSION = 2
 ATTEMPTS = 10
 MAX_TOKENS = 2048
 """Of a reply; the official script states no limit."""

@@ -31,7 +31,7 @@ from gotr1_eval.settings import Settings as StrictSettings
 FACT = "unigenbench"
 """The fact of a prompt that holds its language, kinds and descriptions."""
 SOURCE = "eval_common.py"
-VERSION = 1
+VERSION = 2
 ATTEMPTS = 11
 CERTAIN_ATTEMPTS = 3
 """At temperature 0 a fourth answer is mostly the first one."""

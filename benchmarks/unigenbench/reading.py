@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.semantics import UndefinedScoreError
 from gotr1_eval.core.reading import UnreadableReply
-from gotr1_eval.core.reading.reply import own_turn, refuse_refusal
+from gotr1_eval.core.reading.claims import refuse_declined
+from gotr1_eval.core.reading.reply import own_turn
 
 Lists = tuple[Any, Any]
 """(analysis, score) as they stand in the tags: mostly two lists."""
@@ -26,8 +27,6 @@ _ANALYSIS = re.compile(r"<analysis>(.*?)</analysis>", re.S)
 _SCORE = re.compile(r"<score>(.*?)</score>", re.S)
 _ANY_SCORE = re.compile(r"<score>(.*?)</score>", re.S | re.I)
 _CLOSING = re.compile(r"(?:\s|```|</\w+>|<analysis>.*?</analysis>)*", re.S | re.I)
-_FORM = re.compile(r"<(?:description|analysis|score)>", re.I)
-"""Here the form begins that was asked for."""
 _ENTRY = re.compile(r"[01](?:\.0)?")
 _LIST = re.compile(rf"\[\s*({_ENTRY.pattern}(?:\s*,\s*{_ENTRY.pattern})*)\s*,?\s*\]")
 
@@ -93,14 +92,14 @@ def read_verdicts(text: str, points: int, finish: str | None = None) -> list[boo
     """The verdicts of a reply that can be read with certainty: one list of as many 0 and 1 as there are test points.
 
     Raises:
-        UnreadableReply: the reply is none; tags quoted in a thought are no answer.
+        UnreadableReply: the reply is none, or says that the picture was not seen; tags quoted in a thought are no
+            answer.
     """
     answer = own_turn(text, finish=finish)
     matches = list(_ANY_SCORE.finditer(answer))
     if not matches or not _CLOSING.fullmatch(answer, matches[-1].end()):
         raise UnreadableReply("The answer must end with <score>...</score> and a list of 0 and 1 in it.")
-    begun = _FORM.search(answer)
-    refuse_refusal(answer, begun.start() if begun else 0)
+    refuse_declined(answer)
     found = {match[1].strip() for match in matches}
     lists = [_LIST.fullmatch(one) for one in found]
     if len(lists) > 1 or lists[0] is None:

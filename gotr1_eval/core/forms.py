@@ -8,15 +8,16 @@ finite: an answer under it ends by itself, whatever the model's weights are.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from gotr1_eval.core.outcome import Why
 from gotr1_eval.core.protocols import Constraining, Vlm
 from gotr1_eval.core.reading import UnreadableReply
+from gotr1_eval.core.reading.reply import refuse_refusal
 from gotr1_eval.core.types import Json
 
-FORMS_VERSION = 1
+FORMS_VERSION = 2
 """Counted up whenever a judge's form, or the reading of an answer in it, changes; part of the judge's fingerprint."""
 Form = dict[str, Json]
 """A JSON schema of the subset above."""
@@ -98,7 +99,7 @@ def read_form(text: str, form: Mapping[str, Json], *, finish: str | None = None)
 
     Raises:
         UnreadableReply: it is not. Nothing is guessed: what does not follow an enforced form was cut off, or was not
-            made under it.
+            made under it. Or one of its texts says that the picture was not seen, or that no answer is given.
     """
     try:
         value = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
@@ -108,8 +109,18 @@ def read_form(text: str, form: Mapping[str, Json], *, finish: str | None = None)
             raise UnreadableReply("The answer was cut off before its form was complete.", why=Why.TRUNCATED) from None
         fault = "it is no JSON" if isinstance(error, json.JSONDecodeError | RecursionError) else str(error)
         raise UnreadableReply(f"The answer does not follow the form that was asked for: {fault[:160]}.") from None
+    for words in _texts(value):
+        refuse_refusal(words)
     found: dict[str, Any] = value
     return found
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON of any depth
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _check(value: Any, form: Any, where: str) -> None:  # noqa: ANN401

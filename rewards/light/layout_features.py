@@ -19,7 +19,7 @@ from gotr1_eval.core.types import Box, Sample
 from rewards.geometric import MOST_RELATIONS
 from rewards.inputs import require_plan
 
-VERSION = 1
+VERSION = 2
 _AXES = {Relation.LEFT_OF: (-1, 0), Relation.RIGHT_OF: (1, 0), Relation.ABOVE: (0, -1), Relation.BELOW: (0, 1)}
 """Which way the subject lies from the other object, x to the right and y down."""
 

@@ -160,10 +160,32 @@ def final_or_none(reply: str) -> float | None:
         ("Alignment Score (1-5): 4/10\nCoherence Score (1-5): 3\nStyle Score (1-5): 3", None),
         ("Alignment Score (1-5): 4\nCoherence Score (1-5): 3\nStyle Score (1-5): 3\nStyle Score (1-5): 2", None),
         ("4\n3\n2", None),
+        ("alignment score (1-5): 4 coherence score (1-5): 3 style score (1-5): 2", (4, 3, 2)),
+        ("Alignment Score (1-5): 4, Coherence Score (1-5): 3, Style Score (1-5): 2", (4, 3, 2)),
+        ("1. Alignment Score (1-5): 4\n2. Coherence Score (1-5): 3\n3. Style Score (1-5): 2", (4, 3, 2)),
+        ("Alignment Score: 4 - 5\nCoherence Score: 3\nStyle Score: 2", None),
+        ("Alignment Score: 4 (or 5)\nCoherence Score: 3\nStyle Score: 2", None),
+        ("Alignment Score: 4 out of 10\nCoherence Score: 3\nStyle Score: 2", None),
+        ("On a scale of 1 to 10:\nAlignment Score: 4\nCoherence Score: 3\nStyle Score: 2", None),
+        ("Alignment Score: 4\nCoherence Score: 3\nStyle Score: 2\nWait, the alignment should be 2.", None),
+        ("No image was provided.\nAlignment Score: 1\nCoherence Score: 1\nStyle Score: 1", None),
     ],
 )
 def test_by_hand_marks_are_all_read_or_none(reply: str, expected: tuple[float, ...] | None):
     assert marks_or_none(reply) == (None if expected is None else dict(zip(AXES, expected, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("Final Score: 4", 4), ("It matches.\n\n**Final Score**: 4.5", 4.5), ("Final Score: 4/5", 4),
+        ("Final Score (1-5): **3**", 3), ("I think so. Final Score: 2.", 2), ("Final Score: 4 / 10", None),
+        ("Final Score: 3 to 4", None), ("Final Score: 4 (out of 10)", None), ("Final Score: 4\n\nWait, 3.", None),
+        ("Final Score: 4\nFinal Score: 3", None), ("4", None), ("The answer is 4.", None), ("Final Score: 6", None),
+    ],
+)  # fmt: skip
+def test_by_hand_the_final_score_stands_under_its_name(reply: str, expected: float | None):
+    assert final_or_none(reply) == expected
 
 
 def test_by_hand_an_answer_is_aligned_to_the_end_of_what_was_written():

@@ -20,7 +20,7 @@ from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 from rewards.prompt_file import PromptFile
 
-VERSION = 1
+VERSION = 2
 ONE_WORD = 8
 """Tokens of an answer of one word."""
 EACH = 24

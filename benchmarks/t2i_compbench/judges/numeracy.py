@@ -34,7 +34,7 @@ SAME = 0.9
 ALIASES = {**PEOPLE, "ship": "boat", "telivision": "tv", "goldfish": "fish", "painting": "picture"}
 """Names that the detector knows under another; the second is misspelt in the official script, so that televisions are
 not found there."""
-VERSION = 3
+VERSION = 4
 CATEGORIES = ("numeracy",)
 
 

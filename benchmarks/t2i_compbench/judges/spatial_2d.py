@@ -23,7 +23,7 @@ from gotr1_eval.core.types import Box, Detection, Sample
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 3
+VERSION = 4
 CATEGORIES = ("spatial",)
 Objects = tuple[str, str]
 

@@ -48,7 +48,7 @@ DEPTH_WORDS = {"in front of": 1, "behind": -1, "hidden": -1}
 FULL_OVERLAP = 0.5
 Depths = NDArray[np.float32]
 """[height, width], 0 the farthest pixel to 1 the nearest, in the frame of the boxes."""
-VERSION = 3
+VERSION = 4
 CATEGORIES = ("3d_spatial",)
 
 

@@ -26,7 +26,7 @@ from gotr1_eval.files.public_data import require_data
 from gotr1_eval.settings import Component
 from gotr1_eval.settings import Settings as StrictSettings
 
-VERSION = 2
+VERSION = 3
 CATEGORIES = ("complex",)
 
 

@@ -15,11 +15,11 @@ not passed over in favour of another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gotr1_eval.core.reading.context import Standing, announces_correction, name_of, standing
+from gotr1_eval.core.reading.context import Standing, announces_correction, is_revised, name_of, standing
 from gotr1_eval.core.reading.literals import Structure
 from gotr1_eval.core.reading.numbers import NUMBER, SCALED, checked, is_remark
 from gotr1_eval.core.reading.reply import UnreadableReply
@@ -84,6 +84,7 @@ class Declared:
     """A number declared in prose, at [start, end); without a number it cannot be read.
 
     Attributes:
+        end: of the number with its scale, before any remark.
         final: its own label says that it replaces an earlier one.
     """
 
@@ -169,9 +170,12 @@ def _declaration(
     remark = "" if match is None else next((match[name] for name in ("paren", "dash", "open") if match[name]), "")
     if match is None or not clear or not is_remark(remark):
         return Declared(start, position)
+    end = match.end("scale") if match["scale"] else match.end("number")
+    if is_revised(text[end : text.find("\n", end) % (len(text) + 1)], {"score": float(match["number"])}):
+        return Declared(start, position)
     top = label["top"].strip(".") if label and label["top"] else None
     final = label is not None and bool(_FINAL & set((label["which"] or "").lower().split()))
-    return Declared(start, match.end(), match["number"], match["scale"] or top, final)
+    return Declared(start, end, match["number"], match["scale"] or top, final)
 
 
 def _verdicts(text: str, key: str) -> Iterator[Declared | None]:
@@ -205,13 +209,17 @@ def _label(names: tuple[str, ...], boxed: bool) -> re.Pattern[str]:
     named = "(?:" + "|".join(_words(name) for name in names) + ")"
     return re.compile(
         r"(?P<before>(?:^|(?<=[.!?;]\s)|(?<=<answer>)"
-        r"|(?<=<output>))[ \t*#_`\"'{(•|-]{0,12}(?:[0-9]{1,2}[.)][ \t]+[*_`]{0,3})?"
+        r"|(?<=<output>))[ \t*#_`\"'{(•|✅⭐★→➡▶👉📊🏆\ufe0f-]{0,12}(?:[0-9]{1,2}[.)][ \t]+[*_`]{0,3})?"
         r"(?:(?:so|thus|therefore|hence|overall|in conclusion|answer)[,:]?[ \t]+)?)"
-        r"(?P<which>(?:(?:my|the|your|final|overall|total|corrected|revised|updated|adjusted|new|最终)[ \t]*){0,3})"
+        r"(?P<which>(?:(?:my|the|your|final|overall|total|corrected|revised|updated|adjusted|new|最终|综合|总体)"
+        r"[ \t]*){0,3})"
         rf"{named}(?:[ _]score)?[*_`\"')]{{0,4}}[ \t]{{0,3}}"
         r"(?:[(\[][^()\n0-9]{0,20}(?:[0-9.]{1,5}[^()\n0-9]{1,6})?(?P<top>[0-9.]{1,6})[)\]][*_`]{0,3}[ \t]{0,3})?"
-        r"(?::|\bis\b|是|为)\s{0,4}[*_`\"'(]{0,4}[ \t]{0,3}"
-        rf"|(?P<tag><(?:parameter=)?(?:{named}|rating|result|final|output|response"
+        r"(?::|=|\bis\b|是|为)\s{0,4}[*_`\"'(]{0,4}[ \t]{0,3}"
+        r"|^[ \t]{0,3}(?:#{1,6}[ \t]{0,3}|\*\*|__)[*_]{0,3}(?:(?:final|overall|total|my)[ \t])?"
+        rf"{named}(?:[ _]score)?"
+        r"[*_]{0,3}[ \t]{0,3}\n{1,2}[ \t*_]{0,4}(?=[0-9])"
+        rf"|(?P<tag><(?:parameter=)?(?:(?:(?:final|overall)[ _-])?{named}|rating|result|final|output|response"
         rf"|conclusion)>)\s{{0,4}}(?=[^<>\n]{{1,20}}</)"
         r"|(?P<boxed>" + (r"\\boxed\{|<\|begin_of_box\|>\s{0,4}" if boxed else "(?!)") + ")",
         re.I | re.M,
@@ -236,12 +244,15 @@ def tables_in(text: str) -> list[list[list[str]]]:
     return tables
 
 
-def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: Collection[str]) -> list[str]:
-    """The cells of a table that give the score of a name: its row's only number, or its column's in the only row.
+def read_table(
+    table: Sequence[Sequence[str]], names: Collection[str], columns: Collection[str], others: Callable[[str], bool]
+) -> list[str]:
+    """The cells of a table that give the score of a name: its row's under a score, or its column's in the only row.
 
     Args:
         names: the score's names, as `name_of` writes them.
-        columns: of what other columns hold scores, where several stand in a row.
+        columns: of what other columns hold scores; one without a heading does.
+        others: whether a row's heading tells that its numbers are no scores.
     """
     header, rows = [_heading(cell) for cell in table[0]], table[1:]
     if {"meaning", "description", "definition", "label"} & set(header):
@@ -250,12 +261,28 @@ def read_table(table: Sequence[Sequence[str]], names: Collection[str], columns: 
         return []  # without the odd row another would seem to be the only one
     named = [row for row in rows if _heading(row[0]) in names]
     if not named and len(rows) == 1:
+        if header[0] not in names and others(_heading(rows[0][0])):
+            return []
         return [cell for title, cell in zip(header, rows[0], strict=True) if title in names]
     cells: list[str] = []
     for row in named or [row for row in rows if _heading(row[0]) in {"overall", "total", "final", "final_score"}]:
-        scored = [cell for title, cell in zip(header[1:], row[1:], strict=True) if title in columns]
-        cells += scored or [cell for cell in row[1:] if re.match(NUMBER, cell)]
+        titled = list(zip(header[1:], row[1:], strict=True))
+        scored = [cell for title, cell in titled if title in columns]
+        judged = [cell for title, cell in titled if title in _JUDGED and re.match(NUMBER, cell)]
+        cells += scored or judged
     return cells
+
+
+_JUDGED = {"", "verdict", "result", "evaluation", "assessment", "judgement", "judgment", "answer", "final", "overall"}
+"""Headings of columns that may hold a score, where none is called so."""
+
+
+def cells_under(table: Sequence[Sequence[str]], names_it: Callable[[str], bool]) -> list[str]:
+    """The numbers of a table in the columns and rows of such headings."""
+    places = [place for place, title in enumerate(table[0]) if names_it(_heading(title))]
+    cells = [row[place] for row in table[1:] for place in places if place < len(row)]
+    cells += [cell for row in table[1:] if names_it(_heading(row[0])) for cell in row[1:]]
+    return [cell for cell in cells if re.match(NUMBER, cell)]
 
 
 def _heading(cell: str) -> str:

@@ -29,7 +29,11 @@ _ASIDE = (
     r"|evidence|summary|caption|description|plan|draft)"
 )
 _BOX_TOKEN = r"/?(?:ref|det|box|grounding)|(?:object_ref|obj|box|quad|point)_(?:start|end)|(?:begin|end)_of_box"
+_BOX_OF_ANSWER = re.compile(r"<\|begin_of_box\|>(?=\s{0,9}[^\s0-9])")
+"""Around more than a number the mark says only that here is the answer."""
 _ROLE = r"(?:user|human|assistant|system|developer|ipython|observation|tool|model|ai|bot)"
+"""Who speaks in a chat's marks. As a plain word most of them may be a thing in the picture ("Tool: a hammer")."""
+_HEADING = re.compile(r"^#{1,6}[ \t]*\w", re.M)
 _INK = re.compile(r"\S")
 _MARK = re.compile(
     rf"(?P<closing>[<◁]/{_PREFIX}{_THOUGHT}[>▷]|\[/(?:begin_)?think(?:ing)?\]|\[end_think(?:ing)?\]"
@@ -43,7 +47,7 @@ _MARK = re.compile(
     rf"|<(?:start_of_turn|turn\|)>(?P<turn>{_ROLE})?|<\|turn>(?P<gemma>{_ROLE})?"
     rf"|</?(?:end_of_turn|end_of_utterance|s|eos|bos|pad|eot|eo[ah]|unused[0-9]+|tool_response|{_ROLE})>"
     rf"|\[/?(?:inst|system_prompt|eos|end final response|tool_response|{_ROLE})\]|<</?sys>>)"
-    rf"|^[ \t>*_(#]*+(?P<role>{_ROLE})\b[*_)]*[ \t]*(?::[*_]*|\n|\Z)"
+    r"|^[ \t>*_(#]*+(?P<role>(?:user|assistant|system)\b[*_)]*[ \t]*(?::[*_]*|\n|\Z)|human[*_]*:[*_]*[ \t]*(?:\n|\Z))"
     r"|^#{1,6}[ \t]*(?P<heading>instructions?|input|response|question|task|prompt)\b[ \t]*:?[ \t]*$"
     r"|^(?P<next>question|q|query|instruction|next (?:image|picture|task|question))[ \t]*[0-9]{0,2}[ \t]*[:.]",
     re.I | re.M,
@@ -53,7 +57,9 @@ _OTHER_SPEAKER = re.compile(
 )
 _ASIDES = re.compile(rf"<({_ASIDE})>(?:(?!</?\1>).)*</\1>", re.I | re.S)
 _ASIDE_OPENING, _ASIDE_CLOSING = re.compile(rf"<{_ASIDE}>", re.I), re.compile(rf"</{_ASIDE}>", re.I)
-_QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|«[^«»\n]*»|「[^「」\n]*」')
+_QUOTED = re.compile(
+    r""""[^"\n]*"|(?<!\w)'[^'\n]*'(?!\w)|“[^“”\n]*”|(?<!\w)‘[^‘’\n]*’(?!\w)|«[^«»\n]*»|「[^「」\n]*」"""
+)
 _PICTURE = r"(?:images?|pictures?|photo(?:graph)?s?|files?|attachments?)(?: (?:data|files?|input))?"
 _THAT = (
     r"(?:(?:any|an?|the|this|that|these|your|such|actual|attached|provided|uploaded|given|input|generated|first|second"
@@ -94,7 +100,7 @@ _NO_PICTURE = re.compile(
     r"|in (?:this|your|our|the (?:chat|conversation|message|prompt|request|input))\b))"
     rf"|\bwithout (?:access to|seeing|viewing|(?:being )?able to (?:see|view)) {_THAT}{_PICTURE}\b{_ANOTHER}"
     rf"|{_CLAUSE}without (?:the|an?|any) {_PICTURE},"
-    rf"|\b(?:the|your|this|any|an) (?:\w{{1,15}} )?{_PICTURE} (?:(?:that )?you \w{{1,15}} )?"
+    rf"|\b(?:the|your|this|any|an) {_THAT}{_PICTURE} (?:(?:that )?you \w{{1,15}} )?"
     r"(?:(?:is|was|are|were|has|have|seems?|appears?) (?:to be )?"
     rf"(?:not (?:been )?{_THERE}|(?:unavailable|inaccessible|missing)(?=\s*(?:[.,;:!?)\]\n\0<\"'*_—–]|\Z|so\b|and\b)))"
     r"|(?:did(?:n['’]t| not)|does(?:n['’]t| not)|failed to|fails to|can['’]?t|can ?not|could(?:n['’]t| not)) "
@@ -153,7 +159,7 @@ def answer_part(text: str, *, finish: str | None) -> str:
         UnreadableReply: the reply was cut off at the token limit; a thought was never closed; or the text is longer, or
             holds more brackets and commas, than any answer (a runaway repetition, which would take seconds to read).
     """
-    answer = _without_asides(own_turn(text, finish=finish), finish=finish)
+    answer = _BOX_OF_ANSWER.sub("\n", _without_asides(own_turn(text, finish=finish), finish=finish))
     return _unquoted(_FORMATTING.sub("", answer))
 
 
@@ -192,9 +198,11 @@ def _spoken(text: str, *, finish: str | None) -> str:
             end = mark.start()
             break
         elif not mark["next"]:
-            if _OTHER_SPEAKER.search(mark.group()):
+            # An echo of the question as a section, with the answer in another.
+            section = _HEADING.search(text, mark.end()) if mark["heading"] else None
+            if section is None and _OTHER_SPEAKER.search(mark.group()):
                 return ""
-            start = mark.end()
+            start = section.start() if section else mark.end()
     if opening:
         raise _inside_thoughts(finish)
     return text[start:end]
@@ -236,6 +244,8 @@ def declines(text: str) -> bool:
     image is provided"), a picture in the picture, and a higher score that is declined say nothing of the kind.
     """
     spoken = _QUOTED.sub(" ", text)
+    if not spoken.strip():  # nothing but a quotation is somebody's own words between marks
+        spoken = text
     if _NO_ANSWER.search(spoken):
         return True
     return any(not _is_supposed(spoken, found.start()) for found in _NO_PICTURE.finditer(spoken))

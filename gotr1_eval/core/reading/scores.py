@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from gotr1_eval.core.outcome import Why
-from gotr1_eval.core.reading.claims import Claim, agreed, claims_in, innermost, texts_of
+from gotr1_eval.core.reading.claims import (
+    REPLACED,
+    Claim,
+    agreed,
+    claims_in,
+    innermost,
+    is_of_others,
+    names_scale,
+    refuse_declined,
+    refuse_scale_texts,
+    refuse_stated_scales,
+    texts_behind,
+    texts_of,
+)
 from gotr1_eval.core.reading.context import (
     Standing,
     announces_correction,
     blanked,
     is_cut,
+    is_revised,
     name_of,
     refuse_other_scale,
     refuse_other_unit,
@@ -26,16 +40,19 @@ from gotr1_eval.core.reading.numbers import is_placeholder, plain_number, read_n
 from gotr1_eval.core.reading.prose import (
     MOST_DECLARATIONS,
     SYNONYMS,
-    Declared,
     agreed_in_prose,
+    cells_under,
     declared_in_prose,
     in_code,
     read_table,
     tables_in,
 )
-from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, refuse_refusal
+from gotr1_eval.core.reading.reply import UnreadableReply, answer_part, nothing_found, own_turn
 
 _COMMENT = re.compile(r"(?:/\*|//)\s*(?:(?:out\s+of|of|max(?:imum)?:?)\s*|/)([0-9]+(?:\.[0-9]+)?)", re.I)
+_REPLACING = ("final_", "corrected_", "revised_", "updated_", "adjusted_", "amended_", "new_", "true_", "actual_")
+_DESCRIBE = {"caption", "captions", "description", "descriptions", "prompt", "ocr"}
+"""Fields that tell what is to be seen, where 8/12 is a time or a share and no score."""
 _SCORE_NAMES = {name_of(name) for name in SYNONYMS}
 
 
@@ -82,7 +99,13 @@ def read_score(text: str, *, low: float, high: float, key: str = "score", finish
 
 
 def read_scores(
-    text: str, *, names: Sequence[str], low: float, high: float, finish: str | None = None
+    text: str,
+    *,
+    names: Sequence[str],
+    low: float,
+    high: float,
+    finish: str | None = None,
+    labelled: bool | None = None,
 ) -> dict[str, float]:
     """Several named scores from one answer, all or none.
 
@@ -93,6 +116,8 @@ def read_scores(
         low: lowest score that was asked for.
         high: highest.
         finish: why the model stopped, where known.
+        labelled: a score counts only under its own name, and not as the only number, a verdict or an "answer"; by
+            default where several were asked for.
 
     Returns:
         The names in the order given, each with a number in [low, high].
@@ -101,21 +126,22 @@ def read_scores(
         UnreadableReply: one of them cannot be read with certainty.
     """
     answer = _searched(text, low=low, high=high, finish=finish)
-    keys = _keys(names)
+    labelled = len(names) > 1 if labelled is None else labelled
+    keys = _keys(names, labelled=labelled)
     declared = _declared_objects(answer, set().union(*keys.values()))
     if not declared and name_of(names[0]) == "score" and len(names) == 1:
         keys = {names[0]: _SCORE_NAMES | {f"{which}_rating" for which in ("final", "overall")}}
         declared = _declared_objects(answer, keys[names[0]])
     if declared:
         scores = {name: _in_objects(answer, declared, name, keys[name], alone=len(names) == 1) for name in names}
-        start, end = declared[-1].start, declared[-1].end
-        _refuse_other_words(answer, declared, scores)
-    elif len(names) == 1:
-        scores, start, end = _one_in_prose(answer, names[0])
+        end = declared[-1].end
+        _refuse_other_words(answer, declared, scores, set().union(*keys.values()))
+    elif not labelled:
+        scores, end = _one_in_prose(answer, names[0])
     else:
-        scores, start, end = _several_in_prose(answer, names)
-    refuse_refusal(answer.prose, start)
-    refuse_revision(answer.prose, end, scores)
+        scores, end = _several_in_prose(answer, names)
+    refuse_declined(own_turn(text, finish=finish), answer.structures)
+    refuse_revision(answer.prose, end, scores, high=high)
     refuse_other_scale(answer.prose, high, scores.values())
     return scores
 
@@ -146,6 +172,9 @@ def read_score_list(
     lists = [_one_list(one, key, count) for one in declared]
     if any(one != lists[-1] for one in lists):
         raise UnreadableReply("The answer gives several different lists of scores.")
+    for one in declared:
+        refuse_stated_scales(one.value, high=high, alone=count == 1)
+    refuse_declined(own_turn(text, finish=finish), answer.structures)
     refuse_revision(answer.prose, declared[-1].end, {})
     return [read_number(value, low=low, high=high) for value in lists[-1]]
 
@@ -166,12 +195,17 @@ def _searched(text: str, *, low: float, high: float, finish: str | None) -> _Ans
     return _Answer(answer, blanked(answer, structures), structures, finish, low, high)
 
 
-def _keys(names: Sequence[str]) -> dict[str, set[str]]:
-    """The keys under which each name is looked for."""
-    if len(names) == 1:
-        name = name_of(names[0])
-        return {names[0]: {name, f"final_{name}", f"overall_{name}"}}
-    return {name: {name_of(name), f"{name_of(name)}_score"} for name in names}
+def _keys(names: Sequence[str], *, labelled: bool) -> dict[str, set[str]]:
+    """The keys under which each name is looked for; one that says "revised" is another declaration of the same."""
+    keys = {name: {f"{which}{name_of(name)}" for which in ("", *_REPLACING)} for name in names}
+    if not labelled:
+        (own,), (name,) = keys.values(), keys
+        own |= {f"overall_{name_of(name)}", *(f"{name_of(name)}_{which}".strip("_") for which in _REPLACING)}
+        if name_of(name) == "score":
+            own |= {f"{which}{other}" for which in _REPLACING for other in ("rating", "mark", "grade")}
+            own |= REPLACED
+        return keys
+    return {name: own | {f"{one}_score" for one in own} for name, own in keys.items()}
 
 
 def _declared_objects(answer: _Answer, keys: Collection[str]) -> list[Structure]:
@@ -205,8 +239,11 @@ def _declared_objects(answer: _Answer, keys: Collection[str]) -> list[Structure]
     return found
 
 
-def _refuse_other_words(answer: _Answer, declared: Sequence[Structure], scores: Mapping[str, float]) -> None:
-    """Refuse objects whose own texts state another scale, and those after prose that declares one other score.
+def _refuse_other_words(
+    answer: _Answer, declared: Sequence[Structure], scores: Mapping[str, float], keys: Collection[str]
+) -> None:
+    """Refuse objects whose own texts state another scale or take the value before them back, and those after prose that
+    declares one other score.
 
     Several different scores in the prose before are a rubric, and do not count.
 
@@ -214,8 +251,14 @@ def _refuse_other_words(answer: _Answer, declared: Sequence[Structure], scores: 
         UnreadableReply: they do.
     """
     for structure in declared:
+        refuse_stated_scales(structure.value, high=answer.high, alone=len(scores) == 1)
         for text in texts_of(structure.value):
+            refuse_other_scale(text, answer.high, ())
+        for text in texts_of(structure.value, but=_DESCRIBE):
             refuse_other_scale(text, answer.high, scores.values())
+        behind = texts_behind(structure.value, keys)
+        if any(is_revised(text, scores, high=answer.high, reasons=True) for text in behind):
+            raise UnreadableReply("The answer revises its value after declaring it.")
         if any(float(top) != answer.high for top in _COMMENT.findall(answer.text, structure.start, structure.end)):
             raise UnreadableReply(f"The scale asked for ends at {answer.high:g}, a comment names another.")
     before = answer.prose[: declared[0].start]
@@ -262,11 +305,11 @@ def _quoted_pairs(answer: str, key: str) -> list[Claim]:
         rf"|\"\w{{1,40}}\"\s{{0,4}}:)",
         re.I,
     )
-    return [Claim(Leaf(match["value"].strip("\"' \t\r")), True, None) for match in pair.finditer(answer)]
+    return [Claim(Leaf(match["value"].strip("\"' \t\r")), True) for match in pair.finditer(answer)]
 
 
-def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int, int]:
-    """The score that prose, a table or a broken object gives, with the place where it begins and ends."""
+def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int]:
+    """The score that prose, a table or a broken object gives, with the place where it ends."""
     names = (name, *SYNONYMS) if name_of(name) == "score" else (name,)
     found = declared_in_prose(answer.prose, names)
     values = _in_tables(answer, {name_of(each) for each in names})
@@ -278,50 +321,55 @@ def _one_in_prose(answer: _Answer, name: str) -> tuple[dict[str, float], int, in
         raise answer.missing(name)
     if len(values) > 1:
         raise UnreadableReply(f"The answer gives several different scores: {sorted(values)[:5]}.")
-    last = found[-1] if found else Declared(len(answer.prose), len(answer.prose))
-    return {name: values.pop()}, last.start, last.end
+    return {name: values.pop()}, found[-1].end if found else _end_of_last(answer)
+
+
+def _end_of_last(answer: _Answer) -> int:
+    """Where the last table or object ends."""
+    return max(answer.prose.rfind("|") + 1, *(one.end for one in answer.structures), 0)
 
 
 def _in_tables(answer: _Answer, names: Collection[str]) -> set[float]:
     """The values that tables give a score of the names."""
     columns = _SCORE_NAMES | {"score", "mark", "value", "points"}
-    cells = [cell for table in tables_in(answer.prose) for cell in read_table(table, names, columns)]
+    for table in tables_in(answer.prose):
+        refuse_scale_texts(cells_under(table, names_scale), high=answer.high)
+    cells = [cell for table in tables_in(answer.prose) for cell in read_table(table, names, columns, is_of_others)]
     return {read_number(Leaf(cell), low=answer.low, high=answer.high) for cell in cells}
 
 
-def _several_in_prose(answer: _Answer, names: Sequence[str]) -> tuple[dict[str, float], int, int]:
-    """The scores that labelled lines, a table or lines under headings give, with where the last begins and ends."""
+def _several_in_prose(answer: _Answer, names: Sequence[str]) -> tuple[dict[str, float], int]:
+    """The scores that labelled lines, a table or lines under headings give, with where the last ends."""
     found = {name: declared_in_prose(answer.prose, (name,), verdicts=False) for name in names}
     scores: dict[str, float] = {}
     sections = _sections(answer.prose, names)
+    ends = [each[-1].end for each in found.values() if each]
     for name in names:
         values = _in_tables(answer, {name_of(name), f"{name_of(name)}_score"})
         if found[name]:
             values.add(agreed_in_prose(answer.prose, found[name], low=answer.low, high=answer.high))
-        elif not values and (own := declared_in_prose(sections.get(name, ""), ("score", "rating"), verdicts=False)):
-            values.add(agreed_in_prose(sections[name], own, low=answer.low, high=answer.high))
+        elif not values and name in sections:
+            start, section = sections[name]
+            if own := declared_in_prose(section, ("score", "rating"), verdicts=False):
+                values.add(agreed_in_prose(section, own, low=answer.low, high=answer.high))
+                ends.append(start + own[-1].end)
         if not values:
             raise answer.missing(name)
         if len(values) > 1:
             raise UnreadableReply(f"The answer gives several different scores for {name}: {sorted(values)[:5]}.")
         scores[name] = values.pop()
-    last = [each[-1] for each in found.values() if each]
-    return (
-        scores,
-        min((one.start for one in last), default=0),
-        max((one.end for one in last), default=len(answer.prose)),
-    )
+    return scores, max(ends, default=_end_of_last(answer))
 
 
-def _sections(prose: str, names: Sequence[str]) -> Mapping[str, str]:
-    """The text under the heading of each name ("## Clarity"), where it has exactly one."""
+def _sections(prose: str, names: Sequence[str]) -> Mapping[str, tuple[int, str]]:
+    """The text under the heading of each name ("## Clarity"), and where it begins, where it has exactly one."""
     wanted = {name_of(name): name for name in names}
     heading = re.compile(r"^[ \t]*(?:#{1,6}|[0-9]{1,2}[.)]|\*\*)[ \t]*(?P<title>[^\n:]{1,60}?)[*:_ \t]*$", re.M)
     marks = list(heading.finditer(prose))
     ends = [*(mark.start() for mark in marks[1:]), len(prose)][: len(marks)]
     titles = [name_of(mark["title"]) for mark in marks]
     return {
-        wanted[title]: prose[mark.end() : end]
+        wanted[title]: (mark.end(), prose[mark.end() : end])
         for title, mark, end in zip(titles, marks, ends, strict=True)
         if title in wanted and titles.count(title) == 1
     }
