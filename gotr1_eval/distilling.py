@@ -37,6 +37,7 @@ from gotr1_eval.core.types import Json, Sample
 from gotr1_eval.runs.stages import Progress, Silent
 from reports.agreement.marks import base_name
 from reports.frontier.judged import factors_of
+from reports.origins import run_labels
 from reports.run_data import JudgeColumn, RunData, load_run
 from rewards.distilled import DistilledJudge, prompt_mark
 from rewards.light.features import OWN, Features, Kind, build_features
@@ -115,6 +116,7 @@ def distil(
     """
     out, progress = Path(out), progress or Silent()
     loaded = [load_run(Path(run)) for run in runs]
+    run_labels(loaded)  # refuses a run that is given twice
     column = _source(loaded, judge)
     kind = looks_at or _kind(loaded[0], column)
     if head == "logistic" and column.range[1] - column.range[0] > WIDEST:

@@ -103,7 +103,9 @@ def read_settings(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
         told = first["msg"].removeprefix("Value error, ")
         if not key:  # settings that do not fit together, and name themselves
             raise UsageError(f"{where}: {told}") from None
-        came = "" if first["type"] == "missing" else f", got {one_line(repr(first['input']), 80)}"
+        # Under the name of a variable a key may stand, by mistake.
+        shown = first["type"] != "missing" and not key.endswith("_env")
+        came = f", got {one_line(repr(first['input']), 80)}" if shown else ""
         raise UsageError(f"{where}: setting {key!r}: {told}{came}") from None
 
 

@@ -59,6 +59,10 @@ class Document:
     json: Json
 
 
+OWN_FILES = {"run.json", "training.json", "study.json", "scores.csv"}
+"""Files that runs and studies are made of, under endings that documents have, too."""
+
+
 def check_endings(paths: Sequence[Path], others: Sequence[str] = ()) -> None:
     """Refuse files that nothing can be written to, before any work is done.
 
@@ -69,6 +73,8 @@ def check_endings(paths: Sequence[Path], others: Sequence[str] = ()) -> None:
     for path in paths:
         if path.suffix not in known:
             raise UsageError(f"--export {path}: expected a file ending in {', '.join(known)}")
+        if path.name in OWN_FILES:
+            raise UsageError(f"--export {path}: runs and studies have a file of this name; choose another")
         if not path.absolute().parent.is_dir():
             raise UsageError(f"--export {path}: there is no folder {path.parent}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -87,6 +88,8 @@ def agreement(
     from reports.agreement.foreign_tables.mapping import read_mapping_or_none
     from reports.agreement.mark_sources import read_sources
 
+    if not math.isfinite(threshold):
+        raise UsageError(f"--threshold {threshold}: expected a number")
     read = read_sources(sources or [], *read_mapping_or_none(mapping, data))
     options = Options(
         people=people,

@@ -67,5 +67,7 @@ def bundle(
         "extras": {extra: dict(packages) for extra, packages in extras().items()},
     }
     target = to or Path(f"{run.absolute().name}-bundle.zip")
+    if target.suffix != ".zip":
+        raise UsageError(f"--to {target}: expected a file ending in .zip")
     names = write_bundle(load_run(run), target, environment)
     err.print(f"{target}: {', '.join(names)}; look into it before you send it", markup=False, soft_wrap=True)

@@ -226,6 +226,8 @@ def rate(
     from reports.agreement.study_folder import read_study
 
     study = read_study(folder)
+    if export is not None and export.suffix != ".csv":
+        raise UsageError(f"--export {export}: expected a file ending in .csv")
     store = RatingStore(folder, study)
     if export is not None:
         _export(study, store, export, least_right)

@@ -143,6 +143,11 @@ def show(text: str) -> None:
     stream.flush()
 
 
+def names_secret(name: str) -> bool:
+    """Whether a parameter of an address is named as those are whose values are secret."""
+    return _IN_QUERY.search(f"?{name}=x") is not None
+
+
 def _from_environment() -> Iterator[str]:
     """Values of variables named as secrets are; paths and plain words are none."""
     for name, value in os.environ.items():
@@ -153,9 +158,11 @@ def _from_environment() -> Iterator[str]:
 
 
 def _is_ordinary(value: str) -> bool:
-    """Whether a value that stands under the name of a secret is a path or a word, which texts are full of."""
+    """Whether a value that stands under the name of a secret is a path or words, which texts are full of."""
     value = value.strip()
-    return value.startswith(("/", "~", ".")) or (value.isalpha() and (value.islower() or value.istitle()))
+    words = [word for word in re.split(r"[/_.\- ]", value) if word]
+    plain = all(word.isalpha() and (word.islower() or word.istitle()) for word in words)
+    return value.startswith(("/", "~", ".")) or plain
 
 
 def _passwords(address: str) -> Iterator[str]:

@@ -236,8 +236,8 @@ def _sample(row: Row, names: Mapping[str, str], *, grouped: bool, numbering: _Nu
     if picture is None and not said(chain):
         raise row.fault(f"the row has neither 'image' nor 'chain' ({listed(tuple(row.cells))}; see --columns)")
     group = ("no category" if grouped else "all") if is_missing(category) else str(category).strip()
-    if grouped and group == "all":
-        raise row.fault("a category cannot be called 'all', which is the row of the whole table")
+    if grouped and group in ("all", "mean of tasks"):
+        raise row.fault(f"a category cannot be called {group!r}, which is a row of the whole table")
     meta["category"] = group
     if isinstance(picture, Embedded):
         meta[EMBEDDED] = {"file": picture.place, "row": picture.row, "column": picture.column, "name": picture.name}

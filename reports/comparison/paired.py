@@ -105,7 +105,7 @@ def compare_runs(a: RunData, b: RunData, judges: Sequence[str] = (), margin: flo
             and a margin is asked about.
     """
     chosen = _chosen(a, b, judges)
-    if not set(a.samples) & set(b.samples):
+    if not any(_same_prompt(a, b, identity) for identity in a.samples):
         raise UsageError(f"compare: {a.folder} and {b.folder} share no sample: other prompts, or another suite")
     prints = [{column.name: column.fingerprint for column in run.judges} for run in (a, b)]
     labels = run_labels([a, b])
@@ -173,6 +173,10 @@ def _paired(a: RunData, b: RunData, name: str) -> tuple[Pairs, dict[str, Counter
     left_out: dict[str, Counter[str]] = {}
     for identity in (identity for identity in a.samples if identity in b.samples):
         category = a.category(a.samples[identity])
+        if not _same_prompt(a, b, identity):
+            left_out.setdefault(category, Counter())["another prompt in B"] += 1
+            pairs.setdefault(category, {})
+            continue
         one, two = a.outcomes[name].get(identity), b.outcomes[name].get(identity)
         if _beside(one) and _beside(two):
             continue
@@ -182,6 +186,12 @@ def _paired(a: RunData, b: RunData, name: str) -> tuple[Pairs, dict[str, Counter
         else:
             left_out.setdefault(category, Counter())[_which(one, two)] += 1
     return pairs, left_out
+
+
+def _same_prompt(a: RunData, b: RunData, identity: str) -> bool:
+    """Whether both runs have the sample, for the same prompt: of tables and folders ids are places in a list."""
+    one, two = a.samples.get(identity), b.samples.get(identity)
+    return one is not None and two is not None and one.prompt == two.prompt
 
 
 def _beside(outcome: Outcome | None) -> bool:

@@ -149,11 +149,11 @@ def _wrong(run: RunData, table: Table) -> str:
 
 def _applies(run: RunData, table: Table) -> str:
     """Which judges apply to some of the samples only."""
-    row = table.rows.get(ALL) or next(iter(table.rows.values()))
+    row = table.rows.get(ALL) or next(iter(table.rows.values()), {})
     some = [
         f"{column.factor.replace('_', ' ')} to {row[column.name].scored:,} of {len(run.samples):,}"
         for column in run.judges
-        if row[column.name].not_applicable
+        if column.name in row and row[column.name].not_applicable
     ]
     return f" ({', '.join(some[:3])}{', ...' if some[3:] else ''})" if some else ""
 

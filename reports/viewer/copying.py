@@ -28,7 +28,8 @@ def write_copy(runs: RunsFolder, target: Path) -> int:
     if len(rows) > MOST:
         raise UsageError(f"{runs.root}: {len(rows)} runs, and a copy holds {MOST}; name a folder with fewer")
     target.mkdir(parents=True, exist_ok=True)
-    own = set((target / LIST).read_text("utf-8").splitlines()) if (target / LIST).is_file() else set[str]()
+    listed = (target / LIST).read_text("utf-8").splitlines() if (target / LIST).is_file() else []
+    own = {name for name in listed if Path(name).name == name and name.endswith(".html")}
     if foreign := sorted({path.name for path in target.iterdir()} - {*own, LIST}):
         raise UsageError(
             f"--export {target}: the folder holds {foreign[0]}, which is no page of a copy; choose another folder"

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 from transformers.models.emu3.modeling_emu3 import Emu3VQVAE
 
+from gotr1_eval.files.writing import make_out_folder
 from gotr1_eval.models.autoregressive.checkpoints import checkpoint_folder
 from gotr1_eval.models.emu3.loading import Pixels, checkpoint_of, read_config, write_pixels
 from gotr1_eval.models.emu3.sequence import (
@@ -85,6 +86,7 @@ def build_tiny_emu3(
         recipe: the sizes of the training.
         progress: called with a line every now and then.
     """
+    make_out_folder(out, "checkpoint")  # before the hours that it takes
     recipe = recipe or Recipe()
     janus = janus_loading.load_checkpoint(
         checkpoint_folder("tiny-janus"), device=torch.device("cpu"), dtype=torch.float32

@@ -20,6 +20,7 @@ from transformers import GenerationConfig, JanusConfig, JanusForConditionalGener
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from gotr1_eval.core.chain import BEGIN_OF_IMAGE
+from gotr1_eval.files.writing import make_out_folder
 from gotr1_eval.models.janus.encoding import encode_pictures
 from gotr1_eval.models.janus.loading import Checkpoint
 from gotr1_eval.models.janus.sequence import BOS, PAD, SpecialIds, encode_prompt
@@ -103,6 +104,7 @@ def build_tiny_janus(
         recipe: the sizes of the training.
         progress: called with a line every now and then.
     """
+    make_out_folder(out, "checkpoint")  # before the hours that it takes
     recipe = recipe or Recipe()
     first = list(examples(FIRST, seed))
     tokenizer = train_tokenizer(first)

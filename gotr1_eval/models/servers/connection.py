@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from gotr1_eval.core.errors import BackendError, BudgetError, UsageError, one_line
 from gotr1_eval.core.protocols import Spent
-from gotr1_eval.core.secrets import register
+from gotr1_eval.core.secrets import names_secret, register
 from gotr1_eval.models.servers.fleet import Fleet, Server
 from gotr1_eval.models.servers.health import Health
 from gotr1_eval.models.servers.replies import read_reply
@@ -76,7 +76,7 @@ def split_address(address: str) -> tuple[str, dict[str, str], dict[str, str]]:
         register(basic, unquote(before.partition(":")[2] or before))
         headers["Authorization"] = f"Basic {basic}"
     query = dict(parse_qsl(parts.query))
-    register(*query.values())
+    register(*(value for name, value in query.items() if names_secret(name)))
     return parts._replace(netloc=host, query="", fragment="").geturl(), headers, query
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,16 @@ def _address(given: str) -> str:
     return address
 
 
+def _variable_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        # Perhaps it is the key itself, which nobody should see.
+        raise ValueError("expected the name of an environment variable that holds the key, and got something else")
+    return name
+
+
+VariableName = Annotated[str, AfterValidator(_variable_name)]
+"""The name of an environment variable; what is none is refused without being shown."""
+
 _Urls = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...],
     BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
@@ -63,7 +74,7 @@ class ServerSettings(StrictSettings):
     base_url: _Urls = Field(min_length=1)
     model: str
     revision: str = ""
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: VariableName = "OPENAI_API_KEY"
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     workers: int = Field(16, ge=1)
     timeout_s: float = Field(120.0, gt=0)
