@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from gotr1_eval.core.outcome import Outcome, QuestionVerdict, Score, Unscored, Why
@@ -86,13 +87,14 @@ def read_judgment(row: Mapping[str, Any]) -> Judgment:
     else:
         seen = tuple(Detection(label, Box(*corners), score) for label, *corners, score in row["seen"])
         outcome = Score(
-            value=row["value"], parts=row["parts"], note=row["note"], replies=replies, seen=seen, questions=questions
-        )
+            value=_of(row, "value", int, float), parts=_of(row, "parts", dict), note=row["note"], replies=replies,
+            seen=seen, questions=questions,
+        )  # fmt: skip
     return Judgment(
-        sample=row["sample"],
-        judge=row["judge"],
-        fingerprint=row["fingerprint"],
-        repeat=row["repeat"],
+        sample=_of(row, "sample", str),
+        judge=_of(row, "judge", str),
+        fingerprint=_of(row, "fingerprint", str),
+        repeat=_of(row, "repeat", int),
         outcome=outcome,
         seconds=row["seconds"],
     )
@@ -124,11 +126,20 @@ def read_sample(row: Mapping[str, Any], run: Path) -> Sample:
     """
     image = None if row["image"] is None else run / row["image"]
     return Sample(
-        id=row["id"],
-        prompt=row["prompt"],
-        chain=row["chain"],
+        id=_of(row, "id", str),
+        prompt=_of(row, "prompt", str),
+        chain=_of(row, "chain", str, NoneType),
         image=image,
-        seed=row["seed"],
+        seed=_of(row, "seed", int, NoneType),
         generator=row["generator"],
-        meta=row["meta"],
+        meta=_of(row, "meta", dict),
     )
+
+
+def _of(row: Mapping[str, Any], name: str, *kinds: type) -> Any:  # noqa: ANN401 - of one of the kinds
+    """The value under a name; raises TypeError where it is of no such kind."""
+    value = row[name]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}: expected {wanted}, got {type(value).__name__}")
+    return value

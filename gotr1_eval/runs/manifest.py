@@ -122,8 +122,8 @@ def _contents(folder: Path, columns: Mapping[str, str]) -> Iterator[Path]:
     for name, is_folder in _listed(folder):
         if is_folder:
             yield from _contents(folder / name, columns)
-        elif is_picture_name(name) and (folder / name).is_file():
-            yield folder / name
+        elif is_picture_name(name) and ((folder / name).is_file() or (folder / name).is_symlink()):
+            yield folder / name  # also a link that leads nowhere: a sample without its picture, and not one less
 
 
 def _files(folder: Path) -> Iterator[Path]:

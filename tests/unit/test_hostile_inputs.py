@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gotr1_eval.core import secrets
 from gotr1_eval.core.errors import DataError, UsageError
@@ -106,3 +107,29 @@ def test_a_threshold_is_a_number(tmp_path: Path):
     done = start("agreement", tmp_path / "none.csv", "--threshold", "nan", cwd=tmp_path)
     assert done.returncode == 2
     assert "--threshold nan: expected a number" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "now"),
+    [
+        ("samples", '"prompt": "a cat"', '"prompt": 5'),
+        ("samples", '"chain": null', '"chain": [1]'),
+        ("samples", '"meta": {"category": "all"}', '"meta": []'),
+        ("judgments", '"parts": {}', '"parts": 5'),
+        ("judgments", '"value": 0.05', '"value": "0.05"'),
+        ("judgments", '"value": 0.05', '"value": true'),
+    ],
+)
+def test_rows_of_other_types_are_one_line(tmp_path: Path, file, was, now):
+    path = judged(tmp_path / "run", ["a cat"]) / f"{file}.jsonl"
+    text = path.read_text()
+    assert was in text
+    path.write_text(text.replace(was, now))
+    with pytest.raises(DataError, match=rf"{file}.jsonl:1: not a "):
+        load_run(tmp_path / "run")
+
+
+def test_a_link_that_leads_nowhere_is_a_sample_without_its_picture(tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a cat.png")
+    (tmp_path / "a dog.png").symlink_to(tmp_path / "gone.png")
+    assert [sample.prompt for sample in Manifest(tmp_path)] == ["a cat", "a dog"]
