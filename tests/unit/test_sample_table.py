@@ -18,9 +18,8 @@ from gotr1_eval.core.outcome import Score, Unscored, Why
 from gotr1_eval.core.types import Sample
 from gotr1_eval.files.jsonl import read_rows
 from tests.grpo_runs import trainer
-from training.rollout import Rollout
+from training.rollout import JudgedRollout, Rollout
 from training.sample_table import log_table, sample_table
-from training.step_credit import Collected
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def collected():
     ]
     rows: list[Any] = [{"total": Score(value=0.25)}, {"total": Unscored(why=Why.UNREADABLE, detail="words")}]
     rollout = Rollout(samples, actions=torch.zeros(()), truncated=[False] * 3, tokens=[1] * 3)  # type: ignore[arg-type]
-    return Collected(rollout, [*rows, rows[0]], [{"layout": Score(value=1.0)}] * 3)
+    return JudgedRollout(rollout, [*rows, rows[0]], [{"layout": Score(value=1.0)}] * 3)
 
 
 def test_a_table_has_a_row_a_sample_and_tells_what_has_no_score(collected):

@@ -8,19 +8,17 @@ import pytest
 import torch
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
+from gotr1_eval.models.janus.encoding import encode_pictures, nearest_codes, to_pixels
 from tests.tiny_models import random_config, random_tokenizer
 from training.tiny.vq import (
     SHARPNESS,
     VqOptions,
     decode_latents,
-    encode_pictures,
     finish_codebook,
-    nearest_codes,
     patch_codes,
     recognition_loss,
     reconstruction_loss,
     tint_loss,
-    to_pixels,
     train_vq,
     tune_decoder,
 )
