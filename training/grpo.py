@@ -114,7 +114,7 @@ class GrpoTrainer:
         judging: Callable[[], AbstractContextManager[None]] = nullcontext, report: Report = lambda metrics: None,
         accelerator: Accelerator | None = None,
     ) -> None:  # fmt: skip
-        self.folder, self.rewards, self.evaluate, self.judging = folder, rewards, evaluate, judging
+        self.folder, self.rewards, self.evaluate = folder, rewards, evaluate
         self.accelerator = accelerator or start_accelerator(settings.device, settings.trackers, folder)
         if settings.prompts_per_step % self.accelerator.num_processes:
             raise UsageError(
@@ -306,7 +306,7 @@ class GrpoTrainer:
             return
         place, count = self.accelerator.process_index, self.accelerator.num_processes
         policy = PolicyGenerator(self.learner.policy, self.settings.sampling.chain_cap, f"{self.folder.name}@{done}")
-        with self.collector.sampling(), self.learner.policy.same_weights(), self.judging():
+        with self.collector.sampling(), self.learner.policy.same_weights(), self.collector.judging():
             evaluation.judge(policy, done, self.tile, place, count)
         with fail_together():
             if self.accelerator.is_main_process:

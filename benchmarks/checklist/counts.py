@@ -8,23 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_UNITS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = {
-    **{word: value for value, word in enumerate(_UNITS)},
-    **{word: 10 * tens for tens, word in enumerate(_TENS, 2)},
-    "none": 0,
-    "dozen": 12,
-    "hundred": 100,
-    "thousand": 1000,
-}
-_WORDS = "|".join(sorted({*_UNITS, *_TENS, "none"}, key=len, reverse=True))
-_NUMBER = (
-    rf"(?:[0-9]{{1,9}}|(?:{'|'.join(_TENS)})[ -](?:{'|'.join(_UNITS[1:10])})|{_WORDS})(?: (?:dozen|hundred|thousand))?"
-)
+from gotr1_eval.core.cardinals import TENS, UNITS
+
+_VALUES = {**UNITS, **TENS, "none": 0, "dozen": 12, "hundred": 100, "thousand": 1000}
+_WORDS = "|".join(sorted({*UNITS, *TENS, "none"}, key=len, reverse=True))
+_BELOW_TEN = "|".join(word for word, value in UNITS.items() if 0 < value < 10)
+_NUMBER = rf"(?:[0-9]{{1,9}}|(?:{'|'.join(TENS)})[ -](?:{_BELOW_TEN})|{_WORDS})(?: (?:dozen|hundred|thousand))?"
 _WHOLE = re.compile(_NUMBER, re.I)
 _ANYWHERE = re.compile(rf"(?<![\w-]){_NUMBER}(?![\w-])", re.I)
 _FIRST = re.compile(rf"[\s*_`\"'“‘(\[>]*(?:[-–•] )?({_NUMBER})(?![\w-])[*_`\"'”’)\]]*", re.I)

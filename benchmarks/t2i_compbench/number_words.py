@@ -6,17 +6,10 @@ import re
 from collections.abc import Sequence
 
 from benchmarks.semantics import UndefinedScoreError
+from gotr1_eval.core.cardinals import TENS, UNITS
 
 ARTICLES = ("a", "an")
-_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-_VALUES = {
-    "a": 1,
-    "an": 1,
-    **{word: value for value, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight"), 1)},
-    **{word: value for value, word in enumerate(("nine", "ten", "eleven", "twelve", "thirteen", "fourteen"), 9)},
-    **{word: value for value, word in enumerate(("fifteen", "sixteen", "seventeen", "eighteen", "nineteen"), 15)},
-    **_TENS,
-}
+_VALUES = {**dict.fromkeys(ARTICLES, 1), **{word: value for word, value in UNITS.items() if value}, **TENS}
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _OF_GROUPS = {"couple": 2, "pair": 2, "pairs": 2, "duo": 2, "trio": 3, "quartet": 4}
 """Numbers only before "of": "a couple walking a dog" is none."""
@@ -122,8 +115,8 @@ def _below_hundred(words: Sequence[str], place: int) -> tuple[int, int]:
     """A number in digits or of one or two words, and where it ends; 0 where there is none."""
     word = words[place]
     following = words[place + 1] if place + 1 < len(words) else ""
-    if word in _TENS and 0 < _VALUES.get(following, 0) < 10 and following not in ARTICLES:
-        return _TENS[word] + _VALUES[following], place + 2
+    if word in TENS and 0 < _VALUES.get(following, 0) < 10 and following not in ARTICLES:
+        return TENS[word] + _VALUES[following], place + 2
     if word.isdecimal() and len(word) <= _MOST_DIGITS:
         return int(word), place + 1
     return _VALUES.get(word, 0), place + 1

@@ -17,14 +17,12 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
+from gotr1_eval.core.cardinals import UNITS
 from gotr1_eval.core.types import Json, Sample
 
 QUESTIONS = "questions"
 """The fact of a prompt (a key of `Sample.meta`) that holds its checklist."""
-NUMBERS = {
-    "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
-    "ten": "10",
-}  # fmt: skip
+NUMBERS = {word: str(value) for word, value in UNITS.items() if 0 < value <= 10}
 """The words for counts, and their digits."""
 Verdict = float | None
 Dependency = Literal["none", "direct", "transitive"]

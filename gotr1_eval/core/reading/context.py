@@ -80,7 +80,7 @@ _TAKEN_BACK = re.compile(
     r"|更正|等等|不对|修正|(?:应该?[是为]|改[为成]|调整[为到]|降[为到]|升[为到])\s?[0-9.]{1,5}(?:分|[\s。,.;)]|\Z)",
     re.I | re.M,
 )
-_POINTS = rf"(?![0-9.:]{0, 9}[0-9])(?!{COUNTS})"
+_POINTS = rf"(?![0-9.:]{{0,9}}[0-9])(?!{COUNTS})"
 """Behind a number that may be a value."""
 _CHANGED = r"(?:reduc|lower|rais|increas|decreas|adjust|correct|chang|downgrad|upgrad|revis|bump|set|drop|fall)\w{0,4}"
 _SAID = (
